@@ -1,0 +1,120 @@
+"""Build of the compiled kernels; everything else about the package is in pyproject.toml.
+
+Each kernels/_<build>.pyx includes the same code and is compiled once for its instruction set. Which one is used is
+decided when the kernels are first called (npdl/kernels/cpu/build.py).
+
+Environment:
+    NPDL_NO_KERNELS=1   install without compiled kernels: everything runs on NumPy and Numba, slower
+"""
+
+import glob
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+FLAGS = [
+    "-O3",
+    "-ffp-contract=off",  # a·b + c is rounded twice unless the source says FMA: otherwise compilers differ in bits
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-Wno-unused-function",
+    "-Wno-unknown-pragmas",
+]
+ARCHITECTURES = {
+    "x86_64": {
+        "v2": ["-march=x86-64-v2"],
+        "v3": ["-march=x86-64-v3"],
+        "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
+    },
+    "aarch64": {"neon": []},
+    "other": {"plain": []},
+}
+OPENMP = [
+    (["-fopenmp"], ["-fopenmp"]),
+    (["-Xpreprocessor", "-fopenmp"], ["-lomp"]),  # Apple's clang with Homebrew's libomp
+    ([], []),  # serial
+]
+OPENMP_PROGRAM = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
+NO_COMPILER = """
+npdl's kernels could not be compiled: see the compiler's message above.
+They need GCC or Clang (Debian and Ubuntu: apt install gcc python3-dev; macOS: xcode-select --install).
+To install without them, which works everywhere but is slower: NPDL_NO_KERNELS=1 pip install ...
+"""
+
+
+def machine():
+    name = platform.machine().lower()
+    return {"amd64": "x86_64", "x86_64": "x86_64", "arm64": "aarch64", "aarch64": "aarch64"}.get(name, "other")
+
+
+class BuildKernels(build_ext):
+    """build_ext that asks the compiler what it can do, and compiles on all cores."""
+
+    def finalize_options(self):
+        super().finalize_options()
+        if self.parallel is None:
+            self.parallel = os.cpu_count() or 1
+
+    def build_extensions(self):
+        if not self.accepts([]):
+            raise SystemExit(NO_COMPILER)
+        openmp = next(flags for flags in OPENMP if not flags[0] or self.accepts(*flags, program=OPENMP_PROGRAM))
+        if not openmp[0]:
+            print("npdl: no OpenMP found, the kernels will use one thread", file=sys.stderr)
+        usable = []
+        for extension in self.extensions:
+            if not self.accepts(extension.extra_compile_args):
+                flags = " ".join(extension.extra_compile_args)
+                print(f"npdl: {extension.name} is left out, the compiler does not know {flags}", file=sys.stderr)
+                continue
+            extension.extra_compile_args = [*FLAGS, *extension.extra_compile_args, *openmp[0]]
+            extension.extra_link_args = list(openmp[1])
+            usable.append(extension)
+        self.extensions = usable
+        try:
+            super().build_extensions()
+        except Exception as error:  # whatever the compiler or the linker did: show it, and say what can be done
+            raise SystemExit(f"{error}\n{NO_COMPILER}") from error
+
+    def accepts(self, compile_flags, link_flags=(), program="int main(void) { return 0; }\n"):
+        """Whether the compiler builds a small program with these flags."""
+        with tempfile.TemporaryDirectory() as folder:
+            source = os.path.join(folder, "probe.c")
+            with open(source, "w") as file:
+                file.write(program)
+            command = [*self.compiler.compiler_so, source, "-o", os.path.join(folder, "probe")]
+            command = [part for part in command if part != "-c"]
+            try:
+                result = subprocess.run([*command, *compile_flags, *link_flags], capture_output=True, text=True)
+            except OSError as error:
+                print(f"npdl: {error}", file=sys.stderr)
+                return False
+            if result.returncode and not compile_flags:
+                print(result.stderr, file=sys.stderr)
+            return result.returncode == 0
+
+
+def extensions():
+    """One extension a build of this machine, or none."""
+    if os.environ.get("NPDL_NO_KERNELS", "0") not in ("", "0"):
+        return []
+    from Cython.Build import cythonize
+
+    sources = sorted(glob.glob("kernels/*.h") + glob.glob("kernels/*.px[id]") + glob.glob("kernels/*.pyx"))
+    return cythonize(
+        [
+            # `depends` rebuilds when a header changes, and puts the sources into the sdist.
+            Extension(f"npdl.kernels.cpu._{name}", [f"kernels/_{name}.pyx"], depends=sources, extra_compile_args=flags)
+            for name, flags in ARCHITECTURES[machine()].items()
+        ],
+        nthreads=0,
+        quiet=True,
+    )
+
+
+setup(ext_modules=extensions(), cmdclass={"build_ext": BuildKernels})
