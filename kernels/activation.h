@@ -1,0 +1,210 @@
+/* Activations, their gradients, and softmax along any axis.
+ *
+ * The codes are those of npdl/activations.py; the formulas are there too. `saved` is y or z, as each object's `needs`
+ * says. Outputs may be the inputs: every element is read before it is written.
+ */
+#ifndef NPDL_ACTIVATION_H
+#define NPDL_ACTIVATION_H
+
+enum {
+    NPDL_LINEAR, NPDL_RELU, NPDL_GENERAL_RELU, NPDL_LEAKY_RELU, NPDL_ELU,
+    NPDL_GELU, NPDL_GELU_TANH, NPDL_SIGMOID, NPDL_TANH, NPDL_SOFTMAX
+};
+
+#endif
+
+/* ---- elementwise */
+
+NPDL_INLINE VEC FN(npdl_gelu)(VEC z) {
+    VEC density, cdf = FN(npdl_normal)(z, &density);
+    return SELECT(z < BC(-40), BC(-40), z) * cdf;  /* −infinity · 0 is not a number */
+}
+
+NPDL_INLINE VEC FN(npdl_gelu_slope)(VEC z) {
+    VEC density, cdf = FN(npdl_normal)(z, &density);
+    VEC near = SELECT(z < BC(-40), BC(-40), SELECT(z > BC(40), BC(40), z));
+    return FMA(near, density, cdf);
+}
+
+/* ½ (1 + tanh u) = σ(2u): no digits are lost where tanh u is near −1. */
+NPDL_INLINE VEC FN(npdl_gelu_tanh)(VEC z, VEC *slope) {
+    const VEC a = BC((REAL)1.5957691216057308), b = BC((REAL)0.044715);  /* 2 √(2/π) */
+    VEC near = SELECT(z < BC(-30), BC(-30), SELECT(z > BC(30), BC(30), z)), square = near * near;
+    VEC s = FN(npdl_sigmoid)(a * near * FMA(b, square, BC(1)));
+    *slope = FMA(near * (s * (BC(1) - s)), a * FMA(b * BC(3), square, BC(1)), s);
+    return SELECT(z < BC(-30), BC(-30), z) * s;
+}
+
+/* out = a(z), n elements; not for softmax. */
+static void FN(npdl_activate_to)(int code, const double *constants, const REAL *z, REAL *out, int64_t n) {
+    const VEC zero = BC(0);
+    VEC a = zero, b = zero, c = zero, slope;
+    if (code == NPDL_GENERAL_RELU || code == NPDL_LEAKY_RELU || code == NPDL_ELU) a = BC((REAL)constants[0]);
+    if (code == NPDL_GENERAL_RELU) b = BC((REAL)constants[1]), c = BC((REAL)constants[2]);
+    switch (code) {
+    case NPDL_LINEAR: if (out != z) memcpy(out, z, n * sizeof(REAL)); break;
+    case NPDL_RELU: NPDL_MAP(z, out, n, SELECT(v < zero, zero, v)) break;
+    case NPDL_GENERAL_RELU: NPDL_MAP(z, out, n, SELECT(v >= b, b, SELECT(v >= c, v, a * (v - c)))) break;
+    case NPDL_LEAKY_RELU: NPDL_MAP(z, out, n, SELECT(v > zero, v, a * v)) break;
+    case NPDL_ELU: NPDL_MAP(z, out, n, SELECT(v > zero, v, a * FN(npdl_expm1_negative)(v))) break;
+    case NPDL_GELU: NPDL_MAP(z, out, n, FN(npdl_gelu)(v)) break;
+    case NPDL_GELU_TANH: NPDL_MAP(z, out, n, FN(npdl_gelu_tanh)(v, &slope)) break;
+    case NPDL_SIGMOID: NPDL_MAP(z, out, n, FN(npdl_sigmoid)(v)) break;
+    case NPDL_TANH: NPDL_MAP(z, out, n, FN(npdl_tanh)(v)) break;
+    }
+}
+
+/* p = a(p), the epilogue of other kernels: the same bits as the activation kernel. */
+NPDL_INLINE void FN(npdl_activate)(int code, const double *constants, REAL *p, int64_t n) {
+    FN(npdl_activate_to)(code, constants, p, p, n);
+}
+
+/* out = dy · a'(saved), n elements; not for softmax. */
+static void FN(npdl_activate_grad)(int code, const double *constants, const REAL *dy, const REAL *saved, REAL *out,
+                                   int64_t n) {
+    const VEC zero = BC(0), one = BC(1);
+    VEC a = zero, b = zero, c = zero, slope;
+    if (code == NPDL_GENERAL_RELU || code == NPDL_LEAKY_RELU || code == NPDL_ELU) a = BC((REAL)constants[0]);
+    if (code == NPDL_GENERAL_RELU) b = BC((REAL)constants[1]), c = BC((REAL)constants[2]);
+    switch (code) {  /* v = dy, w = saved */
+    case NPDL_LINEAR: if (out != dy) memcpy(out, dy, n * sizeof(REAL)); break;
+    case NPDL_RELU: NPDL_MAP2(dy, saved, out, n, SELECT(w > zero, v, zero)) break;
+    case NPDL_GENERAL_RELU: NPDL_MAP2(dy, saved, out, n, SELECT(w >= b, zero, SELECT(w > c, v, a * v))) break;
+    case NPDL_LEAKY_RELU: NPDL_MAP2(dy, saved, out, n, SELECT(w > zero, v, a * v)) break;
+    case NPDL_ELU: NPDL_MAP2(dy, saved, out, n, SELECT(w > zero, v, v * (w + a))) break;
+    case NPDL_GELU: NPDL_MAP2(dy, saved, out, n, v * FN(npdl_gelu_slope)(w)) break;
+    case NPDL_GELU_TANH: NPDL_MAP2(dy, saved, out, n, (FN(npdl_gelu_tanh)(w, &slope), v * slope)) break;
+    case NPDL_SIGMOID: NPDL_MAP2(dy, saved, out, n, v * (w * (one - w))) break;
+    case NPDL_TANH: NPDL_MAP2(dy, saved, out, n, v * FMA(-w, w, one)) break;
+    }
+}
+
+typedef struct {
+    int code;
+    const double *constants;
+    const REAL *dy, *in;
+    REAL *out;
+    int64_t n;
+} FN(npdl_activation_work);
+
+static void FN(npdl_activation_block)(void *context, int64_t block, int64_t thread) {
+    const FN(npdl_activation_work) *t = context;
+    int64_t start = block * NPDL_GRAIN, n = NPDL_LESS(t->n - start, NPDL_GRAIN);
+    (void)thread;
+    if (t->dy) FN(npdl_activate_grad)(t->code, t->constants, t->dy + start, t->in + start, t->out + start, n);
+    else FN(npdl_activate_to)(t->code, t->constants, t->in + start, t->out + start, n);
+}
+
+static void FN(npdl_activation)(int code, const double *constants, const REAL *z, REAL *out, int64_t n) {
+    FN(npdl_activation_work) t = {code, constants, NULL, z, out, n};
+    npdl_parallel(FN(npdl_activation_block), &t, NPDL_BLOCKS(n, NPDL_GRAIN));
+}
+
+static void FN(npdl_activation_grad)(int code, const double *constants, const REAL *dy, const REAL *saved, REAL *out,
+                                     int64_t n) {
+    FN(npdl_activation_work) t = {code, constants, dy, saved, out, n};
+    npdl_parallel(FN(npdl_activation_block), &t, NPDL_BLOCKS(n, NPDL_GRAIN));
+}
+
+/* ---- softmax of arrays (outer, n, inner) along the middle axis
+ *
+ * inner = 1: a row is one piece of memory and is summed in lanes; pieces of long rows are added in order.
+ * inner > 1: columns side by side, each summed from its first element to its last.
+ */
+
+/* e = exp(z − max z) in each of `rows` rows of n; the maxima and the sums of e, a row each. e may be z. */
+static void FN(npdl_shifted_exp)(const REAL *z, REAL *e, int64_t rows, int64_t n, REAL *top, REAL *sum) {
+    for (int64_t r = 0; r < rows; r++) {
+        const REAL *row = z + r * n;
+        REAL *to = e + r * n;
+        VEC shift = BC(top[r] = FN(npdl_max)(row, n));
+        NPDL_MAP(row, to, n, v - shift)
+    }
+    NPDL_MAP(e, e, rows * n, FN(npdl_exp)(v))
+    for (int64_t r = 0; r < rows; r++) sum[r] = FN(npdl_sum)(e + r * n, n);
+}
+
+typedef struct {
+    const REAL *dy, *in;  /* dy NULL: forward */
+    REAL *out;
+    int64_t outer, n, inner, block;  /* block: rows, or columns */
+} FN(npdl_softmax_work);
+
+static void FN(npdl_softmax_rows)(const FN(npdl_softmax_work) *t, int64_t start, int64_t rows) {
+    const REAL *in = t->in + start * t->n;
+    REAL *out = t->out + start * t->n;
+    REAL top[NPDL_PIECE], sum[NPDL_PIECE];
+    int64_t n = t->n;
+    if (!t->dy) FN(npdl_shifted_exp)(in, out, rows, n, top, sum);
+    for (int64_t r = 0; r < rows; r++, in += n, out += n)
+        if (t->dy) {
+            const REAL *dy = t->dy + (start + r) * n;
+            VEC dot = BC(FN(npdl_long_dot)(dy, in, n));
+            NPDL_MAP2(dy, in, out, n, w * (v - dot))
+        } else {
+            VEC total = BC(sum[r]);
+            NPDL_MAP(out, out, n, v / total)
+        }
+}
+
+/* VL columns; `count` of them are there. */
+NPDL_INLINE void FN(npdl_softmax_columns)(const FN(npdl_softmax_work) *t, int64_t start, int64_t count) {
+    const REAL *in = t->in + start, *dy = t->dy + (t->dy ? start : 0);
+    REAL *out = t->out + start;
+    const int64_t n = t->n, step = t->inner;
+    #define NPDL_IN(p) (count == VL ? LD(p) : LDN(p, count))
+    #define NPDL_OUT(p, v) if (count == VL) ST(p, v); else STN(p, v, count)
+    if (t->dy) {
+        VEC dot = BC(0);
+        for (int64_t i = 0; i < n; i++) dot = FMA(NPDL_IN(dy + i * step), NPDL_IN(in + i * step), dot);
+        for (int64_t i = 0; i < n; i++) {
+            VEC v = NPDL_IN(in + i * step) * (NPDL_IN(dy + i * step) - dot);
+            NPDL_OUT(out + i * step, v);
+        }
+        return;
+    }
+    VEC top = NPDL_IN(in), sum = BC(0);
+    for (int64_t i = 1; i < n; i++) {
+        VEC v = NPDL_IN(in + i * step);
+        top = SELECT(v > top, v, top);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        VEC v = FN(npdl_exp)(NPDL_IN(in + i * step) - top);
+        sum = sum + v;
+        NPDL_OUT(out + i * step, v);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        VEC v = NPDL_IN(out + i * step) / sum;
+        NPDL_OUT(out + i * step, v);
+    }
+    #undef NPDL_IN
+    #undef NPDL_OUT
+}
+
+static void FN(npdl_softmax_block)(void *context, int64_t block, int64_t thread) {
+    const FN(npdl_softmax_work) *t = context;
+    (void)thread;
+    if (t->inner == 1) {
+        int64_t start = block * t->block, stop = NPDL_LESS(t->outer, start + t->block);
+        int64_t group = NPDL_LESS(NPDL_MORE(NPDL_PIECE / t->n, 1), NPDL_PIECE);
+        for (; start < stop; start += group) FN(npdl_softmax_rows)(t, start, NPDL_LESS(group, stop - start));
+        return;
+    }
+    int64_t per = NPDL_BLOCKS(t->inner, t->block), outer = block / per, column = block % per * t->block;
+    int64_t stop = NPDL_LESS(t->inner, column + t->block), base = outer * t->n * t->inner;
+    for (; column + VL <= stop; column += VL) FN(npdl_softmax_columns)(t, base + column, VL);
+    if (column < stop) FN(npdl_softmax_columns)(t, base + column, stop - column);
+}
+
+/* out = softmax(in), or with dy: out = in (dy − Σ dy in) for in = softmax(z). */
+static void FN(npdl_softmax)(const REAL *dy, const REAL *in, REAL *out, int64_t outer, int64_t n, int64_t inner) {
+    FN(npdl_softmax_work) t = {dy, in, out, outer, n, inner, 0};
+    int64_t blocks;
+    if (!outer || !n || !inner) return;
+    t.block = NPDL_MORE(NPDL_GRAIN / n, 16);
+    if (inner == 1) {
+        t.block = NPDL_MORE(NPDL_GRAIN / n, 1);
+        blocks = NPDL_BLOCKS(outer, t.block);
+    } else blocks = outer * NPDL_BLOCKS(inner, t.block);
+    npdl_parallel(FN(npdl_softmax_block), &t, blocks);
+}

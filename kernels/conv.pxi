@@ -1,0 +1,97 @@
+# Convolution; see conv.h. g is a Window2D: a tuple.
+
+cdef extern from "engine.h" nogil:
+    void npdl_im2col_f32(const void *x, void *out, int64_t images, const npdl_window *g)
+    void npdl_im2col_f64(const void *x, void *out, int64_t images, const npdl_window *g)
+    void npdl_col2im_f32(const void *cols, void *out, int64_t images, const npdl_window *g)
+    void npdl_col2im_f64(const void *cols, void *out, int64_t images, const npdl_window *g)
+    void npdl_conv2d_f32(const void *x, const void *w, void *out, const void *bias, void *z, int64_t images, const npdl_window *g, int code, const double *constants)
+    void npdl_conv2d_f64(const void *x, const void *w, void *out, const void *bias, void *z, int64_t images, const npdl_window *g, int code, const double *constants)
+    void npdl_conv2d_dx_f32(const void *dz, const void *w, void *out, int64_t images, const npdl_window *g)
+    void npdl_conv2d_dx_f64(const void *dz, const void *w, void *out, int64_t images, const npdl_window *g)
+    void npdl_conv2d_dkernel_f32(const void *x, const void *dz, void *out, int64_t images, const npdl_window *g)
+    void npdl_conv2d_dkernel_f64(const void *x, const void *dz, void *out, int64_t images, const npdl_window *g)
+
+# Numbers of elements of the arrays of a convolution.
+
+cdef int64_t size_x(int64_t images, const npdl_window *g) noexcept:
+    return images * g.in_h * g.in_w * g.channels
+
+
+cdef int64_t size_y(int64_t images, const npdl_window *g) noexcept:
+    return images * g.out_h * g.out_w * g.filters
+
+
+cdef int64_t size_w(const npdl_window *g) noexcept:
+    return g.kernel_h * g.kernel_w * (g.channels // g.groups) * g.filters
+
+
+cdef int64_t size_cols(int64_t images, const npdl_window *g) noexcept:
+    return images * g.out_h * g.out_w * g.kernel_h * g.kernel_w * g.channels
+
+
+def im2col(x, out, int64_t images, window_):
+    cdef npdl_window g = window(window_)
+    cdef char t = type_of("im2col", "out", out)
+    cdef void *px = at("im2col", "x", x, t, size_x(images, &g))
+    cdef void *po = at("im2col", "out", out, t, size_cols(images, &g), True)
+    with nogil:
+        if t == b"f":
+            npdl_im2col_f32(px, po, images, &g)
+        else:
+            npdl_im2col_f64(px, po, images, &g)
+
+
+def col2im(cols, out, int64_t images, window_):
+    cdef npdl_window g = window(window_)
+    cdef char t = type_of("col2im", "out", out)
+    cdef void *pc = at("col2im", "cols", cols, t, size_cols(images, &g))
+    cdef void *po = at("col2im", "out", out, t, size_x(images, &g), True)
+    with nogil:
+        if t == b"f":
+            npdl_col2im_f32(pc, po, images, &g)
+        else:
+            npdl_col2im_f64(pc, po, images, &g)
+
+
+def conv2d(x, w, out, bias, z, int64_t images, window_, int code, tuple constants):
+    cdef npdl_window g = window(window_)
+    cdef char t = type_of("conv2d", "out", out)
+    cdef double c[3]
+    fill_constants(constants, c)
+    cdef void *px = at("conv2d", "x", x, t, size_x(images, &g))
+    cdef void *pw = at("conv2d", "w", w, t, size_w(&g))
+    cdef void *po = at("conv2d", "out", out, t, size_y(images, &g), True)
+    cdef void *pbias = at("conv2d", "bias", bias, t, g.filters)
+    cdef void *pz = at("conv2d", "z", z, t, size_y(images, &g), True)
+    with nogil:
+        if t == b"f":
+            npdl_conv2d_f32(px, pw, po, pbias, pz, images, &g, code, c)
+        else:
+            npdl_conv2d_f64(px, pw, po, pbias, pz, images, &g, code, c)
+
+
+def conv2d_dx(dz, w, out, int64_t images, window_):
+    cdef npdl_window g = window(window_)
+    cdef char t = type_of("conv2d_dx", "out", out)
+    cdef void *pz = at("conv2d_dx", "dz", dz, t, size_y(images, &g))
+    cdef void *pw = at("conv2d_dx", "w", w, t, size_w(&g))
+    cdef void *po = at("conv2d_dx", "out", out, t, size_x(images, &g), True)
+    with nogil:
+        if t == b"f":
+            npdl_conv2d_dx_f32(pz, pw, po, images, &g)
+        else:
+            npdl_conv2d_dx_f64(pz, pw, po, images, &g)
+
+
+def conv2d_dkernel(x, dz, out, int64_t images, window_):
+    cdef npdl_window g = window(window_)
+    cdef char t = type_of("conv2d_dkernel", "out", out)
+    cdef void *px = at("conv2d_dkernel", "x", x, t, size_x(images, &g))
+    cdef void *pz = at("conv2d_dkernel", "dz", dz, t, size_y(images, &g))
+    cdef void *po = at("conv2d_dkernel", "out", out, t, size_w(&g), True)
+    with nogil:
+        if t == b"f":
+            npdl_conv2d_dkernel_f32(px, pz, po, images, &g)
+        else:
+            npdl_conv2d_dkernel_f64(px, pz, po, images, &g)

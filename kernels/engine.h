@@ -1,0 +1,55 @@
+/* All kernels of one build: every family's header, once for float and once for double.
+ *
+ * A family's header defines FN(npdl_...) functions on REAL numbers; to add one, put its #include in the list below.
+ */
+#ifndef NPDL_REAL_BITS
+#ifndef NPDL_ENGINE_H
+#define NPDL_ENGINE_H
+
+#include "pool.h"
+
+/* npdl/kernels/geometry.py's Window2D, field by field. */
+typedef struct {
+    int64_t in_h, in_w, channels, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w;
+    int64_t out_h, out_w, filters, groups;
+} npdl_window;
+
+#define NPDL_REAL_BITS 32
+#include "engine.h"
+#undef NPDL_REAL_BITS
+#define NPDL_REAL_BITS 64
+#include "engine.h"
+#undef NPDL_REAL_BITS
+
+/* The x86-64 level of this machine, 2 to 4; 0 on other processors. */
+static int npdl_cpu_level(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("bmi2")) return 2;
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+        !__builtin_cpu_supports("avx512cd") || !__builtin_cpu_supports("avx512dq") ||
+        !__builtin_cpu_supports("avx512vl")) return 3;
+    return 4;
+#else
+    return 0;
+#endif
+}
+
+#ifdef _OPENMP
+#define NPDL_OPENMP 1
+#else
+#define NPDL_OPENMP 0
+#endif
+
+#endif
+#else
+
+#include "simd.h"
+/* Families. activation.h comes before those that end with an activation. */
+#include "elementary.h"
+#include "activation.h"
+#include "matmul.h"
+#include "conv.h"
+#include "loss.h"
+
+#endif

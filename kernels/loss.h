@@ -1,0 +1,280 @@
+/* Losses: one number a sample, and its gradient. Formulas: npdl/kernels/reference/loss.py.
+ *
+ * A sample's loss is made by one thread in an order that its own shape sets: terms in pieces of NPDL_PIECE, each summed
+ * in lanes, pieces added in double precision. So it does not depend on the batch. A block is a number of samples.
+ */
+#ifndef NPDL_LOSS_H
+#define NPDL_LOSS_H
+
+enum { NPDL_SQUARED, NPDL_ABSOLUTE, NPDL_HUBER, NPDL_BINARY_LOGITS, NPDL_BINARY };
+
+#define NPDL_CLIP 1e-7  /* probabilities are kept this far from 0 and 1, as in Keras */
+
+/* Place of the first label outside 0 ... classes − 1, −1 if there is none. */
+static int64_t npdl_wrong_label(const int32_t *narrow, const int64_t *wide, int64_t count, int64_t classes) {
+    for (int64_t i = 0; i < count; i++) {
+        int64_t label = wide ? wide[i] : narrow[i];
+        if (label < 0 || label >= classes) return i;
+    }
+    return -1;
+}
+
+#endif
+
+NPDL_INLINE VEC FN(npdl_clip)(VEC p) {
+    const VEC low = BC((REAL)NPDL_CLIP), high = BC((REAL)(1 - NPDL_CLIP));
+    p = SELECT(p < low, low, p);
+    return SELECT(p > high, high, p);
+}
+
+/* a where p is clipped, else b; a NaN is not clipped. */
+NPDL_INLINE VEC FN(npdl_where_clipped)(VEC p, VEC a, VEC b) {
+    return SELECT((p < BC((REAL)NPDL_CLIP)) | (p > BC((REAL)(1 - NPDL_CLIP))), a, b);
+}
+
+/* ---- losses that are a mean over elements */
+
+NPDL_INLINE VEC FN(npdl_huber)(VEC e, VEC delta) {
+    VEC a = FN(npdl_abs)(e), near = SELECT(a > delta, delta, a);
+    return near * near * BC((REAL)0.5) + delta * (a - near);
+}
+
+NPDL_INLINE VEC FN(npdl_binary_logits)(VEC t, VEC z) {
+    VEC top = SELECT(z < BC(0), BC(0), z);
+    return top - z * t + FN(npdl_log1p)(FN(npdl_exp)(-FN(npdl_abs)(z)));
+}
+
+NPDL_INLINE VEC FN(npdl_binary)(VEC t, VEC p) {
+    p = FN(npdl_clip)(p);
+    return -(t * FN(npdl_log)(p)) - (BC(1) - t) * FN(npdl_log1p)(-p);
+}
+
+NPDL_INLINE VEC FN(npdl_binary_slope)(VEC t, VEC p) {
+    VEC kept = FN(npdl_clip)(p);
+    return FN(npdl_where_clipped)(p, BC(0), (kept - t) / (kept * (BC(1) - kept)));
+}
+
+NPDL_INLINE VEC FN(npdl_signum)(VEC e) {
+    return SELECT(e > BC(0), BC(1), SELECT(e < BC(0), BC(-1), SELECT(e == BC(0), BC(0), e)));
+}
+
+NPDL_INLINE VEC FN(npdl_limit)(VEC e, VEC delta) {
+    e = SELECT(e < -delta, -delta, e);
+    return SELECT(e > delta, delta, e);
+}
+
+/* out = the terms of the mean; c is Huber's delta or the label smoothing. */
+static void FN(npdl_loss_terms)(int kind, double c, const REAL *t, const REAL *p, REAL *out, int64_t n) {
+    const VEC delta = BC((REAL)c), keep = BC((REAL)(1 - c)), add = BC((REAL)(c / 2));
+    switch (kind) {  /* v = t, w = p */
+    case NPDL_SQUARED: NPDL_MAP2(t, p, out, n, (w - v) * (w - v)) break;
+    case NPDL_ABSOLUTE: NPDL_MAP2(t, p, out, n, FN(npdl_abs)(w - v)) break;
+    case NPDL_HUBER: NPDL_MAP2(t, p, out, n, FN(npdl_huber)(w - v, delta)) break;
+    case NPDL_BINARY_LOGITS: NPDL_MAP2(t, p, out, n, FN(npdl_binary_logits)(FMA(v, keep, add), w)) break;
+    case NPDL_BINARY: NPDL_MAP2(t, p, out, n, FN(npdl_binary)(FMA(v, keep, add), w)) break;
+    }
+}
+
+/* out = their derivatives by p */
+static void FN(npdl_loss_slopes)(int kind, double c, const REAL *t, const REAL *p, REAL *out, int64_t n) {
+    const VEC delta = BC((REAL)c), keep = BC((REAL)(1 - c)), add = BC((REAL)(c / 2));
+    switch (kind) {
+    case NPDL_SQUARED: NPDL_MAP2(t, p, out, n, BC(2) * (w - v)) break;
+    case NPDL_ABSOLUTE: NPDL_MAP2(t, p, out, n, FN(npdl_signum)(w - v)) break;
+    case NPDL_HUBER: NPDL_MAP2(t, p, out, n, FN(npdl_limit)(w - v, delta)) break;
+    case NPDL_BINARY_LOGITS: NPDL_MAP2(t, p, out, n, FN(npdl_sigmoid)(w) - FMA(v, keep, add)) break;
+    case NPDL_BINARY: NPDL_MAP2(t, p, out, n, FN(npdl_binary_slope)(FMA(v, keep, add), w)) break;
+    }
+}
+
+typedef struct {
+    int kind;
+    double c;
+    const REAL *t, *p, *scale;  /* scale NULL: the loss itself */
+    REAL *out;
+    int64_t samples, d, block;
+} FN(npdl_loss_work);
+
+/* out[i] = scale[i] x[i] for samples of one element, 0 where the scale is 0 */
+NPDL_INLINE VEC FN(npdl_scaled)(VEC x, VEC scale) { return SELECT(scale == BC(0), BC(0), x * scale); }
+
+static void FN(npdl_loss_block)(void *context, int64_t block, int64_t thread) {
+    const FN(npdl_loss_work) *s = context;
+    const int64_t d = s->d, first = block * s->block, last = NPDL_LESS(s->samples, first + s->block);
+    const REAL *t = s->t + first * d, *p = s->p + first * d;
+    (void)thread;
+    if (s->scale) {
+        REAL *out = s->out + first * d;
+        FN(npdl_loss_slopes)(s->kind, s->c, t, p, out, (last - first) * d);
+        if (d == 1) {
+            const REAL *scale = s->scale + first;
+            NPDL_MAP2(out, scale, out, last - first, FN(npdl_scaled)(v, w))
+            return;
+        }
+        for (int64_t i = first; i < last; i++, out += d) {
+            VEC scale = BC(s->scale[i] / (REAL)d);
+            if (s->scale[i] == 0) memset(out, 0, d * sizeof(REAL));
+            else NPDL_MAP(out, out, d, v * scale)
+        }
+        return;
+    }
+    if (d == 1) {
+        FN(npdl_loss_terms)(s->kind, s->c, t, p, s->out + first, last - first);
+        return;
+    }
+    REAL terms[NPDL_PIECE];
+    if (d > NPDL_PIECE) {
+        for (int64_t i = first; i < last; i++, t += d, p += d) {
+            double total = 0;
+            for (int64_t j = 0; j < d; j += NPDL_PIECE) {
+                int64_t n = NPDL_LESS(d - j, NPDL_PIECE);
+                FN(npdl_loss_terms)(s->kind, s->c, t + j, p + j, terms, n);
+                total += FN(npdl_sum)(terms, n);
+            }
+            s->out[i] = (REAL)(total / d);
+        }
+        return;
+    }
+    for (int64_t i = first; i < last;) {  /* as many samples at a time as make a piece */
+        int64_t n = NPDL_LESS(NPDL_PIECE / d, last - i);
+        FN(npdl_loss_terms)(s->kind, s->c, s->t + i * d, s->p + i * d, terms, n * d);
+        for (int64_t j = 0; j < n; j++, i++) s->out[i] = (REAL)((double)FN(npdl_sum)(terms + j * d, d) / d);
+    }
+}
+
+static void FN(npdl_loss)(int kind, double c, const REAL *t, const REAL *p, const REAL *scale, REAL *out,
+                          int64_t samples, int64_t d) {
+    FN(npdl_loss_work) s = {kind, c, t, p, scale, out, samples, d, NPDL_MORE(NPDL_GRAIN / d, 1)};
+    npdl_parallel(FN(npdl_loss_block), &s, NPDL_BLOCKS(samples, s.block));
+}
+
+/* ---- cross-entropy over classes: rows of `classes` numbers, `positions` rows a sample */
+
+typedef struct {
+    const REAL *t;          /* targets, or NULL and labels of 32 or 64 bits */
+    const int32_t *narrow;
+    const int64_t *wide;
+    const REAL *p, *scale;  /* scale NULL: the loss itself */
+    REAL *out;
+    int logits;
+    double smoothing;
+    int64_t samples, positions, classes, block;
+} FN(npdl_classes_work);
+
+NPDL_INLINE int64_t FN(npdl_label)(const FN(npdl_classes_work) *s, int64_t row) {
+    return s->wide ? s->wide[row] : s->narrow[row];
+}
+
+/* loss[r] of `rows` rows from row `first`; `work` holds rows · classes numbers. */
+static void FN(npdl_classes_loss)(const FN(npdl_classes_work) *s, int64_t first, int64_t rows, REAL *work, REAL *loss) {
+    const int64_t n = s->classes;
+    const REAL *p = s->p + first * n, *t = s->t ? s->t + first * n : NULL;
+    const VEC keep = BC((REAL)(1 - s->smoothing)), add = BC((REAL)(s->smoothing / n));
+    REAL top[NPDL_PIECE], sum[NPDL_PIECE];
+    if (s->logits) {
+        FN(npdl_shifted_exp)(p, work, rows, n, top, sum);
+        NPDL_MAP(sum, sum, rows, FN(npdl_log)(v))
+    } else
+        for (int64_t r = 0; r < rows; r++) sum[r] = FN(npdl_sum)(p + r * n, n);
+    if (!t) {
+        for (int64_t r = 0; r < rows; r++) {
+            REAL picked = p[r * n + FN(npdl_label)(s, first + r)];
+            loss[r] = s->logits ? sum[r] - (picked - top[r]) : picked / sum[r];
+        }
+        if (!s->logits) NPDL_MAP(loss, loss, rows, -FN(npdl_log)(FN(npdl_clip)(v)))
+        return;
+    }
+    for (int64_t r = 0; r < rows; r++, t += n, p += n) {
+        const VEC total = BC(sum[r]);
+        if (s->logits) {
+            const VEC shift = BC(top[r]);
+            NPDL_MAP2(t, p, work, n, FMA(v, keep, add) * (total - (w - shift)))
+        } else
+            NPDL_MAP2(t, p, work, n, -(FMA(v, keep, add) * FN(npdl_log)(FN(npdl_clip)(w / total))))
+        loss[r] = FN(npdl_sum)(work, n);
+    }
+}
+
+/* The gradient of the same rows, into out. */
+static void FN(npdl_classes_grad)(const FN(npdl_classes_work) *s, int64_t first, int64_t rows) {
+    const int64_t n = s->classes;
+    const REAL *p = s->p + first * n, *t = s->t ? s->t + first * n : NULL;
+    const VEC keep = BC((REAL)(1 - s->smoothing)), add = BC((REAL)(s->smoothing / n));
+    REAL top[NPDL_PIECE], sum[NPDL_PIECE], *out = s->out + first * n;
+    if (s->logits) FN(npdl_shifted_exp)(p, out, rows, n, top, sum);
+    for (int64_t r = 0; r < rows; r++, p += n, out += n) {
+        const REAL scale = s->scale[(first + r) / s->positions], factor = scale / (REAL)s->positions;
+        const VEC f = BC(factor);
+        if (scale == 0) {
+            memset(out, 0, n * sizeof(REAL));
+            continue;
+        }
+        if (!s->logits) sum[r] = FN(npdl_sum)(p, n);
+        const VEC total = BC(sum[r]);
+        if (t) {
+            const REAL *row = t + r * n;
+            if (s->logits) {
+                const VEC mass = BC((REAL)(1 - s->smoothing) * FN(npdl_sum)(row, n) + (REAL)s->smoothing);
+                NPDL_MAP2(row, out, out, n, (w / total * mass - FMA(v, keep, add)) * f)
+                continue;
+            }
+            NPDL_MAP2(row, p, out, n, FN(npdl_where_clipped)(w / total, BC(0), -FMA(v, keep, add) / FN(npdl_clip)(w / total)))
+            const VEC dot = BC(FN(npdl_long_dot)(out, p, n) / sum[r]);
+            NPDL_MAP(out, out, n, (v - dot) / total * f)
+            continue;
+        }
+        const int64_t label = FN(npdl_label)(s, first + r);
+        if (s->logits) {
+            const REAL q = out[label] / sum[r];
+            NPDL_MAP(out, out, n, v / total * f)
+            out[label] = (q - 1) * factor;
+            continue;
+        }
+        /* g = −1/q at the label, 0 elsewhere and where q is clipped; Σ g q is −1 or 0 */
+        const REAL q = p[label] / sum[r];
+        const int clipped = q < (REAL)NPDL_CLIP || q > (REAL)(1 - NPDL_CLIP);
+        const REAL rest = (clipped ? 0 : 1) / sum[r] * factor;
+        for (int64_t i = 0; i < n; i++) out[i] = rest;
+        if (!clipped) out[label] = (1 - 1 / q) / sum[r] * factor;
+    }
+}
+
+static void FN(npdl_classes_block)(void *context, int64_t block, int64_t thread) {
+    const FN(npdl_classes_work) *s = context;
+    const int64_t n = s->classes, group = NPDL_LESS(NPDL_MORE(NPDL_PIECE / n, 1), NPDL_PIECE);
+    const int64_t last = NPDL_LESS(s->samples, (block + 1) * s->block) * s->positions;
+    REAL *work = s->scale ? NULL : npdl_scratch(thread, NPDL_MORE(n, NPDL_PIECE) * sizeof(REAL));
+    REAL loss[NPDL_PIECE];
+    double total = 0;
+    for (int64_t row = block * s->block * s->positions, rows; row < last; row += rows) {
+        rows = NPDL_LESS(group, last - row);
+        if (s->scale) {
+            FN(npdl_classes_grad)(s, row, rows);
+            continue;
+        }
+        FN(npdl_classes_loss)(s, row, rows, work, loss);
+        for (int64_t r = 0; r < rows; r++) {
+            total += loss[r];
+            if ((row + r + 1) % s->positions) continue;
+            s->out[(row + r) / s->positions] = (REAL)(total / s->positions);
+            total = 0;
+        }
+    }
+}
+
+static void FN(npdl_cross_entropy)(const REAL *t, const int32_t *narrow, const int64_t *wide, const REAL *p,
+                                   const REAL *scale, REAL *out, int logits, double smoothing, int64_t samples,
+                                   int64_t positions, int64_t classes) {
+    FN(npdl_classes_work) s = {t, narrow, wide, p, scale, out, logits, smoothing, samples, positions, classes,
+                               NPDL_MORE(NPDL_GRAIN / (positions * classes), 1)};
+    npdl_parallel(FN(npdl_classes_block), &s, NPDL_BLOCKS(samples, s.block));
+}
+
+/* ---- Σ weights[n] values[n], in order; a value of weight 0 is not looked at */
+
+static double FN(npdl_weighted_sum)(const REAL *values, const REAL *weights, int64_t n) {
+    double total = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (weights[i] != 0) total += (double)weights[i] * values[i];
+    return total;
+}

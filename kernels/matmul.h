@@ -1,0 +1,375 @@
+/* Matrix product: out = act(op(a) op(b) + bias), and the sum over rows.
+ *
+ * How it works. A task is a rectangle of the output. It goes through k in blocks of NPDL_KB; for each it packs its part
+ * of b into panels of two vectors' width and NPDL_MB rows of op(a) at a time into consecutive memory, and the register
+ * tile (NPDL_MR rows x 2 vectors) multiplies the two. Every output element is thus
+ *
+ *     ((s_0 + s_1) + s_2) + ...       s_i = fma over the k of block i, in order, from zero
+ *
+ * whatever the tile, the rectangle and the number of rows are; only NPDL_KB is part of the bits. A product with a
+ * transposed left matrix is a sum over a batch and may be long and small: it is cut into at most NPDL_PARTS parts along
+ * k, by shape alone, and the parts' results are added in order.
+ *
+ * Reference: Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication, ACM TOMS 34, 2008.
+ */
+#ifndef NPDL_MATMUL_H
+#define NPDL_MATMUL_H
+
+#define NPDL_KB 256    /* k in a block sum; part of the bits */
+#define NPDL_PARTS 16  /* partial sums of a sum over the batch, at most; part of the bits */
+#define NPDL_PART_K 1024     /* a part has at least this many k; part of the bits */
+#define NPDL_PART_SIDE 256   /* outputs of this many rows and columns or more are tasks enough without parts; same */
+#define NPDL_SUM_ROWS 256    /* rows in a block of sum_rows; part of the bits */
+
+#define NPDL_MB 96     /* rows of op(a) packed at a time: a multiple of every build's NPDL_MR */
+#define NPDL_TASK_ROWS 960    /* a task's rectangle at most: a multiple of NPDL_MB, ... */
+#define NPDL_TASK_COLUMNS 256
+#define NPDL_TASK_WORK 131072 /* ... and how many multiply-adds are worth a task of their own */
+
+static inline int64_t npdl_min(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t npdl_max(int64_t a, int64_t b) { return a > b ? a : b; }
+static inline int64_t npdl_ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static inline int64_t npdl_round_up(int64_t a, int64_t b) { return npdl_ceil_div(a, b) * b; }
+
+#endif
+
+#define NPDL_NW (2 * VL)          /* columns of a panel */
+#define NPDL_A_STEP (NPDL_KB + 16) /* from row to row of packed op(a); not a power of two: cache sets */
+
+/* Where op(a) comes from: rows and columns of the matrix *as stored* copied to `to`, row by row. */
+typedef void (*FN(npdl_copy))(const void *source, int64_t row, int64_t rows, int64_t column, int64_t columns, REAL *to,
+                              int64_t step);
+
+typedef struct {
+    int64_t m, n, k;         /* out (m, n) = op(a) (m, k) · op(b) (k, n) */
+    const REAL *a;           /* a as stored, rows a_step apart; or NULL, and */
+    int64_t a_step;
+    FN(npdl_copy) copy;      /* ... this function copies what is needed of a from */
+    const void *source;
+    int transpose_a;
+    const REAL *b;
+    int64_t b_step;
+    int transpose_b;
+    REAL *out;
+    int64_t out_step;
+    /* epilogue */
+    const REAL *bias;        /* (n,) or NULL */
+    REAL *z;                 /* like out, receives the pre-activation, or NULL */
+    int code;                /* activation, 0: none */
+    const double *constants;
+    /* division into tasks, filled by npdl_product */
+    int64_t task_rows, task_columns, row_tasks, column_tasks, parts, part_k;
+    REAL *partial;           /* (parts, m, n) */
+} FN(npdl_product);
+
+/* ---- register tile: out (+)= a · b for mr rows and nv vectors of columns, n of which are stored.
+ * a (i, k) lies at a[i·as + k·ak], b's row k at b + k·bs. mr, nv, as and ak are constants where this is used. */
+NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const int64_t as, const int64_t ak,
+                               const REAL *b, int64_t bs, int64_t k, REAL *out, int64_t out_step, int64_t n, int add) {
+    VEC acc[NPDL_MR][8];
+    #pragma GCC unroll 16
+    for (int i = 0; i < mr; i++)
+        #pragma GCC unroll 8
+        for (int j = 0; j < nv; j++) acc[i][j] = BC(0);
+    for (; k > 0; k--, a += ak, b += bs) {
+        VEC row[8];
+        #pragma GCC unroll 8
+        for (int j = 0; j < nv; j++) row[j] = LD(b + j * VL);
+        #pragma GCC unroll 16
+        for (int i = 0; i < mr; i++) {
+            VEC x = BC(a[i * as]);
+            #pragma GCC unroll 8
+            for (int j = 0; j < nv; j++) acc[i][j] = FMA(x, row[j], acc[i][j]);
+        }
+    }
+    #pragma GCC unroll 16
+    for (int i = 0; i < mr; i++) {
+        REAL *to = out + i * out_step;
+        #pragma GCC unroll 8
+        for (int j = 0; j < nv; j++) {
+            int64_t lanes = n - j * VL;
+            VEC v = acc[i][j];
+            if (lanes >= VL) {
+                if (add) v = LD(to + j * VL) + v;
+                ST(to + j * VL, v);
+            } else if (lanes > 0) {
+                if (add) v = LDN(to + j * VL, lanes) + v;
+                STN(to + j * VL, v, lanes);
+            }
+        }
+    }
+}
+
+/* mr rows of packed op(a) times all panels of packed b. */
+#define NPDL_ROWS_OF(mr, transposed, as, ak)                                                                          \
+    static __attribute__((noinline)) void FN(npdl_rows_##transposed##_##mr)(                                          \
+        const REAL *a, const REAL *panels, int64_t k, REAL *out, int64_t out_step, int64_t n, int add) {              \
+        for (; n > VL; n -= NPDL_NW, out += NPDL_NW, panels += NPDL_KB * NPDL_NW)                                     \
+            FN(npdl_tile)(mr, 2, a, as, ak, panels, NPDL_NW, k, out, out_step, n, add);                               \
+        if (n > 0) FN(npdl_tile)(mr, 1, a, as, ak, panels, NPDL_NW, k, out, out_step, n, add);                        \
+    }
+#define NPDL_ROWS(mr) NPDL_ROWS_OF(mr, n, NPDL_A_STEP, 1) NPDL_ROWS_OF(mr, t, 1, NPDL_MB)
+NPDL_ROWS(1)
+NPDL_ROWS(2)
+NPDL_ROWS(4)
+#if NPDL_MR == 6
+NPDL_ROWS(6)
+#elif NPDL_MR >= 8
+NPDL_ROWS(8)
+#endif
+#if NPDL_MR == 12
+NPDL_ROWS(12)
+#endif
+#undef NPDL_ROWS
+#undef NPDL_ROWS_OF
+
+/* `rows` <= NPDL_MB rows of packed op(a) times all panels of packed b, the largest tile first. */
+static void FN(npdl_tiles)(int transposed, const REAL *a, const REAL *panels, int64_t rows, int64_t k, REAL *out,
+                           int64_t out_step, int64_t n, int add) {
+#define NPDL_RUN(mr)                                                                                                  \
+    for (; i + mr <= rows; i += mr) {                                                                                 \
+        if (transposed) FN(npdl_rows_t_##mr)(a + i, panels, k, out + i * out_step, out_step, n, add);                 \
+        else FN(npdl_rows_n_##mr)(a + i * NPDL_A_STEP, panels, k, out + i * out_step, out_step, n, add);              \
+    }
+    int64_t i = 0;
+#if NPDL_MR == 12
+    NPDL_RUN(12)
+#endif
+#if NPDL_MR == 6
+    NPDL_RUN(6)
+#elif NPDL_MR >= 8
+    NPDL_RUN(8)
+#endif
+    NPDL_RUN(4)
+    NPDL_RUN(2)
+    NPDL_RUN(1)
+#undef NPDL_RUN
+}
+
+/* One row times b where it lies: packing b would cost as much as the product. Eight vectors of columns at a time.
+ * Columns beyond the last whole vector are left to others; returns how many are done. */
+static int64_t FN(npdl_one_row)(const REAL *a, const REAL *b, int64_t b_step, int64_t k, REAL *out, int64_t n) {
+    int64_t done = n / VL * VL;
+    for (int64_t kb = 0; kb < k; kb += NPDL_KB, a += NPDL_KB, b += NPDL_KB * b_step) {
+        int64_t kc = npdl_min(k - kb, NPDL_KB), j = 0;
+        for (; j + 8 * VL <= n; j += 8 * VL) FN(npdl_tile)(1, 8, a, 0, 1, b + j, b_step, kc, out + j, 0, 8 * VL, kb > 0);
+        for (; j < done; j += VL) FN(npdl_tile)(1, 1, a, 0, 1, b + j, b_step, kc, out + j, 0, VL, kb > 0);
+    }
+    return k > 0 ? done : 0;
+}
+
+/* ---- packing */
+
+/* Rows [k0, k0 + k) and columns [n0, n0 + n) of op(b) into panels [n / NW][NPDL_KB][NW]. */
+static void FN(npdl_pack_b)(const FN(npdl_product) *s, int64_t k0, int64_t k, int64_t n0, int64_t n, REAL *to) {
+    for (; n > 0; n0 += NPDL_NW, n -= NPDL_NW, to += NPDL_KB * NPDL_NW) {
+        int64_t width = npdl_min(n, NPDL_NW);
+        if (!s->transpose_b) {
+            const REAL *from = s->b + k0 * s->b_step + n0;
+            const REAL *end = s->b + (s->k - 1) * s->b_step + s->n;
+            for (int64_t r = 0; r < k; r++, from += s->b_step)
+                for (int64_t j = 0; j < width; j += VL) {
+                    /* lanes beyond the matrix's last column are never stored: whatever lies there will do */
+                    VEC v = from + j + VL <= end ? LD(from + j) : LDN(from + j, npdl_min(width - j, VL));
+                    ST(to + r * NPDL_NW + j, v);
+                }
+            continue;
+        }
+        const REAL *from = s->b + n0 * s->b_step + k0;
+        int64_t j = 0;
+        for (; j + 8 <= width; j += 8, from += 8 * s->b_step)
+            for (int64_t r = 0; r < k; r++) {
+                REAL *row = to + r * NPDL_NW + j;
+                #pragma GCC unroll 8
+                for (int i = 0; i < 8; i++) row[i] = from[i * s->b_step + r];
+            }
+        for (; j < width; j++, from += s->b_step)
+            for (int64_t r = 0; r < k; r++) to[r * NPDL_NW + j] = from[r];
+        for (; j % VL; j++)
+            for (int64_t r = 0; r < k; r++) to[r * NPDL_NW + j] = 0;
+    }
+}
+
+/* Rows [m0, m0 + m) and columns [k0, k0 + k) of op(a): as [m][NPDL_A_STEP], or transposed [k][NPDL_MB]. */
+static void FN(npdl_pack_a)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t k0, int64_t k, REAL *to) {
+    int64_t row = m0, rows = m, column = k0, columns = k, step = NPDL_A_STEP;
+    if (s->transpose_a) row = k0, rows = k, column = m0, columns = m, step = NPDL_MB;
+    if (s->copy) {
+        s->copy(s->source, row, rows, column, columns, to, step);
+        return;
+    }
+    const REAL *from = s->a + row * s->a_step + column;
+    for (int64_t r = 0; r < rows; r++) memcpy(to + r * step, from + r * s->a_step, columns * sizeof(REAL));
+}
+
+/* ---- tasks */
+
+/* z = out + bias, out = act(z), on a rectangle. */
+static void FN(npdl_epilogue)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t n0, int64_t n) {
+    if (!s->bias && !s->z && !s->code) return;
+    for (int64_t i = m0; i < m0 + m; i++) {
+        REAL *out = s->out + i * s->out_step + n0;
+        if (s->bias) {
+            const REAL *bias = s->bias + n0;
+            int64_t j = 0;
+            for (; j + VL <= n; j += VL) ST(out + j, LD(out + j) + LD(bias + j));
+            for (; j < n; j++) out[j] += bias[j];
+        }
+        if (s->z) memcpy(s->z + i * s->out_step + n0, out, n * sizeof(REAL));
+        if (s->code) FN(npdl_activate)(s->code, s->constants, out, n);
+    }
+}
+
+/* Bytes of working memory of npdl_rectangle. */
+static size_t FN(npdl_rectangle_bytes)(int64_t columns) {
+    return (NPDL_KB * npdl_round_up(columns, NPDL_NW) + NPDL_MB * NPDL_A_STEP) * sizeof(REAL);
+}
+
+/* op(a) op(b) on one rectangle, k in [k0, k1), written to `out`, the rectangle's first element. With `finish` the
+ * epilogue follows on each few rows, while they are in the cache. */
+static void FN(npdl_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t n0, int64_t n, int64_t k0,
+                               int64_t k1, REAL *out, int64_t out_step, int finish, REAL *work) {
+    REAL *panels = work, *rows = work + NPDL_KB * npdl_round_up(n, NPDL_NW);
+    if (k0 >= k1)
+        for (int64_t i = 0; i < m; i++) memset(out + i * out_step, 0, n * sizeof(REAL));
+    for (int64_t kb = k0; kb < k1; kb += NPDL_KB) {
+        int64_t k = npdl_min(k1 - kb, NPDL_KB);
+        FN(npdl_pack_b)(s, kb, k, n0, n, panels);
+        for (int64_t i = 0; i < m; i += NPDL_MB) {
+            int64_t mb = npdl_min(m - i, NPDL_MB);
+            FN(npdl_pack_a)(s, m0 + i, mb, kb, k, rows);
+            FN(npdl_tiles)(s->transpose_a, rows, panels, mb, k, out + i * out_step, out_step, n, kb > k0);
+            if (finish && kb + k == k1) FN(npdl_epilogue)(s, m0 + i, mb, n0, n);
+        }
+    }
+    if (finish && k0 >= k1) FN(npdl_epilogue)(s, m0, m, n0, n);
+}
+
+static void FN(npdl_product_task)(void *ctx, int64_t task, int64_t thread) {
+    const FN(npdl_product) *s = ctx;
+    int64_t column = task % s->column_tasks, row = task / s->column_tasks % s->row_tasks;
+    int64_t part = task / (s->column_tasks * s->row_tasks);
+    int64_t m0 = row * s->task_rows, m = npdl_min(s->m - m0, s->task_rows);
+    int64_t n0 = column * s->task_columns, n = npdl_min(s->n - n0, s->task_columns);
+    int64_t k0 = part * s->part_k, k1 = npdl_min(s->k, k0 + s->part_k);
+    if (s->m == 1 && s->a && !s->transpose_a && !s->transpose_b) {
+        int64_t done = FN(npdl_one_row)(s->a, s->b + n0, s->b_step, s->k, s->out + n0, n);
+        FN(npdl_epilogue)(s, 0, 1, n0, done);
+        n0 += done, n -= done;
+        if (n == 0) return;
+    }
+    REAL *work = npdl_scratch(thread, FN(npdl_rectangle_bytes)(n));
+    if (s->parts == 1)
+        FN(npdl_rectangle)(s, m0, m, n0, n, k0, k1, s->out + m0 * s->out_step + n0, s->out_step, 1, work);
+    else
+        FN(npdl_rectangle)(s, m0, m, n0, n, k0, k1, s->partial + (part * s->m + m0) * s->n + n0, s->n, 0, work);
+}
+
+/* out = partial 0 + partial 1 + ..., in this order, on task_rows rows. */
+static void FN(npdl_combine_task)(void *ctx, int64_t task, int64_t thread) {
+    const FN(npdl_product) *s = ctx;
+    int64_t m0 = task * s->task_rows, m = npdl_min(s->m - m0, s->task_rows);
+    for (int64_t i = m0; i < m0 + m; i++) {
+        REAL *out = s->out + i * s->out_step;
+        const REAL *from = s->partial + i * s->n;
+        int64_t j = 0;
+        for (; j + VL <= s->n; j += VL) {
+            VEC sum = LD(from + j);
+            for (int64_t p = 1; p < s->parts; p++) sum += LD(from + p * s->m * s->n + j);
+            ST(out + j, sum);
+        }
+        for (; j < s->n; j++) {
+            REAL sum = from[j];
+            for (int64_t p = 1; p < s->parts; p++) sum += from[p * s->m * s->n + j];
+            out[j] = sum;
+        }
+    }
+    FN(npdl_epilogue)(s, m0, m, 0, s->n);
+}
+
+/* The whole product. */
+static void FN(npdl_run_product)(FN(npdl_product) *s) {
+    if (s->m == 0 || s->n == 0) return;
+    s->parts = 1;
+    if (s->transpose_a) {
+        int64_t sides = npdl_ceil_div(s->m, NPDL_PART_SIDE) * npdl_ceil_div(s->n, NPDL_PART_SIDE);
+        s->parts = npdl_max(1, npdl_min(NPDL_PARTS / sides, s->k / NPDL_PART_K));
+    }
+    s->part_k = npdl_round_up(npdl_ceil_div(s->k, s->parts), NPDL_KB);
+    s->parts = npdl_max(1, npdl_ceil_div(s->k, npdl_max(s->part_k, 1)));
+
+    /* Halve the rectangle until there are tasks for every thread: this changes no sum. */
+    int64_t wanted = npdl_get_num_threads() > 1 ? npdl_get_num_threads() * 4 : 1;
+    int64_t rows = npdl_min(npdl_round_up(s->m, NPDL_MR), NPDL_TASK_ROWS);
+    int64_t columns = npdl_min(npdl_round_up(s->n, NPDL_NW), NPDL_TASK_COLUMNS);
+    int64_t part_k = npdl_min(s->part_k, s->k);
+    while (s->parts * npdl_ceil_div(s->m, rows) * npdl_ceil_div(s->n, columns) < wanted &&
+           rows * columns * part_k >= 2 * NPDL_TASK_WORK) {
+        if (rows >= columns && rows > NPDL_MR) rows = npdl_round_up(rows / 2, NPDL_MR);
+        else if (columns > NPDL_NW) columns = npdl_round_up(columns / 2, NPDL_NW);
+        else break;
+    }
+    s->task_rows = rows, s->task_columns = columns;
+    s->row_tasks = npdl_ceil_div(s->m, rows), s->column_tasks = npdl_ceil_div(s->n, columns);
+    if (s->parts > 1) s->partial = npdl_scratch(NPDL_SHARED, s->parts * s->m * s->n * sizeof(REAL));
+    npdl_parallel(FN(npdl_product_task), s, s->parts * s->row_tasks * s->column_tasks);
+    if (s->parts > 1) npdl_parallel(FN(npdl_combine_task), s, s->row_tasks);
+}
+
+/* out (m, n) = act(op(a) op(b) + bias), all matrices dense. */
+static void FN(npdl_matmul)(const REAL *a, const REAL *b, REAL *out, const REAL *bias, REAL *z, int64_t m, int64_t n,
+                            int64_t k, int transpose_a, int transpose_b, int code, const double *constants) {
+    FN(npdl_product) s = {
+        .m = m, .n = n, .k = k,
+        .a = a, .a_step = transpose_a ? m : k, .transpose_a = transpose_a,
+        .b = b, .b_step = transpose_b ? k : n, .transpose_b = transpose_b,
+        .out = out, .out_step = n, .bias = bias, .z = z, .code = code, .constants = constants,
+    };
+    FN(npdl_run_product)(&s);
+}
+
+/* ---- sum over rows */
+
+typedef struct { const REAL *x, *end; int64_t rows, columns; REAL *partial; } FN(npdl_row_sum);
+
+/* Sums of NPDL_SUM_ROWS rows; four vectors of columns at a time. */
+static void FN(npdl_sum_rows_task)(void *ctx, int64_t block, int64_t thread) {
+    const FN(npdl_row_sum) *s = ctx;
+    int64_t r0 = block * NPDL_SUM_ROWS, rows = npdl_min(s->rows - r0, NPDL_SUM_ROWS), columns = s->columns;
+    const REAL *x = s->x + r0 * columns;
+    REAL *out = s->partial + block * columns;
+    int64_t j = 0;
+    for (; j + 4 * VL <= columns; j += 4 * VL) {
+        VEC sum[4] = {BC(0), BC(0), BC(0), BC(0)};
+        for (int64_t r = 0; r < rows; r++)
+            #pragma GCC unroll 4
+            for (int i = 0; i < 4; i++) sum[i] += LD(x + r * columns + j + i * VL);
+        for (int i = 0; i < 4; i++) ST(out + j + i * VL, sum[i]);
+    }
+    for (; j < columns; j += VL) {
+        int64_t lanes = npdl_min(columns - j, VL);
+        VEC sum = BC(0);
+        for (int64_t r = 0; r < rows; r++) {
+            const REAL *p = x + r * columns + j; /* lanes beyond the row are read where they exist, and dropped */
+            sum += p + VL <= s->end ? LD(p) : LDN(p, lanes);
+        }
+        STN(out + j, sum, lanes);
+    }
+}
+
+/* out[j] = Σ_r x[r, j] */
+static void FN(npdl_sum_rows)(const REAL *x, int64_t rows, int64_t columns, REAL *out) {
+    int64_t blocks = npdl_ceil_div(rows, NPDL_SUM_ROWS);
+    FN(npdl_row_sum) s = {x, x + rows * columns, rows, columns, out};
+    if (blocks > 1) s.partial = npdl_scratch(NPDL_SHARED, blocks * columns * sizeof(REAL));
+    if (rows * columns < NPDL_TASK_WORK / 4)
+        for (int64_t b = 0; b < blocks; b++) FN(npdl_sum_rows_task)(&s, b, 0);
+    else npdl_parallel(FN(npdl_sum_rows_task), &s, blocks);
+    if (blocks == 0) memset(out, 0, columns * sizeof(REAL));
+    if (blocks <= 1) return;
+    for (int64_t j = 0; j < columns; j++) {
+        REAL sum = s.partial[j];
+        for (int64_t b = 1; b < blocks; b++) sum += s.partial[b * columns + j];
+        out[j] = sum;
+    }
+}

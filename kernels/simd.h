@@ -1,0 +1,134 @@
+/* One vector type for the number type REAL, in the width of the instruction set that this file is compiled for.
+ *
+ * Included once for REAL = float and once for REAL = double (see engine.h). Arithmetic on VEC is C's own + - * / and
+ * comparisons, lane by lane; nothing is fused or reordered by the compiler (-ffp-contract=off, no -ffast-math), so a
+ * fused multiply-add must be written: FMA for vectors, FMA1 for one number. Then all builds with FMA give equal bits.
+ *
+ *     FN(name)            name_f32 or name_f64
+ *     VEC, IVEC, INT      vector of VL numbers; of VL integers of the same width (a comparison's result); one of these
+ *     LD(p), ST(p, v)     load and store, any alignment
+ *     LDN(p, n), STN(p, v, n)     the first n <= VL lanes only; lanes that are not loaded are 0
+ *     BC(s)               s in every lane
+ *     SELECT(m, a, b)     a where the mask m is all ones, b where it is 0
+ *     FMA(a, b, c)        a·b + c, rounded once (twice where the machine has no FMA)
+ *
+ * Register tile of the matrix product: NPDL_MR rows x 2 vectors, all accumulators in registers.
+ */
+#ifndef NPDL_SIMD_H
+#define NPDL_SIMD_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__) && defined(__FMA__)
+#include <immintrin.h>
+#define NPDL_VECTOR_BYTES 64
+#define NPDL_MR 12
+#define NPDL_HAS_FMA 1
+#elif defined(__AVX2__) && defined(__FMA__)
+#include <immintrin.h>
+#define NPDL_VECTOR_BYTES 32
+#define NPDL_MR 6
+#define NPDL_HAS_FMA 1
+#elif defined(__aarch64__) && defined(__ARM_NEON)
+#include <arm_neon.h>
+#define NPDL_VECTOR_BYTES 16
+#define NPDL_MR 8
+#define NPDL_HAS_FMA 1
+#else
+#define NPDL_VECTOR_BYTES 16
+#define NPDL_MR 4
+#define NPDL_HAS_FMA 0
+#endif
+
+#define NPDL_INLINE static inline __attribute__((always_inline, unused))
+#define NPDL_JOIN_(a, b) a##b
+#define NPDL_JOIN(a, b) NPDL_JOIN_(a, b)
+#define FN(name) NPDL_JOIN(name, NPDL_SUFFIX)
+#define VEC FN(npdl_vec)
+#define IVEC FN(npdl_ivec)
+#define VL ((int)(NPDL_VECTOR_BYTES / sizeof(REAL)))
+#define LD(p) (*(const VEC *)(p))
+#define ST(p, v) (*(VEC *)(p) = (v))
+#define LDN(p, n) FN(npdl_load_n)(p, n)
+#define STN(p, v, n) FN(npdl_store_n)(p, v, n)
+#define BC(s) FN(npdl_broadcast)(s)
+#define FMA(a, b, c) FN(npdl_fma)(a, b, c)
+#define FMA1(a, b, c) FN(npdl_fma1)(a, b, c)
+#define SELECT(m, a, b) ((VEC)(((m) & (IVEC)(a)) | (~(m) & (IVEC)(b))))
+
+#endif
+
+/* ---- from here on once a number type */
+
+#undef REAL
+#undef INT
+#undef NPDL_SUFFIX
+#if NPDL_REAL_BITS == 32
+#define REAL float
+#define INT int32_t
+#define NPDL_SUFFIX _f32
+#else
+#define REAL double
+#define INT int64_t
+#define NPDL_SUFFIX _f64
+#endif
+
+typedef REAL VEC __attribute__((vector_size(NPDL_VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
+typedef INT IVEC __attribute__((vector_size(NPDL_VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
+
+#if NPDL_REAL_BITS == 32
+#define NPDL_PICK(single, double_) single
+#else
+#define NPDL_PICK(single, double_) double_
+#endif
+
+NPDL_INLINE VEC BC(REAL s) {
+#if NPDL_VECTOR_BYTES == 64
+    return (VEC)NPDL_PICK(_mm512_set1_ps, _mm512_set1_pd)(s);
+#elif NPDL_VECTOR_BYTES == 32
+    return (VEC)NPDL_PICK(_mm256_set1_ps, _mm256_set1_pd)(s);
+#else
+    VEC v;
+    for (int i = 0; i < VL; i++) v[i] = s;
+    return v;
+#endif
+}
+
+NPDL_INLINE VEC FMA(VEC a, VEC b, VEC c) {
+#if NPDL_VECTOR_BYTES == 64
+    return (VEC)NPDL_PICK(_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c),
+                          _mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c));
+#elif NPDL_VECTOR_BYTES == 32
+    return (VEC)NPDL_PICK(_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c),
+                          _mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c));
+#elif NPDL_HAS_FMA
+    return (VEC)NPDL_PICK(vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b),
+                          vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b));
+#else
+    return a * b + c;
+#endif
+}
+
+NPDL_INLINE REAL FMA1(REAL a, REAL b, REAL c) {
+#if NPDL_HAS_FMA
+    return NPDL_PICK(__builtin_fmaf, __builtin_fma)(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
+NPDL_INLINE VEC LDN(const REAL *p, int64_t n) {
+    REAL lanes[NPDL_VECTOR_BYTES / sizeof(REAL)] = {0};
+    memcpy(lanes, p, n * sizeof(REAL));
+    return LD(lanes);
+}
+
+NPDL_INLINE void STN(REAL *p, VEC v, int64_t n) {
+    REAL lanes[NPDL_VECTOR_BYTES / sizeof(REAL)];
+    ST(lanes, v);
+    memcpy(p, lanes, n * sizeof(REAL));
+}
+
+#undef NPDL_PICK

@@ -1,0 +1,1 @@
+"""The kernels: one file a family, under the same name for every device."""

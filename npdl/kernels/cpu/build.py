@@ -1,0 +1,90 @@
+"""The compiled module that serves this processor, and its threads.
+
+`lib` is the module: npdl.kernels.cpu._v4, _v3 or _v2 on x86-64 (AVX-512, AVX2, SSE4), _neon on arm64, else _plain. The
+environment variable NPDL_BUILD=v3 asks for one by name. The number of threads is NPDL_NUM_THREADS or OMP_NUM_THREADS,
+else the number of processors that this process may use.
+"""
+
+import importlib
+import os
+
+from npdl.kernels.cpu import compiled
+
+SPIN = "10000"
+"""Turns for which an idle OpenMP thread waits before it sleeps, some microseconds: the kernels of a training step follow
+each other faster than that, and a pool that goes on spinning slows down whatever else runs on the machine."""
+
+
+def _load(name):
+    return importlib.import_module(f"npdl.kernels.cpu._{name}")
+
+
+def _choose():
+    """(name, module) of the build to use."""
+    there, asked = compiled(), os.environ.get("NPDL_BUILD")
+    if not there:
+        raise ImportError(
+            "npdl was installed without compiled kernels; reinstall it without NPDL_NO_KERNELS=1, "
+            'or use model.to("reference")'
+        )
+    level = _load("v2").cpu_level() if "v2" in there else 0
+    runs = [name for name in there if not name.startswith("v") or int(name[1:]) <= level]
+    if asked and asked not in runs:
+        raise ImportError(f"NPDL_BUILD={asked} cannot be used here; this machine runs {', '.join(runs)}")
+    name = asked or runs[0]
+    return name, _load(name)
+
+
+def _default_threads():
+    for variable in ("NPDL_NUM_THREADS", "OMP_NUM_THREADS"):
+        value = os.environ.get(variable, "").split(",")[0]
+        if value.isdecimal() and int(value) > 0:
+            return int(value)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _start():
+    # libgomp reads its settings when it is loaded, with the first compiled module; other programs keep theirs.
+    chosen = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys()
+    if not chosen:
+        os.environ["GOMP_SPINCOUNT"] = SPIN
+    try:
+        name, module = _choose()
+    finally:
+        if not chosen:
+            del os.environ["GOMP_SPINCOUNT"]
+    module.set_num_threads(_default_threads())
+    return name, module
+
+
+name, lib = _start()
+
+
+def get_num_threads():
+    """How many threads the kernels use."""
+    return lib.get_num_threads()
+
+
+def set_num_threads(n):
+    """Use n threads in all kernels of this process from now on; results do not depend on it, to the last bit.
+
+    Raises:
+        ValueError: n is not a whole number of at least 1.
+    """
+    if not isinstance(n, int) or n < 1:
+        raise ValueError(f"set_num_threads needs a whole number of at least 1, got {n!r}; pass e.g. {_default_threads()}")
+    lib.set_num_threads(n)
+
+
+def info():
+    """What runs here, for `npdl.show_config()`: a dictionary of build, fma, bits, openmp, threads, compiler."""
+    return {
+        "build": name,
+        "fma": lib.HAS_FMA,
+        "bits": "portable" if lib.HAS_FMA else "this build only",
+        "openmp": lib.HAS_OPENMP,
+        "threads": get_num_threads(),
+        "compiler": lib.COMPILER,
+    }

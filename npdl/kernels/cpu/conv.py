@@ -1,0 +1,104 @@
+"""Convolution, compiled (kernels/conv.h)."""
+
+from npdl.kernels.cpu.build import lib
+from npdl.kernels.cpu.matmul import epilogue, finish
+
+
+def _check(kernel, name, array, shape):
+    if array.shape != shape:
+        raise ValueError(f"{kernel}: {name} must be of shape {shape}, got {array.shape}")
+
+
+def _check_images(kernel, name, array, g):
+    if array.ndim != 4 or array.shape[1:] != (g.in_h, g.in_w, g.channels):
+        raise ValueError(f"{kernel}: {name} must be of shape (N, {g.in_h}, {g.in_w}, {g.channels}), got {array.shape}")
+
+
+def _check_window(kernel, g):
+    if g.groups < 1 or g.channels % g.groups or g.filters % g.groups:
+        raise ValueError(f"{kernel}: {g.channels} channels and {g.filters} filters cannot be cut into {g.groups} groups")
+    sizes = (g.kernel_h, g.kernel_w, g.stride_h, g.stride_w, g.dilation_h, g.dilation_w)
+    if min(sizes) < 1 or min(g.in_h, g.in_w, g.out_h, g.out_w, g.channels, g.filters) < 0:
+        raise ValueError(f"{kernel}: kernel, strides and dilation must be at least 1 and sizes not negative, got {g}")
+
+
+def _kernel_shape(g):
+    return (g.kernel_h, g.kernel_w, g.channels // g.groups, g.filters)
+
+
+def _cols_size(n, g):
+    return n * g.out_h * g.out_w * g.kernel_h * g.kernel_w * g.channels
+
+
+def im2col(x, g, *, out):
+    """As npdl.kernels.reference.conv.im2col; `out` of any shape of that many elements.
+
+    Raises:
+        ValueError: shapes that do not fit g.
+    """
+    _check_window("im2col", g)
+    _check_images("im2col", "x", x, g)
+    if out.size != _cols_size(len(x), g):
+        raise ValueError(f"im2col: out must have {_cols_size(len(x), g)} elements, got {out.shape}")
+    lib.im2col(x, out, len(x), g)
+
+
+def col2im(cols, g, *, out):
+    """As npdl.kernels.reference.conv.col2im; `cols` of any shape of that many elements.
+
+    Raises:
+        ValueError: shapes that do not fit g.
+    """
+    _check_window("col2im", g)
+    _check_images("col2im", "out", out, g)
+    if cols.size != _cols_size(len(out), g):
+        raise ValueError(f"col2im: cols must have {_cols_size(len(out), g)} elements, got {cols.shape}")
+    lib.col2im(cols, out, len(out), g)
+
+
+def conv2d(x, w, g, *, out, bias=None, activation=None, z=None):
+    """As npdl.kernels.reference.conv.conv2d. `out` and `z` must not overlap the inputs.
+
+    Raises:
+        ValueError: shapes that do not fit g.
+        TypeError: arrays of different types, or not C-contiguous.
+    """
+    _check_window("conv2d", g)
+    _check_images("conv2d", "x", x, g)
+    _check("conv2d", "w", w, _kernel_shape(g))
+    _check("conv2d", "out", out, (len(x), g.out_h, g.out_w, g.filters))
+    if bias is not None:
+        _check("conv2d", "bias", bias, (g.filters,))
+    if z is not None:
+        _check("conv2d", "z", z, out.shape)
+    code, constants, after = epilogue(activation)
+    lib.conv2d(x, w, out, bias, z, len(x), g, code, constants)
+    finish(after, out)
+
+
+def conv2d_dx(dz, w, g, *, out):
+    """As npdl.kernels.reference.conv.conv2d_dx. `out` must not overlap the inputs.
+
+    Raises:
+        ValueError: shapes that do not fit g.
+        TypeError: arrays of different types, or not C-contiguous.
+    """
+    _check_window("conv2d_dx", g)
+    _check_images("conv2d_dx", "out", out, g)
+    _check("conv2d_dx", "w", w, _kernel_shape(g))
+    _check("conv2d_dx", "dz", dz, (len(out), g.out_h, g.out_w, g.filters))
+    lib.conv2d_dx(dz, w, out, len(out), g)
+
+
+def conv2d_dkernel(x, dz, g, *, out):
+    """As npdl.kernels.reference.conv.conv2d_dkernel. `out` must not overlap the inputs.
+
+    Raises:
+        ValueError: shapes that do not fit g.
+        TypeError: arrays of different types, or not C-contiguous.
+    """
+    _check_window("conv2d_dkernel", g)
+    _check_images("conv2d_dkernel", "x", x, g)
+    _check("conv2d_dkernel", "out", out, _kernel_shape(g))
+    _check("conv2d_dkernel", "dz", dz, (len(x), g.out_h, g.out_w, g.filters))
+    lib.conv2d_dkernel(x, dz, out, len(x), g)

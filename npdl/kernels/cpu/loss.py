@@ -1,0 +1,111 @@
+"""Losses; formulas: npdl/kernels/reference/loss.py, code: kernels/loss.h."""
+
+import numpy as np
+
+from npdl.kernels.checks import expect
+from npdl.kernels.cpu.build import lib
+
+
+def _mean_over_elements(kernel, kind, constant, y_true, y_pred, out, scale=None):
+    """A loss that is a mean over each sample's elements, or its gradient."""
+    shape = y_pred.shape
+    expect(kernel, "y_true", y_true, shape)
+    expect(kernel, "out", out, shape[:1] if scale is None else shape)
+    if scale is not None:
+        expect(kernel, "scale", scale, shape[:1])
+    if not shape or (not y_pred.size and shape[0]):
+        raise ValueError(f"{kernel}: y_pred must be (N, ...) with at least one element a sample, got shape {shape}")
+    if shape[0]:
+        lib.loss(kernel, kind, constant, y_true, y_pred, scale, out, shape[0], y_pred.size // shape[0])
+
+
+def mean_squared_error(y_true, y_pred, *, out):
+    """out[n] = mean (p − t)²"""
+    _mean_over_elements("mean_squared_error", lib.SQUARED, 0.0, y_true, y_pred, out)
+
+
+def mean_squared_error_grad(y_true, y_pred, scale, *, out):
+    """out = s · 2 (p − t) / D"""
+    _mean_over_elements("mean_squared_error_grad", lib.SQUARED, 0.0, y_true, y_pred, out, scale)
+
+
+def mean_absolute_error(y_true, y_pred, *, out):
+    """out[n] = mean |p − t|"""
+    _mean_over_elements("mean_absolute_error", lib.ABSOLUTE, 0.0, y_true, y_pred, out)
+
+
+def mean_absolute_error_grad(y_true, y_pred, scale, *, out):
+    """out = s · sign(p − t) / D"""
+    _mean_over_elements("mean_absolute_error_grad", lib.ABSOLUTE, 0.0, y_true, y_pred, out, scale)
+
+
+def huber(y_true, y_pred, delta, *, out):
+    """out[n] = mean of (p − t)²/2 where |p − t| ≤ δ, else δ |p − t| − δ²/2"""
+    _mean_over_elements("huber", lib.HUBER, delta, y_true, y_pred, out)
+
+
+def huber_grad(y_true, y_pred, delta, scale, *, out):
+    """out = s · clip(p − t, −δ, δ) / D"""
+    _mean_over_elements("huber_grad", lib.HUBER, delta, y_true, y_pred, out, scale)
+
+
+def _binary(from_logits):
+    return lib.BINARY_LOGITS if from_logits else lib.BINARY
+
+
+def binary_cross_entropy(y_true, y_pred, from_logits, label_smoothing, *, out):
+    """out[n] = mean of −t' ln p − (1 − t') ln(1 − p)"""
+    _mean_over_elements("binary_cross_entropy", _binary(from_logits), label_smoothing, y_true, y_pred, out)
+
+
+def binary_cross_entropy_grad(y_true, y_pred, from_logits, label_smoothing, scale, *, out):
+    """out = s / D · (σ(z) − t') from logits, s / D · (p − t') / (p (1 − p)) from probabilities"""
+    _mean_over_elements("binary_cross_entropy_grad", _binary(from_logits), label_smoothing, y_true, y_pred, out, scale)
+
+
+def _over_classes(kernel, y_true, labels, y_pred, from_logits, label_smoothing, out, scale=None):
+    """Cross-entropy of targets or labels, or its gradient."""
+    shape = y_pred.shape
+    if len(shape) < 2 or (not y_pred.size and shape[0]):
+        raise ValueError(f"{kernel}: y_pred must be (N, ..., classes) with at least one class, got shape {shape}")
+    if labels is None:
+        expect(kernel, "y_true", y_true, shape)
+    else:
+        expect(kernel, "labels", labels, shape[:-1])
+        if labels.dtype not in (np.int32, np.int64):
+            raise TypeError(f"{kernel}: labels must be int32 or int64, got {labels.dtype}; convert them by astype")
+    expect(kernel, "out", out, shape[:1] if scale is None else shape)
+    if scale is not None:
+        expect(kernel, "scale", scale, shape[:1])
+    if shape[0]:
+        positions = y_pred.size // (shape[0] * shape[-1])
+        lib.cross_entropy(
+            kernel, y_true, labels, y_pred, scale, out, from_logits, label_smoothing, shape[0], positions, shape[-1]
+        )
+
+
+def categorical_cross_entropy(y_true, y_pred, from_logits, label_smoothing, *, out):
+    """out[n] = mean over positions of −Σ t' ln p"""
+    _over_classes("categorical_cross_entropy", y_true, None, y_pred, from_logits, label_smoothing, out)
+
+
+def categorical_cross_entropy_grad(y_true, y_pred, from_logits, label_smoothing, scale, *, out):
+    """out = s / P · (p Σ t' − t') from logits; see the reference for probabilities"""
+    _over_classes("categorical_cross_entropy_grad", y_true, None, y_pred, from_logits, label_smoothing, out, scale)
+
+
+def sparse_categorical_cross_entropy(labels, y_pred, from_logits, *, out):
+    """out[n] = mean over positions of −ln p[label]"""
+    _over_classes("sparse_categorical_cross_entropy", None, labels, y_pred, from_logits, 0.0, out)
+
+
+def sparse_categorical_cross_entropy_grad(labels, y_pred, from_logits, scale, *, out):
+    """out = s / P · (p − 1 at the label, p elsewhere) from logits; see the reference for probabilities"""
+    _over_classes("sparse_categorical_cross_entropy_grad", None, labels, y_pred, from_logits, 0.0, out, scale)
+
+
+def weighted_sum(values, weights, *, out):
+    """out[0] = Σ weights[n] · values[n] over the weights that are not 0"""
+    expect("weighted_sum", "weights", weights, values.shape)
+    expect("weighted_sum", "out", out, (1,))
+    lib.weighted_sum(values, weights, out)

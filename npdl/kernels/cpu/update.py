@@ -1,0 +1,204 @@
+"""Fused updates: one pass over all weights, compiled by Numba, run in blocks by npdl's thread pool.
+
+The formulas are the reference's, in the same order of operations and without fused multiply-adds, so that both give the
+same bits. Every function below that is called `body` is compiled twice, for float32 and for float64, as a C function
+
+    void body(void **context, int64 block, int64 thread)
+
+over plain pointers, which the pool calls from its threads. Numba is imported by the first update of a process; the
+machine code is kept in Numba's cache: `__pycache__` beside this file, else the user's cache folder, or NUMBA_CACHE_DIR.
+"""
+
+import ctypes
+import functools
+import math
+
+import numpy as np
+
+from npdl.kernels.cpu import compiled
+from npdl.kernels.reference.update import ADAM_HYPER, RMSPROP_HYPER, SGD_HYPER
+from npdl.kernels.segments import check, cut
+
+if compiled():
+    from npdl.kernels.cpu import build
+
+BLOCK = 16384
+"""Elements a thread takes at a time: small tensors share a block, large ones are cut."""
+
+
+def sgd(p, g, velocity, segments, hyper):
+    """As `npdl.kernels.reference.update.sgd`."""
+    _run("sgd", {"p": p, "g": g, "velocity": velocity}, segments, hyper, SGD_HYPER)
+
+
+def adam(p, g, m, v, segments, hyper):
+    """As `npdl.kernels.reference.update.adam`."""
+    _run("adam", {"p": p, "g": g, "m": m, "v": v}, segments, hyper, ADAM_HYPER)
+
+
+def adamw(p, g, m, v, segments, hyper):
+    """As `npdl.kernels.reference.update.adamw`."""
+    _run("adamw", {"p": p, "g": g, "m": m, "v": v}, segments, hyper, ADAM_HYPER)
+
+
+def rmsprop(p, g, v, mean, velocity, segments, hyper):
+    """As `npdl.kernels.reference.update.rmsprop`."""
+    _run("rmsprop", {"p": p, "g": g, "v": v, "mean": mean, "velocity": velocity}, segments, hyper, RMSPROP_HYPER)
+
+
+# ---- the bodies. context: blocks, pieces, segments, hyper, then the arrays in the order of the call. Block b is the
+# pieces blocks[b] ... blocks[b + 1] − 1. Each element is read and written once, which also lets the loop vectorise.
+
+
+def _sgd(real, has_velocity, carray):
+    def body(context, block, thread):
+        blocks = carray(context[0], block + 2, np.int64)
+        pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
+        hyper = carray(context[3], 3, np.float64)
+        mu, nesterov = real(hyper[1]), hyper[2] != 0
+        for piece in range(blocks[block], blocks[block + 1]):
+            start, stop, row = pieces[piece]
+            _, _, scale, decay, _ = carray(context[2], (row + 1, 5), np.float64)[row]
+            eta, lam = real(hyper[0] * scale), real(decay)
+            p = carray(context[4], stop, real)[start:stop]
+            g = carray(context[5], stop, real)[start:stop]
+            if not has_velocity:
+                for i in range(p.size):
+                    p[i] = p[i] - eta * (g[i] + lam * p[i])
+            else:
+                velocity = carray(context[6], stop, real)[start:stop]
+                for i in range(p.size):
+                    d = g[i] + lam * p[i]
+                    u = mu * velocity[i] + d
+                    velocity[i] = u
+                    p[i] = p[i] - eta * (d + mu * u if nesterov else u)
+
+    return body
+
+
+def _adam(real, decoupled, carray):
+    def body(context, block, thread):
+        blocks = carray(context[0], block + 2, np.int64)
+        pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
+        learning_rate, beta_1, beta_2, bias_1, bias_2, epsilon = carray(context[3], 6, np.float64)
+        b1, a1, b2, a2 = real(beta_1), real(1 - beta_1), real(beta_2), real(1 - beta_2)
+        root, eps = real(1 / math.sqrt(bias_2)), real(epsilon)
+        for piece in range(blocks[block], blocks[block + 1]):
+            start, stop, row = pieces[piece]
+            _, _, scale, decay, _ = carray(context[2], (row + 1, 5), np.float64)[row]
+            eta = learning_rate * scale
+            step, lam, keep = real(eta / bias_1), real(decay), real(1)
+            if decoupled:
+                lam, keep = real(0), real(1 - eta * decay)
+            p = carray(context[4], stop, real)[start:stop]
+            g = carray(context[5], stop, real)[start:stop]
+            m = carray(context[6], stop, real)[start:stop]
+            v = carray(context[7], stop, real)[start:stop]
+            for i in range(p.size):
+                w = p[i]
+                d = g[i] + lam * w
+                s = b1 * m[i] + a1 * d
+                q = b2 * v[i] + a2 * (d * d)
+                m[i], v[i] = s, q
+                p[i] = keep * w - step * s / (math.sqrt(q) * root + eps)
+
+    return body
+
+
+def _rmsprop(real, centered, has_velocity, carray):
+    def body(context, block, thread):
+        blocks = carray(context[0], block + 2, np.int64)
+        pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
+        learning_rate, rho, momentum, epsilon = carray(context[3], 4, np.float64)
+        r, a, mu, eps, zero = real(rho), real(1 - rho), real(momentum), real(epsilon), real(0)
+        for piece in range(blocks[block], blocks[block + 1]):
+            start, stop, row = pieces[piece]
+            _, _, scale, decay, _ = carray(context[2], (row + 1, 5), np.float64)[row]
+            eta, lam = real(learning_rate * scale), real(decay)
+            p = carray(context[4], stop, real)[start:stop]
+            g = carray(context[5], stop, real)[start:stop]
+            v = carray(context[6], stop, real)[start:stop]
+            mean = carray(context[7], stop, real)[start:stop] if centered else v
+            velocity = carray(context[8], stop, real)[start:stop] if has_velocity else v
+            for i in range(p.size):
+                d = g[i] + lam * p[i]
+                w = r * v[i] + a * (d * d)
+                v[i] = w
+                if centered:
+                    u = r * mean[i] + a * d
+                    mean[i] = u
+                    w = w - u * u
+                    w = zero if w < zero else w
+                d = d / (math.sqrt(w) + eps)
+                if has_velocity:
+                    d = mu * velocity[i] + d
+                    velocity[i] = d
+                p[i] = p[i] - eta * d
+
+    return body
+
+
+# ---- compiling and running
+
+
+@functools.cache
+def _compiled(kernel, dtype, given):
+    """The machine code of one body; `given`: which of its arrays are not None."""
+    from numba import carray, cfunc, types
+
+    real = dtype.type
+    if kernel == "sgd":
+        body = _sgd(real, given[2], carray)
+    elif kernel == "rmsprop":
+        body = _rmsprop(real, given[3], given[4], carray)
+    else:
+        body = _adam(real, kernel == "adamw", carray)
+    signature = types.void(types.CPointer(types.voidptr), types.int64, types.int64)
+    try:  # error_model: 1 / 0 is inf, as in NumPy; a test for it in the loop would keep it from being vectorised
+        return cfunc(signature, cache=True, error_model="numpy")(body)
+    except RuntimeError as error:
+        if "cannot cache function" not in str(error):
+            raise
+        return cfunc(signature, error_model="numpy")(body)  # nowhere to write a cache: compiled anew in each process
+
+
+@functools.lru_cache(64)
+def _plan(kernel, table, length):
+    """How `segments`, given as bytes, is divided: the addresses of context[0:3], the number of blocks, the arrays."""
+    segments = np.frombuffer(table).reshape(-1, 5)
+    pieces = cut(kernel, segments, length, BLOCK)
+    starts, filled = [], BLOCK
+    for place, (start, stop, _) in enumerate(pieces.tolist()):
+        if filled + stop - start > BLOCK:
+            starts.append(place)
+            filled = 0
+        filled += stop - start
+    arrays = (np.array([*starts, len(pieces)], np.int64), pieces, segments)
+    return tuple(map(_address, arrays)), len(starts), arrays
+
+
+def _address(array):
+    return 0 if array is None else array.__array_interface__["data"][0]
+
+
+def _run(kernel, arrays, segments, hyper, hyper_names):
+    check(kernel, arrays, segments, hyper, hyper_names)
+    for name, array in arrays.items():
+        if name != "g" and array is not None and not array.flags.writeable:
+            raise ValueError(f"{kernel}: {name} is written to, and is read-only")
+    p, *_ = given = arrays.values()
+    tables, blocks, _ = _plan(kernel, segments.tobytes(), len(p))
+    code = _compiled(kernel, p.dtype, tuple(array is not None for array in given))
+    _run_blocks(code, (ctypes.c_void_p * 9)(*tables, _address(hyper), *map(_address, given)), blocks)
+
+
+def _in_pool(code, context, blocks):
+    build.lib.run_blocks(code.address, ctypes.addressof(context), blocks)
+
+
+def _one_by_one(code, context, blocks):
+    for block in range(blocks):
+        code.ctypes(context, block, 0)
+
+
+_run_blocks = _in_pool if compiled() else _one_by_one  # no pool where npdl was installed without compiled kernels

@@ -1,0 +1,110 @@
+"""Convolution by im2col: cut out every window as a row of a matrix, then multiply.
+
+    cols = im2col(x)        y = cols W + b
+    dW = colsᵀ dz           dx = col2im(dz Wᵀ)
+
+Shapes, for all kernels of this file: x, dx (N, H, W, C) · w, dW (KH, KW, C/groups, F) · y, dz (N, OH, OW, F) ·
+cols (N, OH, OW, KH·KW·C), the taps (p, q) in rows, and in each tap the channels. `g` is a `Window2D`.
+
+With `groups` G, input channels and filters are cut into G equal parts, and part i of the filters sees part i of the
+channels only.
+
+Reference: Chellapilla, Puri and Simard, High Performance Convolutional Neural Networks for Document Processing, 2006.
+"""
+
+import numpy as np
+
+from npdl.kernels.reference.matmul import store
+
+
+def _padded(n, g):
+    """Zeros (N, H', W', C) with room for every place that a window touches, and the view on which the image lies."""
+    height = (g.out_h - 1) * g.stride_h + (g.kernel_h - 1) * g.dilation_h + 1
+    width = (g.out_w - 1) * g.stride_w + (g.kernel_w - 1) * g.dilation_w + 1
+    return (n, max(height, g.pad_top + g.in_h), max(width, g.pad_left + g.in_w), g.channels)
+
+
+def _image(padded, g):
+    return padded[:, g.pad_top : g.pad_top + g.in_h, g.pad_left : g.pad_left + g.in_w]
+
+
+def _taps(g):
+    """For each tap: its number, and what it reads of the padded image, (N, OH, OW, C)."""
+    for p in range(g.kernel_h):
+        for q in range(g.kernel_w):
+            top, left = p * g.dilation_h, q * g.dilation_w
+            rows = slice(top, top + (g.out_h - 1) * g.stride_h + 1, g.stride_h)
+            columns = slice(left, left + (g.out_w - 1) * g.stride_w + 1, g.stride_w)
+            yield p * g.kernel_w + q, (slice(None), rows, columns)
+
+
+def im2col(x, g, *, out):
+    """out[n, i, j, (p, q, c)] = x[n, i·stride_h − pad_top + p·dilation_h, j·stride_w − pad_left + q·dilation_w, c],
+    and 0 outside the image.
+    """
+    padded = np.zeros(_padded(len(x), g), x.dtype)
+    _image(padded, g)[...] = x
+    cols = out.reshape(len(x), g.out_h, g.out_w, g.kernel_h * g.kernel_w, g.channels)
+    for tap, place in _taps(g):
+        cols[:, :, :, tap] = padded[place]
+
+
+def col2im(cols, g, *, out):
+    """out[n, h, w, c] = Σ of the places of cols that im2col fills from x[n, h, w, c]: the adjoint of im2col."""
+    cols = cols.reshape(len(out), g.out_h, g.out_w, g.kernel_h * g.kernel_w, g.channels)
+    padded = np.zeros(_padded(len(out), g), out.dtype)
+    for tap, place in _taps(g):
+        padded[place] += cols[:, :, :, tap]
+    out[...] = _image(padded, g)
+
+
+def _groups(g):
+    """For each group: its input channels and its filters."""
+    c, f = g.channels // g.groups, g.filters // g.groups
+    for i in range(g.groups):
+        yield slice(i * c, (i + 1) * c), slice(i * f, (i + 1) * f)
+
+
+def _cols(x, g):
+    cols = np.empty((len(x) * g.out_h * g.out_w, g.kernel_h * g.kernel_w, g.channels), x.dtype)
+    im2col(x, g, out=cols)
+    return cols
+
+
+def _matrix(w):
+    return w.reshape(-1, w.shape[-1])
+
+
+def conv2d(x, w, g, *, out, bias=None, activation=None, z=None):
+    """out = act(z), z[n, i, j, f] = Σ_{p, q, c} x[n, i·stride_h − pad_top + p·dilation_h, ...] w[p, q, c, f] + bias[f]
+
+    In matrices z = im2col(x) W + bias. bias (F,); z, if given, receives the pre-activation.
+    """
+    cols = _cols(x, g)
+    y = np.empty((len(cols), g.filters), x.dtype)
+    for channels, filters in _groups(g):
+        cols_i = cols[:, :, channels].reshape(len(cols), -1)
+        y[:, filters] = cols_i @ _matrix(w[..., filters])
+    if bias is not None:
+        y += bias
+    store(y.reshape(out.shape), activation, out=out, z=z)
+
+
+def conv2d_dx(dz, w, g, *, out):
+    """out = dx = col2im(dz Wᵀ)"""
+    dz = dz.reshape(-1, g.filters)
+    taps = g.kernel_h * g.kernel_w
+    dcols = np.empty((len(dz), taps, g.channels), dz.dtype)
+    for channels, filters in _groups(g):
+        dcols_i = dz[:, filters] @ _matrix(w[..., filters]).T
+        dcols[:, :, channels] = dcols_i.reshape(len(dz), taps, -1)
+    col2im(dcols, g, out=out)
+
+
+def conv2d_dkernel(x, dz, g, *, out):
+    """out = dW = im2col(x)ᵀ dz"""
+    cols = _cols(x, g)
+    dz = dz.reshape(len(cols), g.filters)
+    for channels, filters in _groups(g):
+        cols_i = cols[:, :, channels].reshape(len(cols), -1)
+        out[..., filters] = (cols_i.T @ dz[:, filters]).reshape(*out.shape[:-1], -1)

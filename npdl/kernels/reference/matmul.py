@@ -1,0 +1,41 @@
+"""Matrix product with its epilogue, and the sum over rows."""
+
+import math
+
+
+def _matrix(a):
+    """All leading axes as one: (..., K) -> (rows, K)."""
+    return a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
+
+
+def matmul(a, b, *, out, bias=None, activation=None, z=None, transpose_a=False, transpose_b=False):
+    """out = act(op(a) op(b) + bias), op the identity or the transpose.
+
+    Leading axes count as rows: x (N, T, D) is a matrix (N·T, D). With them flattened,
+
+        a (M, K), or (K, M) with transpose_a · b (K, N), or (N, K) with transpose_b · bias (N,) · out, z (M, N)
+
+    Args:
+        activation: an object of npdl/activations.py; None is linear.
+        z: if given, also receives op(a) op(b) + bias, from which some derivatives are computed.
+    """
+    a, b = _matrix(a), _matrix(b)
+    product = (a.T if transpose_a else a) @ (b.T if transpose_b else b)
+    if bias is not None:
+        product += bias
+    store(product.reshape(out.shape), activation, out=out, z=z)
+
+
+def store(pre_activation, activation, *, out, z):
+    """z = pre_activation, out = act(pre_activation): how every kernel with an epilogue ends."""
+    if z is not None:
+        z[...] = pre_activation
+    out[...] = pre_activation if activation is None else activation(pre_activation)
+
+
+def sum_rows(x, *, out):
+    """out[j] = Σ x[..., j] over all leading axes.
+
+    x (..., N) · out (N,)
+    """
+    out[...] = _matrix(x).sum(axis=0)
