@@ -1,0 +1,72 @@
+"""Device: memory, and a table of kernels."""
+
+import importlib
+import math
+
+import numpy as np
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+
+
+class Kernels:
+    """The kernels of one device by name, each imported when it is first used.
+
+    Attributes:
+        table: kernel name -> "module:function".
+    """
+
+    def __init__(self, table):
+        self.table = dict(table)
+
+    def __getattr__(self, name):
+        if name.startswith("__") or name not in self.__dict__.get("table", {}):
+            raise AttributeError(f"this device has no kernel {name!r}")
+        module, function = self.table[name].split(":")
+        kernel = self.adapt(getattr(importlib.import_module(module), function))
+        setattr(self, name, kernel)  # from now on a plain attribute
+        return kernel
+
+    def adapt(self, kernel):
+        """What a device does to a kernel before it is called (`strict` unwraps its arrays)."""
+        return kernel
+
+
+class Device:
+    """Host memory and NumPy arrays, 64-byte aligned; the base of every device.
+
+    Args:
+        name: as in `model.to(name)`.
+        kernels: its `Kernels`.
+    """
+
+    def __init__(self, name, kernels):
+        self.name, self.kernels = name, kernels
+
+    def __repr__(self):
+        return f"<npdl device {self.name!r}>"
+
+    def alloc(self, shape, dtype):
+        """An uninitialised C-contiguous array."""
+        dtype = np.dtype(dtype)
+        count = math.prod(shape)
+        raw = np.empty(count * dtype.itemsize + ALIGNMENT, np.uint8)
+        start = -raw.ctypes.data % ALIGNMENT
+        return raw[start : start + count * dtype.itemsize].view(dtype).reshape(shape)
+
+    def zeros(self, shape, dtype):
+        """A C-contiguous array of zeros."""
+        array = self.alloc(shape, dtype)
+        array[...] = 0
+        return array
+
+    def from_host(self, array, dtype=None):
+        """A host array on this device: C-contiguous, of `dtype`; the array itself where that is what it already is."""
+        return np.ascontiguousarray(array, dtype)
+
+    def to_host(self, array):
+        """A NumPy array with the values of `array`; it may share its memory."""
+        return array
+
+    def write(self, target, array):
+        """Copy a host array into `target`, an array of this device of the same shape."""
+        target[...] = array

@@ -1,0 +1,59 @@
+"""The devices by name, and the table of kernels of each."""
+
+import functools
+
+from npdl.devices.base import Device, Kernels
+from npdl.devices.strict import StrictDevice, StrictKernels
+from npdl.kernels import cpu as cpu_kernels
+
+FAMILIES = {
+    "matmul": ("matmul", "sum_rows"),
+    "conv": ("im2col", "col2im", "conv2d", "conv2d_dx", "conv2d_dkernel"),
+    "pool": (
+        "max_pool2d", "max_pool2d_grad", "average_pool2d", "average_pool2d_grad",
+        "global_max_pool2d", "global_max_pool2d_grad", "global_average_pool2d", "global_average_pool2d_grad",
+    ),
+    "activation": ("activation", "activation_grad"),
+    "norm": ("batch_norm_statistics", "batch_norm", "batch_norm_grad", "batch_norm_frozen_grad", "moving_average"),
+    "dropout": ("dropout",),
+    "loss": (
+        "mean_squared_error", "mean_squared_error_grad", "mean_absolute_error", "mean_absolute_error_grad",
+        "huber", "huber_grad", "binary_cross_entropy", "binary_cross_entropy_grad",
+        "categorical_cross_entropy", "categorical_cross_entropy_grad",
+        "sparse_categorical_cross_entropy", "sparse_categorical_cross_entropy_grad", "weighted_sum",
+    ),
+    "update": ("sgd", "adam", "adamw", "rmsprop"),
+}  # fmt: skip
+"""Kernel families: the file's name in each of npdl/kernels/{reference,cpu,cuda}, and the kernels in it."""
+
+
+def _table(package, families):
+    return {name: f"npdl.kernels.{package}.{family}:{name}" for family in families for name in FAMILIES[family]}
+
+
+def kernel_table(name):
+    """Kernel name -> "module:function" of one device.
+
+    Raises:
+        ValueError: no such device.
+    """
+    reference = _table("reference", FAMILIES)
+    if name == "reference":
+        return reference
+    if name in ("cpu", "strict"):
+        return {**reference, **_table("cpu", cpu_kernels.families())}
+    raise ValueError(f"no device {name!r}; there are {', '.join(names())}")
+
+
+def names():
+    """The devices there are."""
+    return ("cpu", "reference", "strict")
+
+
+@functools.cache
+def get(name):
+    """The device of that name, one object a process."""
+    table = kernel_table(name)
+    if name == "strict":
+        return StrictDevice(name, StrictKernels(table))
+    return Device(name, Kernels(table))

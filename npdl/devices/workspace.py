@@ -1,0 +1,84 @@
+"""Workspace: the arrays that a training or prediction loop reuses from step to step."""
+
+import contextlib
+import math
+import threading
+
+import numpy as np
+
+_active = threading.local()
+_debug = False
+
+
+def set_debug(on):
+    """Fill every buffer with NaN before it is handed out, so that a value read before it is written shows.
+
+    Args:
+        on: True or False; it holds for the whole process.
+
+    Returns:
+        what it was before.
+    """
+    global _debug
+    before, _debug = _debug, bool(on)
+    return before
+
+
+def poison(device, array):
+    """Under `set_debug(True)`, fill a floating-point array with NaN."""
+    if _debug and np.issubdtype(array.dtype, np.floating):
+        device.write(array, np.full(array.shape, np.nan, array.dtype))
+    return array
+
+
+class Workspace:
+    """Memory by (owner, name); a request that fits gets a view of the first elements of what is there.
+
+    Attributes:
+        saved: what each layer keeps from forward to backward, by the layer's id.
+    """
+
+    def __init__(self, device):
+        self.device = device
+        self.saved = {}
+        self._memory = {}  # (owner, name, dtype) -> flat array
+        self._views = {}  # the same key -> {shape: view}
+
+    def take(self, owner, name, shape, dtype):
+        """An array of `shape`, uninitialised; the same memory for the same (owner, name)."""
+        key = (owner, name, dtype)
+        views = self._views.get(key)
+        if views is not None:
+            view = views.get(shape)
+            if view is not None:
+                return poison(self.device, view) if _debug else view
+        count = math.prod(shape)
+        flat = self._memory.get(key)
+        if flat is None or flat.size < count:
+            flat = self._memory[key] = self.device.alloc((count,), dtype)
+            views = None
+        if views is None:
+            views = self._views[key] = {}
+        view = views[shape] = flat[0:count].reshape(shape)
+        return poison(self.device, view)
+
+    @property
+    def nbytes(self):
+        """Bytes held."""
+        return sum(flat.size * flat.dtype.itemsize for flat in self._memory.values())
+
+
+def current_workspace():
+    """The workspace of this thread's running loop, None by hand."""
+    return getattr(_active, "workspace", None)
+
+
+@contextlib.contextmanager
+def use_workspace(workspace):
+    """Every layer called by this thread inside the `with` takes its memory from `workspace`."""
+    before = current_workspace()
+    _active.workspace = workspace
+    try:
+        yield workspace
+    finally:
+        _active.workspace = before

@@ -1,0 +1,134 @@
+"""ParamStore: every weight of a model in one flat array, every gradient in another."""
+
+import copy
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from npdl import random
+from npdl.devices.base import ALIGNMENT
+
+
+class Weight(NamedTuple):
+    """One tensor of a layer and its place in the store."""
+
+    layer: object
+    name: str  # kernel, bias, gamma ...
+    shape: tuple
+    start: int  # in elements of `data` and `grad`, or of `state`
+    stop: int
+    trained: bool  # False: kept in `state`, no optimizer touches it
+
+    @property
+    def path(self):
+        """`layer/name`, as in a saved file."""
+        return f"{self.layer.name}/{self.name}"
+
+    @property
+    def trainable(self):
+        """Whether an optimizer may change it now."""
+        return self.trained and self.layer.trainable
+
+
+class ParamStore:
+    """The flat arrays behind the `params`, `grads` and `state` of a model's layers.
+
+    Each tensor starts on a 64-byte boundary; the gap before the next one holds zeros, in every flat array, for good.
+
+    Attributes:
+        data, grad: flat weights and their gradients, one layout.
+        state: flat values that are not trained (moving statistics).
+        weights: the `Weight` of each tensor, in the layers' order.
+        version: raised by every write to the weights through `touch()`; what is derived from them compares it.
+        seed: what the initial weights and every random draw of the layers are made from.
+    """
+
+    def __init__(self, layers, device, dtype, seed):
+        self.device, self.dtype, self.seed = device, np.dtype(dtype), seed
+        self.version = 0
+        self.layers = list(layers)
+        self.weights, sizes = self._lay_out()
+        self.data, self.grad = (device.zeros((sizes[True],), self.dtype) for _ in range(2))
+        self.state = device.zeros((sizes[False],), self.dtype)
+        self._attach()
+
+    def initialize(self):
+        """Write the initial weights, drawn by key (seed, place of the layer, name of the weight); returns the store."""
+        for place, layer in enumerate(self.layers):
+            for declared in layer.declared:
+                values = declared.initializer(declared.shape, random.key(self.seed, place, declared.name))
+                self.device.write(layer.variable(declared.name), np.asarray(values, self.dtype))
+        return self
+
+    def twin(self, dtype):
+        """A store of another dtype with the same values, on copies of the layers that share nothing with them."""
+        layers = []
+        for layer in self.layers:
+            layer = copy.copy(layer)
+            layer.params, layer.grads, layer.state, layer.needs_dx = {}, {}, {}, True
+            layer.forget()
+            layers.append(layer)
+        twin = ParamStore(layers, self.device, dtype, self.seed)
+        for mine, other in zip(self.weights, twin.weights, strict=True):
+            twin.assign(other, self.values(mine))
+        return twin
+
+    def _lay_out(self):
+        slot = ALIGNMENT // self.dtype.itemsize
+        weights, end = [], {True: 0, False: 0}
+        for layer in self.layers:
+            for declared in layer.declared:
+                start = end[declared.trained]
+                stop = start + math.prod(declared.shape)
+                weights.append(Weight(layer, declared.name, declared.shape, start, stop, declared.trained))
+                end[declared.trained] = -(-stop // slot) * slot
+        return weights, end
+
+    def _attach(self):
+        for place, layer in enumerate(self.layers):
+            layer.attach(self, place)
+        for weight in self.weights:
+            layer, view = weight.layer, self.view
+            if weight.trained:
+                layer.params[weight.name] = view(self.data, weight)
+                layer.grads[weight.name] = view(self.grad, weight)
+            else:
+                layer.state[weight.name] = view(self.state, weight)
+
+    @staticmethod
+    def view(flat, weight):
+        """The part of a flat array that belongs to one weight, in its shape."""
+        return flat[weight.start : weight.stop].reshape(weight.shape)
+
+    def to(self, device):
+        """Move every value to another device; the layers' views follow."""
+        for name in ("data", "grad", "state"):
+            old = self.device.to_host(getattr(self, name))
+            new = device.alloc(old.shape, self.dtype)
+            device.write(new, old)
+            setattr(self, name, new)
+        self.device = device
+        self._attach()
+
+    def touch(self):
+        """Say that weights have changed."""
+        self.version += 1
+
+    def values(self, weight):
+        """A host copy of one weight's values."""
+        flat = self.data if weight.trained else self.state
+        return np.array(self.device.to_host(self.view(flat, weight)))
+
+    def assign(self, weight, values):
+        """Write one weight's values from a host array of its shape."""
+        flat = self.data if weight.trained else self.state
+        self.device.write(self.view(flat, weight), np.asarray(values, self.dtype))
+        self.touch()
+
+    def count(self):
+        """(trainable, not trainable) numbers of parameters, the layers' `trainable` as it is now."""
+        sizes = {True: 0, False: 0}
+        for weight in self.weights:
+            sizes[weight.trainable] += weight.stop - weight.start
+        return sizes[True], sizes[False]
