@@ -1,0 +1,19 @@
+"""Layers: what a model is made of, one file a layer or a tight family."""
+
+from npdl.layers.activation import ELU, GELU, Activation, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+from npdl.layers.base import Layer
+from npdl.layers.batch_normalization import BatchNormalization
+from npdl.layers.conv2d import Conv2D
+from npdl.layers.dense import Dense
+from npdl.layers.dropout import Dropout
+from npdl.layers.flatten import Flatten
+from npdl.layers.global_pooling import GlobalAveragePooling2D, GlobalMaxPooling2D
+from npdl.layers.input import Input
+from npdl.layers.pooling import AveragePooling2D, MaxPooling2D
+from npdl.layers.reshape import Reshape
+
+__all__ = [
+    "ELU", "GELU", "Activation", "AveragePooling2D", "BatchNormalization", "Conv2D", "Dense", "Dropout", "Flatten",
+    "GlobalAveragePooling2D", "GlobalMaxPooling2D", "Input", "Layer", "LeakyReLU", "MaxPooling2D", "ReLU", "Reshape",
+    "Sigmoid", "Softmax", "Tanh",
+]  # fmt: skip

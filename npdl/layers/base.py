@@ -1,0 +1,233 @@
+"""Layer: what every layer is, and the few services that it uses."""
+
+import inspect
+import re
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from npdl import activations, devices, initializers, random
+from npdl.params import ParamStore
+
+
+class Declared(NamedTuple):
+    """A weight that `build` asked for."""
+
+    name: str
+    shape: tuple
+    initializer: Any
+    trained: bool
+
+
+class Layer:
+    """A function y = f(x) with weights, and its gradient.
+
+    A subclass writes `__init__` (keeps every argument under its own name), `build`, `forward` and `backward`:
+
+        build(input_shape)          one sample's shape -> one sample's output shape; declares weights by add_weight
+        forward(x, training=False)  x -> y; while training ends with self.save(what backward needs)
+        backward(dy)                assigns self.grads[...] (never adds) and returns dL/dx
+
+    Args:
+        name: shown in errors and `summary()`; a model numbers unnamed layers.
+        trainable: False freezes the weights.
+        input_shape: one sample's shape, for the first layer of a model.
+
+    Attributes:
+        params, grads, state: views into the model's `ParamStore`, by Keras' names.
+        needs_dx: False where nobody reads dL/dx; backward may then return None.
+        step: training forwards so far where a layer draws random numbers.
+    """
+
+    def __init__(self, name=None, trainable=True, input_shape=None):
+        if input_shape is not None:
+            input_shape = tuple(input_shape)
+        self.given_name, self.given_input_shape = name, input_shape
+        self.name = name or snake_case(type(self).__name__)
+        self.trainable, self.needs_dx, self.step = trainable, True, 0
+        self.declared: list[Declared] = []
+        self.params: dict[str, Any] = {}
+        self.grads: dict[str, Any] = {}
+        self.state: dict[str, Any] = {}
+        self.store: ParamStore | None = None
+        self.input_shape = self.output_shape = None
+        self._saved = None
+
+    # ---- what a subclass writes
+
+    def build(self, input_shape):
+        """Declare the weights; returns one sample's output shape."""
+        return input_shape
+
+    def forward(self, x, training=False):
+        """y"""
+        raise NotImplementedError(f"{type(self).__name__} needs forward(self, x, training=False)")
+
+    def backward(self, dy):
+        """dL/dx, from dy = dL/dy; assigns `grads`."""
+        raise NotImplementedError(f"{type(self).__name__} needs backward(self, dy)")
+
+    def flops(self):
+        """Floating-point operations of one sample's forward; one an output element unless a layer knows better."""
+        return int(np.prod(self.output_shape, dtype=np.int64))
+
+    # ---- what it uses
+
+    def add_weight(self, shape, initializer, name, trainable=True):
+        """Declare a weight; `trainable=False` puts it into `state`. The store allocates all of them at once."""
+        self.declared.append(Declared(name, tuple(shape), initializers.get(initializer), trainable))
+
+    def buffer(self, name, shape, dtype=None):
+        """An uninitialised array of the layer's own: fresh by hand, reused from step to step inside fit and predict."""
+        return self._take(id(self), name, shape, dtype)
+
+    def scratch(self, name, shape, dtype=None):
+        """Like `buffer`, but shared by all layers: valid inside this call only."""
+        return self._take(None, name, shape, dtype)
+
+    def inplace(self, name, dy):
+        """Where to write a result of dy's shape: over dy itself inside fit, into a fresh array by hand."""
+        return self.buffer(name, dy.shape) if devices.current_workspace() is None else dy
+
+    def save(self, *values):
+        """Keep what `backward` needs; the last act of a training forward."""
+        workspace = devices.current_workspace()
+        if workspace is None:
+            self._saved = values
+        else:
+            workspace.saved[id(self)] = values
+
+    def saved(self):
+        """What the last training forward saved: the value, or the tuple of several."""
+        workspace = devices.current_workspace()
+        values = self._saved if workspace is None else workspace.saved.get(id(self))
+        if values is None:
+            raise RuntimeError(f"{self.name}: call forward(x, training=True) before backward")
+        return values[0] if len(values) == 1 else values
+
+    def forget(self):
+        """Drop what was saved; an inference forward calls it."""
+        if devices.current_workspace() is None:
+            self._saved = None
+
+    def random_key(self, purpose):
+        """Key of this layer's random numbers for one purpose: (seed, place in the model, purpose)."""
+        return random.key(self.store.seed, self.place, purpose)
+
+    # ---- how it is called
+
+    def __call__(self, x, training=False):
+        """Check x, then `forward`."""
+        if self.store is None:
+            raise RuntimeError(
+                f"{self.name} has no weights yet; build it alone by layer.init(input_shape=(...), seed=0), "
+                "or put it into a Sequential"
+            )
+        self.check(x)
+        return self.forward(x, training)
+
+    def check(self, x):
+        """Raise where x is not what this layer was built for."""
+        expected = self.input_shape
+        if len(x.shape) != len(expected) + 1 or any(e not in (None, s) for e, s in zip(expected, x.shape[1:])):
+            wanted = ", ".join(["N", *("any" if e is None else str(e) for e in expected)])
+            raise ValueError(
+                f"{self.name} ({type(self).__name__}) was built for inputs of shape ({wanted}), got {tuple(x.shape)}; "
+                "reshape the data, or build a new model for this shape"
+            )
+        if x.dtype != self.dtype:
+            raise TypeError(
+                f"{self.name} works in {self.dtype}, got {x.dtype}; pass x.astype({self.dtype.name!r}), "
+                f"or build the model with dtype={x.dtype.name!r}"
+            )
+        if isinstance(x, np.ndarray) and not x.flags.c_contiguous:
+            raise ValueError(f"{self.name} reads C-contiguous arrays; pass np.ascontiguousarray(x)")
+
+    def init(self, input_shape, dtype="float32", seed=None, device="cpu"):
+        """Build this layer alone, on a store of its own; returns the layer.
+
+        Args:
+            input_shape: one sample's shape.
+            seed: of the initial weights; None draws one.
+        """
+        self.build_once(tuple(input_shape))
+        seed = random.draw_seed() if seed is None else seed
+        ParamStore(self.walk(), devices.get(device), dtype, seed).initialize()
+        return self
+
+    # ---- used by models
+
+    def build_once(self, input_shape):
+        """`build`, remembered; returns the output shape."""
+        if self.input_shape is None:
+            self.output_shape = self.build(input_shape)
+            self.input_shape = input_shape
+        elif self.input_shape != input_shape:
+            raise ValueError(
+                f"{self.name} was built for samples of shape {self.input_shape}, got {input_shape}; "
+                "make a new layer for a new input shape"
+            )
+        return self.output_shape
+
+    def walk(self):
+        """This layer and, in a container, the layers inside it, in a fixed order."""
+        yield self
+
+    def attach(self, store, place):
+        """Called by the store: where the weights are, and the layer's place in the model."""
+        self.store, self.place, self.dtype = store, place, store.dtype
+        self.device, self.k = store.device, store.device.kernels
+
+    def variable(self, name):
+        """The weight or state array of that name."""
+        return self.params[name] if name in self.params else self.state[name]
+
+    def count_params(self):
+        """Number of parameters, trained or not."""
+        return sum(int(np.prod(declared.shape, dtype=np.int64)) for declared in self.declared)
+
+    def get_weights(self):
+        """Host copies of the weights, trained ones first, in the order of `add_weight`."""
+        return [np.array(self.device.to_host(a)) for a in (*self.params.values(), *self.state.values())]
+
+    def get_config(self):
+        """The arguments of `__init__`, as plain values: `type(layer).from_config(config)` is an equal, unbuilt layer."""
+        config = {"name": self.name, "trainable": self.trainable}
+        for name in inspect.signature(type(self).__init__).parameters:
+            if name in ("self", "base", "name", "trainable", "input_shape"):
+                continue
+            value = getattr(self, name)
+            if isinstance(value, activations.Activation):
+                value = activations.serialize(value)
+            elif isinstance(value, initializers.Initializer):
+                value = initializers.serialize(value)
+            config[name] = value
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        """A new layer from `get_config()`'s dictionary."""
+        return cls(**config)
+
+    def __repr__(self):
+        config = self.get_config()
+        del config["name"], config["trainable"]
+        return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in config.items())})"
+
+    def _take(self, owner, name, shape, dtype):
+        workspace = devices.current_workspace()
+        dtype = self.dtype if dtype is None else dtype
+        if workspace is None:
+            return devices.poison(self.device, self.device.alloc(shape, dtype))
+        return workspace.take(owner, name, shape, dtype)
+
+
+def snake_case(name):
+    """Keras' automatic names: GlobalMaxPooling2D -> global_max_pooling2d.
+
+    >>> snake_case("GlobalMaxPooling2D"), snake_case("ReLU")
+    ('global_max_pooling2d', 're_lu')
+    """
+    name = re.sub(r"\W+", "", name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()

@@ -1,0 +1,109 @@
+"""BatchNormalization: each channel with mean 0 and variance 1 over the batch."""
+
+import math
+
+from npdl import initializers
+from npdl.layers.base import Layer
+
+
+class BatchNormalization(Layer):
+    """Batch normalization: subtract each channel's mean over the batch, divide by its deviation, scale and shift.
+
+        forward     x̂ = (x − μ) / σ        σ = √(v + ε)        y = γ x̂ + β
+                    training    μ, v = mean and variance of x over all axes but the last;
+                                moving = momentum · moving + (1 − momentum) · (μ, v)
+                    inference   μ, v = the moving ones
+        backward    dβ = Σ dy       dγ = Σ dy x̂        dx = γ/σ (dy − dβ/n − x̂ dγ/n)
+
+    n is the number of rows that are averaged over. v is the biased variance Σ (x − μ)² / n, in the moving average too,
+    as in Keras (PyTorch's running variance is the unbiased one). With trainable=False the moving statistics are used
+    and kept in training as well; then μ, v are constants and dx = γ/σ dy.
+
+    Shapes: x, y (N, ..., C) · gamma γ, beta β, moving_mean, moving_variance (C,).
+    Saves: x, and μ, v to make x̂ again: that costs less than keeping it.
+
+    Args:
+        axis: of the channels: the last one.
+        momentum: of the moving average.
+        epsilon: ε.
+        center, scale: whether there is a β, a γ.
+        beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer: name or
+            `npdl.initializers` object.
+
+    Raises:
+        ValueError: another axis, momentum outside 0 ... 1, epsilon below 0; in training a batch that has one value a
+            channel, whose y would be β whatever x is.
+
+    Reference: Ioffe and Szegedy, Batch Normalization, 2015.
+
+    >>> list(BatchNormalization().init(input_shape=(14, 14, 8)).params)
+    ['gamma', 'beta']
+    """
+
+    def __init__(
+        self, axis=-1, momentum=0.99, epsilon=1e-3, center=True, scale=True,
+        beta_initializer="zeros", gamma_initializer="ones",
+        moving_mean_initializer="zeros", moving_variance_initializer="ones", **base,
+    ):  # fmt: skip
+        super().__init__(**base)
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"BatchNormalization needs momentum in 0 ... 1, got {momentum!r}; pass e.g. momentum=0.99")
+        if not epsilon >= 0:
+            raise ValueError(f"BatchNormalization needs epsilon of at least 0, got {epsilon!r}; pass e.g. epsilon=1e-3")
+        self.axis, self.momentum, self.epsilon, self.center, self.scale = axis, momentum, epsilon, center, scale
+        self.beta_initializer, self.gamma_initializer = map(initializers.get, (beta_initializer, gamma_initializer))
+        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
+        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
+
+    def build(self, input_shape):
+        if self.axis not in (-1, len(input_shape)):
+            raise ValueError(
+                f"{self.name}: BatchNormalization works on the last axis, got axis={self.axis}; leave axis out and pass "
+                f"np.ascontiguousarray(np.moveaxis(x, {self.axis}, -1))"
+            )
+        if not input_shape or input_shape[-1] is None:
+            raise ValueError(
+                f"{self.name}: BatchNormalization needs a fixed last axis, got samples of shape {input_shape}; "
+                "pass x.reshape(-1, 1) if a sample is one number"
+            )
+        channels = (input_shape[-1],)
+        if self.scale:
+            self.add_weight(channels, self.gamma_initializer, name="gamma")
+        if self.center:
+            self.add_weight(channels, self.beta_initializer, name="beta")
+        self.add_weight(channels, self.moving_mean_initializer, name="moving_mean", trainable=False)
+        self.add_weight(channels, self.moving_variance_initializer, name="moving_variance", trainable=False)
+        return input_shape
+
+    def forward(self, x, training=False):
+        gamma, beta = self.params.get("gamma"), self.params.get("beta")
+        mean, variance = self.state["moving_mean"], self.state["moving_variance"]
+        frozen = not (training and self.trainable)
+        if not frozen:
+            if math.prod(x.shape[:-1]) == 1:
+                raise ValueError(
+                    f"{self.name}: BatchNormalization in training needs more than one value a channel, got x of shape "
+                    f"{tuple(x.shape)}; choose a batch_size that leaves no batch of one sample"
+                )
+            mean, variance = self.buffer("mean", mean.shape), self.buffer("variance", mean.shape)
+            self.k.batch_norm_statistics(x, mean=mean, variance=variance)  # μ, v
+            self.k.moving_average(mean, self.momentum, out=self.state["moving_mean"])
+            self.k.moving_average(variance, self.momentum, out=self.state["moving_variance"])
+        y = self.buffer("y", x.shape)
+        self.k.batch_norm(x, mean, variance, gamma, beta, self.epsilon, out=y)  # y = γ (x − μ)/σ + β
+        if training:
+            self.save(x, mean, variance, frozen)
+        else:
+            self.forget()
+        return y
+
+    def backward(self, dy):
+        x, mean, variance, frozen = self.saved()
+        gamma = self.params.get("gamma")
+        dx = self.inplace("dx", dy) if self.needs_dx else None
+        grad = self.k.batch_norm_frozen_grad if frozen else self.k.batch_norm_grad
+        grad(
+            dy, x, mean, variance, gamma, self.epsilon,
+            dx=dx, dgamma=self.grads.get("gamma"), dbeta=self.grads.get("beta"),
+        )  # fmt: skip
+        return dx

@@ -1,0 +1,78 @@
+"""Dense: the fully connected layer."""
+
+from npdl import activations, initializers
+from npdl.layers import arguments
+from npdl.layers.base import Layer
+
+
+class Dense(Layer):
+    """Fully connected layer: multiply by a weight matrix, add a bias, apply an activation.
+
+        forward     z = x W + b         y = a(z)
+        backward    dz = dy · a'(z)
+                    dW = xᵀ dz          db = Σ dz           dx = dz Wᵀ
+
+    Shapes: x (N, ..., D) · kernel W (D, U) · bias b (U,) · y (N, ..., U). Sums run over all leading axes.
+    Saves: x for dW, and y (or z, where a' is computed from z).
+
+    Args:
+        units: number of outputs U.
+        activation: name or `npdl.activations` object; None is linear.
+        use_bias: whether there is a b.
+        kernel_initializer, bias_initializer: name or `npdl.initializers` object.
+
+    Raises:
+        ValueError: units below 1.
+
+    >>> Dense(3).init(input_shape=(4,), seed=0).output_shape
+    (3,)
+    """
+
+    def __init__(
+        self, units, activation=None, use_bias=True,
+        kernel_initializer="glorot_uniform", bias_initializer="zeros", **base,
+    ):  # fmt: skip
+        super().__init__(**base)
+        self.units, self.use_bias = arguments.whole(self, "units", units, "Dense(64)"), use_bias
+        self.activation = activations.get(activation)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+
+    def build(self, input_shape):
+        if not input_shape or input_shape[-1] is None:
+            raise ValueError(f"{self.name}: Dense needs a fixed last axis, got samples of shape {input_shape}")
+        self.add_weight((input_shape[-1], self.units), self.kernel_initializer, name="kernel")
+        if self.use_bias:
+            self.add_weight((self.units,), self.bias_initializer, name="bias")
+        return (*input_shape[:-1], self.units)
+
+    def flops(self):
+        rows = 1
+        for size in self.output_shape[:-1]:
+            rows *= size or 1
+        return rows * self.units * (2 * self.input_shape[-1] + self.use_bias)
+
+    def forward(self, x, training=False):
+        W, b = self.params["kernel"], self.params.get("bias")
+        y = self.buffer("y", (*x.shape[:-1], self.units))
+        z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
+        self.k.matmul(x, W, out=y, z=z, bias=b, activation=self.activation)             # y = a(x W + b)
+        if training:
+            self.save(x, y if z is None else z)
+        else:
+            self.forget()
+        return y
+
+    def backward(self, dy):
+        x, y = self.saved()
+        W = self.params["kernel"]
+        dz = self.inplace("dz", dy)
+        self.k.activation_grad(dy, y, self.activation, out=dz)                          # dz = dy · a'(z)
+        self.k.matmul(x, dz, out=self.grads["kernel"], transpose_a=True)                # dW = xᵀ dz
+        if self.use_bias:
+            self.k.sum_rows(dz, out=self.grads["bias"])                                 # db = Σ dz
+        if not self.needs_dx:
+            return None
+        dx = self.buffer("dx", x.shape)
+        self.k.matmul(dz, W, out=dx, transpose_b=True)                                  # dx = dz Wᵀ
+        return dx

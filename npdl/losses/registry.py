@@ -1,0 +1,85 @@
+"""Losses by name, and the trainer's way to any loss, the user's own too."""
+
+import difflib
+
+import numpy as np
+
+from npdl.losses import targets
+from npdl.losses.base import Loss
+from npdl.losses.crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
+from npdl.losses.regression import Huber, MeanAbsoluteError, MeanSquaredError
+
+_names = {
+    "mean_squared_error": MeanSquaredError,
+    "mse": MeanSquaredError,
+    "mean_absolute_error": MeanAbsoluteError,
+    "mae": MeanAbsoluteError,
+    "huber": Huber,
+    "huber_loss": Huber,
+    "binary_crossentropy": BinaryCrossentropy,
+    "bce": BinaryCrossentropy,
+    "categorical_crossentropy": CategoricalCrossentropy,
+    "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
+}
+_classes = {cls.__name__: cls for cls in _names.values()}
+
+
+def get(identifier):
+    """The loss object for a name, a class, an object or its `{"class_name", "config"}`.
+
+    Any object with `forward(y_true, y_pred, sample_weight=None)` and `backward()` is a loss.
+
+    Raises:
+        ValueError: an unknown name; the nearest one is suggested.
+        TypeError: something else.
+
+    >>> get("mse")
+    MeanSquaredError()
+    """
+    if isinstance(identifier, dict) and "class_name" in identifier:
+        return _find(identifier["class_name"]).from_config(identifier.get("config", {}))
+    if isinstance(identifier, str):
+        return _find(identifier)()
+    if isinstance(identifier, type) and issubclass(identifier, Loss):
+        return identifier()
+    if not isinstance(identifier, type) and hasattr(identifier, "forward") and hasattr(identifier, "backward"):
+        return identifier
+    raise TypeError(
+        "loss must be a name, an npdl.losses object or an object with forward(y_true, y_pred, sample_weight=None) and "
+        f'backward(), got {identifier!r}; pass e.g. loss="mean_squared_error", or subclass npdl.losses.Loss'
+    )
+
+
+def _find(name):
+    known = {**_names, **_classes}
+    for key in (name, name.lower()):
+        if key in known:
+            return known[key]
+    near = difflib.get_close_matches(name.lower(), _names, 1, 0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ValueError(f"unknown loss {name!r}; {hint}there are {', '.join(_names)}")
+
+
+def serialize(loss):
+    """What `get` reads back: class and arguments."""
+    config = loss.get_config() if hasattr(loss, "get_config") else {}
+    return {"class_name": type(loss).__name__, "config": config}
+
+
+def validate(loss, y_true, output_shape):
+    """`loss.validate`; of a loss without one, that the targets are finite numbers, as many as outputs."""
+    if hasattr(loss, "validate"):
+        loss.validate(y_true, output_shape)
+        return
+    y = targets.as_numbers(type(loss).__name__, y_true)
+    targets.check_length(type(loss).__name__, y.shape, output_shape)
+    targets.check_finite(type(loss).__name__, y)
+
+
+def prepare(loss, y_true, dtype, output_shape):
+    """`loss.prepare`; for a loss without one, floats in the model's dtype and integers as they are."""
+    if hasattr(loss, "prepare"):
+        return loss.prepare(y_true, dtype, output_shape)
+    y = targets.as_numbers(type(loss).__name__, y_true)
+    targets.check_length(type(loss).__name__, y.shape, output_shape)
+    return np.ascontiguousarray(y, dtype if y.dtype.kind == "f" else None)

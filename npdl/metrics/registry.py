@@ -1,0 +1,131 @@
+"""Metrics by name, and what a name means beside a loss."""
+
+import difflib
+
+from npdl.metrics.accuracy import (
+    Accuracy,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    SparseCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+)
+from npdl.metrics.base import FunctionMetric, Mean, Metric
+from npdl.metrics.confusion import ConfusionMatrix
+from npdl.metrics.regression import MeanAbsoluteError, MeanSquaredError, R2Score, RootMeanSquaredError
+
+_names = {
+    "accuracy": Accuracy,
+    "acc": Accuracy,
+    "binary_accuracy": BinaryAccuracy,
+    "categorical_accuracy": CategoricalAccuracy,
+    "sparse_categorical_accuracy": SparseCategoricalAccuracy,
+    "top_k_categorical_accuracy": TopKCategoricalAccuracy,
+    "sparse_top_k_categorical_accuracy": SparseTopKCategoricalAccuracy,
+    "mean_squared_error": MeanSquaredError,
+    "mse": MeanSquaredError,
+    "root_mean_squared_error": RootMeanSquaredError,
+    "rmse": RootMeanSquaredError,
+    "mean_absolute_error": MeanAbsoluteError,
+    "mae": MeanAbsoluteError,
+    "r2_score": R2Score,
+    "r2": R2Score,
+    "confusion_matrix": ConfusionMatrix,
+}
+_classes = {cls.__name__: cls for cls in (*_names.values(), Mean)}
+
+
+def get(identifier):
+    """The metric object for a name, a class, an object, its `{"class_name", "config"}` or a function.
+
+    Any object with `update_state`, `result` and `reset_state` is a metric. A function f(y_true, y_pred) gives one value
+    a sample, which are averaged.
+
+    Raises:
+        ValueError: an unknown name; the nearest one is suggested.
+        TypeError: something else.
+
+    >>> get("mae").name
+    'mean_absolute_error'
+    """
+    if isinstance(identifier, dict) and "class_name" in identifier:
+        return _find(identifier["class_name"]).from_config(identifier.get("config", {}))
+    if isinstance(identifier, str):
+        return _make(_find(identifier))
+    if isinstance(identifier, type) and issubclass(identifier, Metric):
+        return _make(identifier)
+    if not isinstance(identifier, type):
+        if all(hasattr(identifier, method) for method in ("update_state", "result", "reset_state")):
+            return identifier
+        if callable(identifier):
+            return FunctionMetric(identifier)
+    raise TypeError(
+        "a metric is a name, an npdl.metrics object or a function f(y_true, y_pred) with one value a sample, got "
+        f'{identifier!r}; pass e.g. metrics=["accuracy"]'
+    )
+
+
+def resolve(identifier, loss, output_shape=None, logits=False):
+    """The metric that `compile` means: `get`, and "accuracy" after the loss. A name typed is the name shown.
+
+    Args:
+        identifier: as of `get`.
+        loss: the loss object; its attribute `accuracy` names the accuracy that goes with it.
+        output_shape: the model's, for `num_classes` of "confusion_matrix".
+        logits: whether the metric gets logits instead of probabilities; "accuracy" of a binary loss then compares
+            with 0 instead of 0.5.
+
+    Raises:
+        ValueError: "accuracy" beside a loss that has none.
+    """
+    name = identifier.lower() if isinstance(identifier, str) else None
+    if name in ("accuracy", "acc"):
+        metric = _accuracy(identifier, loss, logits)
+    elif name == "confusion_matrix" and output_shape:
+        metric = ConfusionMatrix(max(output_shape[-1], 2))
+    else:
+        metric = get(identifier)
+    if name is not None:
+        metric.name = identifier
+    return metric
+
+
+def _accuracy(identifier, loss, logits):
+    kind = getattr(loss, "accuracy", None)
+    if kind == "binary_accuracy":
+        return BinaryAccuracy(threshold=0.0 if logits else 0.5)
+    if kind is not None:
+        return get(kind)
+    own = type(loss).__name__
+    raise ValueError(
+        f'metrics: {identifier!r} counts right classes, but {own} has none to count; for numbers use "mse", "mae" or '
+        '"r2", for classes a cross-entropy loss, or name the accuracy, e.g. "sparse_categorical_accuracy"'
+    )
+
+
+def _make(cls):
+    if cls is ConfusionMatrix:
+        raise ValueError("ConfusionMatrix needs the number of classes; pass e.g. npdl.metrics.ConfusionMatrix(10)")
+    return cls()
+
+
+def _find(name):
+    known = {**_names, **_classes}
+    for key in (name, name.lower()):
+        if key in known:
+            return known[key]
+    near = difflib.get_close_matches(name.lower(), _names, 1, 0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ValueError(f"unknown metric {name!r}; {hint}there are {', '.join(_names)}")
+
+
+def serialize(metric):
+    """What `get` reads back: class and arguments.
+
+    Raises:
+        TypeError: a function, which a file cannot hold.
+    """
+    if isinstance(metric, FunctionMetric):
+        raise TypeError(f"the function {metric.name} cannot be saved; write a subclass of npdl.metrics.Metric")
+    config = metric.get_config() if hasattr(metric, "get_config") else {}
+    return {"class_name": type(metric).__name__, "config": config}

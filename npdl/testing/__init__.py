@@ -1,0 +1,14 @@
+"""Checks of your own layers and losses (and of ours): is the backward the gradient of the forward?
+
+    from npdl import testing
+    testing.check_layer(MyLayer(3), input_shape=(4,))               # all that a layer promises; raises where it does not
+    print(testing.gradient_check(layer, x))                         # its gradients alone, on your own x
+    print(testing.loss_check(MyLoss(), y_true, y_pred))             # a loss
+    print(model.gradient_check(X, y))                               # a whole model on your own data
+"""
+
+from npdl.testing.contract import check_layer
+from npdl.testing.differences import check_chain, compare, gradient_check, loss_check
+from npdl.testing.report import Entry, GradientError, Report
+
+__all__ = ["Entry", "GradientError", "Report", "check_chain", "check_layer", "compare", "gradient_check", "loss_check"]
