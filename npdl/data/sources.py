@@ -1,0 +1,412 @@
+"""Sources: whatever a user trains on, as one thing that gives batches (x, y, w)."""
+
+import math
+
+import numpy as np
+
+from npdl.data import checks
+from npdl.data.convert import as_array, column_names, in_memory, is_indexable, scattered, take_rows, target_dtype
+from npdl.data.order import order
+
+
+class Source:
+    """Samples x with targets y and sample weights w, cut into batches; the base of every kind.
+
+    A batch is (x, y, w): host arrays, x C-contiguous and of `dtype`; y of `dtype`, or int32 or int64 where the targets
+    are integers; w of `dtype`. y and w are None where there are none.
+
+    Attributes:
+        dtype: float32 or float64.
+        size: number of samples; None where it is not known before they come.
+        y: all targets; None where they come with the batches.
+    """
+
+    size: int | None = None
+    y: np.ndarray | None = None
+
+    def __init__(self, dtype, need_y):
+        self.dtype, self.need_y = dtype, need_y
+        self._x_shape = None
+
+    @property
+    def x_shape(self):
+        """The shape of one sample."""
+        if self._x_shape is None:
+            self._x_shape = self.first(1)[0].shape[1:]
+        return self._x_shape
+
+    def steps(self, batch_size):
+        """Number of batches an epoch; None where it is not known."""
+        raise NotImplementedError(f"{type(self).__name__} needs steps(self, batch_size)")
+
+    def batches(self, batch_size, seed=None, epoch=0, shuffle=False):
+        """The batches of one epoch.
+
+        Args:
+            batch_size: rows a batch; the last one may be smaller. Sources of whole batches do not read it.
+            seed, epoch: what the order is made from, where `shuffle` is set.
+            shuffle: take the rows in the order of `order(size, seed, epoch)`; of sources of whole batches the batches,
+                where they can be asked for by number.
+        """
+        raise NotImplementedError(f"{type(self).__name__} needs batches(self, batch_size, seed, epoch, shuffle)")
+
+    def first(self, n):
+        """(x, y, w) of the first n samples, or as many as the first batch has; no batch is lost by it."""
+        raise NotImplementedError(f"{type(self).__name__} needs first(self, n)")
+
+    def split(self, validation_split):
+        """(train, held out, what to tell the user): the last rows are held out, as many as Keras holds out."""
+        raise ValueError(
+            "validation_split needs rows that can be told apart, and these data come as batches; "
+            "pass validation_data=... instead"
+        )
+
+    def convert(self, x, y, w, where="", row_numbers=None):
+        """One batch as arrays of the right types, checked; the two last arguments are for errors."""
+        x = self._floats(x, "x", where, row_numbers)
+        if y is not None:
+            y = as_array(y, "y", where)
+            dtype = target_dtype(y.dtype, self.dtype)
+            y = self._floats(y, "y", where, row_numbers) if dtype.kind == "f" else _cast(y, dtype)
+        elif self.need_y:
+            raise ValueError(f"the data{where} are x alone, without targets; give (x, y) or (x, y, sample_weight)")
+        if w is not None:
+            w = self._floats(w, "sample_weight", where, row_numbers)
+            _one_weight_a_row(w, len(x), where)
+        checks.lengths(**{f"x{where}": x, f"y{where}": y, f"sample_weight{where}": w})
+        return x, y, w
+
+    def _floats(self, value, name, where, row_numbers):
+        array = as_array(value, name, where)
+        checks.finite(array, name, self.dtype, where, column_names(value), row_numbers)
+        return _cast(array, self.dtype)
+
+
+class Rows(Source):
+    """A source whose rows can be taken in any order; a subclass writes `take` and `part`."""
+
+    def __len__(self):
+        return self.size
+
+    def take(self, rows):
+        """The batch (x, y, w) of a slice, or of an array of row numbers."""
+        raise NotImplementedError(f"{type(self).__name__} needs take(self, rows)")
+
+    def part(self, start, stop):
+        """A source of the rows start ... stop-1."""
+        raise NotImplementedError(f"{type(self).__name__} needs part(self, start, stop)")
+
+    def steps(self, batch_size):
+        return -(-self.size // checks.batch_size(batch_size))
+
+    def batches(self, batch_size, seed=None, epoch=0, shuffle=False):
+        batch_size = checks.batch_size(batch_size)
+        rows = order(self.size, seed, epoch) if shuffle else None
+        return self._batches(batch_size, rows)
+
+    def _batches(self, batch_size, rows):
+        for start in range(0, self.size, batch_size):
+            stop = min(start + batch_size, self.size)
+            yield self.take(slice(start, stop) if rows is None else rows[start:stop])
+
+    def first(self, n):
+        return self.take(slice(0, min(n, self.size)))
+
+    def split(self, validation_split):
+        share = checks.fraction(validation_split)
+        at = math.floor(self.size * (1 - share))
+        if not 0 < at < self.size:
+            raise ValueError(
+                f"validation_split={share} of {self.size} rows leaves {at} to train on and {self.size - at} to hold "
+                "out; pass another share, or validation_data=..."
+            )
+        train, held_out = self.part(0, at), self.part(at, self.size)
+        said = f"validation_split={share}: rows {at} to {self.size - 1} of {self.size} are held out"
+        return train, held_out, "\n".join(filter(None, [said, checks.unseen(train.y, held_out.y)]))
+
+
+class Arrays(Rows):
+    """Arrays (and memmaps, which stay on disk) of samples, targets and weights.
+
+    Args:
+        x: array with a first axis of samples, numbers of any type: each batch is converted when it is taken.
+        y, w: arrays or None.
+        unread: whether x and y are too large to be read before their rows are needed; then each batch is checked.
+    """
+
+    def __init__(self, x, y, w, dtype, need_y, unread):
+        super().__init__(dtype, need_y)
+        self.x, self.y, self.w, self.unread = x, y, w, unread
+        self.size = len(x)
+        self._x_shape = x.shape[1:]
+
+    def take(self, rows):
+        x, y, w = (None if part is None else take_rows(part, rows) for part in (self.x, self.y, self.w))
+        if self.unread:
+            return self.convert(x, y, w, row_numbers=_row_numbers(rows))
+        return _cast(x, self.dtype), y, w  # checked, y and w cast, when the source was made
+
+    def part(self, start, stop):
+        parts = (None if part is None else part[start:stop] for part in (self.x, self.y, self.w))
+        return Arrays(*parts, self.dtype, self.need_y, self.unread)
+
+
+class Items(Rows):
+    """An object with `__len__` and `__getitem__(row)`: row by row, only those of the batch.
+
+    Args:
+        items: `items[row]` is a sample x, or (x, y) or (x, y, w) where `whole` is set.
+        y, w: arrays for all rows, or None.
+        whole: whether an item holds its target too.
+        start, stop: the rows to use.
+    """
+
+    def __init__(self, items, y, w, dtype, need_y, whole, start=0, stop=None):
+        super().__init__(dtype, need_y)
+        self.items, self.whole, self.start = items, whole, start
+        self.size = (len(items) if stop is None else stop) - start
+        self.y, self.w = y, w
+
+    def take(self, rows):
+        numbers = _row_numbers(rows)
+        picked = [self.items[int(row) + self.start] for row in numbers]
+        if self.whole:
+            x, y, w = zip(*(_parts(item, f" of item {row}") for row, item in zip(numbers, picked)))
+            y, w = (None if part[0] is None else part for part in (y, w))
+        else:
+            x, (y, w) = picked, (None if part is None else take_rows(part, rows) for part in (self.y, self.w))
+        return self.convert(list(x), y, w, row_numbers=numbers + self.start)
+
+    def part(self, start, stop):
+        y, w = (None if part is None else part[start:stop] for part in (self.y, self.w))
+        start, stop = start + self.start, stop + self.start
+        return Items(self.items, y, w, self.dtype, self.need_y, self.whole, start, stop)
+
+
+class Batches(Source):
+    """An object with `__len__` and `__getitem__(number)` that gives whole batches, such as a Keras PyDataset."""
+
+    def __init__(self, items, dtype, need_y):
+        super().__init__(dtype, need_y)
+        self.items = items
+
+    def steps(self, batch_size):
+        return len(self.items)
+
+    def batches(self, batch_size, seed=None, epoch=0, shuffle=False):
+        count = len(self.items)
+        return self._batches(order(count, seed, epoch) if shuffle else range(count))
+
+    def _batches(self, numbers):
+        for number in numbers:
+            yield self._get(int(number))
+        if hasattr(self.items, "on_epoch_end"):  # Keras' hook: a data set may shuffle itself
+            self.items.on_epoch_end()
+
+    def _get(self, number):
+        where = f" of batch {number}"
+        return self.convert(*_parts(self.items[number], where), where)
+
+    def first(self, n):
+        return tuple(None if part is None else part[:n] for part in self._get(0))
+
+
+class Stream(Source):
+    """Batches from an iterable, an iterator or a function that returns either; the order is theirs.
+
+    A function is called, and an iterable asked for a new iterator, once an epoch. An iterator goes on where it stopped,
+    and an epoch that finds it used up raises.
+    """
+
+    def __init__(self, iterable, dtype, need_y):
+        super().__init__(dtype, need_y)
+        self.iterable = iterable
+        self._ahead = None  # (first batch, its iterator): looked at before the epoch begins
+
+    def steps(self, batch_size):
+        try:
+            return len(self.iterable)
+        except TypeError:  # none, or one that does not know
+            return None
+
+    def batches(self, batch_size, seed=None, epoch=0, shuffle=False):
+        batch, iterator = self._ahead or self._open()
+        self._ahead = None
+        self._x_shape = batch[0].shape[1:]
+        yield batch
+        for number, item in enumerate(iterator, 1):
+            yield self._read(item, number)
+
+    def first(self, n):
+        if self._ahead is None:
+            self._ahead = self._open()
+        return tuple(None if part is None else part[:n] for part in self._ahead[0])
+
+    def _open(self):
+        iterable = self.iterable() if _is_function(self.iterable) else self.iterable
+        if isinstance(iterable, tuple) or not hasattr(iterable, "__iter__"):
+            raise TypeError(
+                f"the function passed as x returned a {type(iterable).__name__}, expected an iterable of batches "
+                "(x, y); it is called once an epoch: let it yield them"
+            )
+        iterator = iter(iterable)
+        for item in iterator:
+            return self._read(item, 0), iterator
+        raise ValueError(
+            "the data gave no batch: they are empty, or an iterator that an earlier epoch has used up; "
+            "pass a list of batches, or a function that returns a new iterator each epoch"
+        )
+
+    def _read(self, item, number):
+        where = f" of batch {number}"
+        return self.convert(*_parts(item, where), where)
+
+
+def as_source(x, y=None, sample_weight=None, dtype="float32", for_prediction=False):
+    """The `Source` of what a user passes to `fit`, `evaluate` or `predict`; its input is never changed.
+
+    What x may be:
+
+    - an array, nested list, DataFrame, tensor or memmap, with y (and `sample_weight`) of as many rows. Read-only,
+      Fortran-ordered and of any numeric type. A C-contiguous array of `dtype` is not copied; a memmap stays on disk.
+    - with y, any object with `__len__` and `__getitem__`: `x[row]` is one sample, read when its batch is due.
+    - without y, an object with `__len__` and `__getitem__` whose items are (x, y) or (x, y, w). Of a Keras PyDataset
+      they are batches, of a torch Dataset samples. Of anything else (a list too) they are batches where x has at
+      least two axes and y the same length as x, otherwise samples; where that is wrong, pass a generator of batches.
+    - without y, an iterable of batches (x, y) or (x, y, w), an iterator, or a function without arguments that returns
+      one.
+
+    Args:
+        x, y, sample_weight: the data.
+        dtype: float32 or float64, what x, w and floating targets are converted to.
+        for_prediction: whether targets are not needed; items may then be x alone.
+
+    Raises:
+        ValueError, TypeError: it cannot be trained on; the message names the argument, what came, and the fix.
+    """
+    dtype = checks.float_dtype(dtype)
+    if x is None:
+        raise ValueError("x is missing; pass an array of samples, or an iterable of batches (x, y)")
+    checks.not_an_array(x, "x")
+    need_y = not for_prediction
+    by_items = _gives_items(x, y, need_y)
+    if not by_items and (in_memory(x) or is_indexable(x)):
+        if y is None and need_y:
+            raise ValueError("y is missing: training and evaluation need targets; pass fit(x, y)")
+        return _with_targets(x, y, sample_weight, dtype, need_y)
+    if not by_items and not hasattr(x, "__iter__") and not callable(x):
+        raise TypeError(f"x is of type {type(x).__name__}, expected an array or an iterable of batches; see npdl.data")
+    for name, part in (("y", y), ("sample_weight", sample_weight)):
+        if part is not None:
+            raise ValueError(
+                f"x ({type(x).__name__}) gives batches, so {name} cannot be passed beside it; "
+                "let it give (x, y) or (x, y, sample_weight)"
+            )
+    if not by_items:
+        return Stream(x, dtype, need_y)
+    if len(x) == 0:
+        raise ValueError(f"x is empty: a {type(x).__name__} of length 0; pass at least one sample")
+    if _are_batches(x):
+        return Batches(x, dtype, need_y)
+    return Items(x, None, None, dtype, need_y, whole=True)
+
+
+def _gives_items(x, y, need_y):
+    """Whether x is an indexed collection of (x, y) tuples."""
+    if y is not None or not is_indexable(x):
+        return False
+    if isinstance(x, (list, tuple)):
+        return need_y and len(x) > 0 and isinstance(x[0], tuple) and len(x[0]) in (2, 3) and np.ndim(x[0][0]) > 0
+    if in_memory(x):
+        return False
+    return need_y or (len(x) > 0 and isinstance(x[0], tuple)) or _ancestry(x) is not None
+
+
+def _ancestry(items):
+    """True for a Keras data set (of batches), False for torch's (of samples), None for anything else."""
+    for parent in type(items).__mro__:
+        library = parent.__module__.partition(".")[0]
+        if library in ("keras", "tensorflow") and parent.__name__ in ("PyDataset", "Sequence"):
+            return True
+        if library == "torch":
+            return False
+    return None
+
+
+def _are_batches(items):
+    known = _ancestry(items)
+    if known is not None:
+        return known
+    x, y, _ = _parts(items[0], " of item 0")
+    if y is None:
+        return False
+    x, y = np.shape(x), np.shape(y)
+    return len(x) > 1 and len(y) > 0 and x[0] == y[0]
+
+
+def _with_targets(x, y, w, dtype, need_y):
+    lazy = isinstance(x, np.memmap) or isinstance(y, np.memmap)
+    if y is None and w is not None:
+        raise ValueError("sample_weight weighs the loss, which needs targets; pass y too")
+    columns = column_names(x)
+    foreign = not in_memory(x)
+    if not foreign:
+        x = as_array(x, "x")
+        if not lazy:
+            checks.finite(x, "x", dtype, columns=columns)
+            if scattered(x):
+                x = np.ascontiguousarray(x, dtype)
+    elif len(x) == 0:
+        raise ValueError(f"x is empty: a {type(x).__name__} of length 0; pass at least one sample")
+    if y is not None:
+        columns, y = column_names(y), as_array(y, "y")
+        if not lazy:
+            checks.finite(y, "y", dtype, columns=columns)
+            y = _cast(y, target_dtype(y.dtype, dtype))
+    if w is not None:
+        w = as_array(w, "sample_weight")
+        checks.finite(w, "sample_weight", dtype)
+        w = _cast(w, dtype)
+        _one_weight_a_row(w, len(x))
+    checks.lengths(x=x, y=y, sample_weight=w)
+    if foreign:
+        return Items(x, y, w, dtype, need_y, whole=False)
+    return Arrays(x, y, w, dtype, need_y, lazy)
+
+
+def _cast(array, dtype):
+    """A C-contiguous array of `dtype`: the array itself where it is one."""
+    return np.ascontiguousarray(array, dtype)
+
+
+def _one_weight_a_row(w, count, where=""):
+    if w.ndim != 1:
+        raise ValueError(
+            f"sample_weight{where} has shape {w.shape}, expected one weight a row: ({count},); "
+            "pass sample_weight.reshape(-1) if that is what it holds"
+        )
+
+
+def _row_numbers(rows):
+    return np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
+
+
+def _parts(item, where):
+    """(x, y, w) of an item; y and w None where it is x alone."""
+    is_parts = isinstance(item, tuple) or (
+        isinstance(item, list) and all(part is None or hasattr(part, "shape") for part in item)
+    )
+    if not is_parts:
+        if isinstance(item, dict):
+            raise TypeError(
+                f"the data{where} are a dict with keys {', '.join(map(repr, item))}, expected a tuple (x, y); "
+                "yield (batch['x'], batch['y'])"
+            )
+        return item, None, None
+    if not 1 <= len(item) <= 3:
+        raise ValueError(f"the data{where} have {len(item)} parts, expected (x, y) or (x, y, sample_weight)")
+    return (*item, None, None)[:3]
+
+
+def _is_function(value):
+    return callable(value) and not hasattr(value, "__iter__")

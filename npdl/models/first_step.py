@@ -1,0 +1,80 @@
+"""What `fit` looks at on its first step only: shapes, types, and the gradients of the user's own parts."""
+
+import numpy as np
+
+from npdl import testing
+
+CHECKED_ROWS = 8  # of the first batch; each entry costs two forwards
+
+
+class FirstStep:
+    """Runs a chain of layers and checks what each one gives: shape, dtype and memory order of y and dx."""
+
+    def __init__(self):
+        self.inputs = {}
+
+    def forward(self, layers, x):
+        """y of the chain."""
+        for layer in layers:
+            self.inputs[id(layer)] = x
+            y = layer.forward(x, True)
+            self._check(layer, "forward", y, x.dtype, (len(x), *layer.output_shape))
+            x = y
+        return x
+
+    def backward(self, layers, dy):
+        """Backward through the chain, lowest layer last."""
+        for layer in reversed(layers):
+            x, dx = self.inputs[id(layer)], layer.backward(dy)
+            if layer.needs_dx:
+                self._check(layer, "backward", dx, x.dtype, x.shape)
+            dy = dx
+
+    @staticmethod
+    def _check(layer, what, array, dtype, shape):
+        where = f"{layer.name} ({type(layer).__name__}).{what}"
+        if not hasattr(array, "shape"):
+            raise TypeError(f"{where} returned {type(array).__name__}, expected an array of shape {shape}; add a return")
+        if len(array.shape) != len(shape) or any(e not in (None, s) for e, s in zip(shape, array.shape, strict=True)):
+            raise ValueError(f"{where} returned shape {tuple(array.shape)}, expected {tuple(shape)}; see its build")
+        if array.dtype != dtype:
+            raise TypeError(f"{where} returned {array.dtype}, expected {dtype}; use the dtype of its input throughout")
+        if isinstance(array, np.ndarray) and not array.flags.c_contiguous:
+            raise ValueError(f"{where} returned an array that is not C-contiguous; return np.ascontiguousarray(...)")
+
+
+def is_custom(part):
+    """Whether a layer or loss is the user's own."""
+    return type(part).__module__.partition(".")[0] != "npdl"
+
+
+def check_custom_gradients(model, step, x, target, w):
+    """Check the user's own layers and loss by central differences, in float64, on the first rows of a batch.
+
+    Raises:
+        ValueError: a backward is wrong; the message says where and by how much.
+    """
+    custom = [i for i, layer in enumerate(model.layers) if is_custom(layer)]
+    if not custom and not is_custom(step.loss):
+        return
+    layers = model.store.twin("float64").layers
+    x = np.array(x[:CHECKED_ROWS], np.float64)
+    with step.plan.logits(layers):
+        for layer in layers:
+            if is_custom(layer):
+                _demand(testing.gradient_check(layer, x), layer.name)
+            x = layer.forward(x, True)
+        if is_custom(step.loss):
+            target = target[:CHECKED_ROWS]
+            if np.issubdtype(target.dtype, np.floating):
+                target = target.astype(np.float64)
+            w = None if w is None else w[:CHECKED_ROWS]
+            _demand(testing.loss_check(step.loss, target, x, w), type(step.loss).__name__)
+
+
+def _demand(report, name):
+    if not report.ok:
+        raise ValueError(
+            f"the backward of {name} does not agree with central differences of its forward:\n{report}\n"
+            "mend its backward, or say model.compile(..., check_gradients=False) to train without this check"
+        )

@@ -1,0 +1,298 @@
+"""Trainer: compile, fit, evaluate and predict."""
+
+import itertools
+
+import numpy as np
+
+from npdl import callbacks as cb
+from npdl import data, devices, losses, metrics, optimizers, testing
+from npdl.models import checks
+from npdl.models.plan import choose_loss
+from npdl.models.step import Step, Totals, sample_weights
+
+
+class Trainer:
+    """What a model does with data; `Sequential` gives it `layers`, `store` and `build`.
+
+    Attributes:
+        optimizer, loss, metrics: what `compile` set.
+        history: of the last `fit`, as far as it came.
+        stop_training: a callback sets it to end `fit` after the epoch.
+    """
+
+    optimizer = loss = history = None
+    metrics = ()
+    check_gradients = True
+    stop_training = False
+    _step = None
+
+    # ---- compile
+
+    def compile(self, optimizer="rmsprop", loss=None, metrics=None, *, check_gradients=True):
+        """Choose how to train.
+
+        Args:
+            optimizer, loss: name or object; loss=None is chosen by `fit` from the targets.
+            metrics: list of names, metric objects or functions f(y_true, y_pred) that give a value a sample.
+            check_gradients: whether `fit` checks a layer or loss of your own by central differences on its first batch.
+        """
+        self.optimizer = optimizers.get(optimizer)
+        self.loss = None if loss is None else losses.get(loss)
+        self.metrics = [metrics] if isinstance(metrics, str) else list(metrics or ())
+        self.check_gradients = check_gradients
+        self._step = None
+        if self.loss is not None:
+            _check_metrics(self.metrics, self.loss, self.output_shape)
+
+    # ---- fit
+
+    def fit(
+        self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, validation_split=0.0,
+        validation_data=None, shuffle=True, class_weight=None, sample_weight=None, initial_epoch=0,
+        steps_per_epoch=None, validation_steps=None, validation_batch_size=None, validation_freq=1, *, device=None,
+    ):  # fmt: skip
+        """Train, and return the `History`.
+
+        Without `compile`, Adam and a loss that fits the targets are chosen, and said. The loss of an epoch is the mean
+        over its samples. Epoch e takes the rows in the order of
+        `npdl.data.batches(x, y, batch_size, seed=model.seed, epoch=e)`.
+
+        Args:
+            x, y: arrays, lists, DataFrames, memmaps, objects with `__len__` and `__getitem__`; or x alone: an iterable
+                of batches (x, y) or (x, y, sample_weight).
+            batch_size: 32 where it is None.
+            epochs, initial_epoch: the epochs initial_epoch, ..., epochs - 1 are run.
+            verbose: 0 nothing, 1 a progress bar, 2 one line an epoch, "auto" 1.
+            callbacks: list of `npdl.callbacks.Callback`.
+            validation_split: share of the rows held out, the last ones, before shuffling.
+            validation_data: (x, y), (x, y, sample_weight) or an iterable of batches; goes before `validation_split`.
+            shuffle: False takes the rows as they are.
+            class_weight: dict class -> weight.
+            sample_weight: one weight a row.
+            steps_per_epoch, validation_steps: batches an epoch; None is all.
+            validation_batch_size, validation_freq: batch size, and every how many epochs (or a list of epochs, from 1).
+            device: like `model.to(device)` before.
+
+        Raises:
+            ValueError, TypeError: data that cannot be trained on; the message names the argument and the fix.
+            KeyboardInterrupt: is raised again; weights and `model.history` are kept as far as they came.
+        """
+        if device is not None:
+            self.to(device)
+        say = print if verbose else _silent
+        batch_size = checks.positive("batch_size", batch_size, default=32)
+        validation_batch_size = checks.positive("validation_batch_size", validation_batch_size, default=batch_size)
+        checks.epochs(epochs, initial_epoch)
+        source = data.as_source(x, y, sample_weight, self.dtype)
+        validation = _validation_source(validation_data, self.dtype)
+        if validation is None and validation_split:
+            source, validation, said = source.split(validation_split)
+            say(said)
+        step = self._ready(source, say)
+        if validation is not None:
+            self._check_data(validation)
+        history = self.history = cb.History()
+        steps = checks.positive("steps_per_epoch", steps_per_epoch, default=source.steps(batch_size))
+        params = {"epochs": epochs, "steps": steps, "verbose": verbose}
+        caller = _callers([history], callbacks, self, params)
+        self.stop_training = False
+        batches = _epochs(source, batch_size, self.seed, shuffle, steps_per_epoch, initial_epoch)
+        caller.on_train_begin()
+        try:
+            for epoch in range(initial_epoch, epochs):
+                caller.on_epoch_begin(epoch)
+                logs = self._train_epoch(step, next(batches), class_weight, caller)
+                if validation is not None and checks.is_due(epoch + 1, validation_freq):
+                    results = self._evaluate(step, validation, validation_batch_size, validation_steps, caller)
+                    logs.update({f"val_{name}": value for name, value in results.items()})
+                caller.on_epoch_end(epoch, logs)
+                if self.stop_training:
+                    break
+        finally:
+            step.release()
+        caller.on_train_end()
+        return history
+
+    def _train_epoch(self, step, batches, class_weight, caller):
+        totals = Totals(step.metrics)
+        with step.plan.unread_gradients():
+            for number, (x, y, w) in enumerate(batches):
+                caller.on_train_batch_begin(number)
+                step.train(x, y, sample_weights(class_weight, y, w), totals)
+                caller.on_train_batch_end(number, totals.logs())
+                if self.stop_training:
+                    break
+        checks.some_batches(totals.batches)
+        return totals.logs()
+
+    # ---- evaluate, predict
+
+    def evaluate(
+        self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, callbacks=None,
+        return_dict=False,
+    ):  # fmt: skip
+        """Loss and metrics over the data: the loss alone where there are no metrics, else a list, or a dict by name."""
+        self._need_compile("evaluate")
+        source = data.as_source(x, y, sample_weight, self.dtype)
+        step = self._ready(source, print if verbose else _silent)
+        batch_size = checks.positive("batch_size", batch_size, default=32)
+        params = {"epochs": 1, "steps": steps or source.steps(batch_size), "verbose": verbose}
+        results = self._evaluate(step, source, batch_size, steps, _callers([], callbacks, self, params))
+        return _results(results, return_dict)
+
+    def _evaluate(self, step, source, batch_size, steps, caller):
+        totals, workspace = Totals(step.metrics), devices.Workspace(self.device)
+        caller.on_test_begin()
+        for number, (x, y, w) in enumerate(itertools.islice(source.batches(batch_size), steps)):
+            caller.on_test_batch_begin(number)
+            step.test(x, y, w, totals, workspace)
+            caller.on_test_batch_end(number, totals.logs())
+        checks.some_batches(totals.batches)
+        results = totals.logs()
+        caller.on_test_end(results)
+        return results
+
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+        """The outputs for all rows of x, as one NumPy array; the batch size changes no bit of them.
+
+        It writes nothing on the model, so several threads may predict with it. verbose=1 shows a bar.
+        """
+        source = data.as_source(x, dtype=self.dtype, for_prediction=True)
+        self._build_for(source)
+        batch_size = checks.positive("batch_size", batch_size, default=32)
+        params = {"epochs": 1, "steps": steps or source.steps(batch_size), "verbose": verbose}
+        caller = _callers([], callbacks, self, {**params, "verbose": 0 if verbose == "auto" else verbose})
+        workspace, parts = devices.Workspace(self.device), []
+        caller.on_predict_begin()
+        for number, batch in enumerate(itertools.islice(source.batches(batch_size), steps)):
+            caller.on_predict_batch_begin(number)
+            with devices.use_workspace(workspace):
+                x = self.device.from_host(batch[0])
+                for layer in self.layers:
+                    x = layer.forward(x, False)
+                parts.append(np.array(self.device.to_host(x)))
+            caller.on_predict_batch_end(number, {})
+        checks.some_batches(len(parts))
+        caller.on_predict_end()
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    # ---- one batch
+
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
+        """One training step on one batch; its loss (and metrics)."""
+        step, (x, y, w) = self._one_batch("train_on_batch", x, y, sample_weight)
+        totals = Totals(step.metrics)
+        with step.plan.unread_gradients():
+            step.train(x, y, sample_weights(class_weight, y, w), totals)
+        return _results(totals.logs(), return_dict)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+        """The loss (and metrics) of one batch, without training."""
+        step, (x, y, w) = self._one_batch("test_on_batch", x, y, sample_weight)
+        totals = Totals(step.metrics)
+        step.test(x, y, w, totals, devices.Workspace(self.device))
+        return _results(totals.logs(), return_dict)
+
+    def predict_on_batch(self, x):
+        """The outputs of one batch, as a NumPy array."""
+        return self.predict(x, batch_size=max(len(x), 1), verbose=0)
+
+    def _one_batch(self, what, x, y, sample_weight):
+        self._need_compile(what)
+        source = data.as_source(x, y, sample_weight, self.dtype)
+        step = self._ready(source, _silent)
+        return step, next(iter(source.batches(source.size)))
+
+    # ---- checking
+
+    def gradient_check(self, x, y, sample_weight=None, **options):
+        """Check every gradient of this model on your data by central differences, in a float64 copy.
+
+        Every tensor and every layer's input is checked; no bit of the model changes. Returns the report of
+        `npdl.testing.check_chain`, whose options it takes: `report.ok` says whether all agree, `print(report)` shows
+        the worst entries.
+        """
+        source = data.as_source(x, y, sample_weight, np.float64)
+        step = self._ready(source, _silent)
+        x, y, w = next(iter(source.batches(source.size)))
+        target = losses.prepare(step.loss, y, np.float64, (len(x), *self.output_shape))
+        layers = self.store.twin("float64").layers
+        with step.plan.logits(layers):
+            return testing.check_chain(layers, x, step.loss, target, w, **options)
+
+    # ---- getting ready
+
+    def _need_compile(self, what):
+        if self.optimizer is None:
+            raise RuntimeError(f'{what} needs model.compile(optimizer, loss) first, e.g. model.compile("adam", "mse")')
+
+    def _build_for(self, source):
+        if not self.layers:
+            raise ValueError('this model has no layers; pass Sequential([layers.Dense(10), ...]) or call model.add(...)')
+        if self.store is None:
+            self.build(source.x_shape)
+        checks.input_fits(self, source.x_shape)
+
+    def _ready(self, source, say):
+        """The `Step` for these data: builds, chooses and settles what is still open, and checks data against model."""
+        self._build_for(source)
+        if self.optimizer is None:
+            self.compile("adam")
+        if self.loss is None:
+            self.loss = choose_loss(self, source.y)
+            if not self.metrics and self.loss.is_classification:
+                self.metrics = ["accuracy"]
+            say(f"optimizer {self.optimizer!r}, loss {self.loss!r}: chosen; model.compile(...) decides otherwise")
+        if self._step is None or not self._step.is_current():
+            self._step = Step(self)
+        self._check_data(source)
+        return self._step
+
+    def _check_data(self, source):
+        checks.input_fits(self, source.x_shape)
+        if source.y is not None:
+            losses.validate(self._step.loss, source.y, (len(source.y), *self.output_shape))
+
+
+def _callers(first, others, model, params):
+    bars = [cb.ProgressBar(params["verbose"])] if params["verbose"] else []
+    return cb.CallbackList([*first, *bars, *(others or ())], model, params)
+
+
+def _epochs(source, batch_size, seed, shuffle, steps, first):
+    """The batches of one epoch after another; with `steps` the epochs share one endless stream, as Keras does it."""
+    numbers = itertools.count(first)
+    if steps is None:
+        for epoch in numbers:
+            yield source.batches(batch_size, seed=seed, epoch=epoch, shuffle=shuffle)
+    stream = itertools.chain.from_iterable(
+        source.batches(batch_size, seed=seed, epoch=epoch, shuffle=shuffle) for epoch in numbers
+    )
+    while True:
+        yield itertools.islice(stream, steps)
+
+
+def _validation_source(validation_data, dtype):
+    if validation_data is None:
+        return None
+    if isinstance(validation_data, tuple):
+        if len(validation_data) not in (2, 3):
+            raise ValueError(f"validation_data is (x, y) or (x, y, sample_weight), got {len(validation_data)} parts")
+        return data.as_source(*validation_data, dtype=dtype)
+    return data.as_source(validation_data, dtype=dtype)
+
+
+def _check_metrics(names, loss, output_shape):
+    for metric in names:
+        metrics.resolve(metric, loss, output_shape)
+
+
+def _results(logs, return_dict):
+    if return_dict:
+        return logs
+    values = list(logs.values())
+    return values[0] if len(values) == 1 else values
+
+
+def _silent(*_):
+    pass
