@@ -4,7 +4,7 @@ It teaches the usual five steps: load the data, stack layers, compile, fit, eval
 1,797 digits of 8 x 8 pixels, so no network is needed. It writes two pictures: how the loss fell, and what the trained
 net says about test images that it never saw.
 
-    python examples/digits.py [--epochs 20] [--out DIR]
+    python examples/digits.py [--epochs 15] [--out DIR]
 """
 
 import argparse
@@ -16,7 +16,7 @@ from npdl import Sequential, datasets, layers, viz
 MUST_REACH = 97.0  # percent of the test images
 
 parser = argparse.ArgumentParser(description="Train a small CNN on 8 x 8 handwritten digits.")
-parser.add_argument("--epochs", type=int, default=20)
+parser.add_argument("--epochs", type=int, default=15)
 parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where the pictures go (this folder)")
 options = parser.parse_args()
 options.out.mkdir(parents=True, exist_ok=True)

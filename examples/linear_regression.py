@@ -21,8 +21,8 @@ x = rng.uniform(-1, 1, size=(500, 1))
 y = SLOPE * x + INTERCEPT + 0.1 * rng.standard_normal(x.shape)
 
 model = Sequential([layers.Dense(1)], seed=0)
-model.compile(optimizers.SGD(learning_rate=0.1), loss="mse")
-model.fit(x, y, batch_size=25, epochs=20, verbose=2)
+model.compile(optimizers.SGD(learning_rate=0.05), loss="mse")
+model.fit(x, y, batch_size=25, epochs=15, verbose=2)
 
 # The layer's weights are what was learnt: kernel (1, 1) is the slope, bias (1,) the intercept.
 kernel, bias = model.layers[0].get_weights()

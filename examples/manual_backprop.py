@@ -15,11 +15,11 @@ import numpy as np
 import npdl
 from npdl import Sequential, layers
 
-np.set_printoptions(precision=5, suppress=True)
+np.set_printoptions(precision=6, suppress=True, floatmode="fixed", sign=" ")
 
 # ---- 1. One forward and one backward on three points, in float64 so that slopes can be measured precisely
-model = Sequential([layers.Input((2,)), layers.Dense(4, activation="tanh"), layers.Dense(3)], seed=1, dtype="float64")
-hidden, output = model.layers
+hidden, output = layers.Dense(4, activation="tanh", name="hidden"), layers.Dense(3, name="output")
+model = Sequential([layers.Input((2,)), hidden, output], seed=1, dtype="float64")
 loss = npdl.losses.SparseCategoricalCrossentropy(from_logits=True)
 x = np.array([[0.5, -1.0], [1.5, 0.3], [-0.7, 0.8]])
 y = np.array([0, 2, 1])
@@ -38,8 +38,8 @@ dh = output.backward(dlogits)  # fills output.grads, gives dL/dh
 dx = hidden.backward(dh)  # fills hidden.grads, gives dL/dx
 
 # ---- 2. The same gradients measured: move one number by ±ε and see how the loss answers, (L(+ε) − L(−ε)) / 2ε
-worst = 0.0
 EPSILON = 1e-6
+worst = 0.0
 checked = [(x, dx, "x")]
 for layer in (hidden, output):
     checked += [(layer.params[name], layer.grads[name].copy(), f"{layer.name} {name}") for name in layer.params]
@@ -54,9 +54,11 @@ for values, gradient, name in checked:
         values[index] = kept
         slopes[index] = (up - down) / (2 * EPSILON)
     worst = max(worst, np.abs(gradient - slopes).max())
-    print(f"dL/d {name}, by backward and measured:\n{np.c_[np.atleast_2d(gradient), np.atleast_2d(slopes)]}\n")
+    print(f"dL/d {name}          by backward | measured")
+    for row, measured in zip(np.atleast_2d(gradient), np.atleast_2d(slopes), strict=True):
+        print(f"    {row} | {measured}")
 
-print(f"largest difference {worst:.1e} (must be below 1e-8)")
+print(f"\nlargest difference {worst:.1e} (must be below 1e-8)")
 report = model.gradient_check(x, y)  # the same in one call, for any model and loss
 print(f"{report}\n")
 if worst >= 1e-8 or not report.ok:

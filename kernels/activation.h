@@ -26,12 +26,13 @@ NPDL_INLINE VEC FN(npdl_gelu_slope)(VEC z) {
     return FMA(near, density, cdf);
 }
 
-/* ½ (1 + tanh u) = σ(2u): no digits are lost where tanh u is near −1. */
+/* ½ (1 + tanh u) = σ(2u) = s: from e = e^−|2u| neither s nor s (1 − s) loses digits. */
 NPDL_INLINE VEC FN(npdl_gelu_tanh)(VEC z, VEC *slope) {
     const VEC a = BC((REAL)1.5957691216057308), b = BC((REAL)0.044715);  /* 2 √(2/π) */
     VEC near = SELECT(z < BC(-30), BC(-30), SELECT(z > BC(30), BC(30), z)), square = near * near;
-    VEC s = FN(npdl_sigmoid)(a * near * FMA(b, square, BC(1)));
-    *slope = FMA(near * (s * (BC(1) - s)), a * FMA(b * BC(3), square, BC(1)), s);
+    VEC u = a * near * FMA(b, square, BC(1)), e = FN(npdl_exp)(-FN(npdl_abs)(u)), w = BC(1) / (BC(1) + e);
+    VEC s = SELECT(u < BC(0), e * w, w);
+    *slope = FMA(near * (e * w * w), a * FMA(b * BC(3), square, BC(1)), s);
     return SELECT(z < BC(-30), BC(-30), z) * s;
 }
 

@@ -32,51 +32,65 @@ static npdl_phase npdl_phase_of(int64_t phase, int64_t in, int64_t kernel, int64
 
 #endif
 
-/* The matrix of windows of `channels` channels from `channel` on: rows (n, i, j), columns (p, q, c). */
-typedef struct { const REAL *x; npdl_window g; int64_t channel, channels; } FN(npdl_windows);
+/* The matrix of windows of `channels` channels from `channel` on: rows (n, i, j), columns (p, q, c). `end` is behind x's
+ * last number. */
+typedef struct { const REAL *x, *end; npdl_window g; int64_t channel, channels; } FN(npdl_windows);
 
-NPDL_INLINE void FN(npdl_copy_run)(REAL *to, const REAL *from, int64_t n) {
-    if (n < VL) {
-        for (int64_t i = 0; i < n; i++) to[i] = from[i];
-        return;
-    }
-    for (int64_t i = 0; i + VL < n; i += VL) ST(to + i, LD(from + i));
-    ST(to + n - VL, LD(from + n - VL)); /* the last vector may overlap the one before */
+/* `rows` rows of `length` numbers; the first `careless` of them in whole vectors. */
+static void FN(npdl_copy_inside)(REAL *to, int64_t step, const REAL *from, int64_t from_step, int64_t rows, int64_t length,
+                                 int64_t careless) {
+    int64_t r = 0;
+    if (length <= VL)
+        for (; r < careless; r++, to += step, from += from_step) ST(to, LD(from));
+    for (; r < careless; r++, to += step, from += from_step)
+        for (int64_t e = 0; e < length; e += VL) ST(to + e, LD(from + e));
+    for (; r < rows; r++, to += step, from += from_step) memcpy(to, from, length * sizeof(REAL));
 }
 
-/* Rows and columns of that matrix, to `to`; a place outside the image is 0. */
+/* The same for rows of which only the numbers [start, stop) may lie inside the image: 0 elsewhere. From row to row
+ * these bounds move by `shift` to the left. */
+static void FN(npdl_copy_edge)(REAL *to, int64_t step, const REAL *from, int64_t from_step, int64_t rows, int64_t length,
+                               int64_t start, int64_t stop, int64_t shift) {
+    for (; rows > 0; rows--, to += step, from += from_step, start -= shift, stop -= shift)
+        for (int64_t e = 0; e < length; e++) to[e] = e >= start && e < stop ? from[e] : 0;
+}
+
+/* Rows and columns of that matrix, to `to`; a place outside the image is 0. Where there is room behind each row of `to`,
+ * whole vectors are copied: what they write behind a run is overwritten by the next run, or never read. */
 static void FN(npdl_copy_windows)(const void *source, int64_t row, int64_t rows, int64_t column, int64_t columns, REAL *to,
                                   int64_t step) {
     const FN(npdl_windows) *s = source;
     const npdl_window *g = &s->g;
     /* What is contiguous in the image as in the row: one tap's channels, or all taps of a kernel row. */
     int64_t joined = s->channels == g->channels && g->dilation_w == 1 ? g->kernel_w : 1;
-    int64_t run = joined * s->channels;
-    for (int64_t c = column; c < column + columns;) {
-        int64_t tap = c / run * joined, first = c % run, last = npdl_min(run, first + column + columns - c);
-        int64_t p = tap / g->kernel_w, q = tap % g->kernel_w;
-        int64_t j = row % g->out_w, i = row / g->out_w % g->out_h, n = row / g->out_w / g->out_h;
+    int64_t run = joined * s->channels, room = step - columns >= VL, from_step = g->stride_w * g->channels;
+    for (int64_t c = column, first, length; c < column + columns; c += length) {
+        int64_t tap = c / run * joined, p = tap / g->kernel_w, q = tap % g->kernel_w;
+        int64_t n = row / (g->out_h * g->out_w), i = row / g->out_w % g->out_h, j = row % g->out_w;
         REAL *out = to + c - column;
-        for (int64_t r = 0; r < rows; i++, j = 0) {
-            if (i == g->out_h) i = 0, n++;
-            int64_t stop = npdl_min(rows, r + g->out_w - j), h = i * g->stride_h - g->pad_top + p * g->dilation_h;
+        first = c % run, length = npdl_min(run - first, column + columns - c);
+        for (int64_t r = 0, count; r < rows; r += count, out += count * step, j = 0) {
+            /* pixels (i, j) ... (i, j + count - 1): their runs start at row h, columns w, w + stride_w, ... */
+            int64_t h = i * g->stride_h - g->pad_top + p * g->dilation_h;
             int64_t w = j * g->stride_w - g->pad_left + q * g->dilation_w;
-            int64_t inside = h >= 0 && h < g->in_h;
-            const REAL *from = s->x + ((n * g->in_h + h) * g->in_w + w) * g->channels + s->channel;
-            for (; r < stop; r++, w += g->stride_w, from += g->stride_w * g->channels, out += step) {
-                if (inside && w >= 0 && w + joined <= g->in_w) {
-                    FN(npdl_copy_run)(out, from + first, last - first);
-                    continue;
-                }
-                int64_t lo = npdl_min(npdl_max(-w * s->channels, first), last);
-                int64_t hi = npdl_max(npdl_min((g->in_w - w) * s->channels, last), first);
-                if (!inside) lo = hi = last;
-                for (int64_t e = first; e < lo; e++) out[e - first] = 0;
-                for (int64_t e = lo; e < hi; e++) out[e - first] = from[e];
-                for (int64_t e = npdl_max(lo, hi); e < last; e++) out[e - first] = 0;
+            const REAL *from = s->x + ((n * g->in_h + h) * g->in_w + w) * g->channels + s->channel + first;
+            count = npdl_min(rows - r, g->out_w - j);
+            if (++i == g->out_h) i = 0, n++;
+            if (h < 0 || h >= g->in_h) {
+                FN(npdl_copy_edge)(out, step, from, 0, count, length, 0, 0, 0);
+                continue;
             }
+            /* the whole run is inside the image for pixels [a, b) */
+            int64_t a = w < 0 ? npdl_min(count, npdl_ceil_div(-w, g->stride_w)) : 0, last = g->in_w - joined - w;
+            int64_t b = npdl_max(a, last < 0 ? 0 : npdl_min(count, last / g->stride_w + 1));
+            int64_t start = -w * s->channels - first, stop = start + g->in_w * s->channels;
+            int64_t shift = g->stride_w * s->channels, left = s->end - from - npdl_round_up(length, VL);
+            int64_t careless = room ? npdl_max(a, npdl_min(b, left < 0 ? 0 : left / from_step + 1)) : a;
+            FN(npdl_copy_edge)(out, step, from, from_step, a, length, start, stop, shift);
+            FN(npdl_copy_inside)(out + a * step, step, from + a * from_step, from_step, b - a, length, careless - a);
+            FN(npdl_copy_edge)(out + b * step, step, from + b * from_step, from_step, count - b, length,
+                               start - b * shift, stop - b * shift, shift);
         }
-        c += last - first;
     }
 }
 
@@ -87,7 +101,7 @@ static void FN(npdl_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL 
                             const npdl_window *g, int code, const double *constants) {
     int64_t channels = g->channels / g->groups, filters = g->filters / g->groups;
     for (int64_t i = 0; i < g->groups; i++) {
-        FN(npdl_windows) windows = {x, *g, i * channels, channels};
+        FN(npdl_windows) windows = {x, x + images * g->in_h * g->in_w * g->channels, *g, i * channels, channels};
         FN(npdl_product) s = {
             .m = images * g->out_h * g->out_w, .n = filters, .k = g->kernel_h * g->kernel_w * channels,
             .copy = FN(npdl_copy_windows), .source = &windows,
@@ -104,7 +118,7 @@ static void FN(npdl_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL 
 static void FN(npdl_conv2d_dkernel)(const REAL *x, const REAL *dz, REAL *out, int64_t images, const npdl_window *g) {
     int64_t channels = g->channels / g->groups, filters = g->filters / g->groups;
     for (int64_t i = 0; i < g->groups; i++) {
-        FN(npdl_windows) windows = {x, *g, i * channels, channels};
+        FN(npdl_windows) windows = {x, x + images * g->in_h * g->in_w * g->channels, *g, i * channels, channels};
         FN(npdl_product) s = {
             .m = g->kernel_h * g->kernel_w * channels, .n = filters, .k = images * g->out_h * g->out_w,
             .copy = FN(npdl_copy_windows), .source = &windows, .transpose_a = 1,
@@ -162,7 +176,7 @@ static void FN(npdl_conv2d_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t
             REAL *to = spread ? turned + weights : out;
             for (int64_t i = 0; i < g->groups; i++) {
                 FN(npdl_windows) windows = {
-                    .x = dz,
+                    .x = dz, .end = dz + images * g->out_h * g->out_w * g->filters,
                     .g = {
                         .in_h = g->out_h, .in_w = g->out_w, .channels = g->filters, .kernel_h = v.taps,
                         .kernel_w = h.taps, .stride_h = 1, .stride_w = 1, .pad_top = v.pad, .pad_left = h.pad,
@@ -201,7 +215,7 @@ static void FN(npdl_im2col_task)(void *ctx, int64_t block, int64_t thread) {
 
 static void FN(npdl_im2col)(const REAL *x, REAL *out, int64_t images, const npdl_window *g) {
     FN(npdl_im2col_call) s = {
-        {x, *g, 0, g->channels}, images * g->out_h * g->out_w, g->kernel_h * g->kernel_w * g->channels, out,
+        {x, x, *g, 0, g->channels}, images * g->out_h * g->out_w, g->kernel_h * g->kernel_w * g->channels, out,
     };
     if (s.columns > 0) npdl_parallel(FN(npdl_im2col_task), &s, npdl_ceil_div(s.rows, NPDL_WINDOW_ROWS));
 }

@@ -26,6 +26,12 @@
 #define NPDL_TASK_COLUMNS 256
 #define NPDL_TASK_WORK 131072 /* ... and how many multiply-adds are worth a task of their own */
 
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define NPDL_HAS_SHUFFLE 1 /* GCC from 12 on, and clang */
+#endif
+#endif
+
 static inline int64_t npdl_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t npdl_max(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t npdl_ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -34,9 +40,13 @@ static inline int64_t npdl_round_up(int64_t a, int64_t b) { return npdl_ceil_div
 #endif
 
 #define NPDL_NW (2 * VL)          /* columns of a panel */
-#define NPDL_A_STEP (NPDL_KB + 16) /* from row to row of packed op(a); not a power of two: cache sets */
+/* From row to row of packed op(a), and of its transpose. A vector of room after each row lets copies be careless, and
+ * keeps the step from being a power of two, which would crowd the rows into few cache sets. */
+#define NPDL_A_STEP (NPDL_KB + 16)
+#define NPDL_AT_STEP (NPDL_MB + 16)
 
-/* Where op(a) comes from: rows and columns of the matrix *as stored* copied to `to`, row by row. */
+/* Where op(a) comes from: rows and columns of the matrix *as stored* copied to `to`, row by row. With `step` at least a
+ * vector longer than `columns` it may write anything behind a row. */
 typedef void (*FN(npdl_copy))(const void *source, int64_t row, int64_t rows, int64_t column, int64_t columns, REAL *to,
                               int64_t step);
 
@@ -108,7 +118,7 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const 
             FN(npdl_tile)(mr, 2, a, as, ak, panels, NPDL_NW, k, out, out_step, n, add);                               \
         if (n > 0) FN(npdl_tile)(mr, 1, a, as, ak, panels, NPDL_NW, k, out, out_step, n, add);                        \
     }
-#define NPDL_ROWS(mr) NPDL_ROWS_OF(mr, n, NPDL_A_STEP, 1) NPDL_ROWS_OF(mr, t, 1, NPDL_MB)
+#define NPDL_ROWS(mr) NPDL_ROWS_OF(mr, n, NPDL_A_STEP, 1) NPDL_ROWS_OF(mr, t, 1, NPDL_AT_STEP)
 NPDL_ROWS(1)
 NPDL_ROWS(2)
 NPDL_ROWS(4)
@@ -160,6 +170,25 @@ static int64_t FN(npdl_one_row)(const REAL *a, const REAL *b, int64_t b_step, in
 
 /* ---- packing */
 
+/* Transposes a square of NPDL_SIDE x NPDL_SIDE numbers: 4 for float, 2 for double. */
+#define NPDL_SIDE ((int)(16 / sizeof(REAL)))
+NPDL_INLINE void FN(npdl_transpose)(const REAL *from, int64_t from_step, REAL *to, int64_t to_step) {
+#if NPDL_HAS_SHUFFLE && NPDL_REAL_BITS == 32
+    typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
+    four a = *(const four *)from, b = *(const four *)(from + from_step);
+    four c = *(const four *)(from + 2 * from_step), d = *(const four *)(from + 3 * from_step);
+    four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+    *(four *)to = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+    *(four *)(to + to_step) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+    ab = __builtin_shufflevector(a, b, 2, 6, 3, 7), cd = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    *(four *)(to + 2 * to_step) = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+    *(four *)(to + 3 * to_step) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+#else
+    for (int i = 0; i < NPDL_SIDE; i++)
+        for (int j = 0; j < NPDL_SIDE; j++) to[i * to_step + j] = from[j * from_step + i];
+#endif
+}
+
 /* Rows [k0, k0 + k) and columns [n0, n0 + n) of op(b) into panels [n / NW][NPDL_KB][NW]. */
 static void FN(npdl_pack_b)(const FN(npdl_product) *s, int64_t k0, int64_t k, int64_t n0, int64_t n, REAL *to) {
     for (; n > 0; n0 += NPDL_NW, n -= NPDL_NW, to += NPDL_KB * NPDL_NW) {
@@ -177,12 +206,13 @@ static void FN(npdl_pack_b)(const FN(npdl_product) *s, int64_t k0, int64_t k, in
         }
         const REAL *from = s->b + n0 * s->b_step + k0;
         int64_t j = 0;
-        for (; j + 8 <= width; j += 8, from += 8 * s->b_step)
-            for (int64_t r = 0; r < k; r++) {
-                REAL *row = to + r * NPDL_NW + j;
-                #pragma GCC unroll 8
-                for (int i = 0; i < 8; i++) row[i] = from[i * s->b_step + r];
-            }
+        for (; j + NPDL_SIDE <= width; j += NPDL_SIDE, from += NPDL_SIDE * s->b_step) {
+            int64_t r = 0;
+            for (; r + NPDL_SIDE <= k; r += NPDL_SIDE)
+                FN(npdl_transpose)(from + r, s->b_step, to + r * NPDL_NW + j, NPDL_NW);
+            for (; r < k; r++)
+                for (int i = 0; i < NPDL_SIDE; i++) to[r * NPDL_NW + j + i] = from[i * s->b_step + r];
+        }
         for (; j < width; j++, from += s->b_step)
             for (int64_t r = 0; r < k; r++) to[r * NPDL_NW + j] = from[r];
         for (; j % VL; j++)
@@ -190,10 +220,10 @@ static void FN(npdl_pack_b)(const FN(npdl_product) *s, int64_t k0, int64_t k, in
     }
 }
 
-/* Rows [m0, m0 + m) and columns [k0, k0 + k) of op(a): as [m][NPDL_A_STEP], or transposed [k][NPDL_MB]. */
+/* Rows [m0, m0 + m) and columns [k0, k0 + k) of op(a): as [m][NPDL_A_STEP], or transposed [k][NPDL_AT_STEP]. */
 static void FN(npdl_pack_a)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t k0, int64_t k, REAL *to) {
     int64_t row = m0, rows = m, column = k0, columns = k, step = NPDL_A_STEP;
-    if (s->transpose_a) row = k0, rows = k, column = m0, columns = m, step = NPDL_MB;
+    if (s->transpose_a) row = k0, rows = k, column = m0, columns = m, step = NPDL_AT_STEP;
     if (s->copy) {
         s->copy(s->source, row, rows, column, columns, to, step);
         return;
@@ -222,7 +252,7 @@ static void FN(npdl_epilogue)(const FN(npdl_product) *s, int64_t m0, int64_t m, 
 
 /* Bytes of working memory of npdl_rectangle. */
 static size_t FN(npdl_rectangle_bytes)(int64_t columns) {
-    return (NPDL_KB * npdl_round_up(columns, NPDL_NW) + NPDL_MB * NPDL_A_STEP) * sizeof(REAL);
+    return (NPDL_KB * npdl_round_up(columns, NPDL_NW) + npdl_max(NPDL_MB * NPDL_A_STEP, NPDL_KB * NPDL_AT_STEP)) * sizeof(REAL);
 }
 
 /* op(a) op(b) on one rectangle, k in [k0, k1), written to `out`, the rectangle's first element. With `finish` the

@@ -119,6 +119,19 @@ NPDL_INLINE REAL FMA1(REAL a, REAL b, REAL c) {
 #endif
 }
 
+#if NPDL_VECTOR_BYTES == 64
+
+NPDL_INLINE VEC LDN(const REAL *p, int64_t n) {
+    return (VEC)NPDL_PICK(_mm512_maskz_loadu_ps, _mm512_maskz_loadu_pd)(NPDL_PICK(0xffff, 0xff) >> (VL - n), p);
+}
+
+NPDL_INLINE void STN(REAL *p, VEC v, int64_t n) {
+    NPDL_PICK(_mm512_mask_storeu_ps(p, 0xffff >> (VL - n), (__m512)v),
+              _mm512_mask_storeu_pd(p, 0xff >> (VL - n), (__m512d)v));
+}
+
+#else
+
 NPDL_INLINE VEC LDN(const REAL *p, int64_t n) {
     REAL lanes[NPDL_VECTOR_BYTES / sizeof(REAL)] = {0};
     memcpy(lanes, p, n * sizeof(REAL));
@@ -130,5 +143,7 @@ NPDL_INLINE void STN(REAL *p, VEC v, int64_t n) {
     ST(lanes, v);
     memcpy(p, lanes, n * sizeof(REAL));
 }
+
+#endif
 
 #undef NPDL_PICK

@@ -110,7 +110,9 @@ class Constant(Initializer):
     def values(self, shape, key):
         value = np.array(self.value)
         if value.ndim and value.shape != shape:
-            raise ValueError(f"Constant holds an array of shape {value.shape}, the weight has {shape}; reshape the array")
+            raise ValueError(
+                f"Constant holds an array of shape {value.shape}, the weight has {shape}; reshape the array"
+            )
         return np.full(shape, value)
 
 
@@ -257,15 +259,15 @@ class LecunNormal(_Scaled):
 
 
 class Orthogonal(Initializer):
-    """gain times a random matrix with orthonormal columns (rows, where it is wider than high); every one equally likely.
+    """gain times a random matrix with orthonormal columns (rows, where it is wide), every one equally likely.
 
     All axes but the last are one. With m rows and n ≤ m columns (else of the transpose),
 
         Q = H₁ H₂ ... Hₙ [I; 0] D,  Hₖ = I − 2 vₖvₖᵀ / vₖᵀvₖ,  vₖ = gₖ + s |gₖ| e,  D = diag(−s)
 
-    where gₖ is column k of a normal (m, n) matrix from the diagonal down, e its first axis and s = sign(gₖ[0]). That is
-    the Q of a normal matrix's QR decomposition with a positive diagonal of R, what Keras takes, without the matrix: what
-    a reflection leaves of the next columns is again normal and independent of it.
+    where gₖ is column k of a normal (m, n) matrix from the diagonal down, e its first axis and s = sign(gₖ[0]). It is
+    distributed as what Keras takes, the Q of a normal matrix's QR decomposition with a positive diagonal of R, without
+    the decomposition: what a reflection makes of the next columns is again normal, and independent of it.
 
     Args:
         gain: factor.
@@ -325,7 +327,9 @@ def _seed(seed):
 
 def _not_negative(initializer, stddev):
     if not stddev >= 0:
-        raise ValueError(f"{type(initializer).__name__} needs stddev of at least 0, got {stddev!r}; pass e.g. stddev=0.05")
+        raise ValueError(
+            f"{type(initializer).__name__} needs stddev of at least 0, got {stddev!r}; pass e.g. stddev=0.05"
+        )
     return stddev
 
 

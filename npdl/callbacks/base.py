@@ -1,6 +1,7 @@
 """Callback: what `fit`, `evaluate` and `predict` call at fixed moments."""
 
 import inspect
+from typing import Any
 
 
 class Callback:
@@ -22,7 +23,7 @@ class Callback:
     LOSS 0.5
     """
 
-    model = None
+    model: Any = None
     params: dict = {}
 
     def set_model(self, model):

@@ -3,6 +3,7 @@
 import csv
 import os
 from pathlib import Path
+from typing import Any
 
 from npdl.callbacks.base import Callback
 
@@ -23,7 +24,7 @@ class CSVLogger(Callback):
 
     def __init__(self, filename, separator=",", append=False):
         self.filename, self.separator, self.append = Path(os.fspath(filename)), separator, append
-        self._columns = None
+        self._columns: Any = None  # names, once the file has them
 
     def on_train_begin(self, logs=None):
         self._columns = None

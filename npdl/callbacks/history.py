@@ -2,7 +2,7 @@
 
 import functools
 import io
-import math
+import numbers
 
 from npdl.callbacks.base import Callback
 
@@ -62,7 +62,8 @@ class History(Callback):
             from matplotlib.ticker import MaxNLocator
         except ImportError as error:
             raise ImportError("history.plot() needs matplotlib; pip install matplotlib") from error
-        names = list(dict.fromkeys(name.removeprefix("val_") for name in self.history))
+        drawn = [name for name, values in self.history.items() if isinstance(values[0], numbers.Real)]  # no matrices
+        names = list(dict.fromkeys(name.removeprefix("val_") for name in drawn))
         columns = min(COLUMNS, len(names))
         rows = -(-len(names) // columns)
         figure = Figure(figsize=(1.0 + 4.0 * columns, 0.4 + 3.0 * rows), layout="constrained")
@@ -73,22 +74,25 @@ class History(Callback):
                     epochs = [epoch + 1 for epoch in self._epochs[key]]
                     marker = style if len(self.epoch) <= 30 else style[1:]  # many markers hide the line
                     axes.plot(epochs, self.history[key], marker, markersize=4, label=label)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            if len(self.epoch) == 1:
+                axes.set_xticks([self.epoch[0] + 1])
             if name == "learning_rate" and min(self.history[name]) > 0:
                 axes.set_yscale("log")
             axes.set(title=name.replace("_", " "), xlabel="epoch")
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(alpha=0.3)
             if f"val_{name}" in self.history:
                 axes.legend()
-        figure._repr_png_ = functools.partial(_png, figure)  # notebooks show a figure only if pyplot has been set up
+        vars(figure)["_repr_png_"] = functools.partial(
+            _png, figure
+        )  # notebooks show a figure only if pyplot has been set up
         if path is not None:
             figure.savefig(path)
         return figure
 
     def __repr__(self):
-        last = ", ".join(
-            f"{name}={values[-1]:.4g}" for name, values in self.history.items() if math.isfinite(values[-1])
-        )
+        values = ((name, values[-1]) for name, values in self.history.items())
+        last = ", ".join(f"{name}={value:.4g}" for name, value in values if isinstance(value, numbers.Real))
         return f"<History of {len(self.epoch)} epochs{': ' if last else ''}{last}>"
 
 

@@ -31,7 +31,7 @@ class LearningRateScheduler(Callback):
     def on_epoch_begin(self, epoch, logs=None):
         old = learning_rate(self)
         new = self.schedule(epoch, old) if self._takes_rate else self.schedule(epoch)
-        if isinstance(new, bool) or not isinstance(new, numbers.Real) or not 0 <= new < math.inf:
+        if isinstance(new, bool) or not isinstance(new, numbers.Real) or not 0 <= float(new) < math.inf:
             raise ValueError(
                 f"LearningRateScheduler: schedule({epoch}, {old}) gave {new!r}, expected a number of at least 0; "
                 "return the learning rate"

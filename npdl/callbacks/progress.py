@@ -163,7 +163,9 @@ class ProgressBar(Callback):
 
     def _count(self):
         total = self._total
-        return f"{self._steps_done} steps" if total is None else f"{self._steps_done}/{total}"
+        if total is None:
+            return f"{self._steps_done} step{'s' * (self._steps_done != 1)}"
+        return f"{self._steps_done}/{total}"
 
     def _step_time(self):
         return f"{duration((self._last_step - self._began) / max(1, self._steps_done))}/step"

@@ -2,6 +2,7 @@
 
 from npdl.data.batching import batches
 from npdl.data.order import order
-from npdl.data.sources import Source, as_source
+from npdl.data.recognise import as_source
+from npdl.data.sources import Source
 
 __all__ = ["Source", "as_source", "batches", "order"]

@@ -1,7 +1,7 @@
 """batches: the data as `fit` takes them, for a training loop written by hand."""
 
 from npdl.data.convert import in_memory
-from npdl.data.sources import as_source
+from npdl.data.recognise import as_source
 
 
 def batches(X, Y=None, batch_size=32, *, seed=0, epoch=0, shuffle=True, sample_weight=None, dtype="float32"):

@@ -3,6 +3,7 @@
 import contextlib
 import numbers
 import operator
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ def batch_size(value):
 
 def fraction(value):
     """A share of the rows, between 0 and 1."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < value < 1:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < float(value) < 1:
         raise ValueError(f"validation_split must lie between 0 and 1, got {value!r}; pass e.g. validation_split=0.1")
     return float(value)
 
@@ -58,6 +59,15 @@ def rows(array, name, where=""):
     if array.size == 0:
         raise ValueError(
             f"{name}{where} is empty: its shape is {array.shape}; pass at least one sample and one feature"
+        )
+
+
+def one_weight_a_row(w, count, where=""):
+    """Sample weights are (count,)."""
+    if w.ndim != 1:
+        raise ValueError(
+            f"sample_weight{where} has shape {w.shape}, expected one weight a row: ({count},); "
+            "pass sample_weight.reshape(-1) if that is what it holds"
         )
 
 
@@ -231,7 +241,7 @@ def _text(value, name, at):
 def _report(array, start, step, limit, name, dtype, where, columns, numbers_of_rows):
     """Count what is not finite, from row `start` on, and raise."""
     nan = infinite = large = bad_rows = 0
-    first = None
+    first: Any = None
     for begin in range(start, len(array), step):
         part = array[begin : begin + step]
         bad = ~(np.abs(part) <= limit)

@@ -59,6 +59,11 @@ def target_dtype(dtype, floating):
     return np.dtype(np.int32 if np.can_cast(dtype, np.int32) else np.int64)
 
 
+def cast(array, dtype):
+    """A C-contiguous array of `dtype`: the array itself where it is one."""
+    return np.ascontiguousarray(array, dtype)
+
+
 def scattered(array):
     """Whether the numbers of one row lie apart in memory, so that taking rows would be slow (Fortran order)."""
     return array.ndim > 1 and not array[:1].flags.c_contiguous

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from npdl.data import checks
-from npdl.data.convert import as_array, column_names, in_memory, is_indexable, scattered, take_rows, target_dtype
+from npdl.data.convert import as_array, cast, column_names, take_rows, target_dtype
 from npdl.data.order import order
 
 
@@ -67,23 +67,25 @@ class Source:
         if y is not None:
             y = as_array(y, "y", where)
             dtype = target_dtype(y.dtype, self.dtype)
-            y = self._floats(y, "y", where, row_numbers) if dtype.kind == "f" else _cast(y, dtype)
+            y = self._floats(y, "y", where, row_numbers) if dtype.kind == "f" else cast(y, dtype)
         elif self.need_y:
             raise ValueError(f"the data{where} are x alone, without targets; give (x, y) or (x, y, sample_weight)")
         if w is not None:
             w = self._floats(w, "sample_weight", where, row_numbers)
-            _one_weight_a_row(w, len(x), where)
+            checks.one_weight_a_row(w, len(x), where)
         checks.lengths(**{f"x{where}": x, f"y{where}": y, f"sample_weight{where}": w})
         return x, y, w
 
     def _floats(self, value, name, where, row_numbers):
         array = as_array(value, name, where)
         checks.finite(array, name, self.dtype, where, column_names(value), row_numbers)
-        return _cast(array, self.dtype)
+        return cast(array, self.dtype)
 
 
 class Rows(Source):
     """A source whose rows can be taken in any order; a subclass writes `take` and `part`."""
+
+    size: int
 
     def __len__(self):
         return self.size
@@ -132,23 +134,24 @@ class Arrays(Rows):
         x: array with a first axis of samples, numbers of any type: each batch is converted when it is taken.
         y, w: arrays or None.
         unread: whether x and y are too large to be read before their rows are needed; then each batch is checked.
+        start: number of the first row, for errors.
     """
 
-    def __init__(self, x, y, w, dtype, need_y, unread):
+    def __init__(self, x, y, w, dtype, need_y, unread, start=0):
         super().__init__(dtype, need_y)
         self.x, self.y, self.w, self.unread = x, y, w, unread
-        self.size = len(x)
+        self.size, self.start = len(x), start
         self._x_shape = x.shape[1:]
 
     def take(self, rows):
         x, y, w = (None if part is None else take_rows(part, rows) for part in (self.x, self.y, self.w))
         if self.unread:
-            return self.convert(x, y, w, row_numbers=_row_numbers(rows))
-        return _cast(x, self.dtype), y, w  # checked, y and w cast, when the source was made
+            return self.convert(x, y, w, row_numbers=_row_numbers(rows) + self.start)
+        return cast(x, self.dtype), y, w  # checked, y and w cast, when the source was made
 
     def part(self, start, stop):
-        parts = (None if part is None else part[start:stop] for part in (self.x, self.y, self.w))
-        return Arrays(*parts, self.dtype, self.need_y, self.unread)
+        x, y, w = (None if part is None else part[start:stop] for part in (self.x, self.y, self.w))
+        return Arrays(x, y, w, self.dtype, self.need_y, self.unread, self.start + start)
 
 
 class Items(Rows):
@@ -168,14 +171,14 @@ class Items(Rows):
         self.y, self.w = y, w
 
     def take(self, rows):
-        numbers = _row_numbers(rows)
-        picked = [self.items[int(row) + self.start] for row in numbers]
-        if self.whole:
-            x, y, w = zip(*(_parts(item, f" of item {row}") for row, item in zip(numbers, picked)))
-            y, w = (None if part[0] is None else part for part in (y, w))
-        else:
-            x, (y, w) = picked, (None if part is None else take_rows(part, rows) for part in (self.y, self.w))
-        return self.convert(list(x), y, w, row_numbers=numbers + self.start)
+        numbers = _row_numbers(rows) + self.start
+        picked = [self.items[int(row)] for row in numbers]
+        if not self.whole:
+            y, w = (None if part is None else take_rows(part, rows) for part in (self.y, self.w))
+            return self.convert(picked, y, w, row_numbers=numbers)
+        parts = zip(*(item_parts(item, f" of item {row}") for row, item in zip(numbers, picked)))
+        x, y, w = (None if part[0] is None else list(part) for part in parts)
+        return self.convert(x, y, w, row_numbers=numbers)
 
     def part(self, start, stop):
         y, w = (None if part is None else part[start:stop] for part in (self.y, self.w))
@@ -205,7 +208,8 @@ class Batches(Source):
 
     def _get(self, number):
         where = f" of batch {number}"
-        return self.convert(*_parts(self.items[number], where), where)
+        x, y, w = item_parts(self.items[number], where)
+        return self.convert(x, y, w, where)
 
     def first(self, n):
         return tuple(None if part is None else part[:n] for part in self._get(0))
@@ -259,139 +263,15 @@ class Stream(Source):
 
     def _read(self, item, number):
         where = f" of batch {number}"
-        return self.convert(*_parts(item, where), where)
-
-
-def as_source(x, y=None, sample_weight=None, dtype="float32", for_prediction=False):
-    """The `Source` of what a user passes to `fit`, `evaluate` or `predict`; its input is never changed.
-
-    What x may be:
-
-    - an array, nested list, DataFrame, tensor or memmap, with y (and `sample_weight`) of as many rows. Read-only,
-      Fortran-ordered and of any numeric type. A C-contiguous array of `dtype` is not copied; a memmap stays on disk.
-    - with y, any object with `__len__` and `__getitem__`: `x[row]` is one sample, read when its batch is due.
-    - without y, an object with `__len__` and `__getitem__` whose items are (x, y) or (x, y, w). Of a Keras PyDataset
-      they are batches, of a torch Dataset samples. Of anything else (a list too) they are batches where x has at
-      least two axes and y the same length as x, otherwise samples; where that is wrong, pass a generator of batches.
-    - without y, an iterable of batches (x, y) or (x, y, w), an iterator, or a function without arguments that returns
-      one.
-
-    Args:
-        x, y, sample_weight: the data.
-        dtype: float32 or float64, what x, w and floating targets are converted to.
-        for_prediction: whether targets are not needed; items may then be x alone.
-
-    Raises:
-        ValueError, TypeError: it cannot be trained on; the message names the argument, what came, and the fix.
-    """
-    dtype = checks.float_dtype(dtype)
-    if x is None:
-        raise ValueError("x is missing; pass an array of samples, or an iterable of batches (x, y)")
-    checks.not_an_array(x, "x")
-    need_y = not for_prediction
-    by_items = _gives_items(x, y, need_y)
-    if not by_items and (in_memory(x) or is_indexable(x)):
-        if y is None and need_y:
-            raise ValueError("y is missing: training and evaluation need targets; pass fit(x, y)")
-        return _with_targets(x, y, sample_weight, dtype, need_y)
-    if not by_items and not hasattr(x, "__iter__") and not callable(x):
-        raise TypeError(f"x is of type {type(x).__name__}, expected an array or an iterable of batches; see npdl.data")
-    for name, part in (("y", y), ("sample_weight", sample_weight)):
-        if part is not None:
-            raise ValueError(
-                f"x ({type(x).__name__}) gives batches, so {name} cannot be passed beside it; "
-                "let it give (x, y) or (x, y, sample_weight)"
-            )
-    if not by_items:
-        return Stream(x, dtype, need_y)
-    if len(x) == 0:
-        raise ValueError(f"x is empty: a {type(x).__name__} of length 0; pass at least one sample")
-    if _are_batches(x):
-        return Batches(x, dtype, need_y)
-    return Items(x, None, None, dtype, need_y, whole=True)
-
-
-def _gives_items(x, y, need_y):
-    """Whether x is an indexed collection of (x, y) tuples."""
-    if y is not None or not is_indexable(x):
-        return False
-    if isinstance(x, (list, tuple)):
-        return need_y and len(x) > 0 and isinstance(x[0], tuple) and len(x[0]) in (2, 3) and np.ndim(x[0][0]) > 0
-    if in_memory(x):
-        return False
-    return need_y or (len(x) > 0 and isinstance(x[0], tuple)) or _ancestry(x) is not None
-
-
-def _ancestry(items):
-    """True for a Keras data set (of batches), False for torch's (of samples), None for anything else."""
-    for parent in type(items).__mro__:
-        library = parent.__module__.partition(".")[0]
-        if library in ("keras", "tensorflow") and parent.__name__ in ("PyDataset", "Sequence"):
-            return True
-        if library == "torch":
-            return False
-    return None
-
-
-def _are_batches(items):
-    known = _ancestry(items)
-    if known is not None:
-        return known
-    x, y, _ = _parts(items[0], " of item 0")
-    if y is None:
-        return False
-    x, y = np.shape(x), np.shape(y)
-    return len(x) > 1 and len(y) > 0 and x[0] == y[0]
-
-
-def _with_targets(x, y, w, dtype, need_y):
-    lazy = isinstance(x, np.memmap) or isinstance(y, np.memmap)
-    if y is None and w is not None:
-        raise ValueError("sample_weight weighs the loss, which needs targets; pass y too")
-    columns = column_names(x)
-    foreign = not in_memory(x)
-    if not foreign:
-        x = as_array(x, "x")
-        if not lazy:
-            checks.finite(x, "x", dtype, columns=columns)
-            if scattered(x):
-                x = np.ascontiguousarray(x, dtype)
-    elif len(x) == 0:
-        raise ValueError(f"x is empty: a {type(x).__name__} of length 0; pass at least one sample")
-    if y is not None:
-        columns, y = column_names(y), as_array(y, "y")
-        if not lazy:
-            checks.finite(y, "y", dtype, columns=columns)
-            y = _cast(y, target_dtype(y.dtype, dtype))
-    if w is not None:
-        w = as_array(w, "sample_weight")
-        checks.finite(w, "sample_weight", dtype)
-        w = _cast(w, dtype)
-        _one_weight_a_row(w, len(x))
-    checks.lengths(x=x, y=y, sample_weight=w)
-    if foreign:
-        return Items(x, y, w, dtype, need_y, whole=False)
-    return Arrays(x, y, w, dtype, need_y, lazy)
-
-
-def _cast(array, dtype):
-    """A C-contiguous array of `dtype`: the array itself where it is one."""
-    return np.ascontiguousarray(array, dtype)
-
-
-def _one_weight_a_row(w, count, where=""):
-    if w.ndim != 1:
-        raise ValueError(
-            f"sample_weight{where} has shape {w.shape}, expected one weight a row: ({count},); "
-            "pass sample_weight.reshape(-1) if that is what it holds"
-        )
+        x, y, w = item_parts(item, where)
+        return self.convert(x, y, w, where)
 
 
 def _row_numbers(rows):
     return np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
 
 
-def _parts(item, where):
+def item_parts(item, where):
     """(x, y, w) of an item; y and w None where it is x alone."""
     is_parts = isinstance(item, tuple) or (
         isinstance(item, list) and all(part is None or hasattr(part, "shape") for part in item)

@@ -63,7 +63,11 @@ class _Batch(pickle.Unpickler):
     """Reads a Python batch: numbers, bytes and arrays of bytes; nothing else can be made."""
 
     def find_class(self, module, name):
-        allowed = {"_reconstruct": lambda kind, shape, code: np.ndarray(shape, np.uint8), "ndarray": np.ndarray, "dtype": np.dtype}
+        allowed = {
+            "_reconstruct": lambda kind, shape, code: np.ndarray(shape, np.uint8),
+            "ndarray": np.ndarray,
+            "dtype": np.dtype,
+        }
         if module not in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray") or name not in allowed:
             raise ValueError(f"a batch of CIFAR-10 holds no {module}.{name}")
         return allowed[name]
@@ -74,10 +78,7 @@ def read_python(folder):
     contents = {}
     for file in FILES:
         with open(folder / pathlib.Path(file.name).stem, "rb") as batch:
-            try:
-                values = _Batch(batch, encoding="bytes").load()
-            except pickle.UnpicklingError as e:
-                raise ValueError(str(e)) from None
+            values = _Batch(batch, encoding="bytes").load()
         labels = np.array(values[b"labels"], np.uint8)[:, None]
         contents[file.name] = np.hstack([labels, values[b"data"]]).tobytes()
     return contents

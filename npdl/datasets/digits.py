@@ -26,7 +26,9 @@ def load_data():
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        raise ImportError("digits is read from scikit-learn, which is not installed: pip install scikit-learn") from None
+        raise ImportError(
+            "digits is read from scikit-learn, which is not installed: pip install scikit-learn"
+        ) from None
     bunch = load_digits()
     order = random.permutation(random.key(0, "digits"), len(bunch.target))
     x, y = bunch.images.astype(np.uint8)[order], bunch.target.astype(np.uint8)[order]

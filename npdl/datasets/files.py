@@ -5,14 +5,21 @@ import hashlib
 import http.client
 import os
 import pathlib
+import pickle
 import shutil
 import tarfile
 import tempfile
 import urllib.request
+import zipfile
 import zlib
 from typing import NamedTuple
 
 TIMEOUT = 30  # seconds without an answer
+DAMAGE = (
+    ValueError, TypeError, LookupError, AttributeError, EOFError, FileNotFoundError, zlib.error, zipfile.BadZipFile,
+    tarfile.TarError, pickle.UnpicklingError,
+)  # fmt: skip
+"""What reading a damaged file may raise."""
 
 
 class File(NamedTuple):
@@ -51,7 +58,7 @@ def folders(name, torchvision=None):
         torchvision: of its folder in torchvision's root, which is taken to be ./data, as in its tutorials.
     """
     own = os.environ.get("NPDL_DATA")
-    first = [pathlib.Path(own) / name] if own else []
+    first = [pathlib.Path(own).expanduser() / name] if own else []
     torch = [pathlib.Path("data").absolute() / torchvision] if torchvision else []
     return [*first, keras_folder() / name, *torch, cache_folder() / name]
 
@@ -90,7 +97,7 @@ def _read(path, file):
 def _read_other(path, read, files):
     try:
         contents = read(path)
-    except (ValueError, KeyError, EOFError, zlib.error) as e:
+    except DAMAGE as e:
         raise ValueError(f"{path} is damaged ({e!r}); delete it and load again") from None
     for file in files:
         _check(f"{path}: {file.name}", contents[file.name], file.content or file.sha256)
@@ -107,12 +114,14 @@ def _download(dataset, files, places):
     """Bring files into the last of the places; all urls are tried in turn."""
     failures = []
     while files:
-        group = [file for file in files if file.urls == files[0].urls]  # an archive is fetched once for all of its members
+        group = [
+            file for file in files if file.urls == files[0].urls
+        ]  # an archive is fetched once for all of its members
         for url in group[0].urls:
             try:
                 _fetch(url, group, places[-1])
                 break
-            except (OSError, EOFError, ValueError, KeyError, tarfile.TarError, zlib.error, http.client.HTTPException) as e:
+            except (OSError, http.client.HTTPException, *DAMAGE) as e:
                 failures.append(f"{url}: {e}")
         else:
             own = os.environ.get("NPDL_DATA")
@@ -137,7 +146,10 @@ def _fetch(url, files, folder):
             part = whole
             if file.member:
                 part = pathlib.Path(temporary) / file.name
-                with tarfile.open(whole) as archive, open(part, "wb") as out:
-                    shutil.copyfileobj(archive.extractfile(file.member), out)
+                with tarfile.open(whole) as archive:
+                    member = archive.extractfile(file.member)
+                    if member is None:
+                        raise ValueError(f"{file.member} in the archive is no file")
+                    part.write_bytes(member.read())
             _check(f"what came for {file.name}", part.read_bytes(), file.sha256)
             os.replace(part, folder / file.name)

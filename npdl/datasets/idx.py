@@ -35,5 +35,5 @@ def encode(array):
 
 def read_npz(path):
     """The contents of the four files, from Keras' .npz of x_train, y_train, x_test and y_test."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return {file: encode(arrays[name]) for name, file in PARTS.items()}
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+        return {part: encode(arrays[name]) for name, part in PARTS.items()}

@@ -68,7 +68,8 @@ def cut(kernel, segments, length, size):
     Raises:
         ValueError: a segment that is outside p[0:length], or starts before the one above it ends.
     """
-    pieces, end = [], 0
+    pieces: list[tuple[int, int, int]] = []
+    end = 0
     for row, (start, stop, _, _, trainable) in enumerate(segments.tolist()):
         if not end <= start <= stop <= length:
             raise ValueError(

@@ -54,9 +54,10 @@ class ReLU(Activation):
     """
 
     def __init__(self, max_value=None, negative_slope=0.0, threshold=0.0, **base):
-        given = {"max_value": 0 if max_value is None else max_value, "negative_slope": negative_slope}
-        for name, value in {**given, "threshold": threshold}.items():
-            _need(isinstance(value, numbers.Real) and value >= 0, "ReLU", name, value, "a number of at least 0", "ReLU(6.0)")
+        top = 0 if max_value is None else max_value
+        for name, value in (("max_value", top), ("negative_slope", negative_slope), ("threshold", threshold)):
+            right = isinstance(value, numbers.Real) and value >= 0
+            _need(right, "ReLU", name, value, "a number of at least 0", "ReLU(6.0)")
         super().__init__(activations.ReLU(negative_slope, max_value, threshold), **base)
         self.max_value, self.negative_slope, self.threshold = max_value, negative_slope, threshold
 

@@ -54,8 +54,8 @@ def channels_last(layer, value):
     """
     if value not in (None, "channels_last"):
         raise ValueError(
-            f"{type(layer).__name__} keeps images channels last, (N, height, width, channels), got data_format={value!r}; "
-            "leave data_format out and pass np.ascontiguousarray(np.moveaxis(x, 1, -1))"
+            f"{type(layer).__name__} keeps images channels last, (N, height, width, channels), "
+            f"got data_format={value!r}; leave data_format out and pass np.ascontiguousarray(np.moveaxis(x, 1, -1))"
         )
     return value
 

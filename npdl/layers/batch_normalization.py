@@ -58,8 +58,8 @@ class BatchNormalization(Layer):
     def build(self, input_shape):
         if self.axis not in (-1, len(input_shape)):
             raise ValueError(
-                f"{self.name}: BatchNormalization works on the last axis, got axis={self.axis}; leave axis out and pass "
-                f"np.ascontiguousarray(np.moveaxis(x, {self.axis}, -1))"
+                f"{self.name}: BatchNormalization works on the last axis, got axis={self.axis}; leave axis out and "
+                f"pass np.ascontiguousarray(np.moveaxis(x, {self.axis}, -1))"
             )
         if not input_shape or input_shape[-1] is None:
             raise ValueError(

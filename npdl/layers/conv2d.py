@@ -14,8 +14,8 @@ class Conv2D(Layer):
                     dW[p, q] = Σ_{n, i, j} xᵀ dz        of the x that tap (p, q) read for z[n, i, j]
                     dx = Σ_{i, j, p, q} dz W[p, q]ᵀ     added up at the place that was read
 
-    With im2col, which lays each window out as a row, this is the fully connected layer: cols = im2col(x), z = cols W + b,
-    dW = colsᵀ dz, dx = col2im(dz Wᵀ). npdl/kernels/reference/conv.py does just that.
+    With im2col, which lays each window out as a row, this is the fully connected layer: cols = im2col(x),
+    z = cols W + b, dW = colsᵀ dz, dx = col2im(dz Wᵀ). npdl/kernels/reference/conv.py does just that.
 
     Shapes: x (N, H, W, C) · kernel W (KH, KW, C/groups, F) · bias b (F,) · y (N, OH, OW, F).
         valid   OH = floor((H − (KH − 1)·dilation − 1) / stride) + 1
@@ -37,7 +37,8 @@ class Conv2D(Layer):
         kernel_initializer, bias_initializer: name or `npdl.initializers` object.
 
     Raises:
-        ValueError: a size below 1, groups that do not divide, samples that are no images, a window larger than they are.
+        ValueError: a size below 1, groups that do not divide, samples that are no images, a window larger than they
+            are.
 
     Reference: LeCun et al., Gradient-Based Learning Applied to Document Recognition, 1998.
 

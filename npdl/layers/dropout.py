@@ -36,7 +36,9 @@ class Dropout(Layer):
     def __init__(self, rate, noise_shape=None, seed=None, **base):
         super().__init__(**base)
         if not isinstance(rate, numbers.Real) or isinstance(rate, bool) or not 0 <= rate < 1:
-            raise ValueError(f"Dropout needs a rate in [0, 1), the part that is dropped, got {rate!r}; pass e.g. Dropout(0.5)")
+            raise ValueError(
+                f"Dropout needs a rate in [0, 1), the part that is dropped, got {rate!r}; pass e.g. Dropout(0.5)"
+            )
         self.rate, self.seed = float(rate), None if seed is None else random.check_seed(seed)
         self.noise_shape = None if noise_shape is None else tuple(noise_shape)
 
@@ -51,8 +53,8 @@ class Dropout(Layer):
                 )
             if any(size not in (1, of) for size, of in zip(rest, input_shape, strict=True)) or None in rest:
                 raise ValueError(
-                    f"{self.name}: noise_shape={self.noise_shape} does not broadcast to samples of shape {input_shape}; "
-                    "each size is 1 or the sample's"
+                    f"{self.name}: noise_shape={self.noise_shape} does not broadcast to samples of shape "
+                    f"{input_shape}; each size is 1 or the sample's"
                 )
             self.mask_shape = tuple(rest)
         return input_shape

@@ -24,13 +24,17 @@ class Input(Layer):
 
     def __init__(self, shape, **base):
         if not isinstance(shape, (tuple, list)):
-            raise ValueError(f"Input takes one sample's shape as a tuple, got shape={shape!r}; pass e.g. Input(({shape},))")
+            raise ValueError(
+                f"Input takes one sample's shape as a tuple, got shape={shape!r}; pass e.g. Input(({shape},))"
+            )
         self.shape = tuple(shape)
         super().__init__(input_shape=self.shape, **base)
 
     def build(self, input_shape):
         if input_shape != self.shape:
-            raise ValueError(f"{self.name}: Input says samples of shape {self.shape}, got {input_shape}; make them the same")
+            raise ValueError(
+                f"{self.name}: Input says samples of shape {self.shape}, got {input_shape}; make them the same"
+            )
         return input_shape
 
     def flops(self):

@@ -19,7 +19,8 @@ class Reshape(Layer):
         target_shape: one sample's new shape; one of its sizes may be -1 and is computed from the others.
 
     Raises:
-        ValueError: sizes that are no whole numbers, more than one -1, or a shape that does not hold a sample's elements.
+        ValueError: sizes that are no whole numbers, more than one -1, or a shape that does not hold a sample's
+            elements.
 
     >>> Reshape((28, 28, -1)).init(input_shape=(784,)).output_shape
     (28, 28, 1)

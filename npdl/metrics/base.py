@@ -1,6 +1,7 @@
 """Metric: what every metric is, and the mean that most of them are."""
 
 import inspect
+import math
 
 import numpy as np
 
@@ -69,7 +70,7 @@ class Averaged(Metric):
 
     def add(self, values, sample_weight):
         """Take in values (N, ...) and weights (N,)."""
-        v, w = weighted_rows(values.reshape(len(values), -1), sample_weight)
+        v, w = weighted_rows(per_row(values), sample_weight)
         self.total += float((v.sum(axis=1, dtype=np.float64) * w).sum())
         self.weight += float(w.sum()) * v.shape[1]
 
@@ -131,6 +132,11 @@ class FunctionMetric(MeanOfSamples):
                 f"{values.shape}; leave the mean over the samples out"
             )
         return values
+
+
+def per_row(values):
+    """Values (N, ...) as (N, D)."""
+    return values.reshape(len(values), math.prod(values.shape[1:]))
 
 
 def weighted_rows(values, sample_weight):

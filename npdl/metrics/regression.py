@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from npdl.losses.targets import as_numbers
-from npdl.metrics.base import MeanOfSamples, Metric, same_shape, weighted_rows
+from npdl.metrics.base import MeanOfSamples, Metric, per_row, same_shape, weighted_rows
 
 
 class MeanSquaredError(MeanOfSamples):
@@ -88,7 +88,7 @@ class R2Score(Metric):
     def update_state(self, y_true, y_pred, sample_weight=None):
         t, p = as_numbers(self.name, y_true), as_numbers(self.name, y_pred)
         same_shape(self.name, t, p)
-        t, p = (a.reshape(len(a), -1).astype(np.float64) for a in (t, p))
+        t, p = (per_row(a).astype(np.float64) for a in (t, p))
         t, w = weighted_rows(t, sample_weight)
         p, _ = weighted_rows(p, sample_weight)
         if not len(t):

@@ -1,7 +1,7 @@
 """Files of tensors: safetensors layout, and `.npdl`, a zip of one JSON header and such files.
 
-    weights.safetensors     8 bytes: length of the JSON, little-endian · JSON: name -> dtype, shape, data_offsets · data
-    model.npdl              a zip, stored without compression: model.json, weights.safetensors, optimizer.safetensors ...
+    weights.safetensors   8 bytes: length of the JSON, little-endian · JSON: name -> dtype, shape, data_offsets · data
+    model.npdl            a zip, stored without compression: model.json, weights.safetensors, optimizer.safetensors ...
 
 A file is written beside its place under another name and moved there when it is complete, so that a crash, a full disk
 or a missing permission leaves the old one as it was. It is checked whole before anything of it is returned. There is no
@@ -73,7 +73,9 @@ def read(path):
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error, ValueError) as e:
         raise ValueError(f"{path} is truncated or damaged ({e}); nothing was loaded: restore it from a copy") from None
     if HEADER not in members:
-        raise ValueError(f"{path} is a zip file without {HEADER}, not a model file of npdl; pass one that model.save wrote")
+        raise ValueError(
+            f"{path} is a zip file without {HEADER}, not a model file of npdl; pass one that model.save wrote"
+        )
     try:
         content = json.loads(members.pop(HEADER))
         version, groups, header = content["npdl"], content["groups"], content["header"]
@@ -82,7 +84,9 @@ def read(path):
     if version != VERSION:
         raise ValueError(f"{path} has file version {version!r}, this npdl reads {VERSION}; update npdl")
     if sorted(members) != sorted(name + SUFFIX for name in groups):
-        raise ValueError(f"{path} should hold the tensors {groups}, and holds {sorted(members)}; restore it from a copy")
+        raise ValueError(
+            f"{path} should hold the tensors {groups}, and holds {sorted(members)}; restore it from a copy"
+        )
     return header, {name: _decode(members[name + SUFFIX], f"{path}, {name}{SUFFIX}") for name in groups}
 
 
@@ -170,7 +174,7 @@ def _encode(tensors, metadata=None):
             raise TypeError(f"a tensor's name is a string other than '__metadata__', got {name!r}")
         arrays[name] = np.ascontiguousarray(array, little).reshape(array.shape)
     order = sorted(arrays, key=lambda name: -arrays[name].itemsize)
-    chunks = [memoryview(arrays[name].reshape(-1).view(np.uint8)) for name in order]
+    chunks = [arrays[name].reshape(-1).view(np.uint8).data for name in order]
     offsets, crc, end = {}, 0, 0
     for name, chunk in zip(order, chunks):
         offsets[name] = [end, end + len(chunk)]

@@ -41,7 +41,7 @@ def choose_loss(model, y):
     """
     output, ending = model.output_shape, final_activation(model)
     if y is None:
-        raise ValueError('these data are read batch by batch: say model.compile("adam", loss=...) before fit')
+        raise ValueError("there are no targets; pass y, or batches (x, y)")
     whole = np.issubdtype(y.dtype, np.integer) or y.dtype == bool
     same_shape = y.shape[1:] == output
     if output and output[-1] == 1 and (same_shape or y.shape == (len(y),)):

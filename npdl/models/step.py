@@ -3,6 +3,7 @@
 import numpy as np
 
 from npdl import devices, losses, metrics
+from npdl.models import checks
 from npdl.models.first_step import FirstStep, check_custom_gradients
 from npdl.models.plan import Plan, settle_logits
 
@@ -51,7 +52,7 @@ class Step:
         self.plan = Plan(model, folded)
         self.first = True
         self.made_for = self._signature()
-        self.release()
+        self.close()
 
     def _signature(self):
         model = self.model
@@ -61,13 +62,14 @@ class Step:
         """Whether the model is still the one this step was made for."""
         return self.made_for == self._signature()
 
-    def release(self):
+    def close(self):
         """Let the reused memory go."""
         self.workspace = devices.Workspace(self.model.device)
 
     def train(self, x, y, w, totals):
         """Forward, loss, backward and update on a batch of host arrays; adds to `totals`."""
         model, first = self.model, self.first
+        checks.input_fits(model, x.shape[1:])
         target = self.target(y, len(x))
         if first and model.check_gradients:
             check_custom_gradients(model, self, x, target, w)
@@ -85,6 +87,7 @@ class Step:
 
     def test(self, x, y, w, totals, workspace):
         """Loss and metrics of a batch, without training."""
+        checks.input_fits(self.model, x.shape[1:])
         with devices.use_workspace(workspace), self.plan.logits():
             self._score(self.forward(self.model.device.from_host(x), False), self.target(y, len(x)), w, totals)
 

@@ -1,5 +1,6 @@
 """Trainer: compile, fit, evaluate and predict."""
 
+import contextlib
 import itertools
 
 import numpy as np
@@ -93,12 +94,12 @@ class Trainer:
             self._check_data(validation)
         history = self.history = cb.History()
         steps = checks.positive("steps_per_epoch", steps_per_epoch, default=source.steps(batch_size))
-        params = {"epochs": epochs, "steps": steps, "verbose": verbose}
-        caller = _callers([history], callbacks, self, params)
+        params = {"epochs": epochs, "steps": steps, "verbose": verbose, "validation_freq": validation_freq}
+        caller = _callers(self, params, callbacks, history)
         self.stop_training = False
         batches = _epochs(source, batch_size, self.seed, shuffle, steps_per_epoch, initial_epoch)
-        caller.on_train_begin()
-        try:
+        with contextlib.closing(caller), contextlib.closing(step):
+            caller.on_train_begin()
             for epoch in range(initial_epoch, epochs):
                 caller.on_epoch_begin(epoch)
                 logs = self._train_epoch(step, next(batches), class_weight, caller)
@@ -108,9 +109,7 @@ class Trainer:
                 caller.on_epoch_end(epoch, logs)
                 if self.stop_training:
                     break
-        finally:
-            step.release()
-        caller.on_train_end()
+            caller.on_train_end()
         return history
 
     def _train_epoch(self, step, batches, class_weight, caller):
@@ -137,8 +136,8 @@ class Trainer:
         step = self._ready(source, print if verbose else _silent)
         batch_size = checks.positive("batch_size", batch_size, default=32)
         params = {"epochs": 1, "steps": steps or source.steps(batch_size), "verbose": verbose}
-        results = self._evaluate(step, source, batch_size, steps, _callers([], callbacks, self, params))
-        return _results(results, return_dict)
+        with contextlib.closing(_callers(self, params, callbacks)) as caller:
+            return _results(self._evaluate(step, source, batch_size, steps, caller), return_dict)
 
     def _evaluate(self, step, source, batch_size, steps, caller):
         totals, workspace = Totals(step.metrics), devices.Workspace(self.device)
@@ -160,21 +159,27 @@ class Trainer:
         source = data.as_source(x, dtype=self.dtype, for_prediction=True)
         self._build_for(source)
         batch_size = checks.positive("batch_size", batch_size, default=32)
+        verbose = 0 if verbose == "auto" else verbose
         params = {"epochs": 1, "steps": steps or source.steps(batch_size), "verbose": verbose}
-        caller = _callers([], callbacks, self, {**params, "verbose": 0 if verbose == "auto" else verbose})
         workspace, parts = devices.Workspace(self.device), []
-        caller.on_predict_begin()
-        for number, batch in enumerate(itertools.islice(source.batches(batch_size), steps)):
-            caller.on_predict_batch_begin(number)
-            with devices.use_workspace(workspace):
-                x = self.device.from_host(batch[0])
-                for layer in self.layers:
-                    x = layer.forward(x, False)
-                parts.append(np.array(self.device.to_host(x)))
-            caller.on_predict_batch_end(number, {})
-        checks.some_batches(len(parts))
-        caller.on_predict_end()
+        with contextlib.closing(_callers(self, params, callbacks)) as caller:
+            caller.on_predict_begin()
+            for number, (x, *_) in enumerate(itertools.islice(source.batches(batch_size), steps)):
+                caller.on_predict_batch_begin(number)
+                with devices.use_workspace(workspace):
+                    parts.append(np.array(self.device.to_host(self._infer(x))))
+                caller.on_predict_batch_end(number, {})
+            checks.some_batches(len(parts))
+            caller.on_predict_end()
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _infer(self, x):
+        """The outputs of a host batch, on the device; checked, since an iterable may give any shape."""
+        checks.input_fits(self, x.shape[1:])
+        x = self.device.from_host(x)
+        for layer in self.layers:
+            x = layer.forward(x, False)
+        return x
 
     # ---- one batch
 
@@ -239,7 +244,7 @@ class Trainer:
         if self.optimizer is None:
             self.compile("adam")
         if self.loss is None:
-            self.loss = choose_loss(self, source.y)
+            self.loss = choose_loss(self, source.first(1024)[1] if source.y is None else source.y)
             if not self.metrics and self.loss.is_classification:
                 self.metrics = ["accuracy"]
             say(f"optimizer {self.optimizer!r}, loss {self.loss!r}: chosen; model.compile(...) decides otherwise")
@@ -254,9 +259,10 @@ class Trainer:
             losses.validate(self._step.loss, source.y, (len(source.y), *self.output_shape))
 
 
-def _callers(first, others, model, params):
+def _callers(model, params, callbacks, *last):
+    """The progress bar first, so that what callbacks print stands on clean lines; the history last: it sees all logs."""
     bars = [cb.ProgressBar(params["verbose"])] if params["verbose"] else []
-    return cb.CallbackList([*first, *bars, *(others or ())], model, params)
+    return cb.CallbackList([*bars, *(callbacks or ()), *last], model, params)
 
 
 def _epochs(source, batch_size, seed, shuffle, steps, first):

@@ -15,6 +15,8 @@ class Adam(Optimizer):
 
     The formulas are PyTorch's; its ε stands outside the corrected root, as in the paper, with Keras' default. Keras
     adds ε to the uncorrected √v, and decays the weights beside the gradient step: `AdamW` does that here.
+    t counts the optimizer's steps for every layer, as in Keras; PyTorch counts each weight's own, which differs for a
+    layer that was frozen for a while.
 
     Args:
         learning_rate: η.

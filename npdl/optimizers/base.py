@@ -3,12 +3,13 @@
 import difflib
 import inspect
 import math
-import numbers
 import re
+from typing import Any
 
 import numpy as np
 
-from npdl.params import Weight
+from npdl.devices import Device
+from npdl.params import ParamStore, Weight
 
 KERAS_ONLY = {
     "clipnorm": None, "clipvalue": None, "global_clipnorm": None, "use_ema": False, "ema_momentum": 0.99,
@@ -24,7 +25,7 @@ def check_number(owner, name, value, below=math.inf, example=0.001):
         TypeError: not a number.
         ValueError: negative, not finite, or not less than `below`.
     """
-    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{owner}: {name} must be a number, got {value!r}; pass e.g. {name}={example}")
     if not 0 <= value < below:
         top = "a finite number" if below == math.inf else f"less than {below}"
@@ -63,11 +64,11 @@ class Optimizer:
         self.weight_decay = weight_decay if weight_decay is None else self.check("weight_decay", weight_decay)
         self.name = name or type(self).__name__.lower()
         self.iterations = 0
-        self.state = {}
-        self._device = None  # where `state` is; None: on the host
-        self._store = None  # the model's, from the first step on
-        self._excluded = []  # patterns of the paths that weight decay leaves out
-        self._segments = (None, None)  # (what they were made from, the segments)
+        self.state: dict[str, Any] = {}
+        self._device: Device | None = None  # where `state` is; None: on the host
+        self._store: ParamStore | None = None  # the model's, from the first step on
+        self._excluded: list[str] = []  # patterns of the paths that weight decay leaves out
+        self._segments: tuple[Any, Any] = (None, None)  # what they were made from, the segments
         for argument, value in keras.items():
             self._refuse(argument, value)
 
@@ -210,8 +211,9 @@ class Optimizer:
 
     def get_state(self):
         """(scalars, arrays): `iterations`, and host copies of the state arrays. With `get_config`, all there is."""
-        to_host = np.array if self._device is None else lambda array: np.array(self._device.to_host(array))
-        return {"iterations": self.iterations}, {name: to_host(array) for name, array in self.state.items()}
+        device = self._device
+        host = self.state if device is None else {name: device.to_host(array) for name, array in self.state.items()}
+        return {"iterations": self.iterations}, {name: np.array(array) for name, array in host.items()}
 
     def set_state(self, scalars, arrays):
         """Go on where `get_state` was called: the next step is bit for bit the one that came next there.

@@ -1,10 +1,12 @@
 """Checks of your own layers and losses (and of ours): is the backward the gradient of the forward?
 
     from npdl import testing
-    testing.check_layer(MyLayer(3), input_shape=(4,))               # all that a layer promises; raises where it does not
+    testing.check_layer(MyLayer(3), input_shape=(4,))               # all that a layer promises; raises if not
     print(testing.gradient_check(layer, x))                         # its gradients alone, on your own x
     print(testing.loss_check(MyLoss(), y_true, y_pred))             # a loss
     print(model.gradient_check(X, y))                               # a whole model on your own data
+
+Each gradient is compared with central differences in float64; the report names the worst entries by layer and index.
 """
 
 from npdl.testing.contract import check_layer

@@ -1,7 +1,6 @@
 """check_layer: everything that a layer promises."""
 
 import json
-from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,8 +30,8 @@ def check_layer(layer, input_shape, *, batch=3, smallest_batch=1, strict=True, t
         batch: number of samples.
         smallest_batch: the smallest that training takes: 2 for a BatchNormalization of flat samples.
         strict: False is for layers that work on arrays with NumPy instead of `self.k`: the `strict` device is left out,
-            and results may differ by rounding where else bits must be equal, since NumPy's products depend on the batch.
-            So they may where npdl was installed without compiled kernels.
+            and results may differ by rounding where else bits must be equal, since NumPy's products depend on the
+            batch. So they may where npdl was installed without compiled kernels.
         tolerance: of the gradients.
         seed: of weights and inputs.
 
@@ -43,17 +42,22 @@ def check_layer(layer, input_shape, *, batch=3, smallest_batch=1, strict=True, t
     >>> check_layer(layers.Dense(3, activation="relu"), input_shape=(4,))
     """
     case = _Case(layer, tuple(input_shape), seed, exact=strict and not devices.fallbacks())
-    sizes = sorted({smallest_batch, batch})
     _check_config(layer, case)
-    for n in sizes:
-        gradient_check(case.make("float64"), case.x(n, "float64"), tolerance=tolerance).raise_if_wrong()
-    for dtype in ("float32", "float64"):
-        for n in sizes:
-            _check_training(case, n, dtype)
-        _check_inference(case, batch, dtype)
-        _check_reuse(case, (batch, batch + 2, smallest_batch, batch), dtype)
-        _check_devices(case, batch, dtype, strict)
-    _check_threads(case, 16 * batch)
+    debug = devices.set_debug(True)  # what a layer takes from a buffer without having written it is NaN
+    try:
+        for dtype in ("float32", "float64"):
+            if strict:
+                _check_strict(case, batch, dtype)
+            for n in sorted({smallest_batch, batch}):
+                _check_training(case, n, dtype)
+            _check_inference(case, batch, dtype)
+            _check_reuse(case, (batch, batch + 2, smallest_batch, batch), dtype)
+            _check_reference(case, batch, dtype)
+        _check_threads(case, 16 * batch)
+        for n in sorted({smallest_batch, batch}):
+            gradient_check(case.make("float64"), case.x(n, "float64"), tolerance=tolerance).raise_if_wrong()
+    finally:
+        devices.set_debug(debug)
 
 
 def _demand(promise, message):
@@ -107,20 +111,15 @@ class _Case:
         return random.normal(random.key(self.seed, "dy", len(y)), y.shape).astype(y.dtype)
 
 
-class _Step(NamedTuple):
-    """Host copies of what one training step leaves, and the arrays it returned."""
-
-    results: dict
-    y: Any
-    dx: Any
-
-
 def _host(layer, **arrays):
     return {name: np.array(layer.device.to_host(array)) for name, array in arrays.items() if array is not None}
 
 
 def _step(case, layer, x, backwards=1):
-    """A training forward and backward on host arrays; gradients hold NaN before, so that adding to them shows."""
+    """Host copies of all that a training forward and backward leave.
+
+    Gradients hold NaN before backward, so that adding to them shows.
+    """
     y = layer.forward(layer.device.from_host(x), True)
     results = _host(layer, y=y)
     dy = case.dy(results["y"])
@@ -130,7 +129,7 @@ def _step(case, layer, x, backwards=1):
         dx = layer.backward(layer.device.from_host(dy.copy()))
     state = {f"state {name}": array for name, array in layer.state.items()}
     grads = {f"gradient of {name}": array for name, array in layer.grads.items()}
-    return _Step({**results, **_host(layer, dx=dx, **grads, **state)}, y, dx)
+    return {**results, **_host(layer, dx=dx, **grads, **state)}
 
 
 def _infer(layer, x):
@@ -144,7 +143,9 @@ def _check_config(layer, case):
     except TypeError as error:
         raise AssertionError(f"{case.name}: get_config() cannot be written to a model file: {error}") from None
     again = type(layer).from_config(written).get_config()
-    _demand(again == config, f"{case.name}: a layer made from get_config() has another configuration: {again}, not {config}")
+    _demand(
+        again == config, f"{case.name}: a layer made from get_config() has another configuration: {again}, not {config}"
+    )
 
 
 def _check_array(case, what, array, shape, dtype):
@@ -158,7 +159,10 @@ def _check_training(case, n, dtype):
     layer, x = case.make(dtype), case.x(n, dtype)
     _demand_raises(case, layer, x, "before any forward")
     kept, y = x.copy(), layer.forward(x, True)
-    _demand(len(y.shape) == len(layer.output_shape) + 1, f"{case.name}: y has shape {y.shape}, build said {(n, *layer.output_shape)}")
+    _demand(
+        len(y.shape) == len(layer.output_shape) + 1,
+        f"{case.name}: y has shape {y.shape}, build said {(n, *layer.output_shape)}",
+    )
     out = tuple(s if e is None else e for s, e in zip(y.shape[1:], layer.output_shape, strict=True))
     _check_array(case, "y", y, (n, *out), dtype)
     _demand(np.isfinite(y).all(), f"{case.name}: y is not finite")
@@ -169,13 +173,19 @@ def _check_training(case, n, dtype):
     _demand(x.tobytes() == kept.tobytes(), f"{case.name}: x was written")
     _demand(dy.tobytes() == case.dy(y).tobytes(), f"{case.name}: dy was written; ask self.inplace where to write")
     _demand(y.tobytes() == given.tobytes(), f"{case.name}: backward changed y")
-    once, twice = (_step(case, case.make(dtype), x, backwards=times).results for times in (1, 2))
+    once, twice = (_step(case, case.make(dtype), x, backwards=times) for times in (1, 2))
     case.same("backward called twice", twice, once)
     for name, values in once.items():
         _demand(np.isfinite(values).all(), f"{case.name}: {name} is not finite, or is added to instead of assigned")
+    used = case.make(dtype)
+    _step(case, used, case.x(n, dtype, "other x"))
+    for name, values in _host(used, **case.make(dtype).state).items():
+        used.device.write(used.state[name], values)
+    used.step = 0
+    case.same("a second training step and a first", _step(case, used, x), once)
     top = case.make(dtype)
     top.needs_dx = False
-    results = _step(case, top, x).results
+    results = _step(case, top, x)
     case.same("with needs_dx=False", results, {key: value for key, value in once.items() if key in results})
 
 
@@ -205,35 +215,40 @@ def _check_inference(case, n, dtype):
 def _check_reuse(case, sizes, dtype):
     by_hand, reusing = case.make(dtype), case.make(dtype)
     training, inference = devices.Workspace(reusing.device), devices.Workspace(reusing.device)
-    debug = devices.set_debug(True)
-    try:
-        for i, n in enumerate(sizes):
-            x = case.x(n, dtype, f"x{i}")
-            what = f"a batch of {n} in reused memory and in fresh memory"
-            expected = _step(case, by_hand, x).results
-            with devices.use_workspace(training):
-                found = _step(case, reusing, x).results
-            case.same(what, found, expected)
-            expected = _infer(by_hand, x)
-            with devices.use_workspace(inference):
-                found = _infer(reusing, x)
-            case.same(f"{what}, inference", found, expected)
-    finally:
-        devices.set_debug(debug)
+    for i, n in enumerate(sizes):
+        x = case.x(n, dtype, f"x{i}")
+        what = f"a batch of {n} in reused memory and in fresh memory"
+        expected = _step(case, by_hand, x)
+        with devices.use_workspace(training):
+            found = _step(case, reusing, x)
+        case.same(what, found, expected)
+        expected = _infer(by_hand, x)
+        with devices.use_workspace(inference):
+            found = _infer(reusing, x)
+        case.same(f"{what}, inference", found, expected)
 
 
 def _both(case, layer, x):
     """Training step and inference together."""
-    results = _step(case, layer, x).results
-    return {**results, "inference y": _infer(layer, x)["y"]}
+    return {**_step(case, layer, x), "inference y": _infer(layer, x)["y"]}
 
 
-def _check_devices(case, n, dtype, strict):
+def _check_strict(case, n, dtype):
     x = case.x(n, dtype)
-    expected = _both(case, case.make(dtype), x)
-    if strict:
-        case.same("on the strict device", _both(case, case.make(dtype, "strict"), x), expected)
-    case.same("reference and cpu", _both(case, case.make(dtype, "reference"), x), expected, exact=False)
+    try:
+        found = _both(case, case.make(dtype, "strict"), x)
+    except (TypeError, AttributeError) as error:
+        raise AssertionError(
+            f"{case.name} does not run on the strict device, whose arrays do only what a GPU's can: {error}; "
+            "use the kernels of self.k, or say strict=False"
+        ) from error
+    case.same("on the strict device", found, _both(case, case.make(dtype), x))
+
+
+def _check_reference(case, n, dtype):
+    x = case.x(n, dtype)
+    found, expected = (_both(case, case.make(dtype, device), x) for device in ("reference", "cpu"))
+    case.same("reference and cpu", found, expected, exact=False)
 
 
 def _check_threads(case, n):

@@ -1,6 +1,6 @@
 """Gradients against central differences, in float64.
 
-    dL/dt[i] ≈ (L(t[i] + h) − L(t[i] − h)) / 2h            along a direction v: Σ dL/dt · v ≈ (L(t + hv) − L(t − hv)) / 2h
+    dL/dt[i] ≈ (L(t[i] + h) − L(t[i] − h)) / 2h         along a direction v: Σ dL/dt · v ≈ (L(t + hv) − L(t − hv)) / 2h
 
 The error is about h² of truncation and 2⁻⁵²/h of rounding, least near h = 2⁻¹⁷. Every entry of a small tensor is
 compared; of a large one some random entries and the largest, and the whole of any tensor along a random direction.
@@ -106,9 +106,7 @@ class _Check:
         for move, a, h, name, slope in zip(moves, analytic, steps, names, first, strict=True):
             slope, agrees = self._settle(move, a, h, slope, scale)
             error = relative(abs(a - slope.central), scale)
-            self.entries.append(
-                Entry(self.tensor.layer, self.tensor.name, name, a, slope.central, error, agrees)
-            )
+            self.entries.append(Entry(self.tensor.layer, self.tensor.name, name, a, slope.central, error, agrees))
 
     def _settle(self, move, a, h, slope, scale):
         """(the slope with the h that was needed, whether backward's agrees with it)"""

@@ -104,6 +104,8 @@ def test_memmap_stays_on_disk_and_is_checked_as_it_is_read(tmp_path):
     assert np.isfinite(next(source.batches(3))[0]).all()
     with pytest.raises(ValueError, match=r"the first is x\[6, 1\] = nan"):
         whole(source, seed=0, shuffle=True)
+    with pytest.raises(ValueError, match=r"the first is x\[6, 1\] = nan"):
+        whole(source.split(0.5)[1])
 
 
 def test_data_frames():

@@ -79,6 +79,8 @@ def shapes_for(name):
 
 # ---- published values: the examples in Keras' documentation
 
+ROWS, SURE = [[0, 1, 0], [0, 0, 1]], [[0.05, 0.95, 0], [0.1, 0.8, 0.1]]
+
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(
@@ -89,13 +91,13 @@ def shapes_for(name):
         (losses.MeanAbsoluteError(), [[0, 1], [0, 0]], [[1, 1], [1, 0]], None, 0.5),
         (losses.MeanAbsoluteError(), [[0, 1], [0, 0]], [[1, 1], [1, 0]], [0.7, 0.3], 0.25),
         (losses.Huber(), [[0, 1], [0, 0]], [[0.6, 0.4], [0.4, 0.6]], None, 0.155),
-        (losses.BinaryCrossentropy(True), [[0, 1, 0, 0]], [[-18.6, 0.51, 2.94, -12.8]], None, 0.865458),
-        (losses.BinaryCrossentropy(False), [[0, 1], [0, 0]], [[0.6, 0.4], [0.4, 0.6]], None, 0.814924),
-        (losses.BinaryCrossentropy(False), [[0, 1], [0, 0]], [[0.6, 0.4], [0.4, 0.6]], [0.8, 0.2], 0.458146),
-        (losses.CategoricalCrossentropy(False), [[0, 1, 0], [0, 0, 1]], [[0.05, 0.95, 0], [0.1, 0.8, 0.1]], None, 1.176939),
-        (losses.CategoricalCrossentropy(False), [[0, 1, 0], [0, 0, 1]], [[0.05, 0.95, 0], [0.1, 0.8, 0.1]], [0.3, 0.7], 0.813598),
-        (losses.SparseCategoricalCrossentropy(False), [1, 2], [[0.05, 0.95, 0], [0.1, 0.8, 0.1]], None, 1.176939),
-        (losses.SparseCategoricalCrossentropy(False), [1, 2], [[0.05, 0.95, 0], [0.1, 0.8, 0.1]], [0.3, 0.7], 0.813598),
+        (losses.BinaryCrossentropy(True), [[0, 1, 0, 0]], [[-18.6, 0.51, 2.94, -12.8]], None, 0.865),
+        (losses.BinaryCrossentropy(False), [[0, 1], [0, 0]], [[0.6, 0.4], [0.4, 0.6]], None, 0.815),
+        (losses.BinaryCrossentropy(True), [[0, 1], [0, 0]], [[-18.6, 0.51], [2.94, -12.8]], [0.8, 0.2], 0.243),
+        (losses.CategoricalCrossentropy(False), ROWS, SURE, None, 1.177),
+        (losses.CategoricalCrossentropy(False), ROWS, SURE, [0.3, 0.7], 0.814),
+        (losses.SparseCategoricalCrossentropy(False), [1, 2], SURE, None, 1.177),
+        (losses.SparseCategoricalCrossentropy(False), [1, 2], SURE, [0.3, 0.7], 0.814),
     ],
 )  # fmt: skip
 def test_published_values(device, loss, y_true, y_pred, weights, expected):
@@ -103,7 +105,7 @@ def test_published_values(device, loss, y_true, y_pred, weights, expected):
     loss.attach(devices.get(device))
     value = loss.forward(y_true, on(loss, y_pred, "float64"), weights)
     assert type(value) is float
-    assert value == pytest.approx(expected, abs=6e-7)
+    assert value == pytest.approx(expected, abs=1e-3)  # as many digits as are printed there
 
 
 def test_values_and_gradients_by_hand():
@@ -204,7 +206,7 @@ def test_rows_of_weight_zero_change_no_bit(name, device):
     other, odd = t.copy(), p.copy()
     other[~live] = target(np.random.default_rng(99), (3, 4))
     odd[~live] = 1e30 if output is numbers else 0.0
-    with np.errstate(over="ignore"):  # the value of such a row may overflow; it is not used
+    with np.errstate(over="ignore", invalid="ignore"):  # the value of such a row may be anything; it is not used
         assert loss.forward(other, odd, w) == value
         np.testing.assert_array_equal(gradient(loss), dy)
     np.testing.assert_array_equal(dy[~live], 0)
@@ -293,13 +295,15 @@ def test_extreme_logits(dtype, device):
     loss = case("sparse, logits", device)[0]
     loss.forward([1, 0, 2], z)
     assert loss.total == pytest.approx(2e4 + 2 * np.log(3), rel=1e-6)
-    np.testing.assert_allclose(gradient(loss) * 3, [[1, -1, 0], [-2 / 3, 1 / 3, 1 / 3], [1 / 3, 1 / 3, -2 / 3]], rtol=1e-6)
+    np.testing.assert_allclose(
+        gradient(loss) * 3, [[1, -1, 0], [-2 / 3, 1 / 3, 1 / 3], [1 / 3, 1 / 3, -2 / 3]], rtol=1e-6
+    )
     loss = case("categorical, logits", device)[0]
     assert loss.forward(np.eye(3)[[1, 0, 2]], z) * 3 == pytest.approx(2e4 + 2 * np.log(3), rel=1e-6)
     assert np.isfinite(gradient(loss)).all()
     loss = case("binary, logits", device)[0]
     assert loss.forward([[0, 1, 1], [0, 0, 0], [1, 1, 1]], z) == pytest.approx((2e4 + np.log(2)) / 9, rel=1e-6)
-    np.testing.assert_allclose(gradient(loss) * 9, [[1, -1, -0.5], [0, 0, 0], [0, 0, 0]])
+    np.testing.assert_allclose(gradient(loss) * 9, [[1, -1, -0.5], [0, 0, 0], [0, 0, 0]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("device", ("cpu", "reference"))
@@ -326,7 +330,9 @@ def check(loss, y, shape):
 @pytest.mark.parametrize("loss", ["mse", "mae", "huber", "binary_crossentropy"])
 def test_shapes_are_not_broadcast(loss):
     own = type(losses.get(loss)).__name__
-    with pytest.raises(ValueError, match=rf"^{own}: y has shape \(4,\), the outputs have \(4, 1\); .* y\.reshape\(-1, 1\)"):
+    with pytest.raises(
+        ValueError, match=rf"^{own}: y has shape \(4,\), the outputs have \(4, 1\); .* y\.reshape\(-1, 1\)"
+    ):
         check(loss, [0, 1, 0, 1], (4, 1))
     with pytest.raises(ValueError, match=r"\(4,\), the outputs have \(N, 1\)"):
         check(loss, [0, 1, 0, 1], (None, 1))
@@ -397,14 +403,17 @@ def test_labels():
 
 
 def test_one_hot_rows_and_labels_mixed_up():
-    with pytest.raises(ValueError, match=r"one number a class, .*\"categorical_crossentropy\", or pass y\.argmax\(axis=-1\)"):
+    with pytest.raises(
+        ValueError, match=r"one number a class, .*\"categorical_crossentropy\", or pass y\.argmax\(axis=-1\)"
+    ):
         check("sparse_categorical_crossentropy", np.eye(3), (3, 3))
     for y in ([0, 1], [[0], [1]]):
         with pytest.raises(
-            ValueError, match=r"one-hot rows \(2, 3\); .*\"sparse_categorical_crossentropy\".*npdl\.utils\.to_categorical\(y, 3\)"
+            ValueError,
+            match=r"one-hot rows \(2, 3\); .*\"sparse_categorical_crossentropy\".*npdl\.utils\.to_categorical\(y, 3\)",
         ):
             check("categorical_crossentropy", y, (2, 3))
-    with pytest.raises(ValueError, match="needs one output a class, .*binary_crossentropy"):
+    with pytest.raises(ValueError, match=r"needs one output a class, .*binary_crossentropy"):
         check("categorical_crossentropy", [[1.0]], (1, 1))
     with pytest.raises(ValueError, match=r"\(2, 4\), the outputs have \(2, 3\)"):
         check("categorical_crossentropy", np.zeros((2, 4)), (2, 3))
@@ -449,7 +458,9 @@ def test_outputs_by_hand():
     loss = losses.MeanSquaredError()
     assert loss([[0.0]], [[2.0]]) == 4.0
     for dtype in ("float16", "int64"):
-        with pytest.raises(TypeError, match=rf"MeanSquaredError takes y_pred in float32 or float64, got {dtype}; .*astype"):
+        with pytest.raises(
+            TypeError, match=rf"MeanSquaredError takes y_pred in float32 or float64, got {dtype}; .*astype"
+        ):
             loss.forward([[0]], np.zeros((1, 1), dtype))
     p = np.asfortranarray(np.arange(6.0).reshape(2, 3))
     assert loss.forward(np.zeros((2, 3)), p) == pytest.approx(55 / 6)
@@ -526,7 +537,7 @@ def test_get():
     with pytest.raises(ValueError, match="unknown loss 'xyz'; there are mean_squared_error, mse"):
         losses.get("xyz")
     for wrong in (3, None, lambda t, p: 0, dict):
-        with pytest.raises(TypeError, match="loss must be a name, an npdl.losses object or an object with forward"):
+        with pytest.raises(TypeError, match=r"loss must be a name, an npdl\.losses object or an object with forward"):
             losses.get(wrong)
 
 
@@ -586,9 +597,11 @@ def test_a_subclass_with_nothing_in_it():
     class Empty(losses.Loss):
         pass
 
-    with pytest.raises(NotImplementedError, match=r"Empty needs values\(self, y_true, y_pred, out\), or its own forward"):
+    with pytest.raises(
+        NotImplementedError, match=r"Empty needs values\(self, y_true, y_pred, out\), or its own forward"
+    ):
         Empty().forward([[0.0]], np.ones((1, 1)))
-    with pytest.raises(NotImplementedError, match="Empty needs gradient.*or its own backward"):
+    with pytest.raises(NotImplementedError, match=r"Empty needs gradient.*or its own backward"):
         Empty().gradient(None, None, None, None)
 
 

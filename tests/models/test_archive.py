@@ -83,9 +83,9 @@ def test_numpy_numbers_in_the_header(tmp_path):
 
 def test_header_that_cannot_be_saved(model):
     before = model.read_bytes()
-    with pytest.raises(TypeError, match="not <function.*make a function a class with get_config"):
+    with pytest.raises(TypeError, match=r"not <function.*make a function a class with get_config"):
         archive.write(model, {"activation": lambda z: z}, {})
-    with pytest.raises(TypeError, match="numbers, strings, lists and dicts, not {1}"):
+    with pytest.raises(TypeError, match=r"numbers, strings, lists and dicts, not \{1\}"):
         archive.write(model, {"axes": {1}}, {})
     assert model.read_bytes() == before
 
@@ -242,12 +242,18 @@ def entry(dtype="F32", shape=(2,), offsets=(0, 8), **more):
         (safetensors_bytes({"a": entry(shape=(2.0,))}, bytes(8)), r"a has shape \[2\.0\]"),
         (safetensors_bytes({"a": entry(shape=(3,))}, bytes(8)), "has 12 bytes, not those at"),
         (safetensors_bytes({"a": entry(offsets=(0, 8, 8))}, bytes(8)), "has 8 bytes, not those at"),
-        (safetensors_bytes({"a": entry(), "b": entry(offsets=(4, 12))}, bytes(12)), "b begins at byte 4 of the data, not at 8"),
-        (safetensors_bytes({"a": entry(), "b": entry(offsets=(12, 20))}, bytes(20)), "b begins at byte 12 of the data, not at 8"),
+        (
+            safetensors_bytes({"a": entry(), "b": entry(offsets=(4, 12))}, bytes(12)),
+            "b begins at byte 4 of the data, not at 8",
+        ),
+        (
+            safetensors_bytes({"a": entry(), "b": entry(offsets=(12, 20))}, bytes(20)),
+            "b begins at byte 12 of the data, not at 8",
+        ),
         (safetensors_bytes({"a": entry(offsets=(8, 16))}, bytes(16)), "a begins at byte 8 of the data, not at 0"),
         (safetensors_bytes({"a": entry()}, bytes(4)), "its data should end at byte"),
     ],
-)  # fmt: skip
+)
 def test_foreign_and_malformed_safetensors(tmp_path, content, message):
     path = tmp_path / "w.safetensors"
     path.write_bytes(content)
@@ -324,27 +330,19 @@ def test_a_failed_write_leaves_the_old_file(model, monkeypatch):
     def refuse(*args):
         raise PermissionError("refused")
 
-    for name in ("fsync", "replace"):
+    for where, name in (
+        (archive, "open"),
+        (os, "fsync"),
+        (os, "replace"),
+    ):  # no permission, a full disk, another's file
         with monkeypatch.context() as patch:
-            patch.setattr(os, name, refuse)
+            patch.setattr(where, name, refuse, raising=False)
             with pytest.raises(PermissionError, match="refused"):
                 archive.write(model, {}, {})
             with pytest.raises(PermissionError, match="refused"):
                 archive.save_safetensors(model, {})
         assert model.read_bytes() == before
         assert list(model.parent.iterdir()) == [model]
-
-
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written(model):
-    before = model.read_bytes()
-    model.parent.chmod(0o500)
-    try:
-        with pytest.raises(PermissionError):
-            archive.write(model, {}, {})
-    finally:
-        model.parent.chmod(0o700)
-    assert model.read_bytes() == before
 
 
 def test_the_file_appears_whole(tmp_path, monkeypatch):
@@ -358,10 +356,7 @@ def test_the_file_appears_whole(tmp_path, monkeypatch):
 
 def test_a_link_stays_a_link(model, tmp_path):
     link = tmp_path / "latest.npdl"
-    try:
-        link.symlink_to(model)
-    except OSError:
-        pytest.skip("this system makes no links")
+    link.symlink_to(model)
     archive.write(link, {"new": 1}, {})
     assert link.is_symlink() and archive.read(model)[0] == {"new": 1}
 

@@ -11,8 +11,8 @@ import os
 from npdl.kernels.cpu import compiled
 
 SPIN = "10000"
-"""Turns for which an idle OpenMP thread waits before it sleeps, some microseconds: the kernels of a training step follow
-each other faster than that, and a pool that goes on spinning slows down whatever else runs on the machine."""
+"""Turns for which an idle OpenMP thread waits before it sleeps, some microseconds: the kernels of a training step
+follow each other faster than that, and a pool that goes on spinning slows down whatever else runs on the machine."""
 
 
 def _load(name):
@@ -74,7 +74,9 @@ def set_num_threads(n):
         ValueError: n is not a whole number of at least 1.
     """
     if not isinstance(n, int) or n < 1:
-        raise ValueError(f"set_num_threads needs a whole number of at least 1, got {n!r}; pass e.g. {_default_threads()}")
+        raise ValueError(
+            f"set_num_threads needs a whole number of at least 1, got {n!r}; pass e.g. {_default_threads()}"
+        )
     lib.set_num_threads(n)
 
 

@@ -1,22 +1,22 @@
 """Convolution, compiled (kernels/conv.h)."""
 
+import numpy as np
+
+from npdl.kernels.checks import expect
 from npdl.kernels.cpu.build import lib
 from npdl.kernels.cpu.matmul import epilogue, finish
 
 
-def _check(kernel, name, array, shape):
-    if array.shape != shape:
-        raise ValueError(f"{kernel}: {name} must be of shape {shape}, got {array.shape}")
-
-
 def _check_images(kernel, name, array, g):
-    if array.ndim != 4 or array.shape[1:] != (g.in_h, g.in_w, g.channels):
-        raise ValueError(f"{kernel}: {name} must be of shape (N, {g.in_h}, {g.in_w}, {g.channels}), got {array.shape}")
+    n = len(array) if np.ndim(array) else 0
+    expect(kernel, name, array, (n, g.in_h, g.in_w, g.channels))
 
 
 def _check_window(kernel, g):
     if g.groups < 1 or g.channels % g.groups or g.filters % g.groups:
-        raise ValueError(f"{kernel}: {g.channels} channels and {g.filters} filters cannot be cut into {g.groups} groups")
+        raise ValueError(
+            f"{kernel}: {g.channels} channels and {g.filters} filters cannot be cut into {g.groups} groups"
+        )
     sizes = (g.kernel_h, g.kernel_w, g.stride_h, g.stride_w, g.dilation_h, g.dilation_w)
     if min(sizes) < 1 or min(g.in_h, g.in_w, g.out_h, g.out_w, g.channels, g.filters) < 0:
         raise ValueError(f"{kernel}: kernel, strides and dilation must be at least 1 and sizes not negative, got {g}")
@@ -65,12 +65,12 @@ def conv2d(x, w, g, *, out, bias=None, activation=None, z=None):
     """
     _check_window("conv2d", g)
     _check_images("conv2d", "x", x, g)
-    _check("conv2d", "w", w, _kernel_shape(g))
-    _check("conv2d", "out", out, (len(x), g.out_h, g.out_w, g.filters))
+    expect("conv2d", "w", w, _kernel_shape(g))
+    expect("conv2d", "out", out, (len(x), g.out_h, g.out_w, g.filters))
     if bias is not None:
-        _check("conv2d", "bias", bias, (g.filters,))
+        expect("conv2d", "bias", bias, (g.filters,))
     if z is not None:
-        _check("conv2d", "z", z, out.shape)
+        expect("conv2d", "z", z, out.shape)
     code, constants, after = epilogue(activation)
     lib.conv2d(x, w, out, bias, z, len(x), g, code, constants)
     finish(after, out)
@@ -85,8 +85,8 @@ def conv2d_dx(dz, w, g, *, out):
     """
     _check_window("conv2d_dx", g)
     _check_images("conv2d_dx", "out", out, g)
-    _check("conv2d_dx", "w", w, _kernel_shape(g))
-    _check("conv2d_dx", "dz", dz, (len(out), g.out_h, g.out_w, g.filters))
+    expect("conv2d_dx", "w", w, _kernel_shape(g))
+    expect("conv2d_dx", "dz", dz, (len(out), g.out_h, g.out_w, g.filters))
     lib.conv2d_dx(dz, w, out, len(out), g)
 
 
@@ -99,6 +99,6 @@ def conv2d_dkernel(x, dz, g, *, out):
     """
     _check_window("conv2d_dkernel", g)
     _check_images("conv2d_dkernel", "x", x, g)
-    _check("conv2d_dkernel", "out", out, _kernel_shape(g))
-    _check("conv2d_dkernel", "dz", dz, (len(x), g.out_h, g.out_w, g.filters))
+    expect("conv2d_dkernel", "out", out, _kernel_shape(g))
+    expect("conv2d_dkernel", "dz", dz, (len(x), g.out_h, g.out_w, g.filters))
     lib.conv2d_dkernel(x, dz, out, len(x), g)

@@ -2,6 +2,7 @@
 
 import math
 
+from npdl.kernels.checks import expect
 from npdl.kernels.cpu import activation as activations
 from npdl.kernels.cpu.build import lib
 
@@ -46,10 +47,10 @@ def matmul(a, b, *, out, bias=None, activation=None, z=None, transpose_a=False, 
             f"matmul: a {a.shape}{' transposed' if transpose_a else ''} times b {b.shape}"
             f"{' transposed' if transpose_b else ''} does not give out {out.shape}; expected ({m}, {k}) · ({k}, {n})"
         )
-    if bias is not None and bias.shape != (n,):
-        raise ValueError(f"matmul: bias must be of shape ({n},), got {bias.shape}")
-    if z is not None and z.shape != out.shape:
-        raise ValueError(f"matmul: z must be of out's shape {out.shape}, got {z.shape}")
+    if bias is not None:
+        expect("matmul", "bias", bias, (n,))
+    if z is not None:
+        expect("matmul", "z", z, out.shape)
     code, constants, after = epilogue(activation)
     lib.matmul(a, b, out, bias, z, m, n, k, transpose_a, transpose_b, code, constants)
     finish(after, out)
@@ -62,6 +63,5 @@ def sum_rows(x, *, out):
         ValueError: out is not as long as x's last axis.
         TypeError: arrays of different types, or not C-contiguous.
     """
-    if out.shape != x.shape[-1:]:
-        raise ValueError(f"sum_rows: out must be of shape {x.shape[-1:]} for x {x.shape}, got {out.shape}")
+    expect("sum_rows", "out", out, x.shape[-1:])
     lib.sum_rows(x, out, math.prod(x.shape[:-1]), x.shape[-1])

@@ -17,14 +17,15 @@ import numpy as np
 from npdl.kernels.reference.matmul import store
 
 
-def _padded(n, g):
-    """Zeros (N, H', W', C) with room for every place that a window touches, and the view on which the image lies."""
+def _padded_shape(n, g):
+    """(N, H', W', C) with room for every place that a window touches."""
     height = (g.out_h - 1) * g.stride_h + (g.kernel_h - 1) * g.dilation_h + 1
     width = (g.out_w - 1) * g.stride_w + (g.kernel_w - 1) * g.dilation_w + 1
     return (n, max(height, g.pad_top + g.in_h), max(width, g.pad_left + g.in_w), g.channels)
 
 
 def _image(padded, g):
+    """Where the image lies in the padded one."""
     return padded[:, g.pad_top : g.pad_top + g.in_h, g.pad_left : g.pad_left + g.in_w]
 
 
@@ -42,7 +43,7 @@ def im2col(x, g, *, out):
     """out[n, i, j, (p, q, c)] = x[n, i·stride_h − pad_top + p·dilation_h, j·stride_w − pad_left + q·dilation_w, c],
     and 0 outside the image.
     """
-    padded = np.zeros(_padded(len(x), g), x.dtype)
+    padded = np.zeros(_padded_shape(len(x), g), x.dtype)
     _image(padded, g)[...] = x
     cols = out.reshape(len(x), g.out_h, g.out_w, g.kernel_h * g.kernel_w, g.channels)
     for tap, place in _taps(g):
@@ -52,7 +53,7 @@ def im2col(x, g, *, out):
 def col2im(cols, g, *, out):
     """out[n, h, w, c] = Σ of the places of cols that im2col fills from x[n, h, w, c]: the adjoint of im2col."""
     cols = cols.reshape(len(out), g.out_h, g.out_w, g.kernel_h * g.kernel_w, g.channels)
-    padded = np.zeros(_padded(len(out), g), out.dtype)
+    padded = np.zeros(_padded_shape(len(out), g), out.dtype)
     for tap, place in _taps(g):
         padded[place] += cols[:, :, :, tap]
     out[...] = _image(padded, g)
@@ -66,12 +67,14 @@ def _groups(g):
 
 
 def _cols(x, g):
+    """im2col(x) as (N·OH·OW, KH·KW, C)"""
     cols = np.empty((len(x) * g.out_h * g.out_w, g.kernel_h * g.kernel_w, g.channels), x.dtype)
     im2col(x, g, out=cols)
     return cols
 
 
 def _matrix(w):
+    """(KH, KW, C/groups, F) as (KH·KW·C/groups, F)"""
     return w.reshape(-1, w.shape[-1])
 
 

@@ -1,0 +1,232 @@
+/* Batch normalization over rows of `channels` numbers. Formulas: npdl/kernels/reference/norm.py.
+ *
+ * Sums run over blocks of NPDL_NORM_ROWS rows, each channel on its own from the first row of the block to the last;
+ * the blocks' results are combined in order, in double precision. A task is such a block, for up to NPDL_NORM_CHANNELS
+ * channels: which threads and which vectors take part changes no bit.
+ */
+#ifndef NPDL_NORM_H
+#define NPDL_NORM_H
+
+#define NPDL_NORM_ROWS 256
+#define NPDL_NORM_CHANNELS 512
+#define NPDL_STRIP_LANES (4 * NPDL_VECTOR_BYTES / sizeof(REAL))
+
+#endif
+
+typedef struct {
+    const REAL *x, *dy;
+    REAL *out;
+    const REAL *shift;                    /* a channel: the mean */
+    const REAL *factor, *slope, *offset;  /* a channel each, see npdl_norm_apply_block */
+    double *partial;                      /* a block: two numbers a channel */
+    int64_t rows, channels;
+} FN(npdl_norm_work);
+
+/* Rows [*r, *r1) and channels [*c, *c1) of a task. */
+static void FN(npdl_norm_task)(const FN(npdl_norm_work) *s, int64_t task, int64_t *r, int64_t *r1, int64_t *c, int64_t *c1) {
+    int64_t across = NPDL_BLOCKS(s->channels, NPDL_NORM_CHANNELS);
+    *r = task / across * NPDL_NORM_ROWS;
+    *r1 = NPDL_LESS(s->rows, *r + NPDL_NORM_ROWS);
+    *c = task % across * NPDL_NORM_CHANNELS;
+    *c1 = NPDL_LESS(s->channels, *c + NPDL_NORM_CHANNELS);
+}
+
+static void FN(npdl_norm_run)(FN(npdl_norm_work) *s, npdl_block block) {
+    npdl_parallel(block, s, NPDL_BLOCKS(s->rows, NPDL_NORM_ROWS) * NPDL_BLOCKS(s->channels, NPDL_NORM_CHANNELS));
+}
+
+/* Four vectors of channels side by side, or the first `count` lanes of one. */
+#define NPDL_LANES_OF(wide, count) ((wide) == 4 || (count) == VL)
+#define NPDL_GET(p) (NPDL_LANES_OF(wide, count) ? LD(p) : LDN(p, count))
+#define NPDL_PUT(p, v) do { if (NPDL_LANES_OF(wide, count)) ST(p, v); else STN(p, v, count); } while (0)
+
+/* Calls STRIP(wide, count) with c at the first of its channels, for all channels from c to c1. */
+#define NPDL_STRIPS(STRIP) \
+    for (; c + 4 * VL <= c1; c += 4 * VL) STRIP(4, VL); \
+    for (; c + VL <= c1; c += VL) STRIP(1, VL); \
+    if (c < c1) STRIP(1, c1 - c);
+
+/* ---- statistics: mean and Σ (x − mean)² of a block */
+
+NPDL_INLINE void FN(npdl_moments)(const FN(npdl_norm_work) *s, int64_t r, int64_t r1, int64_t c, double *mean,
+                                  double *square, int wide, int64_t count) {
+    const REAL *first = s->x + r * s->channels + c;
+    const int64_t step = s->channels, n = r1 - r;
+    const VEC share = BC((REAL)1 / (REAL)n);
+    VEC sum[4], about[4], squares[4];
+    for (int j = 0; j < 4; j++) sum[j] = squares[j] = BC(0);
+    for (int64_t i = 0; i < n; i++)
+        for (int j = 0; j < wide; j++) sum[j] = sum[j] + NPDL_GET(first + i * step + j * VL);
+    /* The squares are taken about a rounded mean; the sum of the differences says by how much it is off. */
+    for (int j = 0; j < wide; j++) about[j] = sum[j] * share, sum[j] = BC(0);
+    for (int64_t i = 0; i < n; i++)
+        for (int j = 0; j < wide; j++) {
+            VEC d = NPDL_GET(first + i * step + j * VL) - about[j];
+            sum[j] = sum[j] + d;
+            squares[j] = FMA(d, d, squares[j]);
+        }
+    REAL a[NPDL_STRIP_LANES], d[NPDL_STRIP_LANES], q[NPDL_STRIP_LANES];
+    for (int j = 0; j < wide; j++) ST(a + j * VL, about[j]), ST(d + j * VL, sum[j]), ST(q + j * VL, squares[j]);
+    for (int64_t i = 0; i < wide * count; i++) {
+        double off = (double)d[i] / (double)n;
+        mean[i] = a[i] + off;
+        square[i] = q[i] - off * d[i];
+    }
+}
+
+static void FN(npdl_moments_block)(void *context, int64_t task, int64_t thread) {
+    const FN(npdl_norm_work) *s = context;
+    int64_t r, r1, c, c1;
+    (void)thread;
+    FN(npdl_norm_task)(s, task, &r, &r1, &c, &c1);
+    double *mean = s->partial + r / NPDL_NORM_ROWS * 2 * s->channels, *square = mean + s->channels;
+    #define NPDL_STRIP(wide, count) FN(npdl_moments)(s, r, r1, c, mean + c, square + c, wide, count)
+    NPDL_STRIPS(NPDL_STRIP)
+    #undef NPDL_STRIP
+}
+
+static void FN(npdl_batch_norm_statistics)(const REAL *x, REAL *mean, REAL *variance, int64_t rows, int64_t channels) {
+    int64_t blocks = NPDL_BLOCKS(rows, NPDL_NORM_ROWS);
+    FN(npdl_norm_work) s = {.x = x, .rows = rows, .channels = channels};
+    s.partial = npdl_scratch(NPDL_SHARED, blocks * 2 * channels * sizeof(double));
+    FN(npdl_norm_run)(&s, FN(npdl_moments_block));
+    /* Chan, Golub and LeVeque's formula: the blocks before, and one more. */
+    double *m = s.partial, *q = m + channels, *more = q + channels, count = NPDL_LESS(rows, NPDL_NORM_ROWS);
+    for (int64_t b = 1; b < blocks; b++, more += 2 * channels) {
+        double n = NPDL_LESS(rows - b * NPDL_NORM_ROWS, NPDL_NORM_ROWS), all = count + n;
+        double between = count * n / all, share = n / all;
+        for (int64_t c = 0; c < channels; c++) {
+            double d = more[c] - m[c];
+            q[c] = q[c] + (more[channels + c] + d * d * between);
+            m[c] = m[c] + d * share;
+        }
+        count = all;
+    }
+    for (int64_t c = 0; c < channels; c++) {
+        mean[c] = (REAL)m[c];
+        variance[c] = (REAL)(q[c] / (double)rows);
+    }
+}
+
+/* ---- out = (x − shift) · factor + offset; with dy: out = (x − shift) · slope + (dy · factor + offset) */
+
+NPDL_INLINE void FN(npdl_norm_apply)(const FN(npdl_norm_work) *s, int64_t r, int64_t r1, int64_t c, int wide,
+                                     int64_t count) {
+    VEC shift[4], factor[4], slope[4], offset[4];
+    for (int j = 0; j < 4; j++) shift[j] = slope[j] = offset[j] = BC(0);
+    for (int j = 0; j < wide; j++) {
+        if (s->shift) shift[j] = NPDL_GET(s->shift + c + j * VL);
+        if (s->slope) slope[j] = NPDL_GET(s->slope + c + j * VL);
+        if (s->offset) offset[j] = NPDL_GET(s->offset + c + j * VL);
+        factor[j] = NPDL_GET(s->factor + c + j * VL);
+    }
+    for (int64_t i = r * s->channels + c; i < r1 * s->channels; i += s->channels)
+        for (int j = 0; j < wide; j++) {
+            VEC y;
+            if (!s->dy) y = FMA(NPDL_GET(s->x + i + j * VL) - shift[j], factor[j], offset[j]);
+            else if (!s->slope) y = NPDL_GET(s->dy + i + j * VL) * factor[j];
+            else y = FMA(NPDL_GET(s->x + i + j * VL) - shift[j], slope[j],
+                         FMA(NPDL_GET(s->dy + i + j * VL), factor[j], offset[j]));
+            NPDL_PUT(s->out + i + j * VL, y);
+        }
+}
+
+static void FN(npdl_norm_apply_block)(void *context, int64_t task, int64_t thread) {
+    const FN(npdl_norm_work) *s = context;
+    int64_t r, r1, c, c1;
+    (void)thread;
+    FN(npdl_norm_task)(s, task, &r, &r1, &c, &c1);
+    #define NPDL_STRIP(wide, count) FN(npdl_norm_apply)(s, r, r1, c, wide, count)
+    NPDL_STRIPS(NPDL_STRIP)
+    #undef NPDL_STRIP
+}
+
+/* 1 / √(variance + ε) */
+NPDL_INLINE double FN(npdl_inverse_deviation)(REAL variance, double epsilon) {
+    return 1 / sqrt((double)variance + epsilon);
+}
+
+static void FN(npdl_batch_norm)(const REAL *x, const REAL *mean, const REAL *variance, const REAL *gamma,
+                                const REAL *beta, double epsilon, REAL *out, int64_t rows, int64_t channels) {
+    REAL *factor = npdl_scratch(NPDL_SHARED, 2 * channels * sizeof(REAL)), *offset = factor + channels;
+    FN(npdl_norm_work) s = {.x = x, .out = out, .shift = mean, .factor = factor, .offset = offset, .rows = rows,
+                            .channels = channels};
+    for (int64_t c = 0; c < channels; c++) {
+        factor[c] = (REAL)((gamma ? gamma[c] : 1) * FN(npdl_inverse_deviation)(variance[c], epsilon));
+        offset[c] = beta ? beta[c] : 0;
+    }
+    FN(npdl_norm_run)(&s, FN(npdl_norm_apply_block));
+}
+
+/* ---- gradients: Σ dy and Σ dy (x − mean) of a block */
+
+NPDL_INLINE void FN(npdl_norm_sums)(const FN(npdl_norm_work) *s, int64_t r, int64_t r1, int64_t c, double *plain,
+                                    double *product, int wide, int64_t count) {
+    VEC shift[4], sum[4], products[4];
+    for (int j = 0; j < 4; j++) sum[j] = products[j] = BC(0);
+    for (int j = 0; j < wide; j++) shift[j] = NPDL_GET(s->shift + c + j * VL);
+    for (int64_t i = r * s->channels + c; i < r1 * s->channels; i += s->channels)
+        for (int j = 0; j < wide; j++) {
+            VEC d = NPDL_GET(s->dy + i + j * VL);
+            sum[j] = sum[j] + d;
+            products[j] = FMA(d, NPDL_GET(s->x + i + j * VL) - shift[j], products[j]);
+        }
+    REAL d[NPDL_STRIP_LANES], q[NPDL_STRIP_LANES];
+    for (int j = 0; j < wide; j++) ST(d + j * VL, sum[j]), ST(q + j * VL, products[j]);
+    for (int64_t i = 0; i < wide * count; i++) plain[i] = d[i], product[i] = q[i];
+}
+
+static void FN(npdl_norm_sums_block)(void *context, int64_t task, int64_t thread) {
+    const FN(npdl_norm_work) *s = context;
+    int64_t r, r1, c, c1;
+    (void)thread;
+    FN(npdl_norm_task)(s, task, &r, &r1, &c, &c1);
+    double *plain = s->partial + r / NPDL_NORM_ROWS * 2 * s->channels, *product = plain + s->channels;
+    #define NPDL_STRIP(wide, count) FN(npdl_norm_sums)(s, r, r1, c, plain + c, product + c, wide, count)
+    NPDL_STRIPS(NPDL_STRIP)
+    #undef NPDL_STRIP
+}
+
+/* frozen: mean and variance are constants. dx, dgamma, dbeta may be NULL. */
+static void FN(npdl_batch_norm_grad)(int frozen, const REAL *dy, const REAL *x, const REAL *mean, const REAL *variance,
+                                     const REAL *gamma, double epsilon, REAL *dx, REAL *dgamma, REAL *dbeta,
+                                     int64_t rows, int64_t channels) {
+    int64_t blocks = NPDL_BLOCKS(rows, NPDL_NORM_ROWS);
+    int sums = dgamma || dbeta || !frozen;
+    size_t numbers = sums ? (blocks + 1) * 2 * channels : 0;
+    char *memory = npdl_scratch(NPDL_SHARED, numbers * sizeof(double) + 3 * channels * sizeof(REAL));
+    double *plain = (double *)memory, *product = plain + channels;
+    REAL *factor = (REAL *)(memory + numbers * sizeof(double)), *slope = factor + channels, *offset = slope + channels;
+    FN(npdl_norm_work) s = {.x = x, .dy = dy, .shift = mean, .rows = rows, .channels = channels};
+    if (sums) {
+        memset(plain, 0, 2 * channels * sizeof(double));
+        s.partial = product + channels;
+        FN(npdl_norm_run)(&s, FN(npdl_norm_sums_block));
+        for (int64_t b = 0; b < blocks; b++)
+            for (int64_t c = 0; c < 2 * channels; c++) plain[c] += s.partial[b * 2 * channels + c];
+    }
+    for (int64_t c = 0; c < channels; c++) {
+        double inverse = FN(npdl_inverse_deviation)(variance[c], epsilon), a = (gamma ? gamma[c] : 1) * inverse;
+        if (dbeta) dbeta[c] = (REAL)plain[c];
+        if (dgamma) dgamma[c] = (REAL)(product[c] * inverse);
+        factor[c] = (REAL)a;
+        if (frozen) continue;
+        /* dx = a (dy − Σ dy / n − (x − mean) Σ dy (x − mean) / (n σ²)) */
+        slope[c] = (REAL)(-a * inverse * inverse * product[c] / (double)rows);
+        offset[c] = (REAL)(-a * plain[c] / (double)rows);
+    }
+    if (!dx) return;
+    s.out = dx, s.factor = factor;
+    if (!frozen) s.slope = slope, s.offset = offset;
+    FN(npdl_norm_run)(&s, FN(npdl_norm_apply_block));
+}
+
+static void FN(npdl_moving_average)(const REAL *value, double momentum, REAL *out, int64_t n) {
+    const VEC keep = BC((REAL)momentum), add = BC((REAL)(1 - momentum));
+    NPDL_MAP2(value, out, out, n, FMA(keep, w, add * v))
+}
+
+#undef NPDL_LANES_OF
+#undef NPDL_GET
+#undef NPDL_PUT
+#undef NPDL_STRIPS

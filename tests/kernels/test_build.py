@@ -1,0 +1,145 @@
+"""Builds: which is chosen, that they agree to the last bit, and that the source compiles in all of them."""
+
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from npdl.kernels import cpu
+
+SOURCES = pathlib.Path(__file__).parents[2] / "kernels"
+needs_compiled = pytest.mark.skipif(not cpu.compiled(), reason="installed without compiled kernels")
+
+HASHES = """
+import hashlib
+import numpy as np
+from npdl.kernels.cpu import build, conv, matmul
+from npdl.kernels.geometry import window2d
+
+rng = np.random.default_rng(0)
+
+def show(name, *arrays):
+    assert all(np.isfinite(array).all() for array in arrays), name
+    print(name, hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest())
+
+for dtype in ("float32", "float64"):
+    for m, n, k in ((1, 40, 300), (13, 17, 5), (97, 33, 257), (200, 10, 700), (24, 130, 64)):
+        for ta in (False, True):
+            for tb in (False, True):
+                a = rng.standard_normal((k, m) if ta else (m, k)).astype(dtype)
+                b = rng.standard_normal((n, k) if tb else (k, n)).astype(dtype)
+                out, bias = np.empty((m, n), dtype), rng.standard_normal(n).astype(dtype)
+                matmul.matmul(a, b, out=out, bias=bias, transpose_a=ta, transpose_b=tb)
+                show(f"matmul {dtype} {m} {n} {k} {ta} {tb}", out)
+    x, dz, w = (rng.standard_normal(shape).astype(dtype) for shape in ((5000, 20), (5000, 9), (20, 9)))
+    total = np.empty(20, dtype)
+    matmul.matmul(x, dz, out=w, transpose_a=True)
+    matmul.sum_rows(x, out=total)
+    show(f"sums {dtype}", w, total)
+    for geometry in (
+        ((9, 8, 6), (3, 3), (1, 1), "same", (1, 1), 10, 1), ((9, 8, 6), (3, 3), (2, 2), "same", (1, 1), 33, 1),
+        ((9, 8, 6), (2, 5), (2, 1), "valid", (2, 1), 4, 2), ((6, 7, 70), (3, 3), (1, 1), "same", (1, 1), 20, 1),
+        ((10, 10, 3), (5, 5), (1, 1), "same", (1, 1), 64, 1),
+    ):
+        g = window2d(*geometry)
+        shapes = (7, *geometry[0]), (7, g.out_h, g.out_w, g.filters), (*geometry[1], g.channels // g.groups, g.filters)
+        x, dy, w = (rng.standard_normal(shape).astype(dtype) for shape in shapes)
+        y, dx, dw = np.empty_like(dy), np.empty_like(x), np.empty_like(w)
+        conv.conv2d(x, w, g, out=y)
+        conv.conv2d_dx(dy, w, g, out=dx)
+        conv.conv2d_dkernel(x, dy, g, out=dw)
+        show(f"conv {dtype} {geometry}", y, dx, dw)
+"""
+
+
+def python(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True, timeout=120
+    )
+
+
+@needs_compiled
+def test_builds_agree_to_the_last_bit():
+    results = {name: python(HASHES, NPDL_BUILD=name) for name in cpu.compiled() if name in ("v3", "v4")}
+    lines = {name: result.stdout.splitlines() for name, result in results.items() if result.returncode == 0}
+    for name, result in results.items():
+        assert result.returncode == 0 or "cannot be used here" in result.stderr, (name, result.stderr)
+    if len(lines) < 2:
+        pytest.skip(f"needs a processor with AVX-512 and builds v3 and v4; there is {', '.join(lines) or 'neither'}")
+    assert len(lines["v3"]) > 50
+    assert lines["v3"] == lines["v4"]
+
+
+@needs_compiled
+def test_build_that_does_not_exist():
+    result = python("from npdl.kernels.cpu import build", NPDL_BUILD="v9")
+    assert "NPDL_BUILD=v9 cannot be used here; this machine runs" in result.stderr
+
+
+@needs_compiled
+def test_info():
+    from npdl.kernels.cpu import build
+
+    info = build.info()
+    assert info["build"] in cpu.compiled()
+    assert info["bits"] == ("portable" if info["fma"] else "this build only")
+    assert info["fma"] == (info["build"] in ("v3", "v4", "neon"))
+    assert info["threads"] == build.get_num_threads() >= 1
+    assert info["openmp"] in (True, False) and info["compiler"]
+
+
+def test_without_compiled_kernels(monkeypatch):
+    monkeypatch.setattr(cpu, "compiled", lambda: ())
+    cpu.families.cache_clear()
+    assert cpu.families() == ("update",)
+    monkeypatch.undo()
+    cpu.families.cache_clear()
+    assert "update" in cpu.families()
+    assert ("matmul" in cpu.families()) == bool(cpu.compiled())
+
+
+def test_the_package_itself_loads_nothing():
+    code = (
+        "import sys, npdl.kernels.cpu as cpu; cpu.families();"
+        "print([name for name in sys.modules if name.startswith('npdl.kernels.cpu.')])"
+    )
+    assert python(code).stdout.strip() == "[]"
+
+
+@needs_compiled
+def test_run_blocks_calls_a_function_by_its_address():
+    import ctypes
+
+    from npdl.kernels.cpu import build
+
+    seen = (ctypes.c_int64 * 10)()
+
+    @ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+    def block(context, number, thread):
+        (ctypes.c_int64 * 10).from_address(context)[number] += number + 1
+
+    build.lib.run_blocks(ctypes.cast(block, ctypes.c_void_p).value, ctypes.addressof(seen), 10)
+    assert list(seen) == list(range(1, 11))
+
+
+X86 = ["-march=x86-64-v2"], ["-march=x86-64-v3"], ["-march=x86-64-v4"], ["-march=x86-64-v3", "-fopenmp"]
+
+
+@pytest.mark.skipif(not (SOURCES / "engine.h").exists(), reason="needs the source tree")
+@pytest.mark.parametrize("compiler", ("gcc", "clang"))
+@pytest.mark.parametrize("flags", X86 if platform.machine() == "x86_64" else ([], ["-fopenmp"]), ids=" ".join)
+def test_the_source_compiles_without_a_warning(compiler, flags, tmp_path):
+    """In every instruction set, with and without OpenMP."""
+    if shutil.which(compiler) is None:
+        pytest.skip(f"needs {compiler}")
+    (tmp_path / "omp.h").write_text("int omp_get_thread_num(void), omp_in_parallel(void);\n")  # clang may have none
+    checks = ["-fsyntax-only", "-O1", "-Wall", "-Werror", "-Wno-unused-function", "-Wno-unknown-pragmas"]
+    include = ["-idirafter", str(tmp_path)]
+    result = subprocess.run(
+        [compiler, *checks, *flags, *include, "-x", "c", str(SOURCES / "engine.h")], capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr

@@ -1,0 +1,122 @@
+"""Threads: the same bits for any number of them, for two callers at once, and in a forked child."""
+
+import concurrent.futures
+import os
+import subprocess
+import sys
+import threading
+import warnings
+
+import numpy as np
+import pytest
+
+from npdl.kernels.cpu import compiled
+from npdl.kernels.geometry import window2d
+
+if not compiled():
+    pytest.skip("installed without compiled kernels", allow_module_level=True)
+
+from npdl.kernels.cpu import build, conv, matmul
+
+
+@pytest.fixture(autouse=True)
+def _threads_are_put_back():
+    before = build.get_num_threads()
+    yield
+    build.set_num_threads(before)
+
+
+def work(rng, dtype="float32"):
+    """A function that runs kernels large enough to be shared, and returns all results in one array."""
+    a = rng.standard_normal((700, 300)).astype(dtype)
+    b = rng.standard_normal((300, 200)).astype(dtype)
+    long, dz = rng.standard_normal((9000, 40)).astype(dtype), rng.standard_normal((9000, 24)).astype(dtype)
+    g = window2d((13, 12, 8), (3, 3), (2, 1), "same", (1, 1), 20, 2)
+    x = rng.standard_normal((40, 13, 12, 8)).astype(dtype)
+    w = rng.standard_normal((3, 3, 4, 20)).astype(dtype)
+    dy = rng.standard_normal((40, g.out_h, g.out_w, 20)).astype(dtype)
+
+    def run():
+        out = [np.empty(shape, dtype) for shape in ((700, 200), (40, 24), (40,), dy.shape, x.shape, w.shape)]
+        matmul.matmul(a, b, out=out[0])
+        matmul.matmul(long, dz, out=out[1], transpose_a=True)
+        matmul.sum_rows(long, out=out[2])
+        conv.conv2d(x, w, g, out=out[3])
+        conv.conv2d_dx(dy, w, g, out=out[4])
+        conv.conv2d_dkernel(x, dy, g, out=out[5])
+        return np.concatenate([array.ravel() for array in out])
+
+    return run
+
+
+@pytest.mark.parametrize("dtype", ("float32", "float64"))
+def test_any_number_of_threads_gives_the_same_bits(rng, dtype):
+    run = work(rng, dtype)
+    build.set_num_threads(1)
+    expected = run()
+    assert np.isfinite(expected).all()
+    for threads in (2, 3, 5):
+        build.set_num_threads(threads)
+        assert build.get_num_threads() == threads
+        for _ in range(3):
+            np.testing.assert_array_equal(run(), expected)
+
+
+def test_two_callers_at_once(rng):
+    """Python threads that call kernels at the same time do not share working memory."""
+    build.set_num_threads(2)
+    jobs = [work(rng) for _ in range(4)]
+    expected = [job() for job in jobs]
+    start = threading.Barrier(len(jobs))
+
+    def repeat(job):
+        start.wait()
+        return [job() for _ in range(10)]
+
+    with concurrent.futures.ThreadPoolExecutor(len(jobs)) as pool:
+        for results, right in zip(pool.map(repeat, jobs), expected):
+            for result in results:
+                np.testing.assert_array_equal(result, right)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_works(rng):
+    """The child has none of the parent's threads; it must not wait for them."""
+    build.set_num_threads(2)
+    run = work(rng)
+    expected = run()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of every fork beside threads
+        child = os.fork()
+    if child == 0:
+        os._exit(0 if np.array_equal(run(), expected) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    np.testing.assert_array_equal(run(), expected)
+
+
+@pytest.mark.parametrize("n", (0, -1, 1.5, "2", None))
+def test_set_num_threads_wants_a_number(n):
+    with pytest.raises(ValueError, match="set_num_threads needs a whole number of at least 1, got"):
+        build.set_num_threads(n)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    (
+        ({"OMP_NUM_THREADS": "3"}, 3),
+        ({"OMP_NUM_THREADS": "4,2"}, 4),
+        ({"NPDL_NUM_THREADS": "5", "OMP_NUM_THREADS": "3"}, 5),
+        ({"NPDL_NUM_THREADS": "many"}, None),
+    ),
+)
+def test_default_number_of_threads(settings, expected):
+    environment = {k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS", "NPDL_NUM_THREADS")} | settings
+    code = (
+        "import os; from npdl.kernels.cpu import build; print(build.get_num_threads(), 'GOMP_SPINCOUNT' in os.environ)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    threads, spin = result.stdout.split()
+    if expected is None:
+        expected = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert int(threads) == expected
+    assert (spin == "True") == ("GOMP_SPINCOUNT" in environment)  # what the pool needs is not left behind

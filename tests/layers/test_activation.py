@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+
+from npdl import activations, layers, testing
+
+LAYERS = [
+    layers.Activation("linear"), layers.Activation("relu"), layers.Activation("gelu"), layers.Activation("softmax"),
+    layers.ReLU(), layers.ReLU(6.0), layers.ReLU(negative_slope=0.1), layers.ReLU(2.0, 0.25, 0.5),
+    layers.LeakyReLU(), layers.LeakyReLU(0.0), layers.ELU(), layers.ELU(0.5), layers.GELU(),
+    layers.GELU(approximate=True), layers.Sigmoid(), layers.Tanh(), layers.Softmax(),
+]  # fmt: skip
+EACH = pytest.mark.parametrize("layer", LAYERS, ids=repr)
+
+
+@EACH
+@pytest.mark.parametrize("shape", [(1,), (17,), (3, 2, 5)])
+def test_contract(layer, shape):
+    testing.check_layer(layer, shape)
+
+
+@pytest.mark.parametrize("axis", [1, 2, 3, -1, -2, -3])
+def test_softmax_along_any_axis_of_the_samples(axis):
+    testing.check_layer(layers.Softmax(axis), (3, 2, 5))
+
+
+class Cube(activations.Activation):
+    """y = z³, for the tests: an activation of a user's own."""
+
+    name, needs = "cube", "z"
+
+    def __call__(self, z):
+        return z * z * z
+
+    def derivative(self, z):
+        return 3 * z * z
+
+
+def test_an_activation_of_your_own(device, rng):
+    x = rng.normal(size=(4, 3))
+    for layer in (layers.Activation(Cube()), layers.Dense(2, activation=Cube())):
+        testing.gradient_check(layer.init((3,), seed=0, device=device), x).raise_if_wrong()
+
+
+@EACH
+def test_large_numbers_are_finite(layer, device):
+    layer = type(layer).from_config(layer.get_config()).init((7,), device=device)
+    x = np.array([[-1e4, -100, -30, 0, 30, 100, 1e4], [1e4] * 7, [-1e4] * 7], "float32")
+    y = layer(x, training=True)
+    dx = layer.backward(np.ones_like(y))
+    assert np.isfinite(y).all() and np.isfinite(dx).all()
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (layers.ReLU(), [0, 0, 0, 1, 3]),
+        (layers.ReLU(2.0), [0, 0, 0, 1, 2]),
+        (layers.ReLU(negative_slope=0.5), [-1, -0.5, 0, 1, 3]),
+        (layers.ReLU(threshold=1.5), [0, 0, 0, 0, 3]),
+        (layers.ReLU(2.5, 0.5, 1.0), [-1.5, -1, -0.5, 1, 2.5]),
+        (layers.LeakyReLU(), [-0.6, -0.3, 0, 1, 3]),
+        (layers.ELU(2.0), [2 * np.expm1(-2), 2 * np.expm1(-1), 0, 1, 3]),
+        (layers.Tanh(), np.tanh([-2, -1, 0, 1, 3])),
+        (layers.Sigmoid(), 1 / (1 + np.exp([2.0, 1, 0, -1, -3]))),
+    ],
+    ids=repr,
+)
+def test_values_are_keras(layer, expected, device):
+    layer = type(layer).from_config(layer.get_config()).init((5,), dtype="float64", device=device)
+    np.testing.assert_allclose(layer(np.array([[-2.0, -1, 0, 1, 3]]))[0], expected, rtol=1e-14, atol=1e-15)
+
+
+def test_the_slope_at_a_kink_is_zero(device):
+    layer = layers.ReLU().init((1,), device=device)
+    layer(np.zeros((1, 1), "float32"), training=True)
+    assert layer.backward(np.ones((1, 1), "float32")) == 0
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (
+            lambda: layers.ReLU(-1.0),
+            r"ReLU needs max_value to be a number of at least 0, got -1.0; pass e.g. ReLU\(6.0\)",
+        ),
+        (lambda: layers.ReLU(negative_slope=-0.1), "ReLU needs negative_slope .* got -0.1"),
+        (lambda: layers.ReLU(threshold=None), "ReLU needs threshold .* got None"),
+        (lambda: layers.LeakyReLU(-1), "negative_slope must be at least 0, got -1"),
+        (lambda: layers.ELU(-1), "alpha must be at least 0, got -1"),
+        (lambda: layers.Softmax(0), "Softmax needs axis .* got 0"),
+        (lambda: layers.Softmax(1.5), "Softmax needs axis .* got 1.5"),
+        (lambda: layers.Softmax(2).init((4,)), r"softmax: samples of shape \(4,\) have no axis=2; use axis=-1"),
+        (lambda: layers.Softmax(-2).init((4,)), "have no axis=-2"),
+        (lambda: layers.Activation("rellu"), "unknown activation 'rellu'; did you mean 'relu'"),
+    ],
+)
+def test_errors(make, text):
+    with pytest.raises(ValueError, match=text):
+        make()

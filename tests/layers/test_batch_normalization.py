@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from npdl import layers, testing
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shape"),
+    [
+        ({}, (4, 3, 2)),
+        ({"center": False}, (3, 3, 1)),
+        ({"scale": False}, (5, 17)),
+        ({"center": False, "scale": False, "momentum": 0.5, "epsilon": 1e-5}, (2, 2, 33)),
+        ({"axis": 3}, (2, 1, 3)),
+    ],
+)
+@pytest.mark.parametrize("trainable", [True, False])
+def test_contract(arguments, shape, trainable):
+    testing.check_layer(layers.BatchNormalization(trainable=trainable, **arguments), shape)
+
+
+def test_contract_of_flat_samples():
+    testing.check_layer(layers.BatchNormalization(), (7,), smallest_batch=2)
+
+
+@pytest.fixture
+def layer(device):
+    return layers.BatchNormalization(momentum=0.9).init((2, 3), dtype="float64", device=device)
+
+
+def test_training_makes_mean_0_and_variance_1(layer, rng):
+    x = 5 + 3 * rng.normal(size=(50, 2, 3))
+    y = layer(x, training=True)
+    np.testing.assert_allclose(y.mean((0, 1)), 0, atol=1e-12)
+    np.testing.assert_allclose(y.var((0, 1)), 1, atol=1e-3)
+
+
+def test_moving_statistics_are_keras(layer, rng):
+    """The biased variance, and momentum is the part that stays."""
+    mean, variance = np.zeros(3), np.ones(3)
+    for _ in range(3):
+        x = 5 + 3 * rng.normal(size=(4, 2, 3))
+        layer(x, training=True)
+        mean, variance = 0.9 * mean + 0.1 * x.mean((0, 1)), 0.9 * variance + 0.1 * x.var((0, 1))
+    np.testing.assert_allclose(layer.state["moving_mean"], mean)
+    np.testing.assert_allclose(layer.state["moving_variance"], variance)
+    y = layer(x)
+    np.testing.assert_allclose(y, (x - mean) / np.sqrt(variance + 1e-3))
+
+
+def test_frozen_layers_use_their_moving_statistics(layer, rng):
+    layer.trainable = False
+    layer.state["moving_mean"][...] = [1, 2, 3]
+    x = rng.normal(size=(4, 2, 3))
+    np.testing.assert_array_equal(layer(x, training=True), layer(x))
+    np.testing.assert_array_equal(layer.state["moving_mean"], [1, 2, 3])
+    assert layer(x[:1, :1].reshape(1, 1, 3).repeat(2, 1), training=True).shape == (1, 2, 3)
+
+
+def test_weights_are_in_keras_order():
+    layer = layers.BatchNormalization(gamma_initializer="ones", moving_variance_initializer="ones").init((4,), seed=0)
+    assert [*layer.params, *layer.state] == ["gamma", "beta", "moving_mean", "moving_variance"]
+    assert [w.tolist()[0] for w in layer.get_weights()] == [1, 0, 0, 1]
+
+
+def test_one_value_a_channel():
+    layer = layers.BatchNormalization().init((3,))
+    with pytest.raises(
+        ValueError, match=r"more than one value a channel, got x of shape \(1, 3\); choose a batch_size"
+    ):
+        layer(np.zeros((1, 3), "float32"), training=True)
+    assert layer(np.zeros((1, 3), "float32")).shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shape", "text"),
+    [
+        ({"axis": 1}, (2, 3), r"works on the last axis, got axis=1; .*np.moveaxis\(x, 1, -1\)"),
+        ({}, (None,), r"batch_normalization: .*fixed last axis, got samples of shape \(None,\)"),
+        ({}, (), "needs a fixed last axis"),
+        ({"momentum": 1.5}, (3,), "momentum in 0 ... 1, got 1.5"),
+        ({"epsilon": -1}, (3,), "epsilon of at least 0, got -1"),
+    ],
+)
+def test_errors(arguments, shape, text):
+    with pytest.raises(ValueError, match=text):
+        layers.BatchNormalization(**arguments).init(shape)

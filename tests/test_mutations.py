@@ -1,0 +1,290 @@
+"""Every edit of the backward code is caught.
+
+The syntax trees of layers, losses and reference kernels are edited one place at a time, in process, and the checks that
+a user has (`check_layer`, `gradient_check`, `loss_check`) must notice. The kinds of edit: another sign or operator, a
+statement left out, a sum that became a mean, an assignment that became an addition, a transpose more or less, a window
+off by one, a value saved only the first time.
+"""
+
+import ast
+import contextlib
+import copy
+import importlib
+import inspect
+import textwrap
+import warnings
+
+import numpy as np
+import pytest
+
+from npdl import devices, layers, losses, testing
+
+
+def layer_checks(*cases):
+    """The whole contract, for each (layer, shape of a sample)."""
+
+    def check():
+        for layer, shape in cases:
+            testing.check_layer(copy.deepcopy(layer), shape)
+
+    return check
+
+
+def kernel_checks(*cases):
+    """The gradients alone, with the NumPy kernels."""
+
+    def check():
+        rng = np.random.default_rng(1)
+        for layer, shape in cases:
+            built = copy.deepcopy(layer).init(shape, dtype="float64", seed=3, device="reference")
+            testing.gradient_check(built, rng.normal(size=(3, *shape))).raise_if_wrong()
+
+    return check
+
+
+def loss_checks(device, *names):
+    """The gradient of a loss: another number of samples a batch, weights, one of them 0."""
+
+    def check():
+        rng = np.random.default_rng(2)
+        for loss in LOSSES:
+            if type(loss).__name__ not in names:
+                continue
+            loss.attach(devices.get(device))
+            for n, w in ((4, None), (5, np.array([1.0, 0.0, 2.0, 0.5, 1.0]))):
+                y, p = targets(loss, rng, n)
+                testing.loss_check(loss, y, p, w).raise_if_wrong()
+
+    return check
+
+
+LOSSES = [
+    losses.MeanSquaredError(),
+    losses.MeanAbsoluteError(),
+    losses.Huber(delta=0.7),
+    *(losses.BinaryCrossentropy(from_logits=logits, label_smoothing=0.1) for logits in (True, False)),
+    *(losses.CategoricalCrossentropy(from_logits=logits, label_smoothing=0.1) for logits in (True, False)),
+    *(losses.SparseCategoricalCrossentropy(from_logits=logits) for logits in (True, False)),
+]
+
+
+def targets(loss, rng, n):
+    p = rng.normal(size=(n, 2, 3))
+    if getattr(loss, "from_logits", True) is False:
+        p = rng.uniform(0.1, 0.9, size=p.shape)
+    if isinstance(loss, losses.SparseCategoricalCrossentropy):
+        return rng.integers(0, 3, (n, 2)), p
+    if isinstance(loss, losses.CategoricalCrossentropy):
+        return rng.dirichlet(np.ones(3), (n, 2)), p
+    if isinstance(loss, losses.BinaryCrossentropy):
+        return rng.uniform(0, 1, p.shape), p
+    return rng.normal(size=p.shape), p
+
+
+DENSE = [(layers.Dense(4, activation="tanh"), (4,)), (layers.Dense(3, activation="gelu"), (2, 4))]
+CONV = [
+    (layers.Conv2D(2, 3, padding="same", strides=2, activation="tanh"), (5, 6, 2)),
+    (layers.Conv2D(4, (2, 3), dilation_rate=(1, 2), groups=2), (5, 7, 4)),
+]
+MAX_POOL = [(layers.MaxPooling2D(3, strides=2, padding="same"), (5, 6, 2))]
+AVERAGE_POOL = [(layers.AveragePooling2D(3, strides=2, padding="same"), (5, 6, 2))]
+GLOBAL_MAX = [(layers.GlobalMaxPooling2D(), (3, 4, 2))]
+GLOBAL_AVERAGE = [(layers.GlobalAveragePooling2D(), (3, 4, 2))]
+NORM = [(layers.BatchNormalization(), (3, 2, 4))]
+FROZEN = [(layers.BatchNormalization(trainable=False, moving_mean_initializer="ones"), (3, 2, 4))]
+DROPOUT = [(layers.Dropout(0.4), (6,)), (layers.Dropout(0.0), (6,))]
+ACTIVATIONS = [
+    (layers.Activation(name), (7,)) for name in ("relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softmax")
+] + [(layers.GELU(approximate=True), (7,)), (layers.ReLU(6.0, 0.1, 0.2), (7,))]
+CROSS = ("BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCrossentropy")
+
+TARGETS = {
+    "layers.dense:Dense.backward": layer_checks(*DENSE),
+    "layers.dense:Dense.forward": layer_checks(*DENSE),
+    "layers.conv2d:Conv2D.backward": layer_checks(*CONV),
+    "layers.conv2d:Conv2D.forward": layer_checks(*CONV),
+    "layers.pooling:MaxPooling2D.backward": layer_checks(*MAX_POOL),
+    "layers.pooling:MaxPooling2D.forward": layer_checks(*MAX_POOL),
+    "layers.pooling:AveragePooling2D.backward": layer_checks(*AVERAGE_POOL),
+    "layers.global_pooling:GlobalMaxPooling2D.backward": layer_checks(*GLOBAL_MAX),
+    "layers.global_pooling:GlobalMaxPooling2D.forward": layer_checks(*GLOBAL_MAX),
+    "layers.global_pooling:GlobalAveragePooling2D.backward": layer_checks(*GLOBAL_AVERAGE),
+    "layers.batch_normalization:BatchNormalization.backward": layer_checks(*NORM, *FROZEN),
+    "layers.batch_normalization:BatchNormalization.forward": layer_checks(*NORM, *FROZEN),
+    "layers.activation:Activation.backward": layer_checks(*ACTIVATIONS[:3]),
+    "layers.activation:Activation.forward": layer_checks(*ACTIVATIONS[:3]),
+    "layers.dropout:Dropout.backward": layer_checks(*DROPOUT),
+    "layers.dropout:Dropout.forward": layer_checks(*DROPOUT),
+    "layers.flatten:Flatten.backward": layer_checks((layers.Flatten(), (2, 3))),
+    "layers.reshape:Reshape.backward": layer_checks((layers.Reshape((3, -1)), (2, 3))),
+    "losses.base:Loss.backward": loss_checks("cpu", "MeanSquaredError"),
+    "losses.base:Loss.forward": loss_checks("cpu", "MeanSquaredError"),
+    "losses.regression:MeanSquaredError.gradient": loss_checks("cpu", "MeanSquaredError"),
+    "losses.regression:MeanAbsoluteError.gradient": loss_checks("cpu", "MeanAbsoluteError"),
+    "losses.regression:Huber.gradient": loss_checks("cpu", "Huber"),
+    "losses.crossentropy:BinaryCrossentropy.gradient": loss_checks("cpu", *CROSS),
+    "losses.crossentropy:CategoricalCrossentropy.gradient": loss_checks("cpu", *CROSS),
+    "losses.crossentropy:SparseCategoricalCrossentropy.gradient": loss_checks("cpu", *CROSS),
+    "kernels.reference.matmul:matmul": kernel_checks(*DENSE),
+    "kernels.reference.matmul:sum_rows": kernel_checks(*DENSE),
+    "kernels.reference.conv:col2im": kernel_checks(*CONV),
+    "kernels.reference.conv:conv2d_dx": kernel_checks(*CONV),
+    "kernels.reference.conv:conv2d_dkernel": kernel_checks(*CONV),
+    "kernels.reference.pool:max_pool2d_grad": kernel_checks(*MAX_POOL),
+    "kernels.reference.pool:average_pool2d_grad": kernel_checks(*AVERAGE_POOL),
+    "kernels.reference.pool:global_max_pool2d_grad": kernel_checks(*GLOBAL_MAX),
+    "kernels.reference.pool:global_average_pool2d_grad": kernel_checks(*GLOBAL_AVERAGE),
+    "kernels.reference.norm:batch_norm_grad": kernel_checks(*NORM),
+    "kernels.reference.norm:batch_norm_frozen_grad": kernel_checks(*FROZEN),
+    "kernels.reference.activation:activation_grad": kernel_checks(*ACTIVATIONS),
+    "kernels.reference.loss:mean_squared_error_grad": loss_checks("reference", "MeanSquaredError"),
+    "kernels.reference.loss:mean_absolute_error_grad": loss_checks("reference", "MeanAbsoluteError"),
+    "kernels.reference.loss:huber_grad": loss_checks("reference", "Huber"),
+    "kernels.reference.loss:binary_cross_entropy_grad": loss_checks("reference", *CROSS),
+    "kernels.reference.loss:_categorical_gradient": loss_checks("reference", *CROSS),
+    "kernels.reference.loss:sparse_categorical_cross_entropy_grad": loss_checks("reference", *CROSS),
+    **{
+        f"activations:{name}": kernel_checks(*ACTIVATIONS)
+        for name in (
+            "Activation.gradient", "ReLU.derivative", "LeakyReLU.derivative", "ELU.derivative", "GELU.derivative",
+            "Sigmoid.derivative", "Tanh.derivative", "Softmax.gradient",
+        )
+    },
+}  # fmt: skip
+
+EQUIVALENT = {
+    # what no check of values can see, and why
+    "kernels.reference.conv:col2im": {"cols.reshape": "a row of cols has this shape already"},
+}
+
+OTHER = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult}
+FORWARD = ("save", "k.")  # of a forward only what backward lives on is edited
+
+
+def edits(tree, forward):
+    """(what was done, edited tree) for every place and kind of edit."""
+    function = tree.body[0]
+    nodes = [node for node in ast.walk(function) if not isinstance(node, ast.arguments)]
+    for number, node in enumerate(nodes):
+        for what, change in _changes(node, forward):
+            edited = copy.deepcopy(tree)
+            twin = [n for n in ast.walk(edited.body[0]) if not isinstance(n, ast.arguments)][number]
+            change(twin)
+            yield f"line {getattr(node, 'lineno', 0)}: {what}: {ast.unparse(node)[:70]}", ast.fix_missing_locations(edited)
+
+
+def _changes(node, forward):
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        called = ast.unparse(node.value.func)
+        if called.startswith("self.k.") and not forward or called == "self.save":
+            yield "left out", _leave_out
+        if called == "self.save" and node.value.args:
+            yield "saved the first time only", _first_time_only
+        if called == "self.save" and len(node.value.args) > 1:
+            yield "saved in another order", _other_order
+    if forward:
+        return
+    if isinstance(node, ast.BinOp) and type(node.op) in OTHER:
+        yield "another operator", lambda n: setattr(n, "op", OTHER[type(n.op)]())
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and not isinstance(node.operand, ast.Constant):
+        yield "another sign", lambda n: setattr(n, "op", ast.UAdd())
+    if isinstance(node, ast.AugAssign):
+        yield "assigned, not added", lambda n: setattr(n, "op", ast.Sub())
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "sum":
+        yield "a mean for a sum", lambda n: setattr(n.func, "attr", "mean")
+    if isinstance(node, ast.keyword) and node.arg in ("transpose_a", "transpose_b") and node.value.__class__ is ast.Constant:
+        yield "not transposed", lambda n: setattr(n, "value", ast.Constant(False))
+    if isinstance(node, ast.Attribute) and node.attr == "T":
+        yield "transposed again", lambda n: setattr(n, "value", ast.Attribute(n.value, "T", ast.Load()))
+    if isinstance(node, ast.Compare) and any(isinstance(side, ast.Name) and side.id in ("t", "place") for side in ast.walk(node)):
+        yield "off by one", lambda n: n.comparators.__setitem__(0, ast.BinOp(n.comparators[0], ast.Add(), ast.Constant(1)))
+    if isinstance(node, ast.Subscript) and any(isinstance(n, ast.Name) and n.id == "tap" for n in ast.walk(node.slice)):
+        yield "off by one", _previous_tap
+    if isinstance(node, ast.Return) and isinstance(node.value, ast.Name) and node.value.id in ("dx", "dy"):
+        yield "another sign", lambda n: setattr(n, "value", ast.BinOp(n.value, ast.Mult(), ast.Constant(-1)))
+
+
+def _leave_out(statement):
+    statement.value = ast.Constant(None)
+
+
+def _first_time_only(statement):
+    statement.value = ast.IfExp(ast.parse("self._saved is None", mode="eval").body, statement.value, ast.Constant(None))
+
+
+def _other_order(statement):
+    statement.value.args.reverse()
+
+
+def _previous_tap(subscript):
+    class Move(ast.NodeTransformer):
+        def visit_Name(self, name):
+            return ast.BinOp(name, ast.Sub(), ast.Constant(1)) if name.id == "tap" else name
+
+    subscript.slice = Move().visit(subscript.slice)
+
+
+def locate(target):
+    """(module, owner, name, function) of "module:Class.function"."""
+    module_name, path = target.split(":")
+    module = importlib.import_module(f"npdl.{module_name}")
+    *owners, name = path.split(".")
+    owner = module
+    for part in owners:
+        owner = getattr(owner, part)
+    return module, owner, name, getattr(owner, name)
+
+
+def mutants(target):
+    module, _, name, function = locate(target)
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    for what, edited in edits(tree, name == "forward"):
+        if any(text in what for text in EQUIVALENT.get(target, ())):
+            continue
+        namespace = {}
+        exec(compile(edited, target, "exec"), module.__dict__, namespace)
+        yield what, namespace[name]
+
+
+@contextlib.contextmanager
+def put_in(target, mutant):
+    """While open, `mutant` stands where the target's function stood; no kernel that was looked up earlier is kept."""
+    _, owner, name, function = locate(target)
+    setattr(owner, name, mutant)
+    _forget_kernels()
+    try:
+        yield
+    finally:
+        setattr(owner, name, function)
+        _forget_kernels()
+
+
+def _forget_kernels():
+    for device in ("cpu", "reference", "strict"):
+        kernels = devices.get(device).kernels
+        for name in kernels.table:
+            kernels.__dict__.pop(name, None)
+    for loss in LOSSES:
+        loss.attach(loss.device)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_edit_is_caught(target):
+    check = TARGETS[target]
+    check()  # the code as it is passes
+    survivors = []
+    for what, mutant in mutants(target):
+        with put_in(target, mutant), warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            try:
+                check()
+            except Exception:  # whatever a check raises, it noticed
+                continue
+            survivors.append(what)
+    assert not survivors, f"{target}: nothing noticed\n" + "\n".join(survivors)
+
+
+def test_there_are_enough_edits():
+    numbers = {target: len(list(mutants(target))) for target in TARGETS}
+    print(f"\n{sum(numbers.values())} edits of {len(numbers)} functions")
+    assert sum(numbers.values()) >= 60
