@@ -10,12 +10,14 @@ Environment:
 import glob
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import tempfile
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import BaseError, CCompilerError
 
 FLAGS = [
     "-O3",
@@ -61,7 +63,7 @@ class BuildKernels(build_ext):
             self.parallel = os.cpu_count() or 1
 
     def build_extensions(self):
-        if not self.accepts([]):
+        if not hasattr(self.compiler, "compiler_so") or not self.accepts([]):  # MSVC's has none
             raise SystemExit(NO_COMPILER)
         openmp = next(flags for flags in OPENMP if not flags[0] or self.accepts(*flags, program=OPENMP_PROGRAM))
         if not openmp[0]:
@@ -75,10 +77,12 @@ class BuildKernels(build_ext):
             extension.extra_compile_args = [*FLAGS, *extension.extra_compile_args, *openmp[0]]
             extension.extra_link_args = list(openmp[1])
             usable.append(extension)
-        self.extensions = usable
+        from Cython.Build import cythonize  # not needed to make an sdist, or without kernels
+
+        self.extensions = cythonize(usable, build_dir=self.build_temp, quiet=True)
         try:
             super().build_extensions()
-        except Exception as error:  # whatever the compiler or the linker did: show it, and say what can be done
+        except (BaseError, CCompilerError) as error:
             raise SystemExit(f"{error}\n{NO_COMPILER}") from error
 
     def accepts(self, compile_flags, link_flags=(), program="int main(void) { return 0; }\n"):
@@ -87,10 +91,10 @@ class BuildKernels(build_ext):
             source = os.path.join(folder, "probe.c")
             with open(source, "w") as file:
                 file.write(program)
-            command = [*self.compiler.compiler_so, source, "-o", os.path.join(folder, "probe")]
-            command = [part for part in command if part != "-c"]
+            command = [*self.compiler.compiler_so, source, "-o", os.path.join(folder, "probe"), *compile_flags]
+            command += [*shlex.split(os.environ.get("LDFLAGS", "")), *link_flags]
             try:
-                result = subprocess.run([*command, *compile_flags, *link_flags], capture_output=True, text=True)
+                result = subprocess.run(command, capture_output=True, text=True)
             except OSError as error:
                 print(f"npdl: {error}", file=sys.stderr)
                 return False
@@ -103,18 +107,18 @@ def extensions():
     """One extension a build of this machine, or none."""
     if os.environ.get("NPDL_NO_KERNELS", "0") not in ("", "0"):
         return []
-    from Cython.Build import cythonize
-
-    sources = sorted(glob.glob("kernels/*.h") + glob.glob("kernels/*.px[id]") + glob.glob("kernels/*.pyx"))
-    return cythonize(
-        [
-            # `depends` rebuilds when a header changes, and puts the sources into the sdist.
-            Extension(f"npdl.kernels.cpu._{name}", [f"kernels/_{name}.pyx"], depends=sources, extra_compile_args=flags)
-            for name, flags in ARCHITECTURES[machine()].items()
-        ],
-        nthreads=0,
-        quiet=True,
-    )
+    # `depends` rebuilds when a header changes, and puts the sources of every machine into the sdist.
+    sources = sorted(glob.glob("kernels/*.h") + glob.glob("kernels/*.pxi") + glob.glob("kernels/*.pyx"))
+    return [
+        Extension(
+            f"npdl.kernels.cpu._{name}",
+            [f"kernels/_{name}.pyx"],
+            depends=sources,
+            include_dirs=["kernels"],
+            extra_compile_args=flags,
+        )
+        for name, flags in ARCHITECTURES[machine()].items()
+    ]
 
 
 setup(ext_modules=extensions(), cmdclass={"build_ext": BuildKernels})

@@ -7,19 +7,53 @@
 #define NPDL_DROPOUT_H
 
 #define NPDL_PHILOX_GROUPS 256  /* counters worked through at a time */
+#define NPDL_PHILOX_SETS 2      /* vectors side by side: a round waits for its products */
+#define NPDL_PHILOX_LANES ((int)(NPDL_VECTOR_BYTES / sizeof(uint64_t)))
+
+typedef uint64_t npdl_words __attribute__((vector_size(NPDL_VECTOR_BYTES)));
+
+/* The 64-bit products of the lanes' lower halves. */
+#if NPDL_VECTOR_BYTES == 64
+#define NPDL_PRODUCT(a, b) ((npdl_words)_mm512_mul_epu32((__m512i)(a), (__m512i)(b)))
+#elif NPDL_VECTOR_BYTES == 32
+#define NPDL_PRODUCT(a, b) ((npdl_words)_mm256_mul_epu32((__m256i)(a), (__m256i)(b)))
+#elif defined(__SSE2__)
+#include <emmintrin.h>
+#define NPDL_PRODUCT(a, b) ((npdl_words)_mm_mul_epu32((__m128i)(a), (__m128i)(b)))
+#else
+#define NPDL_PRODUCT(a, b) (((a) & 0xffffffffu) * ((b) & 0xffffffffu))
+#endif
 
 /* words[4 i ... 4 i + 3] = philox((step, sample, first + i, 0), key) for i in [0, NPDL_PHILOX_GROUPS) */
 static void npdl_philox(uint32_t step, uint32_t sample, uint32_t first, const uint32_t *key, uint32_t *words) {
-    const uint64_t m0 = 0xD2511F53u, m1 = 0xCD9E8D57u;
-    for (int i = 0; i < NPDL_PHILOX_GROUPS; i++) {
-        uint32_t c0 = step, c1 = sample, c2 = first + (uint32_t)i, c3 = 0, k0 = key[0], k1 = key[1];
-        #pragma GCC unroll 10
-        for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
-            uint64_t a = m0 * c0, b = m1 * c2;
-            c0 = (uint32_t)(b >> 32) ^ c1 ^ k0, c1 = (uint32_t)b;
-            c2 = (uint32_t)(a >> 32) ^ c3 ^ k1, c3 = (uint32_t)a;
+    const npdl_words zero = {0}, m0 = zero + 0xD2511F53u, m1 = zero + 0xCD9E8D57u, low = zero + 0xffffffffu;
+    npdl_words place = zero;
+    for (int j = 0; j < NPDL_PHILOX_LANES; j++) place[j] = j;
+    for (int i = 0; i < NPDL_PHILOX_GROUPS; i += NPDL_PHILOX_SETS * NPDL_PHILOX_LANES) {
+        npdl_words c0[NPDL_PHILOX_SETS], c1[NPDL_PHILOX_SETS], c2[NPDL_PHILOX_SETS], c3[NPDL_PHILOX_SETS];
+        uint32_t k0 = key[0], k1 = key[1];
+        for (int u = 0; u < NPDL_PHILOX_SETS; u++) {
+            c0[u] = zero + step, c1[u] = zero + sample, c3[u] = zero;
+            c2[u] = place + (uint64_t)(first + (uint32_t)(i + u * NPDL_PHILOX_LANES));
         }
-        words[4 * i] = c0, words[4 * i + 1] = c1, words[4 * i + 2] = c2, words[4 * i + 3] = c3;
+        #pragma GCC unroll 10
+        for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)
+            #pragma GCC unroll 2
+            for (int u = 0; u < NPDL_PHILOX_SETS; u++) {  /* only the lower half of each lane counts */
+                npdl_words a = NPDL_PRODUCT(m0, c0[u]), b = NPDL_PRODUCT(m1, c2[u]);
+                c0[u] = (b >> 32) ^ c1[u] ^ (uint64_t)k0, c1[u] = b;
+                c2[u] = (a >> 32) ^ c3[u] ^ (uint64_t)k1, c3[u] = a;
+            }
+        for (int u = 0; u < NPDL_PHILOX_SETS; u++) {
+            uint64_t pair[NPDL_VECTOR_BYTES / sizeof(uint64_t)], other[NPDL_VECTOR_BYTES / sizeof(uint64_t)];
+            npdl_words p = (c0[u] & low) | (c1[u] << 32), q = (c2[u] & low) | (c3[u] << 32);
+            memcpy(pair, &p, sizeof p);
+            memcpy(other, &q, sizeof q);
+            for (int j = 0; j < NPDL_PHILOX_LANES; j++, words += 4) {
+                memcpy(words, pair + j, 8);
+                memcpy(words + 2, other + j, 8);
+            }
+        }
     }
 }
 

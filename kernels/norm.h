@@ -65,7 +65,7 @@ NPDL_INLINE void FN(npdl_moments)(const FN(npdl_norm_work) *s, int64_t r, int64_
             sum[j] = sum[j] + d;
             squares[j] = FMA(d, d, squares[j]);
         }
-    REAL a[NPDL_STRIP_LANES], d[NPDL_STRIP_LANES], q[NPDL_STRIP_LANES];
+    REAL a[NPDL_STRIP_LANES] = {0}, d[NPDL_STRIP_LANES] = {0}, q[NPDL_STRIP_LANES] = {0};
     for (int j = 0; j < wide; j++) ST(a + j * VL, about[j]), ST(d + j * VL, sum[j]), ST(q + j * VL, squares[j]);
     for (int64_t i = 0; i < wide * count; i++) {
         double off = (double)d[i] / (double)n;
@@ -108,7 +108,7 @@ static void FN(npdl_batch_norm_statistics)(const REAL *x, REAL *mean, REAL *vari
     }
 }
 
-/* ---- out = (x − shift) · factor + offset; with dy: out = (x − shift) · slope + (dy · factor + offset) */
+/* ---- out = (x − shift) · factor + offset; with dy: out = (x − shift) · slope + (dy − offset) · factor */
 
 NPDL_INLINE void FN(npdl_norm_apply)(const FN(npdl_norm_work) *s, int64_t r, int64_t r1, int64_t c, int wide,
                                      int64_t count) {
@@ -126,7 +126,7 @@ NPDL_INLINE void FN(npdl_norm_apply)(const FN(npdl_norm_work) *s, int64_t r, int
             if (!s->dy) y = FMA(NPDL_GET(s->x + i + j * VL) - shift[j], factor[j], offset[j]);
             else if (!s->slope) y = NPDL_GET(s->dy + i + j * VL) * factor[j];
             else y = FMA(NPDL_GET(s->x + i + j * VL) - shift[j], slope[j],
-                         FMA(NPDL_GET(s->dy + i + j * VL), factor[j], offset[j]));
+                         (NPDL_GET(s->dy + i + j * VL) - offset[j]) * factor[j]);
             NPDL_PUT(s->out + i + j * VL, y);
         }
 }
@@ -171,7 +171,7 @@ NPDL_INLINE void FN(npdl_norm_sums)(const FN(npdl_norm_work) *s, int64_t r, int6
             sum[j] = sum[j] + d;
             products[j] = FMA(d, NPDL_GET(s->x + i + j * VL) - shift[j], products[j]);
         }
-    REAL d[NPDL_STRIP_LANES], q[NPDL_STRIP_LANES];
+    REAL d[NPDL_STRIP_LANES] = {0}, q[NPDL_STRIP_LANES] = {0};
     for (int j = 0; j < wide; j++) ST(d + j * VL, sum[j]), ST(q + j * VL, products[j]);
     for (int64_t i = 0; i < wide * count; i++) plain[i] = d[i], product[i] = q[i];
 }
@@ -213,7 +213,7 @@ static void FN(npdl_batch_norm_grad)(int frozen, const REAL *dy, const REAL *x, 
         if (frozen) continue;
         /* dx = a (dy − Σ dy / n − (x − mean) Σ dy (x − mean) / (n σ²)) */
         slope[c] = (REAL)(-a * inverse * inverse * product[c] / (double)rows);
-        offset[c] = (REAL)(-a * plain[c] / (double)rows);
+        offset[c] = (REAL)(plain[c] / (double)rows);
     }
     if (!dx) return;
     s.out = dx, s.factor = factor;

@@ -41,24 +41,28 @@ typedef struct {
 } FN(npdl_pool_work);
 
 /* Winners from index i on, as integers of a REAL's width, and back. */
+typedef uint8_t FN(npdl_narrow_lanes) __attribute__((vector_size(NPDL_VECTOR_BYTES / sizeof(REAL))));
+typedef int32_t FN(npdl_wide_lanes) __attribute__((vector_size(4 * NPDL_VECTOR_BYTES / sizeof(REAL))));
+
 NPDL_INLINE IVEC FN(npdl_load_winners)(const FN(npdl_pool_work) *s, int64_t i, int64_t count) {
-    INT lane[NPDL_VECTOR_BYTES / sizeof(REAL)] = {0};
-    if (s->narrow && count == VL)
-        for (int j = 0; j < VL; j++) lane[j] = s->narrow[i + j];
-    else
-        for (int64_t j = 0; j < count; j++) lane[j] = s->narrow ? s->narrow[i + j] : s->wide[i + j];
-    return (IVEC)LD((REAL *)lane);
+    FN(npdl_narrow_lanes) narrow = {0};
+    FN(npdl_wide_lanes) wide = {0};
+    if (s->narrow) {
+        memcpy(&narrow, s->narrow + i, count);
+        return __builtin_convertvector(narrow, IVEC);
+    }
+    memcpy(&wide, s->wide + i, count * sizeof(int32_t));
+    return __builtin_convertvector(wide, IVEC);
 }
 
 NPDL_INLINE void FN(npdl_store_winners)(const FN(npdl_pool_work) *s, int64_t i, IVEC winner, int64_t count) {
-    INT lane[NPDL_VECTOR_BYTES / sizeof(REAL)];
-    ST((REAL *)lane, (VEC)winner);
-    if (s->narrow && count == VL)
-        for (int j = 0; j < VL; j++) s->narrow[i + j] = (uint8_t)lane[j];
-    else if (s->narrow)
-        for (int64_t j = 0; j < count; j++) s->narrow[i + j] = (uint8_t)lane[j];
-    else
-        for (int64_t j = 0; j < count; j++) s->wide[i + j] = (int32_t)lane[j];
+    if (s->narrow) {
+        FN(npdl_narrow_lanes) narrow = __builtin_convertvector(winner, FN(npdl_narrow_lanes));
+        memcpy(s->narrow + i, &narrow, count);
+        return;
+    }
+    FN(npdl_wide_lanes) wide = __builtin_convertvector(winner, FN(npdl_wide_lanes));
+    memcpy(s->wide + i, &wide, count * sizeof(int32_t));
 }
 
 /* One window: taps [p, p1) x [q, q1), `origin` the place of tap (0, 0) in x, which may lie outside. */

@@ -34,7 +34,7 @@ def test_flat_target_against_a_column():
 def test_unequal_lengths():
     with pytest.raises(ValueError, match=r"12.*11"):
         fit(classifier(), X, LABELS[:11])
-    with pytest.raises(ValueError, match="sample_weight"):
+    with pytest.raises(ValueError, match=r"sample_weight"):
         fit(classifier(), X, LABELS, sample_weight=np.ones(5))
 
 
@@ -61,20 +61,20 @@ def test_nan_and_infinity_in_the_data(bad):
 
 
 def test_strings_and_objects():
-    with pytest.raises((TypeError, ValueError), match="(?i)string|text"):
+    with pytest.raises((TypeError, ValueError), match=r"(?i)string|text"):
         fit(classifier(), np.array([["a", "b", "c"]] * 12), LABELS)
-    with pytest.raises((TypeError, ValueError), match="(?i)object"):
+    with pytest.raises((TypeError, ValueError), match=r"(?i)object"):
         fit(classifier(), np.array([[1, {}, 3]] * 12, dtype=object), LABELS)
     with pytest.raises((TypeError, ValueError), match=r"x\[0, 1\] is missing"):
         fit(classifier(), np.array([[1, None, 3]] * 12, dtype=object), LABELS)
-    with pytest.raises((TypeError, ValueError), match="(?i)string|text"):
+    with pytest.raises((TypeError, ValueError), match=r"(?i)string|text"):
         fit(classifier(), X, np.array(["cat", "dog", "cow"] * 4))
 
 
 def test_empty_data():
-    with pytest.raises(ValueError, match="(?i)empty|no rows"):
+    with pytest.raises(ValueError, match=r"(?i)empty|no rows"):
         fit(classifier(), X[:0], LABELS[:0])
-    with pytest.raises(ValueError, match="(?i)empty|no rows"):
+    with pytest.raises(ValueError, match=r"(?i)empty|no rows"):
         classifier().predict(X[:0])
 
 
@@ -109,49 +109,55 @@ def test_units(units):
 
 
 def test_unknown_names_suggest_the_nearest():
-    with pytest.raises(ValueError, match="unknown activation 'rellu'; did you mean 'relu'"):
+    with pytest.raises(ValueError, match=r"unknown activation 'rellu'; did you mean 'relu'"):
         layers.Dense(3, activation="rellu")
     with pytest.raises(ValueError, match=r"(?i)loss.*'mse_loss'|did you mean"):
         losses.get("categorical_crossentrpy")
     with pytest.raises(ValueError, match=r"did you mean '?.?adam"):
         optimizers.get("adamm")
-    with pytest.raises(ValueError, match="did you mean '?.?glorot_uniform"):
+    with pytest.raises(ValueError, match=r"did you mean '?.?glorot_uniform"):
         layers.Dense(3, kernel_initializer="glorot_unifrom")
-    with pytest.raises(ValueError, match="did you mean '?.?accuracy"):
+    with pytest.raises(ValueError, match=r"did you mean '?.?accuracy"):
         classifier().compile("adam", "sparse_categorical_crossentropy", ["acuracy"])
 
 
 def test_accuracy_of_a_regression():
-    with pytest.raises(ValueError, match="(?i)accuracy.*(mse|mae|r2)"):
+    with pytest.raises(ValueError, match=r"(?i)accuracy.*(mse|mae|r2)"):
         model = Sequential([layers.Dense(1)])
         model.compile("adam", "mse", ["accuracy"])
 
 
 def test_one_hot_and_labels_mixed_up():
-    with pytest.raises(ValueError, match="categorical_crossentropy"):
+    with pytest.raises(ValueError, match=r"categorical_crossentropy"):
         fit(classifier(), X, np.eye(3)[LABELS])
     model = Sequential([layers.Dense(3)])
     model.compile("adam", "categorical_crossentropy")
-    with pytest.raises(ValueError, match="sparse_categorical_crossentropy|to_categorical"):
+    with pytest.raises(ValueError, match=r"sparse_categorical_crossentropy|to_categorical"):
         fit(model, X, LABELS)
 
 
 def test_channels_first_names_the_fix():
-    with pytest.raises(ValueError, match="channels_last.*moveaxis|moveaxis"):
+    with pytest.raises(ValueError, match=r"channels_last.*moveaxis|moveaxis"):
         layers.Conv2D(3, 3, data_format="channels_first")
 
 
 def test_arguments_of_fit():
-    for options in ({"batch_size": 0}, {"batch_size": 2.5}, {"epochs": -1}, {"validation_split": 1.5}, {"validation_freq": 0}):
+    for options in (
+        {"batch_size": 0},
+        {"batch_size": 2.5},
+        {"epochs": -1},
+        {"validation_split": 1.5},
+        {"validation_freq": 0},
+    ):
         name = next(iter(options))
         with pytest.raises(ValueError, match=name):
             fit(classifier(), X, LABELS, validation_data=(X, LABELS) if name == "validation_freq" else None, **options)
-    with pytest.raises(ValueError, match="there are no targets|y"):
+    with pytest.raises(ValueError, match=r"there are no targets|y"):
         fit(classifier(), X, None)
 
 
 def test_evaluate_before_compile():
-    with pytest.raises(RuntimeError, match=r'evaluate needs model.compile\(optimizer, loss\) first'):
+    with pytest.raises(RuntimeError, match=r"evaluate needs model.compile\(optimizer, loss\) first"):
         Sequential([layers.Dense(1)]).evaluate(X, X[:, :1])
 
 
@@ -173,7 +179,9 @@ class Crooked(layers.Layer):
         self.how = how
 
     def forward(self, x, training=False):
-        return {"shape": x[:, :1].copy(), "dtype": x.astype("float64"), "none": None, "order": np.asfortranarray(x)}[self.how]
+        return {"shape": x[:, :1].copy(), "dtype": x.astype("float64"), "none": None, "order": np.asfortranarray(x)}[
+            self.how
+        ]
 
     def backward(self, dy):
         return dy
@@ -232,5 +240,5 @@ def test_a_missing_data_file_without_network(monkeypatch, tmp_path):
     monkeypatch.setattr(urllib.request, "urlopen", refuse)
     monkeypatch.setenv("NPDL_DATA", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises((OSError, RuntimeError), match="NPDL_DATA"):
+    with pytest.raises((OSError, RuntimeError), match=r"NPDL_DATA"):
         npdl.datasets.mnist.load_data()

@@ -49,9 +49,10 @@ class Layer:
         self.params: dict[str, Any] = {}
         self.grads: dict[str, Any] = {}
         self.state: dict[str, Any] = {}
-        self.store: ParamStore | None = None
-        self.input_shape = self.output_shape = None
-        self._saved = None
+        self.store: Any = None  # the model's ParamStore, once built
+        self.input_shape: Any = None  # of one sample, once built
+        self.output_shape: Any = None
+        self._saved: tuple | None = None
 
     # ---- what a subclass writes
 
@@ -191,7 +192,7 @@ class Layer:
         return [np.array(self.device.to_host(a)) for a in (*self.params.values(), *self.state.values())]
 
     def get_config(self):
-        """The arguments of `__init__`, as plain values: `type(layer).from_config(config)` is an equal, unbuilt layer."""
+        """The arguments of `__init__` as plain values: `type(layer).from_config(config)` is an equal, unbuilt layer."""
         config = {"name": self.name, "trainable": self.trainable}
         for name in inspect.signature(type(self).__init__).parameters:
             if name in ("self", "base", "name", "trainable", "input_shape"):

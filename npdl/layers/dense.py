@@ -56,7 +56,7 @@ class Dense(Layer):
         W, b = self.params["kernel"], self.params.get("bias")
         y = self.buffer("y", (*x.shape[:-1], self.units))
         z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
-        self.k.matmul(x, W, out=y, z=z, bias=b, activation=self.activation)             # y = a(x W + b)
+        self.k.matmul(x, W, out=y, z=z, bias=b, activation=self.activation)  # y = a(x W + b)
         if training:
             self.save(x, y if z is None else z)
         else:
@@ -67,12 +67,12 @@ class Dense(Layer):
         x, y = self.saved()
         W = self.params["kernel"]
         dz = self.inplace("dz", dy)
-        self.k.activation_grad(dy, y, self.activation, out=dz)                          # dz = dy · a'(z)
-        self.k.matmul(x, dz, out=self.grads["kernel"], transpose_a=True)                # dW = xᵀ dz
+        self.k.activation_grad(dy, y, self.activation, out=dz)  # dz = dy · a'(z)
+        self.k.matmul(x, dz, out=self.grads["kernel"], transpose_a=True)  # dW = xᵀ dz
         if self.use_bias:
-            self.k.sum_rows(dz, out=self.grads["bias"])                                 # db = Σ dz
+            self.k.sum_rows(dz, out=self.grads["bias"])  # db = Σ dz
         if not self.needs_dx:
             return None
         dx = self.buffer("dx", x.shape)
-        self.k.matmul(dz, W, out=dx, transpose_b=True)                                  # dx = dz Wᵀ
+        self.k.matmul(dz, W, out=dx, transpose_b=True)  # dx = dz Wᵀ
         return dx

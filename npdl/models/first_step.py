@@ -34,7 +34,7 @@ class FirstStep:
     def _check(layer, what, array, dtype, shape):
         where = f"{layer.name} ({type(layer).__name__}).{what}"
         if not hasattr(array, "shape"):
-            raise TypeError(f"{where} returned {type(array).__name__}, expected an array of shape {shape}; add a return")
+            raise TypeError(f"{where} returned {type(array).__name__}, expected an array of {shape}; see its return")
         if len(array.shape) != len(shape) or any(e not in (None, s) for e, s in zip(shape, array.shape, strict=True)):
             raise ValueError(f"{where} returned shape {tuple(array.shape)}, expected {tuple(shape)}; see its build")
         if array.dtype != dtype:

@@ -1,4 +1,4 @@
-"""The plan of a training step: which activation is skipped, which gradients nobody reads, which loss fits the targets."""
+"""The plan of a training step: what is skipped, which gradients nobody reads, which loss fits the targets."""
 
 import contextlib
 import copy

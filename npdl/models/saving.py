@@ -7,7 +7,7 @@ from npdl import layers, losses, metrics, optimizers
 from npdl.models import archive
 
 FORMAT = 1
-_registered = {}
+_registered: dict[str, type] = {}
 
 
 def register(cls):
@@ -45,11 +45,19 @@ def _from_config(entry, module, custom_objects):
         )
     if entry["config"] is None:  # a function, or a class without configuration
         return found() if isinstance(found, type) else found
-    return found.from_config(entry["config"])
+    config = {key: _own_part(value, own) for key, value in entry["config"].items()}
+    return found.from_config(config)
+
+
+def _own_part(value, own):
+    """The user's own activation or initializer inside a layer's configuration; anything else as it is."""
+    if isinstance(value, dict) and value.get("class_name") in own:
+        return own[value["class_name"]](**value.get("config", {}))
+    return value
 
 
 def _entry(part):
-    """What `_from_config` reads: None or a name as it is, an object as class name and arguments, a function by its name."""
+    """What `_from_config` reads: None or a name as it is, an object as class and arguments, a function as its name."""
     if part is None or isinstance(part, str):
         return part
     if inspect.isfunction(part):
@@ -87,7 +95,8 @@ def to_parts(model):
 
 def custom_classes(model):
     """The user's own classes and metric functions in a model, by name."""
-    kinds = [x if inspect.isfunction(x) else type(x) for x in (*model.layers, model.loss, *model.metrics)]
+    parts = [part for layer in model.layers for part in vars(layer).values() if hasattr(part, "get_config")]
+    kinds = [x if inspect.isfunction(x) else type(x) for x in (*model.layers, *parts, model.loss, *model.metrics)]
     return {kind.__name__: kind for kind in kinds if not kind.__module__.startswith(("npdl.", "builtins"))}
 
 
@@ -116,7 +125,8 @@ def _assign(model, values):
     if expected.keys() != values.keys():
         missing, unknown = sorted(expected.keys() - values.keys()), sorted(values.keys() - expected.keys())
         raise ValueError(
-            f"the weights are another model's: missing {missing or 'none'}, unknown {unknown or 'none'}; nothing was loaded"
+            f"the weights are another model's: missing {missing or 'none'}, unknown {unknown or 'none'}; "
+            "nothing was loaded"
         )
     for path, weight in expected.items():
         if values[path].shape != weight.shape:

@@ -1,6 +1,5 @@
 """Sequential: layers one after the other."""
 
-
 import numpy as np
 
 from npdl import devices, random
@@ -114,9 +113,9 @@ class Sequential(Trainer, Layer):
     # ---- building
 
     def build(self, input_shape):
-        """Make the weights for samples of `input_shape` (one sample's shape, without the batch axis)."""
+        """Make the weights for samples of `input_shape`, the shape of one sample without the batch axis."""
         if not self.layers:
-            raise ValueError('this model has no layers; pass Sequential([layers.Dense(10), ...]) or call model.add(...)')
+            raise ValueError("this model has no layers; pass Sequential([layers.Dense(10)]), or call model.add(...)")
         self.build_once(tuple(input_shape))
         self.sample_shape = self.input_shape
         if self.store is None:

@@ -1,7 +1,5 @@
 """Step: a compiled model made ready, and what it does with one batch."""
 
-import numpy as np
-
 from npdl import devices, losses, metrics
 from npdl.models import checks
 from npdl.models.first_step import FirstStep, check_custom_gradients
@@ -128,11 +126,3 @@ class Step:
         y = devices.current_workspace().take("probabilities", "y", output.shape, output.dtype)
         self.model.device.kernels.activation(output, activation, out=y)
         return y
-
-
-def sample_weights(class_weight, y, w):
-    """The weights of a batch: `sample_weight` times the weight of each row's class."""
-    if not class_weight:
-        return w
-    weights = losses.class_weights(y, class_weight)
-    return weights if w is None else weights * np.asarray(w, np.float64)

@@ -2,6 +2,8 @@
 
 import contextlib
 import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +11,7 @@ from npdl import callbacks as cb
 from npdl import data, devices, losses, metrics, optimizers, testing
 from npdl.models import checks
 from npdl.models.plan import choose_loss
-from npdl.models.step import Step, Totals, sample_weights
+from npdl.models.step import Step, Totals
 
 
 class Trainer:
@@ -21,11 +23,23 @@ class Trainer:
         stop_training: a callback sets it to end `fit` after the epoch.
     """
 
-    optimizer = loss = history = None
-    metrics = ()
+    optimizer: Any = None
+    loss: Any = None
+    metrics: Sequence = ()
+    history: cb.History | None = None
     check_gradients = True
     stop_training = False
-    _step = None
+    _step: Any = None
+
+    # of the model
+    layers: list
+    store: Any
+    device: Any
+    dtype: np.dtype
+    seed: int
+    output_shape: Any
+    build: Callable
+    to: Callable
 
     # ---- compile
 
@@ -102,7 +116,7 @@ class Trainer:
             caller.on_train_begin()
             for epoch in range(initial_epoch, epochs):
                 caller.on_epoch_begin(epoch)
-                logs = self._train_epoch(step, next(batches), class_weight, caller)
+                logs = self._train_epoch(step, self._checked(source, next(batches)), class_weight, caller)
                 if validation is not None and checks.is_due(epoch + 1, validation_freq):
                     results = self._evaluate(step, validation, validation_batch_size, validation_steps, caller)
                     logs.update({f"val_{name}": value for name, value in results.items()})
@@ -117,7 +131,7 @@ class Trainer:
         with step.plan.unread_gradients():
             for number, (x, y, w) in enumerate(batches):
                 caller.on_train_batch_begin(number)
-                step.train(x, y, sample_weights(class_weight, y, w), totals)
+                step.train(x, y, self._weights(class_weight, y, w), totals)
                 caller.on_train_batch_end(number, totals.logs())
                 if self.stop_training:
                     break
@@ -142,7 +156,8 @@ class Trainer:
     def _evaluate(self, step, source, batch_size, steps, caller):
         totals, workspace = Totals(step.metrics), devices.Workspace(self.device)
         caller.on_test_begin()
-        for number, (x, y, w) in enumerate(itertools.islice(source.batches(batch_size), steps)):
+        batches = self._checked(source, itertools.islice(source.batches(batch_size), steps))
+        for number, (x, y, w) in enumerate(batches):
             caller.on_test_batch_begin(number)
             step.test(x, y, w, totals, workspace)
             caller.on_test_batch_end(number, totals.logs())
@@ -188,7 +203,7 @@ class Trainer:
         step, (x, y, w) = self._one_batch("train_on_batch", x, y, sample_weight)
         totals = Totals(step.metrics)
         with step.plan.unread_gradients():
-            step.train(x, y, sample_weights(class_weight, y, w), totals)
+            step.train(x, y, self._weights(class_weight, y, w), totals)
         return _results(totals.logs(), return_dict)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
@@ -232,8 +247,6 @@ class Trainer:
             raise RuntimeError(f'{what} needs model.compile(optimizer, loss) first, e.g. model.compile("adam", "mse")')
 
     def _build_for(self, source):
-        if not self.layers:
-            raise ValueError('this model has no layers; pass Sequential([layers.Dense(10), ...]) or call model.add(...)')
         if self.store is None:
             self.build(source.x_shape)
         checks.input_fits(self, source.x_shape)
@@ -256,11 +269,29 @@ class Trainer:
     def _check_data(self, source):
         checks.input_fits(self, source.x_shape)
         if source.y is not None:
-            losses.validate(self._step.loss, source.y, (len(source.y), *self.output_shape))
+            self._check_targets(source.y)
+
+    def _check_targets(self, y):
+        losses.validate(self._step.loss, y, (len(y), *self.output_shape))
+
+    def _checked(self, source, batches):
+        """The batches; those of a source that does not know its targets beforehand are checked as they come."""
+        for batch in batches:
+            if source.y is None and batch[1] is not None:
+                self._check_targets(batch[1])
+            yield batch
+
+    def _weights(self, class_weight, y, w):
+        """The weights of a batch: `sample_weight` times the weight of each row's class."""
+        if not class_weight:
+            return w
+        classes = self.output_shape[-1] if self.output_shape else 1
+        weights = losses.class_weights(y, class_weight, classes if classes > 1 else None)
+        return weights if w is None else weights * np.asarray(w, np.float64)
 
 
 def _callers(model, params, callbacks, *last):
-    """The progress bar first, so that what callbacks print stands on clean lines; the history last: it sees all logs."""
+    """The progress bar first, so that what others print stands on clean lines; the history last: it sees all logs."""
     bars = [cb.ProgressBar(params["verbose"])] if params["verbose"] else []
     return cb.CallbackList([*bars, *(callbacks or ()), *last], model, params)
 
@@ -284,7 +315,8 @@ def _validation_source(validation_data, dtype):
     if isinstance(validation_data, tuple):
         if len(validation_data) not in (2, 3):
             raise ValueError(f"validation_data is (x, y) or (x, y, sample_weight), got {len(validation_data)} parts")
-        return data.as_source(*validation_data, dtype=dtype)
+        x, y, *w = validation_data
+        return data.as_source(x, y, *w, dtype=dtype)
     return data.as_source(validation_data, dtype=dtype)
 
 

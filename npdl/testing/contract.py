@@ -203,6 +203,7 @@ def _check_inference(case, n, dtype):
     layer.forward(x, True)
     step, state = layer.step, _host(layer, **layer.state)
     kept, whole = x.copy(), _infer(layer, x)["y"]
+    _demand(np.isfinite(whole).all(), f"{case.name}: y of an inference forward is not finite")
     _demand_raises(case, layer, x, "after an inference forward")
     case.same("an inference forward", _host(layer, **layer.state), state)
     _demand(layer.step == step, f"{case.name}: an inference forward raised step")

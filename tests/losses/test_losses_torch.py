@@ -29,7 +29,8 @@ def one_hot(rng, shape):
 
 
 def soft(rng, shape):
-    return rng.dirichlet(np.ones(shape[-1]), shape[:-1])
+    """Rows that need not sum to 1."""
+    return rng.uniform(size=shape)
 
 
 def labels(rng, shape):

@@ -9,7 +9,13 @@ from npdl import Sequential, layers, losses
 
 def trained(rng, **options):
     model = Sequential(
-        [layers.Conv2D(3, 3, activation="gelu"), layers.BatchNormalization(), layers.Flatten(), layers.Dropout(0.3), layers.Dense(2)],
+        [
+            layers.Conv2D(3, 3, activation="gelu"),
+            layers.BatchNormalization(),
+            layers.Flatten(),
+            layers.Dropout(0.3),
+            layers.Dense(2),
+        ],
         seed=5,
         **options,
     )
@@ -53,12 +59,16 @@ def test_weights_alone(rng, tmp_path):
         np.testing.assert_array_equal(other.predict(x), model.predict(x))
     smaller = Sequential([layers.Input((3,)), layers.Dense(2)], seed=0)
     before = smaller.get_weights()
-    with pytest.raises(ValueError, match="another model's: missing none, unknown .*conv2d/kernel.*nothing was loaded"):
+    with pytest.raises(ValueError, match=r"another model's: missing none, unknown .*conv2d/kernel.*nothing was loaded"):
         smaller.load_weights(tmp_path / "w.safetensors")
     np.testing.assert_array_equal(before[0], smaller.get_weights()[0])
-    wider = Sequential([layers.Conv2D(4, 3), layers.BatchNormalization(), layers.Flatten(), layers.Dropout(0.3), layers.Dense(2)])
+    wider = Sequential(
+        [layers.Conv2D(4, 3), layers.BatchNormalization(), layers.Flatten(), layers.Dropout(0.3), layers.Dense(2)]
+    )
     wider.build((5, 5, 1))
-    with pytest.raises(ValueError, match=r"conv2d/kernel has shape \(3, 3, 1, 4\), the file \(3, 3, 1, 3\); nothing was loaded"):
+    with pytest.raises(
+        ValueError, match=r"conv2d/kernel has shape \(3, 3, 1, 4\), the file \(3, 3, 1, 3\); nothing was loaded"
+    ):
         wider.load_weights(tmp_path / "w.safetensors")
 
 

@@ -42,7 +42,7 @@ def test_add_and_pop_keep_weights(rng):
     assert popped.units == 2 and model.output_shape == (4,)
     np.testing.assert_array_equal(model.get_weights()[0], kept[0])
     assert model.predict(rng.normal(size=(2, 3))).shape == (2, 4)
-    with pytest.raises(ValueError, match="no layer to remove"):
+    with pytest.raises(ValueError, match=r"no layer to remove"):
         Sequential().pop()
 
 
@@ -50,45 +50,45 @@ def test_names():
     model = Sequential([layers.Dense(1), layers.Dense(1), layers.Dense(1, name="last")])
     assert [layer.name for layer in model.layers] == ["dense", "dense_1", "last"]
     assert model.get_layer("last") is model.get_layer(index=2)
-    with pytest.raises(ValueError, match="no layer is named 'lost'; there are dense, dense_1, last"):
+    with pytest.raises(ValueError, match=r"no layer is named 'lost'; there are dense, dense_1, last"):
         model.get_layer("lost")
-    with pytest.raises(ValueError, match="no layer 7"):
+    with pytest.raises(ValueError, match=r"no layer 7"):
         model.get_layer(index=7)
-    with pytest.raises(ValueError, match="two layers are named 'a'"):
+    with pytest.raises(ValueError, match=r"two layers are named 'a'"):
         Sequential([layers.Dense(1, name="a"), layers.Dense(1, name="a")])
 
 
 def test_wrong_stacks():
     dense = layers.Dense(1)
-    with pytest.raises(ValueError, match="dense is in this Sequential already; make a new layer"):
+    with pytest.raises(ValueError, match=r"dense is in this Sequential already; make a new layer"):
         Sequential([dense, dense])
     with pytest.raises(TypeError, match=r"a Sequential holds npdl layers, got 'relu'"):
         Sequential(["relu"])
-    with pytest.raises(ValueError, match="put it first"):
+    with pytest.raises(ValueError, match=r"put it first"):
         Sequential([layers.Dense(1), layers.Input((2,))])
-    with pytest.raises(ValueError, match="this model has no layers"):
+    with pytest.raises(ValueError, match=r"this model has no layers"):
         Sequential().build((2,))
     with pytest.raises(ValueError, match='dtype must be "float32" or "float64"'):
         Sequential(dtype="float16")
-    with pytest.raises(ValueError, match="seed"):
+    with pytest.raises(ValueError, match=r"seed"):
         Sequential(seed=-1)
 
 
 def test_calls_by_hand_are_checked(rng):
     model = net()
     x = rng.normal(size=(5, 3)).astype("float32")
-    with pytest.raises(TypeError, match="forward takes an array, got list"):
+    with pytest.raises(TypeError, match=r"forward takes an array, got list"):
         model([[1.0, 2.0, 3.0]])
     model(x)
     with pytest.raises(ValueError, match=r"built for inputs of shape \(N, 3\), got \(5, 4\)"):
         model(np.zeros((5, 4), "float32"))
-    with pytest.raises(TypeError, match="works in float32, got float64; pass x.astype"):
+    with pytest.raises(TypeError, match=r"works in float32, got float64; pass x.astype"):
         model(x.astype("float64"))
-    with pytest.raises(ValueError, match="np.ascontiguousarray"):
+    with pytest.raises(ValueError, match=r"np.ascontiguousarray"):
         model(np.asfortranarray(x))
     with pytest.raises(RuntimeError, match=r"call forward\(x, training=True\) before backward"):
         model.backward(np.zeros((5, 2), "float32"))
-    with pytest.raises(ValueError, match="backward needs the input's shape"):
+    with pytest.raises(ValueError, match=r"backward needs the input's shape"):
         net().backward(x)
 
 
@@ -112,7 +112,7 @@ def test_weights_are_views_of_one_flat_store():
     assert np.shares_memory(W, model.store.data)
     model.set_weights([np.full_like(w, 2) for w in model.get_weights()])
     assert (W == 2).all()
-    with pytest.raises(ValueError, match="4 weight arrays, got 1"):
+    with pytest.raises(ValueError, match=r"4 weight arrays, got 1"):
         model.set_weights([W])
     with pytest.raises(ValueError, match=r"dense_1/bias has shape \(2,\), got \(3,\); nothing was written"):
         model.set_weights([*(w + 1 for w in model.get_weights()[:3]), np.zeros(3)])
@@ -120,7 +120,9 @@ def test_weights_are_views_of_one_flat_store():
 
 
 def test_seeds():
-    weights = [Sequential([layers.Input((3,)), layers.Dense(4)], seed=seed).get_weights()[0] for seed in (1, 1, 2, None, None)]
+    weights = [
+        Sequential([layers.Input((3,)), layers.Dense(4)], seed=seed).get_weights()[0] for seed in (1, 1, 2, None, None)
+    ]
     np.testing.assert_array_equal(weights[0], weights[1])
     assert not np.array_equal(weights[0], weights[2]) and not np.array_equal(weights[3], weights[4])
     drawn = Sequential([layers.Input((3,)), layers.Dense(4)])
@@ -153,7 +155,9 @@ def test_clone_model_starts_anew(rng):
     model.fit(rng.normal(size=(8, 3)), rng.normal(size=(8, 2)), verbose=0)
     clone = npdl.clone_model(model)
     assert not np.array_equal(clone.get_weights()[0], model.get_weights()[0])
-    np.testing.assert_array_equal(clone.get_weights()[0], Sequential([layers.Input((3,)), layers.Dense(4)], seed=0).get_weights()[0])
+    np.testing.assert_array_equal(
+        clone.get_weights()[0], Sequential([layers.Input((3,)), layers.Dense(4)], seed=0).get_weights()[0]
+    )
 
 
 def test_trainable_of_the_model_is_that_of_its_layers():
@@ -173,7 +177,7 @@ def test_to_moves_the_weights(rng):
     np.testing.assert_array_equal(model.predict(x), y)
     np.testing.assert_allclose(model.to("reference").predict(x), y, rtol=1e-5)
     np.testing.assert_array_equal(model.to("cpu").predict(x), y)
-    with pytest.raises(ValueError, match="no device 'gpu'; there are cpu"):
+    with pytest.raises(ValueError, match=r"no device 'gpu'; there are cpu"):
         model.to("gpu")
 
 

@@ -244,13 +244,15 @@ def test_steps_per_epoch_and_iterables(rng):
 
     model = Sequential([layers.Dense(1)], seed=0)
     model.compile(optimizers.SGD(0.1), "mse")
-    history = model.fit(endless(), steps_per_epoch=20, epochs=3, verbose=0, validation_data=endless(), validation_steps=2)
+    history = model.fit(
+        endless(), steps_per_epoch=20, epochs=3, verbose=0, validation_data=endless(), validation_steps=2
+    )
     assert history.history["loss"][-1] < 1e-2
     assert model.optimizer.iterations == 60
     batches = [next(endless()) for _ in range(5)]
     assert model.evaluate(batches, verbose=0) < 1e-2
     assert model.predict((x for x, _ in batches)).shape == (40, 1)
-    with pytest.raises(ValueError, match="gave no batch"):
+    with pytest.raises(ValueError, match=r"gave no batch"):
         model.fit(iter([]), verbose=0)
 
 
@@ -291,7 +293,7 @@ def test_an_interrupt_keeps_model_and_history(images):
 def test_one_batch_methods(rng):
     x, y = rng.normal(size=(6, 3)).astype("float32"), rng.normal(size=(6, 1)).astype("float32")
     model = Sequential([layers.Dense(1)], seed=0)
-    with pytest.raises(RuntimeError, match="train_on_batch needs model.compile"):
+    with pytest.raises(RuntimeError, match=r"train_on_batch needs model.compile"):
         model.train_on_batch(x, y)
     model.compile("sgd", "mse", ["mae"])
     first = model.train_on_batch(x, y, return_dict=True)
@@ -358,7 +360,7 @@ def test_nothing_is_printed_at_verbose_0(images, capsys):
 
 def test_summary(images):
     model = small_net()
-    with pytest.raises(ValueError, match="summary needs the input's shape"):
+    with pytest.raises(ValueError, match=r"summary needs the input's shape"):
         model.summary()
     model.build((6, 6, 2))
     out = io.StringIO()

@@ -1,0 +1,133 @@
+"""Edit compiled kernels one place at a time; the tests of the kernels must notice every edit.
+
+    python tests/mutate_kernels.py
+
+For each edit the build that serves this machine is compiled from a copy of kernels/ with that one line changed, put
+beside a copy of the package, and tests/kernels runs against it until the first failure. Exits 1 when an edit passes.
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+EDITS = [
+    ("a block sum subtracted", "matmul.h", "if (add) v = LD(to + j * VL) + v;", "if (add) v = LD(to + j * VL) - v;"),
+    (
+        "a partial product left out",
+        "matmul.h",
+        "for (int64_t p = 1; p < s->parts; p++)",
+        "for (int64_t p = 2; p < s->parts; p++)",
+    ),
+    (
+        "a block of rows left out",
+        "matmul.h",
+        "for (int64_t b = 1; b < blocks; b++) sum +=",
+        "for (int64_t b = 2; b < blocks; b++) sum +=",
+    ),
+    ("window one row too low", "conv.h", "i * g->stride_h - g->pad_top + p", "i * g->stride_h + 1 - g->pad_top + p"),
+    (
+        "taps not reversed in dx",
+        "conv.h",
+        "for (int64_t p = v.taps - 1; p >= 0; p--)",
+        "for (int64_t p = 0; p < v.taps; p++)",
+    ),
+    ("the last maximum wins", "pooling.h", "~(v <= m) & (m == m)", "~(v < m) & (m == m)"),
+    ("average gradient without 1/N", "pooling.h", "VEC sum = NPDL_TAKE(x) + d;", "VEC sum = NPDL_TAKE(x) + d * BC(2);"),
+    ("variance by n - 1", "norm.h", "(REAL)(q[c] / (double)rows)", "(REAL)(q[c] / (double)(rows - 1))"),
+    (
+        "batch statistics taken as constants",
+        "norm.h",
+        "offset[c] = (REAL)(-a * plain[c] / (double)rows);",
+        "offset[c] = 0;",
+    ),
+    ("cross-entropy gradient without 1/positions", "loss.h", "factor = scale / (REAL)s->positions", "factor = scale"),
+    (
+        "ReLU's gradient on the wrong side",
+        "activation.h",
+        "NPDL_MAP2(dy, saved, out, n, SELECT(w > zero, v, zero))",
+        "NPDL_MAP2(dy, saved, out, n, SELECT(w > zero, zero, v))",
+    ),
+    (
+        "dropout keeps one value more",
+        "dropout.h",
+        "(words[i] >> 8) >= s->threshold",
+        "(words[i] >> 8) + 1 >= s->threshold",
+    ),
+]
+"""(what it does, file, the text, what stands in its place)"""
+
+CHECK = "import npdl, npdl.kernels.cpu.build as b, sys; sys.exit(not npdl.__file__.startswith(sys.argv[1]))"
+
+
+def build_name():
+    """The build that serves this machine."""
+    code = "import npdl.kernels.cpu.build as b; print(b.name)"
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def edited_package(folder, build, edit):
+    """A copy of the package in `folder` with one compiled module, made from the edited sources."""
+    _, file, old, new = edit
+    sources = folder / "kernels"
+    shutil.copytree(ROOT / "kernels", sources, ignore=shutil.ignore_patterns("*.c"))
+    text = (sources / file).read_text()
+    if old not in text:
+        raise SystemExit(f"kernels/{file} does not hold {old!r} any more; give this edit another place")
+    (sources / file).write_text(text.replace(old, new))
+    shutil.copytree(ROOT / "npdl", folder / "npdl", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    module = folder / "npdl" / "kernels" / "cpu" / f"_{build}{sysconfig.get_config_var('EXT_SUFFIX')}"
+    subprocess.run([sys.executable, "-m", "cython", f"_{build}.pyx", "-3"], cwd=sources, check=True)
+    march = {"v2": "-march=x86-64-v2", "v3": "-march=x86-64-v3", "v4": "-march=x86-64-v4"}.get(build)
+    command = [
+        "cc",
+        "-shared",
+        "-fPIC",
+        "-O1",
+        "-ffp-contract=off",
+        "-fno-math-errno",
+        "-w",
+        *([march] if march else []),
+    ]
+    include = ["-I", sysconfig.get_paths()["include"], "-I", "."]
+    subprocess.run([*command, *include, f"_{build}.c", "-o", module, "-lm"], cwd=sources, check=True)
+
+
+def is_caught(build, edit):
+    """Whether tests/kernels fails on this edit."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name).resolve()
+        edited_package(folder, build, edit)
+        environment = {**os.environ, "PYTHONPATH": str(folder), "NPDL_BUILD": build, "NUMBA_CACHE_DIR": str(folder)}
+        subprocess.run([sys.executable, "-c", CHECK, str(folder)], cwd=folder, env=environment, check=True)
+        shutil.copytree(ROOT / "tests" / "kernels", folder / "tests")
+        shutil.copy(ROOT / "tests" / "conftest.py", folder / "tests")
+        options = ["-x", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-m", "not torch and not slow"]
+        ignored = [f"--ignore=tests/{name}" for name in ("test_build.py", "test_update.py", "test_update_cuda.py")]
+        run = subprocess.run(
+            [sys.executable, "-m", "pytest", *options, *ignored, "tests"],
+            cwd=folder, env=environment, capture_output=True, text=True,
+        )  # fmt: skip
+        if run.returncode not in (0, 1):
+            raise SystemExit(run.stdout[-2000:] + run.stderr[-2000:])
+        return run.returncode == 1
+
+
+def main():
+    build = build_name()
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        caught = list(pool.map(lambda edit: is_caught(build, edit), EDITS))
+    for (what, file, *_), noticed in zip(EDITS, caught, strict=True):
+        print(f"{'caught' if noticed else 'MISSED'}  {file}: {what}")
+    print(f"{sum(caught)} of {len(caught)} edits caught (build {build})")
+    sys.exit(not all(caught))
+
+
+if __name__ == "__main__":
+    main()
