@@ -21,6 +21,7 @@ from setuptools.errors import BaseError, CCompilerError
 
 FLAGS = [
     "-O3",
+    "-g0",
     "-ffp-contract=off",  # a·b + c is rounded twice unless the source says FMA: otherwise compilers differ in bits
     "-fno-math-errno",
     "-fno-trapping-math",
@@ -79,7 +80,9 @@ class BuildKernels(build_ext):
             usable.append(extension)
         from Cython.Build import cythonize  # not needed to make an sdist, or without kernels
 
-        self.extensions = cythonize(usable, build_dir=self.build_temp, quiet=True)
+        for extension, translated in zip(usable, cythonize(usable, build_dir=self.build_temp, quiet=True)):
+            extension.sources = translated.sources
+        self.extensions = usable
         try:
             super().build_extensions()
         except (BaseError, CCompilerError) as error:

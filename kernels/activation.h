@@ -209,3 +209,18 @@ static void FN(npdl_softmax)(const REAL *dy, const REAL *in, REAL *out, int64_t 
     } else blocks = outer * NPDL_BLOCKS(inner, t.block);
     npdl_parallel(FN(npdl_softmax_block), &t, blocks);
 }
+
+/* ---- one elementary function by itself: what its tests call */
+
+static void FN(npdl_elementary)(int function, const REAL *x, REAL *out, int64_t n) {
+    VEC density;
+    switch (function) {
+    case 0: NPDL_MAP(x, out, n, FN(npdl_exp)(v)) break;
+    case 1: NPDL_MAP(x, out, n, FN(npdl_expm1_negative)(v)) break;
+    case 2: NPDL_MAP(x, out, n, FN(npdl_log)(v)) break;
+    case 3: NPDL_MAP(x, out, n, FN(npdl_log1p)(v)) break;
+    case 4: NPDL_MAP(x, out, n, FN(npdl_tanh)(v)) break;
+    case 5: NPDL_MAP(x, out, n, FN(npdl_sigmoid)(v)) break;
+    case 6: NPDL_MAP(x, out, n, FN(npdl_normal)(v, &density)) break;
+    }
+}

@@ -5,6 +5,8 @@ cdef extern from "engine.h" nogil:
     void npdl_activation_f64(int code, const double *constants, const void *z, void *out, int64_t n)
     void npdl_activation_grad_f32(int code, const double *constants, const void *dy, const void *saved, void *out, int64_t n)
     void npdl_activation_grad_f64(int code, const double *constants, const void *dy, const void *saved, void *out, int64_t n)
+    void npdl_elementary_f32(int function, const void *x, void *out, int64_t n)
+    void npdl_elementary_f64(int function, const void *x, void *out, int64_t n)
     void npdl_softmax_f32(const void *dy, const void *x, void *out, int64_t outer, int64_t n, int64_t inner)
     void npdl_softmax_f64(const void *dy, const void *x, void *out, int64_t outer, int64_t n, int64_t inner)
 
@@ -65,3 +67,20 @@ def softmax_grad(dy, y, out, int64_t outer, int64_t n, int64_t inner):
             npdl_softmax_f32(dy_, y_, out_, outer, n, inner)
         else:
             npdl_softmax_f64(dy_, y_, out_, outer, n, inner)
+
+
+ELEMENTARY = ("exp", "expm1_negative", "log", "log1p", "tanh", "sigmoid", "normal")
+
+
+def elementary(str function, x, out):
+    """out = function(x), one of ELEMENTARY: the functions of elementary.h by themselves, for their tests."""
+    cdef char type = type_of("elementary", "x", x)
+    cdef int64_t n = x.size
+    cdef int index = ELEMENTARY.index(function)
+    cdef void *x_ = at("elementary", "x", x, type, n)
+    cdef void *out_ = at("elementary", "out", out, type, n, True)
+    with nogil:
+        if type == b"f":
+            npdl_elementary_f32(index, x_, out_, n)
+        else:
+            npdl_elementary_f64(index, x_, out_, n)

@@ -1,24 +1,25 @@
 /* Convolution, channels last: x (N, H, W, C), w (KH, KW, C/groups, F), y (N, OH, OW, F).
  *
- * All three products go through the matrix product of matmul.h. The matrix of windows (im2col) has a row for each output
- * pixel and is never made as a whole: the product asks for the few rows that it is about to multiply, and
+ * All three products go through the matrix product of matmul.h. The matrix of windows (im2col) has a row for each
+ * output pixel and is never made as a whole: the product asks for the few rows that it is about to multiply, and
  * npdl_copy_windows cuts them out of the image.
  *
  *     y  = windows(x) W          dW = windows(x)ᵀ dz          dx = windows'(dz) W'
  *
- * For dx take the pixels (h, w) with h ≡ a modulo stride_h and w ≡ b modulo stride_w: one phase. All of them are reached
- * by the same taps p with (a + pad_top − p·dilation_h) divisible by stride_h, from dz's rows
+ * For dx take the pixels (h, w) with h ≡ a modulo stride_h and w ≡ b modulo stride_w: one phase. All of them are
+ * reached by the same taps p with (a + pad_top − p·dilation_h) divisible by stride_h, from dz's rows
  * i = (h + pad_top − p·dilation_h) / stride_h. So each phase is a convolution of dz with stride 1, its taps in reverse
  * order, each tap's matrix transposed. Nothing is scattered: every element of dx is one sum.
  */
 #ifndef NPDL_CONV_H
 #define NPDL_CONV_H
 
-/* One axis of a phase: pixels first, first + stride, ... (`size` of them); its taps first_tap, first_tap + tap_step, ...
- * (`taps` of them) and, with these reversed, the padding before and the dilation of the convolution of dz. */
+/* One axis of a phase: pixels first, first + stride, ... (`size` of them); its taps first_tap, first_tap + tap_step,
+ * ... (`taps` of them) and, with these reversed, the padding before and the dilation of the convolution of dz. */
 typedef struct { int64_t first, size, first_tap, tap_step, taps, pad, dilation; } npdl_phase;
 
-static npdl_phase npdl_phase_of(int64_t phase, int64_t in, int64_t kernel, int64_t stride, int64_t pad, int64_t dilation) {
+static npdl_phase npdl_phase_of(int64_t phase, int64_t in, int64_t kernel, int64_t stride, int64_t pad,
+                                int64_t dilation) {
     npdl_phase s = {.first = phase, .size = phase < in ? (in - phase + stride - 1) / stride : 0};
     int64_t p = 0;
     while (p < kernel && (phase + pad - p * dilation) % stride) p++;
@@ -32,13 +33,13 @@ static npdl_phase npdl_phase_of(int64_t phase, int64_t in, int64_t kernel, int64
 
 #endif
 
-/* The matrix of windows of `channels` channels from `channel` on: rows (n, i, j), columns (p, q, c). `end` is behind x's
- * last number. */
+/* The matrix of windows of `channels` channels from `channel` on: rows (n, i, j), columns (p, q, c). `end` is behind
+ * the last number of x. */
 typedef struct { const REAL *x, *end; npdl_window g; int64_t channel, channels; } FN(npdl_windows);
 
 /* `rows` rows of `length` numbers; the first `careless` of them in whole vectors. */
-static void FN(npdl_copy_inside)(REAL *to, int64_t step, const REAL *from, int64_t from_step, int64_t rows, int64_t length,
-                                 int64_t careless) {
+static void FN(npdl_copy_inside)(REAL *to, int64_t step, const REAL *from, int64_t from_step, int64_t rows,
+                                 int64_t length, int64_t careless) {
     int64_t r = 0;
     if (length <= VL)
         for (; r < careless; r++, to += step, from += from_step) ST(to, LD(from));
@@ -49,16 +50,16 @@ static void FN(npdl_copy_inside)(REAL *to, int64_t step, const REAL *from, int64
 
 /* The same for rows of which only the numbers [start, stop) may lie inside the image: 0 elsewhere. From row to row
  * these bounds move by `shift` to the left. */
-static void FN(npdl_copy_edge)(REAL *to, int64_t step, const REAL *from, int64_t from_step, int64_t rows, int64_t length,
-                               int64_t start, int64_t stop, int64_t shift) {
+static void FN(npdl_copy_edge)(REAL *to, int64_t step, const REAL *from, int64_t from_step, int64_t rows,
+                               int64_t length, int64_t start, int64_t stop, int64_t shift) {
     for (; rows > 0; rows--, to += step, from += from_step, start -= shift, stop -= shift)
         for (int64_t e = 0; e < length; e++) to[e] = e >= start && e < stop ? from[e] : 0;
 }
 
-/* Rows and columns of that matrix, to `to`; a place outside the image is 0. Where there is room behind each row of `to`,
- * whole vectors are copied: what they write behind a run is overwritten by the next run, or never read. */
-static void FN(npdl_copy_windows)(const void *source, int64_t row, int64_t rows, int64_t column, int64_t columns, REAL *to,
-                                  int64_t step) {
+/* Rows and columns of that matrix, to `to`; a place outside the image is 0. Where there is room behind each row of
+ * `to`, whole vectors are copied: what they write behind a run is overwritten by the next run, or never read. */
+static void FN(npdl_copy_windows)(const void *source, int64_t row, int64_t rows, int64_t column, int64_t columns,
+                                  REAL *to, int64_t step) {
     const FN(npdl_windows) *s = source;
     const npdl_window *g = &s->g;
     /* What is contiguous in the image as in the row: one tap's channels, or all taps of a kernel row. */
@@ -101,7 +102,8 @@ static void FN(npdl_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL 
                             const npdl_window *g, int code, const double *constants) {
     int64_t channels = g->channels / g->groups, filters = g->filters / g->groups;
     for (int64_t i = 0; i < g->groups; i++) {
-        FN(npdl_windows) windows = {x, x + images * g->in_h * g->in_w * g->channels, *g, i * channels, channels};
+        const REAL *end = x + images * g->in_h * g->in_w * g->channels;
+        FN(npdl_windows) windows = {x, end, *g, i * channels, channels};
         FN(npdl_product) s = {
             .m = images * g->out_h * g->out_w, .n = filters, .k = g->kernel_h * g->kernel_w * channels,
             .copy = FN(npdl_copy_windows), .source = &windows,
@@ -118,7 +120,8 @@ static void FN(npdl_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL 
 static void FN(npdl_conv2d_dkernel)(const REAL *x, const REAL *dz, REAL *out, int64_t images, const npdl_window *g) {
     int64_t channels = g->channels / g->groups, filters = g->filters / g->groups;
     for (int64_t i = 0; i < g->groups; i++) {
-        FN(npdl_windows) windows = {x, x + images * g->in_h * g->in_w * g->channels, *g, i * channels, channels};
+        const REAL *end = x + images * g->in_h * g->in_w * g->channels;
+        FN(npdl_windows) windows = {x, end, *g, i * channels, channels};
         FN(npdl_product) s = {
             .m = g->kernel_h * g->kernel_w * channels, .n = filters, .k = images * g->out_h * g->out_w,
             .copy = FN(npdl_copy_windows), .source = &windows, .transpose_a = 1,

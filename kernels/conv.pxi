@@ -5,8 +5,12 @@ cdef extern from "engine.h" nogil:
     void npdl_im2col_f64(const void *x, void *out, int64_t images, const npdl_window *g)
     void npdl_col2im_f32(const void *cols, void *out, int64_t images, const npdl_window *g)
     void npdl_col2im_f64(const void *cols, void *out, int64_t images, const npdl_window *g)
-    void npdl_conv2d_f32(const void *x, const void *w, void *out, const void *bias, void *z, int64_t images, const npdl_window *g, int code, const double *constants)
-    void npdl_conv2d_f64(const void *x, const void *w, void *out, const void *bias, void *z, int64_t images, const npdl_window *g, int code, const double *constants)
+    void npdl_conv2d_f32(
+        const void *x, const void *w, void *out, const void *bias, void *z, int64_t images, const npdl_window *g,
+        int code, const double *constants)
+    void npdl_conv2d_f64(
+        const void *x, const void *w, void *out, const void *bias, void *z, int64_t images, const npdl_window *g,
+        int code, const double *constants)
     void npdl_conv2d_dx_f32(const void *dz, const void *w, void *out, int64_t images, const npdl_window *g)
     void npdl_conv2d_dx_f64(const void *dz, const void *w, void *out, int64_t images, const npdl_window *g)
     void npdl_conv2d_dkernel_f32(const void *x, const void *dz, void *out, int64_t images, const npdl_window *g)

@@ -50,6 +50,9 @@ static int npdl_cpu_level(void) {
 #include "activation.h"
 #include "matmul.h"
 #include "conv.h"
+#include "norm.h"
+#include "pooling.h"
+#include "dropout.h"
 #include "loss.h"
 
 #endif

@@ -1,6 +1,6 @@
-# The Cython body of every build. A family's .pxi defines one Python function a kernel, called by npdl/kernels/cpu/<family>.py,
-# which has compared the shapes; here every array's type, order and number of elements are checked once more, the GIL is
-# let go, and the C function of the right number type is called.
+# The Cython body of every build. A family's .pxi defines one Python function a kernel, called by
+# npdl/kernels/cpu/<family>.py, which has compared the shapes; here every array's type, order and number of elements are
+# checked, the GIL is let go, and the C function of the right number type is called.
 
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t, int32_t, uint8_t, uint32_t, uint64_t
@@ -48,7 +48,9 @@ def run_blocks(size_t function, size_t context, int64_t blocks):
 # ---- arrays
 
 # Number types by their letter: f float32, d float64, B uint8, i int32, I uint32, q int64.
-cdef dict TYPE_NAMES = {b"f"[0]: "float32", b"d"[0]: "float64", b"B"[0]: "uint8", b"i"[0]: "int32", b"I"[0]: "uint32", b"q"[0]: "int64"}
+cdef dict TYPE_NAMES = {
+    c: name for c, name in zip(b"fdBiIq", ("float32", "float64", "uint8", "int32", "uint32", "int64"))
+}
 
 
 cdef char letter(const Py_buffer *view) noexcept:
@@ -121,4 +123,6 @@ include "matmul.pxi"
 include "conv.pxi"
 include "activation.pxi"
 include "loss.pxi"
-
+include "norm.pxi"
+include "pooling.pxi"
+include "dropout.pxi"

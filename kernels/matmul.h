@@ -162,7 +162,8 @@ static int64_t FN(npdl_one_row)(const REAL *a, const REAL *b, int64_t b_step, in
     int64_t done = n / VL * VL;
     for (int64_t kb = 0; kb < k; kb += NPDL_KB, a += NPDL_KB, b += NPDL_KB * b_step) {
         int64_t kc = npdl_min(k - kb, NPDL_KB), j = 0;
-        for (; j + 8 * VL <= n; j += 8 * VL) FN(npdl_tile)(1, 8, a, 0, 1, b + j, b_step, kc, out + j, 0, 8 * VL, kb > 0);
+        for (; j + 8 * VL <= n; j += 8 * VL)
+            FN(npdl_tile)(1, 8, a, 0, 1, b + j, b_step, kc, out + j, 0, 8 * VL, kb > 0);
         for (; j < done; j += VL) FN(npdl_tile)(1, 1, a, 0, 1, b + j, b_step, kc, out + j, 0, VL, kb > 0);
     }
     return k > 0 ? done : 0;
@@ -252,7 +253,8 @@ static void FN(npdl_epilogue)(const FN(npdl_product) *s, int64_t m0, int64_t m, 
 
 /* Bytes of working memory of npdl_rectangle. */
 static size_t FN(npdl_rectangle_bytes)(int64_t columns) {
-    return (NPDL_KB * npdl_round_up(columns, NPDL_NW) + npdl_max(NPDL_MB * NPDL_A_STEP, NPDL_KB * NPDL_AT_STEP)) * sizeof(REAL);
+    int64_t packed_a = npdl_max(NPDL_MB * NPDL_A_STEP, NPDL_KB * NPDL_AT_STEP);
+    return (NPDL_KB * npdl_round_up(columns, NPDL_NW) + packed_a) * sizeof(REAL);
 }
 
 /* op(a) op(b) on one rectangle, k in [k0, k1), written to `out`, the rectangle's first element. With `finish` the

@@ -1,8 +1,12 @@
 # Matrix product and sum over rows; see matmul.h.
 
 cdef extern from "engine.h" nogil:
-    void npdl_matmul_f32(const void *a, const void *b, void *out, const void *bias, void *z, int64_t m, int64_t n, int64_t k, int ta, int tb, int code, const double *constants)
-    void npdl_matmul_f64(const void *a, const void *b, void *out, const void *bias, void *z, int64_t m, int64_t n, int64_t k, int ta, int tb, int code, const double *constants)
+    void npdl_matmul_f32(
+        const void *a, const void *b, void *out, const void *bias, void *z, int64_t m, int64_t n, int64_t k,
+        int ta, int tb, int code, const double *constants)
+    void npdl_matmul_f64(
+        const void *a, const void *b, void *out, const void *bias, void *z, int64_t m, int64_t n, int64_t k,
+        int ta, int tb, int code, const double *constants)
     void npdl_sum_rows_f32(const void *x, int64_t rows, int64_t columns, void *out)
     void npdl_sum_rows_f64(const void *x, int64_t rows, int64_t columns, void *out)
 

@@ -131,7 +131,7 @@ class Trainer:
         with step.plan.unread_gradients():
             for number, (x, y, w) in enumerate(batches):
                 caller.on_train_batch_begin(number)
-                step.train(x, y, self._weights(class_weight, y, w), totals)
+                step.train(x, y, self._sample_weights(class_weight, y, w), totals)
                 caller.on_train_batch_end(number, totals.logs())
                 if self.stop_training:
                     break
@@ -203,7 +203,7 @@ class Trainer:
         step, (x, y, w) = self._one_batch("train_on_batch", x, y, sample_weight)
         totals = Totals(step.metrics)
         with step.plan.unread_gradients():
-            step.train(x, y, self._weights(class_weight, y, w), totals)
+            step.train(x, y, self._sample_weights(class_weight, y, w), totals)
         return _results(totals.logs(), return_dict)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
@@ -281,7 +281,7 @@ class Trainer:
                 self._check_targets(batch[1])
             yield batch
 
-    def _weights(self, class_weight, y, w):
+    def _sample_weights(self, class_weight, y, w):
         """The weights of a batch: `sample_weight` times the weight of each row's class."""
         if not class_weight:
             return w

@@ -7,8 +7,8 @@ compared; of a large one some random entries and the largest, and the whole of a
 
 Where L has a kink (ReLU at 0, a tie in max-pooling) within h, a smaller h tells; where it lies at t itself, backward
 may give any slope between those to the left and to the right. So that zeros and ties in your data do not hide a wrong
-gradient behind such kinks, and gammas of 1 and biases of 0 a missing factor or term, weights and input are first moved
-a little at random (`nudge`), all in a copy.
+gradient behind such kinks, and gammas of 1 and biases of 0 a missing factor or term, weights and inputs are first
+moved a little at random (`nudge`), all in a copy.
 """
 
 import copy
@@ -174,12 +174,16 @@ def nudge_array(array, key, amount):
 
 
 class _Chain:
-    """Layers one after the other and a loss; any tail of them can be run again."""
+    """Layers one after the other and a loss; any tail of them can be run again.
+
+    Each layer is checked in the tail that it begins, on its own input moved a little: a ReLU below leaves zeros, which
+    are ties for a max-pooling.
+    """
 
     def __init__(self, layers, loss, y, sample_weight, seed):
-        self.layers, self.loss, self.y, self.sample_weight = layers, loss, y, sample_weight
-        self.seed, self.inputs, self.r = seed, [], None
+        self.layers, self.loss, self.y, self.sample_weight, self.seed = layers, loss, y, sample_weight, seed
         self.before = [(layer.step, {name: a.copy() for name, a in layer.state.items()}) for layer in layers]
+        self.r = None
 
     def terms(self, output):
         """L, or its terms: without a loss L = Σ y · r for random numbers r."""
@@ -189,34 +193,46 @@ class _Chain:
             self.r = random.normal(random.key(self.seed, "r"), output.shape)
         return output * self.r
 
-    def run(self, first=0, keep=False):
-        """L of the layers from `first` on; dropout draws the same mask each time, moving statistics stay."""
-        x = self.inputs[first]
-        for layer, (step, state) in zip(self.layers[first:], self.before[first:], strict=True):
-            layer.step = step
-            for name, values in state.items():
-                layer.state[name][...] = values
-            x = layer.forward(x, True)
-            if keep:
-                self.inputs.append(np.array(x))  # a copy: x may be a view of the layer's own input
+    def forward(self, i, x):
+        """y of layer i; dropout draws the same mask each time, and moving statistics do not move on."""
+        layer, (step, state) = self.layers[i], self.before[i]
+        layer.step = step
+        for name, values in state.items():
+            layer.state[name][...] = values
+        return layer.forward(x, True)
+
+    def run(self, first, x):
+        """L of the layers from `first` on."""
+        for i in range(first, len(self.layers)):
+            x = self.forward(i, x)
         return self.terms(x)
 
-    def tensors(self):
-        """A `Tensor` for every weight and every layer's input."""
-        self.run(keep=True)
+    def backward(self, first):
+        """dL/dx of layer `first`."""
         dy = self.r.copy() if self.loss is None else self.loss.backward()
-        found = []
-        for i, layer in reversed(list(enumerate(self.layers))):
-            dy, x = layer.backward(dy), self.inputs[i]
-            mine = [("input", x, dy)] if dy is not None and np.issubdtype(x.dtype, np.floating) else []
-            mine += [(name, layer.params[name], layer.grads[name]) for name in layer.params]
-            found += [
-                Tensor(layer.name, name, array, np.array(gradient), lambda i=i: self.run(i))
-                for name, array, gradient in reversed(mine)
-            ]
+        for layer in reversed(self.layers[first:]):
             if dy is None:
-                break
-        return found[::-1]
+                raise ValueError(f"{layer.name} gets no dy: the backward of the layer after it returned None")
+            dy = layer.backward(dy)
+        return dy
+
+    def tensors(self, x, nudge):
+        """A `Tensor` for every weight and every layer's input."""
+        found = []
+        for i, layer in enumerate(self.layers):
+            x = np.array(x)  # a copy: a layer's y may be a view of its x
+            nudge_array(x, random.key(self.seed, "nudge", i, "input"), nudge)
+            self.run(i, x)
+            dx = self.backward(i)
+            mine = [(name, layer.params[name], layer.grads[name]) for name in layer.params]
+            if dx is not None and np.issubdtype(x.dtype, np.floating):
+                mine.insert(0, ("input", x, dx))
+            found += [
+                Tensor(layer.name, name, array, np.array(gradient), lambda i=i, x=x: self.run(i, x))
+                for name, array, gradient in mine
+            ]
+            x = self.forward(i, x)
+        return found
 
 
 def check_chain(layers, x, loss=None, y=None, sample_weight=None, *, nudge=1e-3, tolerance=1e-6, entries=30, seed=0):
@@ -227,7 +243,7 @@ def check_chain(layers, x, loss=None, y=None, sample_weight=None, *, nudge=1e-3,
         x: an input batch.
         loss: with `forward(y, output, sample_weight)` and `backward()`; None takes Σ output · r, r random.
         y, sample_weight: what the loss takes.
-        nudge: how far weights and x are moved at random before checking, as a part of their size.
+        nudge: how far weights and every layer's input are moved at random before checking, as a part of their size.
         tolerance: largest error as a part of the largest number of the tensor's gradient.
         entries: how many random entries of a tensor of more than 200.
         seed: of all that is random here.
@@ -240,14 +256,12 @@ def check_chain(layers, x, loss=None, y=None, sample_weight=None, *, nudge=1e-3,
         for place, layer in enumerate(layers):
             for name, array in (*layer.params.items(), *layer.state.items()):
                 nudge_array(array, random.key(seed, "nudge", place, name), nudge)
-        nudge_array(x, random.key(seed, "nudge", "x"), nudge)
         if loss is not None:
             loss = copy.copy(loss)
             if hasattr(loss, "attach"):
                 loss.attach(devices.get("cpu"))
         chain = _Chain(layers, loss, y, sample_weight, seed)
-        chain.inputs.append(x)
-        return compare(chain.tensors(), tolerance=tolerance, entries=entries, seed=seed)
+        return compare(chain.tensors(x, nudge), tolerance=tolerance, entries=entries, seed=seed)
 
 
 def gradient_check(layer, x, y=None, **options):

@@ -3,8 +3,11 @@
 `lib` is the module: npdl.kernels.cpu._v4, _v3 or _v2 on x86-64 (AVX-512, AVX2, SSE4), _neon on arm64, else _plain. The
 environment variable NPDL_BUILD=v3 asks for one by name. The number of threads is NPDL_NUM_THREADS or OMP_NUM_THREADS,
 else the number of processors that this process may use.
+
+Where npdl was installed without compiled kernels, `lib` is a stand-in that runs Numba's kernels on one thread.
 """
 
+import ctypes
 import importlib
 import os
 
@@ -15,6 +18,27 @@ SPIN = "10000"
 follow each other faster than that, and a pool that goes on spinning slows down whatever else runs on the machine."""
 
 
+class NoKernels:
+    """What the rest needs of a compiled module where there is none."""
+
+    HAS_OPENMP, HAS_FMA, COMPILER = False, False, "none"
+
+    @staticmethod
+    def get_num_threads():
+        return 1
+
+    @staticmethod
+    def set_num_threads(n):
+        """Stays at one."""
+
+    @staticmethod
+    def run_blocks(function, context, blocks):
+        """Call void f(void *context, int64_t block, int64_t thread) of that address for every block."""
+        call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(function)
+        for block in range(blocks):
+            call(context, block, 0)
+
+
 def _load(name):
     return importlib.import_module(f"npdl.kernels.cpu._{name}")
 
@@ -23,10 +47,7 @@ def _choose():
     """(name, module) of the build to use."""
     there, asked = compiled(), os.environ.get("NPDL_BUILD")
     if not there:
-        raise ImportError(
-            "npdl was installed without compiled kernels; reinstall it without NPDL_NO_KERNELS=1, "
-            'or use model.to("reference")'
-        )
+        return "none", NoKernels
     level = _load("v2").cpu_level() if "v2" in there else 0
     runs = [name for name in there if not name.startswith("v") or int(name[1:]) <= level]
     if asked and asked not in runs:
