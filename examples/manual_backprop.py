@@ -17,49 +17,55 @@ from npdl import Sequential, layers
 
 np.set_printoptions(precision=6, suppress=True, floatmode="fixed", sign=" ")
 
-# ---- 1. One forward and one backward on three points, in float64 so that slopes can be measured precisely
+# ---- 1. Three points up through two layers, and the gradients down again (in float64, to measure slopes precisely)
 hidden, output = layers.Dense(4, activation="tanh", name="hidden"), layers.Dense(3, name="output")
 model = Sequential([layers.Input((2,)), hidden, output], seed=1, dtype="float64")
 loss = npdl.losses.SparseCategoricalCrossentropy(from_logits=True)
 x = np.array([[0.5, -1.0], [1.5, 0.3], [-0.7, 0.8]])
 y = np.array([0, 2, 1])
 
-
-def forward():
-    """The loss of the three points, one layer after the other."""
-    h = hidden.forward(x, training=True)  # h = tanh(x W₁ + b₁)
-    logits = output.forward(h, training=True)  # logits = h W₂ + b₂
-    return loss.forward(y, logits)  # L = mean of −log softmax(logits)[y]
-
-
-print(f"loss {forward():.6f}\n")
+h = hidden.forward(x, training=True)  # h = tanh(x W₁ + b₁)
+logits = output.forward(h, training=True)  # logits = h W₂ + b₂
+value = loss.forward(y, logits)  # L = mean of −log softmax(logits)[y]
 dlogits = loss.backward()  # dL/dlogits
-dh = output.backward(dlogits)  # fills output.grads, gives dL/dh
-dx = hidden.backward(dh)  # fills hidden.grads, gives dL/dx
+dh = output.backward(dlogits)  # dL/dh, and output.grads: dL/dW₂, dL/db₂
+dx = hidden.backward(dh)  # dL/dx, and hidden.grads: dL/dW₁, dL/db₁
+print(f"loss {value:.6f}\n")
 
-# ---- 2. The same gradients measured: move one number by ±ε and see how the loss answers, (L(+ε) − L(−ε)) / 2ε
-EPSILON = 1e-6
-worst = 0.0
-checked = [(x, dx, "x")]
-for layer in (hidden, output):
-    checked += [(layer.params[name], layer.grads[name].copy(), f"{layer.name} {name}") for name in layer.params]
-for values, gradient, name in checked:
+
+# ---- 2. Is it true? Move one number by ±ε and see how the loss answers
+def measure(values, loss_now, epsilon=1e-6):
+    """(L(+ε) − L(−ε)) / 2ε for each of `values`, which are moved in place and put back."""
     slopes = np.empty_like(values)
     for index in np.ndindex(values.shape):
         kept = values[index]
-        values[index] = kept + EPSILON
-        up = forward()
-        values[index] = kept - EPSILON
-        down = forward()
+        values[index] = kept + epsilon
+        up = loss_now()
+        values[index] = kept - epsilon
+        slopes[index] = (up - loss_now()) / (2 * epsilon)
         values[index] = kept
-        slopes[index] = (up - down) / (2 * EPSILON)
+    return slopes
+
+
+to_check = {
+    "logits": (logits, dlogits, lambda: loss.forward(y, logits)),
+    "h": (h, dh, lambda: loss.forward(y, output.forward(h))),
+    "x": (x, dx, lambda: loss.forward(y, model.forward(x))),
+}
+for layer in (output, hidden):
+    for name, weights in layer.params.items():
+        to_check[f"{layer.name} {name}"] = weights, layer.grads[name], lambda: loss.forward(y, model.forward(x))
+
+worst = 0.0
+for name, (values, gradient, loss_now) in to_check.items():
+    slopes = measure(values, loss_now)
     worst = max(worst, np.abs(gradient - slopes).max())
-    print(f"dL/d {name}          by backward | measured")
+    print(f"dL/d {name}, by backward | measured")
     for row, measured in zip(np.atleast_2d(gradient), np.atleast_2d(slopes), strict=True):
         print(f"    {row} | {measured}")
-
 print(f"\nlargest difference {worst:.1e} (must be below 1e-8)")
-report = model.gradient_check(x, y)  # the same in one call, for any model and loss
+
+report = model.gradient_check(x, y)  # the same in one call, for any model, loss and data
 print(f"{report}\n")
 if worst >= 1e-8 or not report.ok:
     sys.exit("a gradient is wrong")
@@ -76,9 +82,9 @@ with_fit = npdl.clone_model(by_hand)
 
 optimizer = npdl.optimizers.Adam(0.02)
 for epoch in range(60):
-    for x, y in npdl.data.batches(points, labels, batch_size=32, seed=by_hand.seed, epoch=epoch):
-        logits = by_hand.forward(x, training=True)
-        value = loss.forward(y, logits)
+    for xb, yb in npdl.data.batches(points, labels, batch_size=32, seed=by_hand.seed, epoch=epoch):
+        logits = by_hand.forward(xb, training=True)
+        value = loss.forward(yb, logits)
         by_hand.backward(loss.backward())
         optimizer.step(by_hand)
 

@@ -110,8 +110,12 @@ static void FN(npdl_activation_grad)(int code, const double *constants, const RE
 /* ---- softmax of arrays (outer, n, inner) along the middle axis
  *
  * inner = 1: a row is one piece of memory and is summed in lanes; pieces of long rows are added in order.
- * inner > 1: columns side by side, each summed from its first element to its last.
+ * inner > 1: columns side by side, each summed from its first element to its last, in blocks of NPDL_SOFTMAX_BLOCK.
  */
+#ifndef NPDL_SOFTMAX_BLOCK
+#define NPDL_SOFTMAX_BLOCK 256
+#endif
+
 
 /* e = exp(z − max z) in each of `rows` rows of n; the maxima and the sums of e, a row each. e may be z. */
 static void FN(npdl_shifted_exp)(const REAL *z, REAL *e, int64_t rows, int64_t n, REAL *top, REAL *sum) {
@@ -157,7 +161,12 @@ NPDL_INLINE void FN(npdl_softmax_columns)(const FN(npdl_softmax_work) *t, int64_
     #define NPDL_OUT(p, v) if (count == VL) ST(p, v); else STN(p, v, count)
     if (t->dy) {
         VEC dot = BC(0);
-        for (int64_t i = 0; i < n; i++) dot = FMA(NPDL_IN(dy + i * step), NPDL_IN(in + i * step), dot);
+        for (int64_t i = 0; i < n;) {
+            VEC block = BC(0);
+            for (int64_t last = NPDL_LESS(n, i + NPDL_SOFTMAX_BLOCK); i < last; i++)
+                block = FMA(NPDL_IN(dy + i * step), NPDL_IN(in + i * step), block);
+            dot = dot + block;
+        }
         for (int64_t i = 0; i < n; i++) {
             VEC v = NPDL_IN(in + i * step) * (NPDL_IN(dy + i * step) - dot);
             NPDL_OUT(out + i * step, v);
@@ -169,10 +178,14 @@ NPDL_INLINE void FN(npdl_softmax_columns)(const FN(npdl_softmax_work) *t, int64_
         VEC v = NPDL_IN(in + i * step);
         top = SELECT(v > top, v, top);
     }
-    for (int64_t i = 0; i < n; i++) {
-        VEC v = FN(npdl_exp)(NPDL_IN(in + i * step) - top);
-        sum = sum + v;
-        NPDL_OUT(out + i * step, v);
+    for (int64_t i = 0; i < n;) {
+        VEC block = BC(0);
+        for (int64_t last = NPDL_LESS(n, i + NPDL_SOFTMAX_BLOCK); i < last; i++) {
+            VEC v = FN(npdl_exp)(NPDL_IN(in + i * step) - top);
+            block = block + v;
+            NPDL_OUT(out + i * step, v);
+        }
+        sum = sum + block;
     }
     for (int64_t i = 0; i < n; i++) {
         VEC v = NPDL_IN(out + i * step) / sum;

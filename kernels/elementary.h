@@ -138,7 +138,7 @@ NPDL_INLINE VEC FN(npdl_exp)(VEC x) {
     x = SELECT(x > high, high, x);
     VEC y = FN(npdl_reduced_exp)(x, &k) + BC(1);
     /* Twice half of 2ᵏ: k reaches beyond the exponents of normal numbers, and a subnormal result is rounded once. */
-    UVEC both = (UVEC)(k + 2 * FN(npdl_bias)), half = both >> 1;
+    UVEC both = (UVEC)k + 2 * FN(npdl_bias), half = both >> 1;
     return y * (VEC)(half << FN(npdl_mantissa)) * (VEC)((both - half) << FN(npdl_mantissa));
 }
 
@@ -148,7 +148,7 @@ NPDL_INLINE VEC FN(npdl_expm1_negative)(VEC x) {
     x = SELECT(x < BC(-40), BC(-40), x);  /* −1 from there on */
     x = SELECT(x > BC(0), BC(0), x);
     VEC p = FN(npdl_reduced_exp)(x, &k);
-    VEC scale = (VEC)((UVEC)(k + FN(npdl_bias)) << FN(npdl_mantissa));
+    VEC scale = (VEC)(((UVEC)k + FN(npdl_bias)) << FN(npdl_mantissa));
     return FMA(p, scale, scale - BC(1));
 }
 

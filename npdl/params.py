@@ -1,6 +1,5 @@
 """ParamStore: every weight of a model in one flat array, every gradient in another."""
 
-import copy
 import math
 from typing import NamedTuple
 
@@ -65,10 +64,10 @@ class ParamStore:
         """A store of another dtype with the same values, on copies of the layers that share nothing with them."""
         layers = []
         for layer in self.layers:
-            layer = copy.copy(layer)
-            layer.params, layer.grads, layer.state, layer.needs_dx = {}, {}, {}, True
-            layer.forget()
-            layers.append(layer)
+            copy = object.__new__(type(layer))  # not copy.copy, which would make weights of its own
+            copy.__dict__.update(layer.__dict__, params={}, grads={}, state={}, needs_dx=True)
+            copy.forget()
+            layers.append(copy)
         twin = ParamStore(layers, self.device, dtype, self.seed)
         for mine, other in zip(self.weights, twin.weights, strict=True):
             twin.assign(other, self.values(mine))

@@ -14,7 +14,7 @@ FIGURES = {  # what the last line or lines must say
     "linear_regression": r"largest error \S+ \(must be at most 0.05\)",
     "mnist_mlp": r"test accuracy \S+ % \(must reach 97.0 %\)",
     "mnist_cnn": r"test accuracy \S+ % \(must reach 97.5 % after 3 epochs\)",
-    "cifar10_cnn": r"test accuracy \S+ % \(must reach 48.0 %\)",
+    "cifar10_cnn": r"test accuracy \S+ % \(must reach 46.0 %\)",
     "california_housing": r"R² on the test rows \S+ \(must reach 0.75\)",
     "manual_backprop": r"bit for bit: True \(must be True\)",
     "custom_layer": r"saved and loaded alike: True \(must be True\)",
@@ -31,7 +31,15 @@ SLOW = ("mnist_mlp", "mnist_cnn", "cifar10_cnn")
 def run(name, folder, *arguments):
     """The finished process of an example, run in an empty folder."""
     return subprocess.run(
-        [sys.executable, EXAMPLES / f"{name}.py", *arguments],
+        [
+            sys.executable,
+            "-W",
+            "error::RuntimeWarning",
+            "-W",
+            "error::UserWarning",
+            EXAMPLES / f"{name}.py",
+            *arguments,
+        ],
         cwd=folder,
         env={**os.environ, "PYTHONIOENCODING": "utf-8"},
         capture_output=True,
@@ -55,7 +63,7 @@ def test_every_example_has_its_test():
 @pytest.mark.parametrize("name", sorted(FIGURES))
 def test_is_short_and_says_what_it_teaches(name):
     source = (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")
-    assert len(source.splitlines()) <= 95
+    assert len(source.splitlines()) <= 100
     assert re.match(r'""".+\n\nIt teaches ', source)
     assert f"python examples/{name}.py" in source
 

@@ -339,7 +339,7 @@ def test_inside_a_training_loop_it_works_by_hand(rng):
 
 
 def test_unbuilt_layers_and_wrong_shapes(rng):
-    with pytest.raises(RuntimeError, match=r"dense has no weights yet; build it alone by layer.init\(input_shape"):
+    with pytest.raises(RuntimeError, match=r"dense has no weights yet; call layer.init\(input_shape"):
         testing.gradient_check(layers.Dense(3), rng.normal(size=(3, 4)))
     wrong = testing.differences.Tensor("mine", "w", np.zeros(3), np.zeros(2), lambda: 0.0)
     with pytest.raises(ValueError, match=r"mine: backward gives w a gradient of shape \(2,\), expected \(3,\)"):

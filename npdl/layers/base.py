@@ -40,9 +40,7 @@ class Layer:
     """
 
     def __init__(self, name=None, trainable=True, input_shape=None):
-        if input_shape is not None:
-            input_shape = tuple(input_shape)
-        self.given_name, self.given_input_shape = name, input_shape
+        self.given_name, self.given_input_shape = name, None if input_shape is None else tuple(input_shape)
         self.name = name or snake_case(type(self).__name__)
         self.trainable, self.needs_dx, self.step = trainable, True, 0
         self.declared: list[Declared] = []
@@ -120,22 +118,13 @@ class Layer:
     def __call__(self, x, training=False):
         """Check x, then `forward`."""
         if self.store is None:
-            raise RuntimeError(
-                f"{self.name} has no weights yet; build it alone by layer.init(input_shape=(...), seed=0), "
-                "or put it into a Sequential"
-            )
+            raise RuntimeError(f"{self.name} has no weights yet; call layer.init(input_shape) or put it into a model")
         self.check(x)
         return self.forward(x, training)
 
     def check(self, x):
         """Raise where x is not what this layer was built for."""
-        expected = self.input_shape
-        if len(x.shape) != len(expected) + 1 or any(e not in (None, s) for e, s in zip(expected, x.shape[1:])):
-            wanted = ", ".join(["N", *("any" if e is None else str(e) for e in expected)])
-            raise ValueError(
-                f"{self.name} ({type(self).__name__}) was built for inputs of shape ({wanted}), got {tuple(x.shape)}; "
-                "reshape the data, or build a new model for this shape"
-            )
+        self.check_shape(x.shape[1:])
         if x.dtype != self.dtype:
             raise TypeError(
                 f"{self.name} works in {self.dtype}, got {x.dtype}; pass x.astype({self.dtype.name!r}), "
@@ -144,16 +133,20 @@ class Layer:
         if isinstance(x, np.ndarray) and not x.flags.c_contiguous:
             raise ValueError(f"{self.name} reads C-contiguous arrays; pass np.ascontiguousarray(x)")
 
-    def init(self, input_shape, dtype="float32", seed=None, device="cpu"):
-        """Build this layer alone, on a store of its own; returns the layer.
+    def check_shape(self, sample):
+        """Raise where this is not the shape of a sample that the layer was built for."""
+        expected = self.input_shape
+        if len(sample) != len(expected) or any(e not in (None, s) for e, s in zip(expected, sample)):
+            wanted, came = (", ".join(["N", *("any" if s is None else str(s) for s in x)]) for x in (expected, sample))
+            raise ValueError(
+                f"{self.name} ({type(self).__name__}) was built for inputs of shape ({wanted}), got ({came}); "
+                "reshape the data, or build a new model for this shape"
+            )
 
-        Args:
-            input_shape: one sample's shape.
-            seed: of the initial weights; None draws one.
-        """
+    def init(self, input_shape, dtype="float32", seed=None, device="cpu"):
+        """Build this layer alone, for samples of `input_shape`, on a store of its own; returns the layer."""
         self.build_once(tuple(input_shape))
-        seed = random.draw_seed() if seed is None else seed
-        ParamStore(self.walk(), devices.get(device), dtype, seed).initialize()
+        ParamStore(self.walk(), devices.get(device), dtype, random.draw_seed() if seed is None else seed).initialize()
         return self
 
     # ---- used by models
@@ -197,18 +190,29 @@ class Layer:
         for name in inspect.signature(type(self).__init__).parameters:
             if name in ("self", "base", "name", "trainable", "input_shape"):
                 continue
+            if not hasattr(self, name):
+                kind = type(self).__name__
+                raise AttributeError(
+                    f"{kind} must keep its argument {name!r} as self.{name}: saving and copying read it"
+                )
             value = getattr(self, name)
-            if isinstance(value, activations.Activation):
-                value = activations.serialize(value)
-            elif isinstance(value, initializers.Initializer):
-                value = initializers.serialize(value)
+            for kind, module in ((activations.Activation, activations), (initializers.Initializer, initializers)):
+                value = module.serialize(value) if isinstance(value, kind) else value
             config[name] = value
         return config
 
     @classmethod
     def from_config(cls, config):
         """A new layer from `get_config()`'s dictionary."""
-        return cls(**config)
+        layer = cls(**{key: value for key, value in config.items() if key not in ("name", "trainable")})
+        layer.name = layer.given_name = config.get("name", layer.name)
+        layer.trainable = config.get("trainable", True)
+        return layer
+
+    def __reduce__(self):
+        """Copies and pickles: configuration and weights, on a store of their own."""
+        built = self.store and (self.input_shape, self.dtype.name, self.store.seed, self.get_weights(), self.step)
+        return _restore, (type(self), self.get_config(), built)
 
     def __repr__(self):
         config = self.get_config()
@@ -221,6 +225,16 @@ class Layer:
         if workspace is None:
             return devices.poison(self.device, self.device.alloc(shape, dtype))
         return workspace.take(owner, name, shape, dtype)
+
+
+def _restore(cls, config, built):
+    layer = cls.from_config(config)
+    if built:
+        input_shape, dtype, seed, weights, layer.step = built
+        layer.init(input_shape, dtype, seed)
+        for weight, values in zip((*layer.params, *layer.state), weights, strict=True):
+            layer.variable(weight)[...] = values
+    return layer
 
 
 def snake_case(name):

@@ -64,7 +64,7 @@ class Dropout(Layer):
             self.forget()
             return x
         if self.rate == 0:
-            self.save(self.step)
+            self.save()
             return x
         y = self.buffer("y", x.shape)
         self._mask(x, self.step, y)  # y = x m
@@ -73,11 +73,11 @@ class Dropout(Layer):
         return y
 
     def backward(self, dy):
-        step = self.saved()
+        saved = self.saved()
         if self.rate == 0:
             return dy
         dx = self.inplace("dx", dy)
-        self._mask(dy, step, dx)  # dx = dy m
+        self._mask(dy, saved, dx)  # dx = dy m
         return dx
 
     def _mask(self, x, step, out):

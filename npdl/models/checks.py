@@ -28,21 +28,6 @@ def is_due(epoch, freq):
     raise ValueError(f"validation_freq is a whole number of at least 1, or a list of epochs, got {freq!r}")
 
 
-def input_fits(model, x_shape):
-    """The samples have the shape that the model was built for."""
-    expected = model.input_shape
-    if x_shape is None:  # known only once the batches come
-        return
-    if len(x_shape) != len(expected) or any(e not in (None, s) for e, s in zip(expected, x_shape, strict=True)):
-        first = model.layers[0]
-        wanted = ", ".join(["N", *("any" if e is None else str(e) for e in expected)])
-        came = ", ".join(["N", *map(str, x_shape)])
-        raise ValueError(
-            f"{first.name} ({type(first).__name__}) was built for inputs of shape ({wanted}), got ({came}); "
-            "reshape the data, or build a new model for this shape"
-        )
-
-
 def some_batches(count):
     """An iterator that is used up gives no batch: say so instead of training on nothing."""
     if not count:

@@ -157,6 +157,9 @@ class Sequential(Trainer, Layer):
             x = layer.forward(x, training)
         return x
 
+    def check_shape(self, sample):
+        self.layers[0].check_shape(sample)
+
     def backward(self, dy):
         """dL/dx from dy = dL/dy; assigns every layer's gradients."""
         self.need_build("backward")
@@ -265,10 +268,6 @@ class Sequential(Trainer, Layer):
 
     def __reduce__(self):
         return saving.from_parts, (type(self), *saving.to_parts(self), saving.custom_classes(self))
-
-    def __deepcopy__(self, memo):
-        restore, parts = self.__reduce__()
-        return restore(*parts)
 
     def __repr__(self):
         stack = ", ".join(map(repr, self.layers))

@@ -1,7 +1,6 @@
 """Step: a compiled model made ready, and what it does with one batch."""
 
 from npdl import devices, losses, metrics
-from npdl.models import checks
 from npdl.models.first_step import FirstStep, check_custom_gradients
 from npdl.models.plan import Plan, settle_logits
 
@@ -67,7 +66,7 @@ class Step:
     def train(self, x, y, w, totals):
         """Forward, loss, backward and update on a batch of host arrays; adds to `totals`."""
         model, first = self.model, self.first
-        checks.input_fits(model, x.shape[1:])
+        model.check_shape(x.shape[1:])
         target = self.target(y, len(x))
         if first and model.check_gradients:
             check_custom_gradients(model, self, x, target, w)
@@ -85,7 +84,7 @@ class Step:
 
     def test(self, x, y, w, totals, workspace):
         """Loss and metrics of a batch, without training."""
-        checks.input_fits(self.model, x.shape[1:])
+        self.model.check_shape(x.shape[1:])
         with devices.use_workspace(workspace), self.plan.logits():
             self._score(self.forward(self.model.device.from_host(x), False), self.target(y, len(x)), w, totals)
 

@@ -40,6 +40,7 @@ class Trainer:
     output_shape: Any
     build: Callable
     to: Callable
+    check_shape: Callable
 
     # ---- compile
 
@@ -190,7 +191,7 @@ class Trainer:
 
     def _infer(self, x):
         """The outputs of a host batch, on the device; checked, since an iterable may give any shape."""
-        checks.input_fits(self, x.shape[1:])
+        self.check_shape(x.shape[1:])
         x = self.device.from_host(x)
         for layer in self.layers:
             x = layer.forward(x, False)
@@ -249,7 +250,7 @@ class Trainer:
     def _build_for(self, source):
         if self.store is None:
             self.build(source.x_shape)
-        checks.input_fits(self, source.x_shape)
+        self.check_shape(source.x_shape)
 
     def _ready(self, source, say):
         """The `Step` for these data: builds, chooses and settles what is still open, and checks data against model."""
@@ -267,7 +268,7 @@ class Trainer:
         return self._step
 
     def _check_data(self, source):
-        checks.input_fits(self, source.x_shape)
+        self.check_shape(source.x_shape)
         if source.y is not None:
             self._check_targets(source.y)
 

@@ -68,7 +68,7 @@ def backward(kernels, dy, saved, fn):
         (activations.softmax, lambda z: special.softmax(z, axis=-1)),
         (activations.Softmax(0), lambda z: special.softmax(z, axis=0)),
     ],
-    ids=repr,
+    ids=lambda value: repr(value) if isinstance(value, activations.Activation) else "",
 )
 def test_reference(rng, fn, formula):
     """Values against another way to write them, gradients against central differences."""
@@ -243,12 +243,13 @@ def ulps(got, exact):
 def arguments(function, dtype, rng):
     """Every sign and exponent, and more where the function bends."""
     if dtype == "float32":
-        bits = np.arange(2**18, dtype=np.uint64) * 2**14 + rng.integers(0, 2**14, 2**18).astype(np.uint64)
+        bits = np.arange(2**18) * 2**14 + rng.integers(0, 2**14, 2**18)
         x = bits.astype(np.uint32).view(np.float32)
     else:
         x = np.ldexp(rng.uniform(1, 2, 2**17) * rng.choice([-1, 1], 2**17), rng.integers(-1074, 1024, 2**17))
+    x = x[~np.isnan(x)]
     x = np.concatenate([x, rng.uniform(-1, 1, 2**17), rng.uniform(-20, 20, 2**17), rng.uniform(-750, 720, 2**16)])
-    x = np.concatenate([x, [0.0, -0.0, np.inf, -np.inf, np.nan]]).astype(dtype)
+    x = np.append(x, [0.0, -0.0, np.inf, -np.inf, np.nan]).astype(dtype)
     return x[(x > -1) & (x <= 1)] if function == "log1p" else x
 
 
@@ -260,9 +261,10 @@ def test_error_of_elementary_functions(rng, function, dtype):
     stated = ULPS[function][dtype == "float64"]
     with np.errstate(all="ignore"):
         if (function, dtype) == ("normal", "float64"):  # SciPy has it in double precision only
+            x = x[~np.isnan(x)]
             exact = special.ndtr(x)
             difference = np.abs(elementary(function, x) - exact)
-            assert np.nanmax(difference / np.maximum(exact, 1e-300)) < 1e-13
+            assert (difference / exact)[x > -20].max() < 1e-13
             assert np.nanmax(difference) < 5e-16
             return
         exact = EXACT[function](x.astype(WIDER[dtype]))

@@ -80,7 +80,7 @@ def test_calls_by_hand_are_checked(rng):
     with pytest.raises(TypeError, match=r"forward takes an array, got list"):
         model([[1.0, 2.0, 3.0]])
     model(x)
-    with pytest.raises(ValueError, match=r"built for inputs of shape \(N, 3\), got \(5, 4\)"):
+    with pytest.raises(ValueError, match=r"built for inputs of shape \(N, 3\), got \(N, 4\)"):
         model(np.zeros((5, 4), "float32"))
     with pytest.raises(TypeError, match=r"works in float32, got float64; pass x.astype"):
         model(x.astype("float64"))
