@@ -3,8 +3,10 @@
 cdef extern from "engine.h" nogil:
     void npdl_activation_f32(int code, const double *constants, const void *z, void *out, int64_t n)
     void npdl_activation_f64(int code, const double *constants, const void *z, void *out, int64_t n)
-    void npdl_activation_grad_f32(int code, const double *constants, const void *dy, const void *saved, void *out, int64_t n)
-    void npdl_activation_grad_f64(int code, const double *constants, const void *dy, const void *saved, void *out, int64_t n)
+    void npdl_activation_grad_f32(
+        int code, const double *constants, const void *dy, const void *saved, void *out, int64_t n)
+    void npdl_activation_grad_f64(
+        int code, const double *constants, const void *dy, const void *saved, void *out, int64_t n)
     void npdl_elementary_f32(int function, const void *x, void *out, int64_t n)
     void npdl_elementary_f64(int function, const void *x, void *out, int64_t n)
     void npdl_softmax_f32(const void *dy, const void *x, void *out, int64_t outer, int64_t n, int64_t inner)

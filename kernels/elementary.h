@@ -2,7 +2,7 @@
  *
  * Branch-free; with FMA every build gives the same bits. Each keeps NaN, is right at ±0, ±infinity and in the
  * subnormals, and has its largest error stated in units in the last place (ulp), as measured by
- * tests/kernels/test_activation.py against long double: float over every exponent and sign, double over random arguments.
+ * tests/kernels/test_activation.py against wider numbers: float over every exponent and sign, double over random ones.
  * Polynomials are least-squares fits on Chebyshev points, coefficients rounded one by one, lowest first.
  *
  *     FN(npdl_exp)(x)              eˣ                        float 1.0 ulp   double 1.0

@@ -218,7 +218,8 @@ static void FN(npdl_classes_grad)(const FN(npdl_classes_work) *s, int64_t first,
                 NPDL_MAP2(row, out, out, n, (w / total * mass - FMA(v, keep, add)) * f)
                 continue;
             }
-            NPDL_MAP2(row, p, out, n, FN(npdl_where_clipped)(w / total, BC(0), -FMA(v, keep, add) / FN(npdl_clip)(w / total)))
+            NPDL_MAP2(row, p, out, n,
+                      FN(npdl_where_clipped)(w / total, BC(0), -FMA(v, keep, add) / FN(npdl_clip)(w / total)))
             const VEC dot = BC(FN(npdl_long_dot)(out, p, n) / sum[r]);
             NPDL_MAP(out, out, n, (v - dot) / total * f)
             continue;

@@ -3,8 +3,10 @@
 cdef extern from "engine.h" nogil:
     enum: NPDL_SQUARED, NPDL_ABSOLUTE, NPDL_HUBER, NPDL_BINARY_LOGITS, NPDL_BINARY
     int64_t npdl_wrong_label(const int32_t *narrow, const int64_t *wide, int64_t count, int64_t classes)
-    void npdl_loss_f32(int kind, double c, const void *t, const void *p, const void *scale, void *out, int64_t samples, int64_t d)
-    void npdl_loss_f64(int kind, double c, const void *t, const void *p, const void *scale, void *out, int64_t samples, int64_t d)
+    void npdl_loss_f32(
+        int kind, double c, const void *t, const void *p, const void *scale, void *out, int64_t samples, int64_t d)
+    void npdl_loss_f64(
+        int kind, double c, const void *t, const void *p, const void *scale, void *out, int64_t samples, int64_t d)
     void npdl_cross_entropy_f32(
         const void *t, const int32_t *narrow, const int64_t *wide, const void *p, const void *scale, void *out,
         int logits, double smoothing, int64_t samples, int64_t positions, int64_t classes)
@@ -14,7 +16,8 @@ cdef extern from "engine.h" nogil:
     double npdl_weighted_sum_f32(const void *values, const void *weights, int64_t n)
     double npdl_weighted_sum_f64(const void *values, const void *weights, int64_t n)
 
-SQUARED, ABSOLUTE, HUBER, BINARY_LOGITS, BINARY = NPDL_SQUARED, NPDL_ABSOLUTE, NPDL_HUBER, NPDL_BINARY_LOGITS, NPDL_BINARY
+SQUARED, ABSOLUTE, HUBER = NPDL_SQUARED, NPDL_ABSOLUTE, NPDL_HUBER
+BINARY_LOGITS, BINARY = NPDL_BINARY_LOGITS, NPDL_BINARY
 
 
 def loss(str kernel, int kind, double c, y_true, y_pred, scale, out, int64_t samples, int64_t d):

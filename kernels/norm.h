@@ -23,7 +23,8 @@ typedef struct {
 } FN(npdl_norm_work);
 
 /* Rows [*r, *r1) and channels [*c, *c1) of a task. */
-static void FN(npdl_norm_task)(const FN(npdl_norm_work) *s, int64_t task, int64_t *r, int64_t *r1, int64_t *c, int64_t *c1) {
+static void FN(npdl_norm_task)(const FN(npdl_norm_work) *s, int64_t task, int64_t *r, int64_t *r1, int64_t *c,
+                               int64_t *c1) {
     int64_t across = NPDL_BLOCKS(s->channels, NPDL_NORM_CHANNELS);
     *r = task / across * NPDL_NORM_ROWS;
     *r1 = NPDL_LESS(s->rows, *r + NPDL_NORM_ROWS);

@@ -86,8 +86,8 @@ NPDL_INLINE void FN(npdl_max_strip)(const FN(npdl_pool_work) *s, const FN(npdl_p
     if (s->narrow || s->wide) FN(npdl_store_winners)(s, out + c, k, count);
 }
 
-NPDL_INLINE void FN(npdl_average_strip)(const FN(npdl_pool_work) *s, const FN(npdl_pool_taps) *w, int64_t out, int64_t c,
-                                        int64_t count) {
+NPDL_INLINE void FN(npdl_average_strip)(const FN(npdl_pool_work) *s, const FN(npdl_pool_taps) *w, int64_t out,
+                                        int64_t c, int64_t count) {
     const REAL *x = s->in + c;
     const int64_t places = (w->p1 - w->p) * (w->q1 - w->q);
     VEC sum = BC(0);
@@ -99,8 +99,8 @@ NPDL_INLINE void FN(npdl_average_strip)(const FN(npdl_pool_work) *s, const FN(np
 }
 
 /* dx += dy at the winner */
-NPDL_INLINE void FN(npdl_max_grad_strip)(const FN(npdl_pool_work) *s, const FN(npdl_pool_taps) *w, int64_t in, int64_t c,
-                                         int64_t count) {
+NPDL_INLINE void FN(npdl_max_grad_strip)(const FN(npdl_pool_work) *s, const FN(npdl_pool_taps) *w, int64_t in,
+                                         int64_t c, int64_t count) {
     VEC d = NPDL_TAKE(s->in + in + c);
     IVEC winner = FN(npdl_load_winners)(s, in + c, count);
     for (int64_t p = w->p; p < w->p1; p++)

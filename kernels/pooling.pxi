@@ -10,8 +10,10 @@ cdef extern from "engine.h" nogil:
     void npdl_average_pool2d_f64(const void *x, void *out, int64_t images, const npdl_window *g)
     void npdl_average_pool2d_grad_f32(const void *dy, void *out, int64_t images, const npdl_window *g)
     void npdl_average_pool2d_grad_f64(const void *dy, void *out, int64_t images, const npdl_window *g)
-    void npdl_global_pool_f32(int kind, const void *x, void *out, void *winners, int64_t images, int64_t places, int64_t channels)
-    void npdl_global_pool_f64(int kind, const void *x, void *out, void *winners, int64_t images, int64_t places, int64_t channels)
+    void npdl_global_pool_f32(
+        int kind, const void *x, void *out, void *winners, int64_t images, int64_t places, int64_t channels)
+    void npdl_global_pool_f64(
+        int kind, const void *x, void *out, void *winners, int64_t images, int64_t places, int64_t channels)
 
 
 cdef int64_t pool_in(int64_t images, const npdl_window *g) noexcept:

@@ -8,10 +8,11 @@ same pass as the layer's own work. Your own activation is a subclass with `__cal
 References: the definitions are Keras 3's, names and defaults too.
 """
 
-import difflib
 import math
 
 import numpy as np
+
+from npdl import names
 
 
 class Activation:
@@ -252,11 +253,7 @@ def get(identifier):
     if isinstance(identifier, dict) and identifier.get("class_name") in _classes:
         return _classes[identifier["class_name"]](**identifier.get("config", {}))
     if isinstance(identifier, str):
-        if identifier in _by_name:
-            return _by_name[identifier]
-        near = difflib.get_close_matches(identifier.lower(), _by_name, 1, 0.5)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"unknown activation {identifier!r}; {hint}there are {', '.join(_by_name)}")
+        return names.find("activation", identifier, _by_name)
     raise TypeError(
         f"activation must be a name or an npdl.activations object, got {identifier!r}; "
         'pass e.g. activation="relu", or subclass npdl.activations.Activation'

@@ -12,14 +12,13 @@ Names, arguments and defaults are Keras 3's. The random numbers differ from Kera
 where Keras takes a dtype.
 """
 
-import difflib
 import inspect
 import math
 import re
 
 import numpy as np
 
-from npdl import random
+from npdl import names, random
 
 
 class Initializer:
@@ -365,12 +364,7 @@ def get(identifier):
     if isinstance(identifier, Initializer):
         return identifier
     if isinstance(identifier, str):
-        found = _by_name.get(identifier) or _classes.get(identifier)
-        if found is None:
-            near = difflib.get_close_matches(identifier.lower(), _by_name, 1, 0.5)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ValueError(f"unknown initializer {identifier!r}; {hint}there are {', '.join(_by_name)}")
-        return found()
+        return names.find("initializer", identifier, _by_name, _classes)()
     if isinstance(identifier, dict) and identifier.get("class_name") in _classes:
         return _classes[identifier["class_name"]](**identifier.get("config", {}))
     if isinstance(identifier, type) and issubclass(identifier, Initializer):

@@ -44,7 +44,7 @@ EDITS = [
     (
         "batch statistics taken as constants",
         "norm.h",
-        "offset[c] = (REAL)(-a * plain[c] / (double)rows);",
+        "offset[c] = (REAL)(plain[c] / (double)rows);",
         "offset[c] = 0;",
     ),
     ("cross-entropy gradient without 1/positions", "loss.h", "factor = scale / (REAL)s->positions", "factor = scale"),

@@ -12,7 +12,7 @@ ROOT = pathlib.Path(importlib.util.find_spec("npdl").submodule_search_locations[
 FLOORS = (
     {"kernels"},
     {"devices"},
-    {"random", "params", "initializers"},
+    {"names", "random", "params", "initializers"},
     {"activations", "regularizers", "constraints", "schedules"},
     {"layers"},
     {"losses", "metrics", "optimizers"},

@@ -289,7 +289,7 @@ def test_own_class():
     ("identifier", "error", "message"),
     [
         ("he_norml", ValueError, "unknown initializer 'he_norml'; did you mean 'he_normal'. there are zeros, ones"),
-        ("Glorot_Uniform", ValueError, "did you mean 'glorot_uniform'"),
+        ("Glorot-Uniform", ValueError, "did you mean 'glorot_uniform'"),
         ("xyzzy", ValueError, "unknown initializer 'xyzzy'; there are zeros"),
         (None, TypeError, 'got None; pass e.g. "glorot_uniform" or "zeros"'),
         (3, TypeError, "must be a name, an npdl.initializers object, an array or a function of the shape, got 3"),

@@ -1,9 +1,8 @@
 """Losses by name, and the trainer's way to any loss, the user's own too."""
 
-import difflib
-
 import numpy as np
 
+from npdl import names
 from npdl.losses import targets
 from npdl.losses.base import Loss
 from npdl.losses.crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
@@ -51,13 +50,7 @@ def get(identifier):
 
 
 def _find(name):
-    known = {**_names, **_classes}
-    for key in (name, name.lower()):
-        if key in known:
-            return known[key]
-    near = difflib.get_close_matches(name.lower(), _names, 1, 0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ValueError(f"unknown loss {name!r}; {hint}there are {', '.join(_names)}")
+    return names.find("loss", name, _names, _classes)
 
 
 def serialize(loss):

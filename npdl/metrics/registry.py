@@ -1,7 +1,6 @@
 """Metrics by name, and what a name means beside a loss."""
 
-import difflib
-
+from npdl import names
 from npdl.metrics.accuracy import (
     Accuracy,
     BinaryAccuracy,
@@ -110,13 +109,7 @@ def _make(cls):
 
 
 def _find(name):
-    known = {**_names, **_classes}
-    for key in (name, name.lower()):
-        if key in known:
-            return known[key]
-    near = difflib.get_close_matches(name.lower(), _names, 1, 0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ValueError(f"unknown metric {name!r}; {hint}there are {', '.join(_names)}")
+    return names.find("metric", name, _names, _classes)
 
 
 def serialize(metric):

@@ -1,7 +1,6 @@
 """Optimizers by name."""
 
-import difflib
-
+from npdl import names
 from npdl.optimizers.adam import Adam
 from npdl.optimizers.adamw import AdamW
 from npdl.optimizers.base import Optimizer
@@ -12,11 +11,7 @@ _classes = {cls.__name__.lower(): cls for cls in (SGD, Adam, AdamW, RMSprop)}
 
 
 def _find(name):
-    if name.lower() in _classes:
-        return _classes[name.lower()]
-    near = difflib.get_close_matches(name.lower(), _classes, 1, 0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ValueError(f"unknown optimizer {name!r}; {hint}there are {', '.join(_classes)}")
+    return names.find("optimizer", name, _classes)
 
 
 def get(identifier):

@@ -45,7 +45,7 @@ def test_philox_gives_the_published_numbers(counter, key, words):
 @pytest.mark.parametrize("kernels", KERNELS)
 @pytest.mark.parametrize("dtype", ("float32", "float64"))
 def test_mask_comes_from_the_stated_words(kernels, dtype):
-    """Element e of sample n takes word e mod 4 of counter (step, n, e // 4, 0): kept if its top 24 bits reach the rate."""
+    """Element e of sample n takes word e mod 4 of counter (step, n, e // 4, 0): kept if its top 24 bits reach rate."""
     out = run(kernels, np.ones((3, 2, 5), dtype), 0.3, step=7)
     for n in range(3):
         for e in range(10):

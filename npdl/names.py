@@ -1,0 +1,21 @@
+"""Things that a user asks for by name."""
+
+import difflib
+
+
+def find(what, name, known, *more):
+    """What `known`, or one of the further dictionaries, holds under `name`, in lower case too.
+
+    Raises:
+        ValueError: nothing; the nearest name of `known` is suggested.
+
+    >>> find("colour", "Red", {"red": 1, "green": 2})
+    1
+    """
+    for names in (known, *more):
+        for key in (name, name.lower()):
+            if key in names:
+                return names[key]
+    near = difflib.get_close_matches(name.lower(), known, 1, 0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ValueError(f"unknown {what} {name!r}; {hint}there are {', '.join(known)}")
