@@ -1,6 +1,7 @@
 """Things that a user asks for by name."""
 
 import difflib
+import re
 
 
 def find(what, name, known, *more):
@@ -19,3 +20,14 @@ def find(what, name, known, *more):
     near = difflib.get_close_matches(name.lower(), known, 1, 0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise ValueError(f"unknown {what} {name!r}; {hint}there are {', '.join(known)}")
+
+
+def snake_case(name):
+    """Keras' automatic names: GlobalMaxPooling2D -> global_max_pooling2d.
+
+    >>> snake_case("GlobalMaxPooling2D"), snake_case("ReLU")
+    ('global_max_pooling2d', 're_lu')
+    """
+    name = re.sub(r"\W+", "", name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()

@@ -66,14 +66,16 @@ EDITS = [
 CHECK = "import npdl, npdl.kernels.cpu.build as b, sys; sys.exit(not npdl.__file__.startswith(sys.argv[1]))"
 
 
-def build_name():
-    """The build that serves this machine."""
-    code = "import npdl.kernels.cpu.build as b; print(b.name)"
-    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+def installed():
+    """(the build that serves this machine, the folder of the compiled modules), from a process of its own."""
+    code = "import npdl.kernels.cpu.build as b; print(b.name, b.__file__, sep=chr(10))"
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    name, file = run.stdout.split("\n")[:2]
+    return name, pathlib.Path(file).parent
 
 
-def edited_package(folder, build, edit):
-    """A copy of the package in `folder` with one compiled module, made from the edited sources."""
+def edited_package(folder, build, compiled, edit):
+    """A copy of the package in `folder` whose compiled module is made from the edited sources."""
     _, file, old, new = edit
     sources = folder / "kernels"
     shutil.copytree(ROOT / "kernels", sources, ignore=shutil.ignore_patterns("*.c"))
@@ -81,8 +83,11 @@ def edited_package(folder, build, edit):
     if old not in text:
         raise SystemExit(f"kernels/{file} does not hold {old!r} any more; give this edit another place")
     (sources / file).write_text(text.replace(old, new))
+    package = folder / "npdl" / "kernels" / "cpu"
     shutil.copytree(ROOT / "npdl", folder / "npdl", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
-    module = folder / "npdl" / "kernels" / "cpu" / f"_{build}{sysconfig.get_config_var('EXT_SUFFIX')}"
+    for detector in compiled.glob("_v2.*"):  # says which builds this processor runs
+        shutil.copy(detector, package)
+    module = package / f"_{build}{sysconfig.get_config_var('EXT_SUFFIX')}"
     subprocess.run([sys.executable, "-m", "cython", f"_{build}.pyx", "-3"], cwd=sources, check=True)
     march = {"v2": "-march=x86-64-v2", "v3": "-march=x86-64-v3", "v4": "-march=x86-64-v4"}.get(build)
     command = [
@@ -99,11 +104,11 @@ def edited_package(folder, build, edit):
     subprocess.run([*command, *include, f"_{build}.c", "-o", module, "-lm"], cwd=sources, check=True)
 
 
-def is_caught(build, edit):
+def is_caught(build, compiled, edit):
     """Whether tests/kernels fails on this edit."""
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name).resolve()
-        edited_package(folder, build, edit)
+        edited_package(folder, build, compiled, edit)
         environment = {**os.environ, "PYTHONPATH": str(folder), "NPDL_BUILD": build, "NUMBA_CACHE_DIR": str(folder)}
         subprocess.run([sys.executable, "-c", CHECK, str(folder)], cwd=folder, env=environment, check=True)
         shutil.copytree(ROOT / "tests" / "kernels", folder / "tests")
@@ -120,9 +125,9 @@ def is_caught(build, edit):
 
 
 def main():
-    build = build_name()
+    build, compiled = installed()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        caught = list(pool.map(lambda edit: is_caught(build, edit), EDITS))
+        caught = list(pool.map(lambda edit: is_caught(build, compiled, edit), EDITS))
     for (what, file, *_), noticed in zip(EDITS, caught, strict=True):
         print(f"{'caught' if noticed else 'MISSED'}  {file}: {what}")
     print(f"{sum(caught)} of {len(caught)} edits caught (build {build})")

@@ -188,7 +188,7 @@ class Crooked(layers.Layer):
 
 
 def test_a_wrong_backward_of_your_own_stops_training():
-    model = Sequential([layers.Dense(3), Wrong()], seed=0)
+    model = Sequential([layers.Dense(4), Wrong(), layers.Dense(3)], seed=0)
     model.compile("adam", "sparse_categorical_crossentropy")
     model.build((3,))
     before = model.get_weights()

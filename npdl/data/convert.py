@@ -51,10 +51,10 @@ def column_names(value):
 def target_dtype(dtype, floating):
     """What targets of `dtype` are trained on as: integers stay integers, everything else is `floating`.
 
-    True and False become 1.0 and 0.0; integers become int32 or int64, which the loss kernels read.
+    True and False become the labels 1 and 0; integers become int32 or int64, which the loss kernels read.
     """
     dtype = np.dtype(dtype)
-    if dtype.kind not in "iu":
+    if dtype.kind not in "biu":
         return np.dtype(floating)
     return np.dtype(np.int32 if np.can_cast(dtype, np.int32) else np.int64)
 

@@ -5,6 +5,7 @@ import numpy as np
 from npdl.data import checks
 from npdl.data.convert import as_array, cast, column_names, in_memory, is_indexable, scattered, target_dtype
 from npdl.data.sources import Arrays, Batches, Items, Stream, item_parts
+from npdl.losses import check_sample_weight
 
 
 def as_source(x, y=None, sample_weight=None, dtype="float32", for_prediction=False):
@@ -114,6 +115,8 @@ def _with_targets(x, y, w, dtype, need_y):
         w = cast(w, dtype)
         checks.one_weight_a_row(w, len(x))
     checks.lengths(x=x, y=y, sample_weight=w)
+    if w is not None:
+        check_sample_weight(w, len(x))
     if foreign:
         return Items(x, y, w, dtype, need_y, whole=False)
     return Arrays(x, y, w, dtype, need_y, lazy)

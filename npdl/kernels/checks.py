@@ -1,16 +1,62 @@
 """What the wrappers of compiled kernels check before memory is read by its address."""
 
+import functools
+import operator
+
 import numpy as np
 
 
 def expect(kernel, name, array, shape):
-    """Raise unless `array` is a NumPy array of that shape.
+    """Raise unless `array` is a NumPy array of that shape, aligned.
 
     Raises:
         TypeError: not an array.
-        ValueError: another shape.
+        ValueError: another shape, or not aligned.
     """
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{kernel}: {name} must be a NumPy array, got {type(array).__name__}; pass np.asarray({name})")
     if array.shape != tuple(shape):
         raise ValueError(f"{kernel}: {name} must have shape {tuple(shape)}, got {array.shape}")
+    aligned(kernel, name, array)
+
+
+def aligned(kernel, name, array):
+    """Raise where the numbers of a NumPy array start at addresses that are no multiples of their size.
+
+    Raises:
+        ValueError: so, as in a field of a packed record or in `np.frombuffer(data, offset=1)`.
+    """
+    if not array.flags.aligned:
+        raise ValueError(
+            f"{kernel}: {name} is not aligned in memory, as a field of a packed record is not; pass {name}.copy()"
+        )
+
+
+def key_words(kernel, key):
+    """The two 32-bit words of a random key, as Python's integers.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    try:
+        k0, k1 = map(operator.index, key)
+    except (TypeError, ValueError):
+        k0 = k1 = -1
+    if not (0 <= k0 < 1 << 32 and 0 <= k1 < 1 << 32):
+        raise ValueError(
+            f"{kernel}: key must be two integers from 0 to 2**32 - 1, got {key!r}; "
+            "pass e.g. npdl.random.key(seed, place)"
+        )
+    return k0, k1
+
+
+@functools.lru_cache(256)
+def whole_window(kernel, g):
+    """Raise unless every number of a `Window2D` is whole; of a fraction the compiled code would drop a part.
+
+    Raises:
+        ValueError: one is not.
+    """
+    for name, size in zip(g._fields, g):
+        if size != size // 1:
+            raise ValueError(f"{kernel}: {name} must be a whole number, got {size!r}; make the window by window2d(...)")

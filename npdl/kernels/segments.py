@@ -19,6 +19,8 @@ step size, 1 − β) is computed in float64 and then rounded once to the arrays'
 import numpy as np
 
 COLUMNS = ("start", "stop", "scale", "decay", "trainable")
+OPTIONAL = {"sgd": ("velocity",), "rmsprop": ("mean", "velocity")}
+"""Kernel -> the arrays that may be None; every other one is read by its address."""
 
 
 def check(kernel, arrays, segments, hyper, hyper_names):
@@ -26,13 +28,16 @@ def check(kernel, arrays, segments, hyper, hyper_names):
 
     Args:
         kernel: its name.
-        arrays: name -> flat array, or None where that is allowed; the first one sets length and dtype.
+        arrays: name -> flat array, or None where `OPTIONAL` allows it; the first one sets length and dtype.
         segments, hyper: as above.
         hyper_names: what `hyper` holds.
 
     Raises:
         TypeError, ValueError: naming the kernel, what it expected and what it got.
     """
+    for name, array in arrays.items():
+        if array is None and name not in OPTIONAL.get(kernel, ()):
+            raise TypeError(f"{kernel}: {name} must be an array like p, got None; pass e.g. np.zeros_like(p)")
     first = next(iter(arrays.values()))
     dtype, shape = first.dtype, first.shape
     if dtype != np.float32 and dtype != np.float64:

@@ -1,12 +1,11 @@
 """Layer: what every layer is, and the few services that it uses."""
 
 import inspect
-import re
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from npdl import activations, devices, initializers, random
+from npdl import activations, devices, initializers, names, random
 from npdl.params import ParamStore
 
 
@@ -41,12 +40,13 @@ class Layer:
 
     def __init__(self, name=None, trainable=True, input_shape=None):
         self.given_name, self.given_input_shape = name, None if input_shape is None else tuple(input_shape)
-        self.name = name or snake_case(type(self).__name__)
+        self.name = name or names.snake_case(type(self).__name__)
         self.trainable, self.needs_dx, self.step = trainable, True, 0
         self.declared: list[Declared] = []
         self.params: dict[str, Any] = {}
         self.grads: dict[str, Any] = {}
         self.state: dict[str, Any] = {}
+        self.owner: Any = None  # the model that holds it
         self.store: Any = None  # the model's ParamStore, once built
         self.input_shape: Any = None  # of one sample, once built
         self.output_shape: Any = None
@@ -154,6 +154,7 @@ class Layer:
     def build_once(self, input_shape):
         """`build`, remembered; returns the output shape."""
         if self.input_shape is None:
+            self.declared.clear()  # of an earlier build that failed
             self.output_shape = self.build(input_shape)
             self.input_shape = input_shape
         elif self.input_shape != input_shape:
@@ -183,6 +184,15 @@ class Layer:
     def get_weights(self):
         """Host copies of the weights, trained ones first, in the order of `add_weight`."""
         return [np.array(self.device.to_host(a)) for a in (*self.params.values(), *self.state.values())]
+
+    def set_weights(self, weights):
+        """Write the weights from host arrays in the order of `get_weights`."""
+        arrays = [*self.params.values(), *self.state.values()]
+        expected, came = [array.shape for array in arrays], [np.shape(values) for values in weights]
+        if expected != came:
+            raise ValueError(f"{self.name} has weights of shapes {expected}, got {came}; nothing was written")
+        for array, values in zip(arrays, weights):
+            self.device.write(array, values)
 
     def get_config(self):
         """The arguments of `__init__` as plain values: `type(layer).from_config(config)` is an equal, unbuilt layer."""
@@ -235,14 +245,3 @@ def _restore(cls, config, built):
         for weight, values in zip((*layer.params, *layer.state), weights, strict=True):
             layer.variable(weight)[...] = values
     return layer
-
-
-def snake_case(name):
-    """Keras' automatic names: GlobalMaxPooling2D -> global_max_pooling2d.
-
-    >>> snake_case("GlobalMaxPooling2D"), snake_case("ReLU")
-    ('global_max_pooling2d', 're_lu')
-    """
-    name = re.sub(r"\W+", "", name)
-    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()

@@ -1,7 +1,5 @@
 """BatchNormalization: each channel with mean 0 and variance 1 over the batch."""
 
-import math
-
 from npdl import initializers
 from npdl.layers.base import Layer
 
@@ -17,7 +15,8 @@ class BatchNormalization(Layer):
 
     n is the number of rows that are averaged over. v is the biased variance Σ (x − μ)² / n, in the moving average too,
     as in Keras (PyTorch's running variance is the unbiased one). With trainable=False the moving statistics are used
-    and kept in training as well; then μ, v are constants and dx = γ/σ dy.
+    and kept in training as well; then μ, v are constants and dx = γ/σ dy. A training batch of one row has v = 0 and
+    y = β, and teaches nothing below it; PyTorch raises there.
 
     Shapes: x, y (N, ..., C) · gamma γ, beta β, moving_mean, moving_variance (C,).
     Saves: x, and μ, v to make x̂ again: that costs less than keeping it.
@@ -31,8 +30,7 @@ class BatchNormalization(Layer):
             `npdl.initializers` object.
 
     Raises:
-        ValueError: another axis, momentum outside 0 ... 1, epsilon below 0; in training a batch that has one value a
-            channel, whose y would be β whatever x is.
+        ValueError: another axis, momentum outside 0 ... 1, epsilon below 0.
 
     Reference: Ioffe and Szegedy, Batch Normalization, 2015.
 
@@ -80,11 +78,6 @@ class BatchNormalization(Layer):
         mean, variance = self.state["moving_mean"], self.state["moving_variance"]
         frozen = not (training and self.trainable)
         if not frozen:
-            if math.prod(x.shape[:-1]) == 1:
-                raise ValueError(
-                    f"{self.name}: BatchNormalization in training needs more than one value a channel, got x of shape "
-                    f"{tuple(x.shape)}; choose a batch_size that leaves no batch of one sample"
-                )
             mean, variance = self.buffer("mean", mean.shape), self.buffer("variance", mean.shape)
             self.k.batch_norm_statistics(x, mean=mean, variance=variance)  # μ, v
             self.k.moving_average(mean, self.momentum, out=self.state["moving_mean"])

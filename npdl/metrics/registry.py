@@ -1,5 +1,7 @@
 """Metrics by name, and what a name means beside a loss."""
 
+import inspect
+
 from npdl import names
 from npdl.metrics.accuracy import (
     Accuracy,
@@ -89,6 +91,52 @@ def resolve(identifier, loss, output_shape=None, logits=False):
     return metric
 
 
+def check(identifier, loss):
+    """Raise what `resolve` would, before the model has an output shape.
+
+    Args:
+        identifier, loss: as of `resolve`.
+
+    Raises:
+        TypeError, ValueError: as `resolve`.
+    """
+    resolve(identifier, loss, output_shape=(None, 1))
+
+
+def unique_names(metrics):
+    """Give each metric a name of its own: the second "mse" becomes "mse_1"; the names are keys of one dict.
+
+    Args:
+        metrics: metric objects.
+
+    Returns:
+        The same objects, as a list.
+
+    Raises:
+        ValueError: one is named as the loss is, or is there twice.
+
+    >>> [metric.name for metric in unique_names([get("mae"), get("mae")])]
+    ['mean_absolute_error', 'mean_absolute_error_1']
+    """
+    metrics = list(metrics)
+    given = [getattr(metric, "name", None) or type(metric).__name__ for metric in metrics]
+    used: set[str] = set()
+    for place, (metric, name) in enumerate(zip(metrics, given)):
+        if name in ("loss", "val_loss"):
+            raise ValueError(f'metrics: {name!r} is what the loss is reported as; give the metric another name="..."')
+        if any(metric is other for other in metrics[:place]):
+            raise ValueError(
+                f"metrics: the metric {name!r} is in the list twice; leave one out, or make another object"
+            )
+        number = 0
+        while name in used or (number and name in given):
+            number += 1
+            name = f"{given[place]}_{number}"
+        used.add(name)
+        metric.name = name
+    return metrics
+
+
 def _accuracy(identifier, loss, logits):
     kind = getattr(loss, "accuracy", None)
     if kind == "binary_accuracy":
@@ -118,7 +166,8 @@ def serialize(metric):
     Raises:
         TypeError: a function, which a file cannot hold.
     """
-    if isinstance(metric, FunctionMetric):
-        raise TypeError(f"the function {metric.name} cannot be saved; write a subclass of npdl.metrics.Metric")
+    if isinstance(metric, FunctionMetric) or inspect.isfunction(metric):
+        name = getattr(metric, "__name__", None) or metric.name
+        raise TypeError(f"the function {name} cannot be saved; write a subclass of npdl.metrics.Metric")
     config = metric.get_config() if hasattr(metric, "get_config") else {}
     return {"class_name": type(metric).__name__, "config": config}

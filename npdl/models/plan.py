@@ -1,32 +1,53 @@
-"""The plan of a training step: what is skipped, which gradients nobody reads, which loss fits the targets."""
+"""What a training step leaves out: an activation that the loss takes over, gradients nobody reads. And which loss fits."""
 
 import contextlib
 import copy
 
 import numpy as np
 
-from npdl import activations, losses
+from npdl import losses
 
 
 def final_activation(model):
-    """Name of the activation at the model's end, "linear" where there is none."""
-    activation = getattr(model.layers[-1], "activation", None) if model.layers else None
-    return getattr(activation, "name", "linear")
+    """(name of the activation that the outputs come from, the layer it belongs to).
+
+    Layers without weights that only move, pool or drop values are looked through. "linear" where there is none; None
+    where a layer of the user's own decides.
+    """
+    for layer in reversed(model.layers):
+        activation = getattr(layer, "activation", None)
+        if activation is not None and (activation.name != "linear" or layer.declared):
+            return activation.name, layer
+        if activation is None and not type(layer).__module__.startswith("npdl."):
+            return None, layer
+        if layer.declared:
+            break
+    return "linear", None
 
 
 def settle_logits(loss, model):
-    """The loss with `from_logits` settled, and the last layer where its activation is folded into the loss, else None.
+    """(the loss with `from_logits` settled, whether the last layer's activation is left to it).
 
-    `from_logits=None` means: the trainer skips a final softmax (sigmoid) and the loss takes logits; after any other
-    activation that makes probabilities it takes those; else the outputs are logits.
+    `from_logits=None` means: the trainer skips a final softmax (sigmoid) and the loss takes logits; from any other place
+    that makes probabilities it takes those; else the outputs are logits.
+
+    Raises:
+        ValueError: it cannot be known, because the model ends in a layer of the user's own.
     """
     if getattr(loss, "from_logits", True) is not None:
-        return loss, None
-    loss, ending = copy.copy(loss), final_activation(model)
+        return loss, False
+    loss = copy.copy(loss)
+    ending, layer = final_activation(model)
+    if ending is None:
+        raise ValueError(
+            f"the model ends in {layer.name}, a layer of your own, so say what it gives: "
+            f"loss=losses.{type(loss).__name__}(from_logits=True), or from_logits=False if it gives probabilities"
+        )
     last = model.layers[-1]
-    folds = ending == loss.folds and getattr(last.activation, "axis", -1) in (-1, len(last.output_shape))
+    folds = layer is last and ending == loss.folds
+    folds = folds and getattr(last.activation, "axis", -1) in (-1, len(last.output_shape))
     loss.from_logits = folds or ending not in ("softmax", "sigmoid")
-    return loss, last if folds else None
+    return loss, folds
 
 
 def choose_loss(model, y):
@@ -39,7 +60,7 @@ def choose_loss(model, y):
     Raises:
         ValueError: none of these.
     """
-    output, ending = model.output_shape, final_activation(model)
+    output, ending = model.output_shape, final_activation(model)[0]
     if y is None:
         raise ValueError("there are no targets; pass y, or batches (x, y)")
     whole = np.issubdtype(y.dtype, np.integer) or y.dtype == bool
@@ -60,46 +81,34 @@ def choose_loss(model, y):
 
 
 class Plan:
-    """What a training step leaves out.
+    """Where a training step's backward stops.
 
     Args:
-        model: built.
-        folded: the last layer where the loss takes its logits, else None.
+        layers: what the step runs.
+        owners: the model's layers at the same places, whose `trainable` counts.
 
     Attributes:
-        activation: the activation that is skipped, None where nothing is.
-        lowest: index of the lowest layer with trainable weights; backward stops there.
+        lowest: index of the lowest layer with trainable weights.
     """
 
-    def __init__(self, model, folded):
-        self.layers = model.layers
-        self.activation = None if folded is None else folded.activation
-        self.lowest = 0
-
-    @contextlib.contextmanager
-    def logits(self, layers=None):
-        """While open, the last layer (of the model, or of a copy of its layers) gives what the loss takes."""
-        if self.activation is None:
-            yield
-            return
-        last = (self.layers if layers is None else layers)[-1]
-        last.activation = activations.linear
-        try:
-            yield
-        finally:
-            last.activation = self.activation
+    def __init__(self, layers, owners):
+        self.layers, self.owners = layers, owners
+        self.lowest, self._trainable = 0, None
 
     @contextlib.contextmanager
     def unread_gradients(self):
-        """While open, backward stops at the lowest trainable layer, which need not make an input gradient."""
-        self.lowest = next((i for i, layer in enumerate(self.layers) if _learns(layer)), len(self.layers))
-        layer = self.layers[self.lowest] if self.lowest < len(self.layers) else None
-        if layer is not None:
+        """The layers that learn or have one below them that does; the lowest need not make an input gradient."""
+        trainable = [layer.trainable for layer in self.owners]
+        if trainable != self._trainable:  # a callback may thaw layers at any time
+            self._trainable = trainable
+            self.lowest = next((i for i, layer in enumerate(self.owners) if _learns(layer)), len(self.layers))
+        trained = self.layers[self.lowest :]
+        for layer in trained[:1]:
             layer.needs_dx = False
         try:
-            yield
+            yield trained
         finally:
-            if layer is not None:
+            for layer in trained[:1]:
                 layer.needs_dx = True
 
 

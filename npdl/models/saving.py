@@ -1,9 +1,10 @@
 """Models as files: `.npdl` holds the layers as JSON and the arrays in safetensors layout."""
 
 import inspect
+import pathlib
 import zipfile
 
-from npdl import layers, losses, metrics, optimizers
+from npdl import activations, initializers, layers, losses, metrics, optimizers
 from npdl.models import archive
 
 FORMAT = 1
@@ -39,10 +40,7 @@ def _from_config(entry, module, custom_objects):
     elif name in module.__all__:
         found = getattr(module, name)
     else:
-        raise ValueError(
-            f"this model uses a class {name!r} that is not npdl's; pass load_model(path, "
-            f"custom_objects={{{name!r}: {name}}}), or decorate the class with @npdl.register"
-        )
+        raise _unknown(name)
     if entry["config"] is None:  # a function, or a class without configuration
         return found() if isinstance(found, type) else found
     config = {key: _own_part(value, own) for key, value in entry["config"].items()}
@@ -53,7 +51,18 @@ def _own_part(value, own):
     """The user's own activation or initializer inside a layer's configuration; anything else as it is."""
     if isinstance(value, dict) and value.get("class_name") in own:
         return own[value["class_name"]](**value.get("config", {}))
+    if isinstance(value, dict) and isinstance(value.get("class_name"), str):
+        name = value["class_name"]
+        if not any(hasattr(module, name) for module in (activations, initializers)):
+            raise _unknown(name)
     return value
+
+
+def _unknown(name):
+    return ValueError(
+        f"this model uses a class {name!r} that is not npdl's; pass load_model(filepath, "
+        f"custom_objects={{{name!r}: {name}}}), or decorate the class with @npdl.register"
+    )
 
 
 def _entry(part):
@@ -61,6 +70,8 @@ def _entry(part):
     if part is None or isinstance(part, str):
         return part
     if inspect.isfunction(part):
+        if part.__name__ == "<lambda>":
+            raise ValueError("a lambda cannot be saved as a metric; define it as a function with a name")
         return {"class_name": part.__name__, "config": None}
     return {"class_name": type(part).__name__, "config": part.get_config() if hasattr(part, "get_config") else None}
 
@@ -73,6 +84,7 @@ def _compiled(model):
         "optimizer": _entry(model.optimizer),
         "loss": _entry(model.loss),
         "metrics": [_entry(metric) for metric in model.metrics],
+        "weighted_metrics": [_entry(metric) for metric in model.weighted_metrics],
         "check_gradients": model.check_gradients,
     }
 
@@ -96,7 +108,10 @@ def to_parts(model):
 def custom_classes(model):
     """The user's own classes and metric functions in a model, by name."""
     parts = [part for layer in model.layers for part in vars(layer).values() if hasattr(part, "get_config")]
-    kinds = [x if inspect.isfunction(x) else type(x) for x in (*model.layers, *parts, model.loss, *model.metrics)]
+    kinds = [
+        x if inspect.isfunction(x) else type(x)
+        for x in (*model.layers, *parts, model.loss, *model.metrics, *model.weighted_metrics)
+    ]
     return {kind.__name__: kind for kind in kinds if not kind.__module__.startswith(("npdl.", "builtins"))}
 
 
@@ -112,7 +127,10 @@ def from_parts(cls, header, tensors, custom_objects=None):
         model.compile(
             _from_config(compiled["optimizer"], optimizers, custom_objects),
             _from_config(compiled["loss"], losses, custom_objects),
-            [_from_config(metric, metrics, custom_objects) for metric in compiled["metrics"]],
+            *(
+                [_from_config(metric, metrics, custom_objects) for metric in compiled[name]]
+                for name in ("metrics", "weighted_metrics")
+            ),
             check_gradients=compiled["check_gradients"],
         )
         model.optimizer.set_state(header["optimizer"], tensors.get("optimizer", {}))
@@ -133,6 +151,12 @@ def _assign(model, values):
             raise ValueError(f"{path} has shape {weight.shape}, the file {values[path].shape}; nothing was loaded")
     for path, weight in expected.items():
         model.store.assign(weight, values[path])
+
+
+def check_overwrite(path, overwrite):
+    """Raise where a file is in the way that must not be replaced."""
+    if not overwrite and pathlib.Path(path).exists():
+        raise FileExistsError(f"{path} is there already; pass another filepath, or overwrite=True")
 
 
 def save_model(model, path):

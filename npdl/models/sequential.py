@@ -49,15 +49,20 @@ class Sequential(Trainer, Layer):
     # ---- the stack
 
     def add(self, layer):
-        """Append a layer; weights that are already there keep their values."""
+        """Append a layer; weights that are already there keep their values. A layer that does not fit is not added."""
         self._append(layer)
-        self._rebuild()
+        try:
+            self._rebuild()
+        except Exception:
+            if self.layers and self.layers[-1] is layer:
+                self._drop()
+            raise
 
     def pop(self):
         """Remove the last layer and return it."""
         if not self.layers:
             raise ValueError("this model has no layer to remove")
-        layer = self.layers.pop()
+        layer = self._drop()
         self._rebuild()
         return layer
 
@@ -85,6 +90,16 @@ class Sequential(Trainer, Layer):
                 f"{layer.name} is in this Sequential already; make a new layer for the second place, "
                 f"e.g. {layer!r} written twice"
             )
+        if isinstance(layer, Sequential):
+            raise TypeError(
+                f"a Sequential holds layers, not models; put copies of {layer.name}'s layers there: "
+                "*[copy.deepcopy(layer) for layer in model.layers]"
+            )
+        if layer.owner is not None:
+            raise ValueError(
+                f"{layer.name} belongs to {layer.owner.name}, and one layer cannot learn in two models; "
+                "put copy.deepcopy(layer) there, which has the same weights"
+            )
         taken = {other.name for other in self.layers}
         if layer.given_name is not None and layer.name in taken:
             raise ValueError(f"two layers are named {layer.name!r}; give one of them another name=")
@@ -94,17 +109,23 @@ class Sequential(Trainer, Layer):
             layer.name = f"{base}_{count}"
         if not self.layers and self.sample_shape is None:
             self.sample_shape = layer.given_input_shape
+        layer.owner, layer.may_overwrite = self, True
         self.layers.append(layer)
 
+    def _drop(self):
+        layer = self.layers.pop()
+        layer.owner, layer.may_overwrite = None, False
+        return layer
+
     def _rebuild(self):
-        """Lay the store out anew for a changed stack; the values of the layers that stay are kept."""
-        store = self.store
-        kept = {(weight.layer, weight.name): store.values(weight) for weight in store.weights} if store else {}
+        """Lay the store out anew for a changed stack; where that fails the old one stays."""
+        before = self.store, self.input_shape, self.output_shape
         self.store = self.input_shape = None
-        self._build_if_known()
-        for weight in self.store.weights if self.store else ():
-            if (weight.layer, weight.name) in kept:
-                self.store.assign(weight, kept[weight.layer, weight.name])
+        try:
+            self._build_if_known()
+        except Exception:
+            self.store, self.input_shape, self.output_shape = before
+            raise
 
     def _build_if_known(self):
         if self.layers and self.sample_shape is not None:
@@ -119,7 +140,10 @@ class Sequential(Trainer, Layer):
         self.build_once(tuple(input_shape))
         self.sample_shape = self.input_shape
         if self.store is None:
+            values = [(layer, layer.get_weights()) for layer in self.walk() if layer.store is not None]
             self.attach(ParamStore(self.walk(), self.device, self.dtype, self.seed).initialize(), place=None)
+            for layer, weights in values:  # built before: alone, or in this model
+                layer.set_weights(weights)
         return self.output_shape
 
     def build_once(self, input_shape):
@@ -251,20 +275,22 @@ class Sequential(Trainer, Layer):
             model.build(tuple(config["input_shape"]))
         return model
 
-    def save(self, path):
+    def save(self, filepath, overwrite=True):
         """Write the whole model to one `.npdl` file: layers, weights, optimizer and random state."""
         self.need_build("save")
-        saving.save_model(self, path)
+        saving.check_overwrite(filepath, overwrite)
+        saving.save_model(self, filepath)
 
-    def save_weights(self, path):
+    def save_weights(self, filepath, overwrite=True):
         """Write the weights alone, in safetensors layout."""
         self.need_build("save_weights")
-        saving.save_weights(self, path)
+        saving.check_overwrite(filepath, overwrite)
+        saving.save_weights(self, filepath)
 
-    def load_weights(self, path):
+    def load_weights(self, filepath):
         """Read weights written by `save_weights` or `save`; nothing changes unless all of them fit."""
         self.need_build("load_weights")
-        saving.load_weights(self, path)
+        saving.load_weights(self, filepath)
 
     def __reduce__(self):
         return saving.from_parts, (type(self), *saving.to_parts(self), saving.custom_classes(self))
@@ -288,16 +314,16 @@ def clone_model(model):
     return type(model).from_config(model.get_config(), saving.custom_classes(model))
 
 
-def load_model(path, custom_objects=None):
+def load_model(filepath, custom_objects=None):
     """The model that `model.save(path)` wrote: layers, weights, optimizer and random state.
 
     Args:
-        path: of the `.npdl` file.
+        filepath: of the `.npdl` file.
         custom_objects: dict name -> your own classes; or decorate them with `@npdl.register`.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: truncated, corrupted, not a model file, or a class that is not known.
     """
-    header, tensors = saving.read_model(path)
+    header, tensors = saving.read_model(filepath)
     return saving.from_parts(Sequential, header, tensors, custom_objects)

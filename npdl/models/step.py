@@ -1,22 +1,34 @@
 """Step: a compiled model made ready, and what it does with one batch."""
 
-from npdl import devices, losses, metrics
+import copy
+
+from npdl import activations, devices, losses, metrics
 from npdl.models.first_step import FirstStep, check_custom_gradients
 from npdl.models.plan import Plan, settle_logits
 
 
 class Totals:
-    """Loss and metrics since the start of an epoch, exact over batches of unequal size."""
+    """Loss and metrics since the start of an epoch, exact over batches of unequal size.
 
-    def __init__(self, metrics):
-        self.metrics, self.batches = metrics, 0
+    Args:
+        metrics: metric objects, which are reset.
+        weighted: those of them that see the sample weights.
+    """
+
+    def __init__(self, metrics, weighted):
+        self.metrics, self.weighted, self.batches = metrics, weighted, 0
         self.total = self.count = 0.0
         for metric in metrics:
             metric.reset_state()
 
-    def add(self, total, count):
+    def add_loss(self, total, count):
         """Take in one batch: the sum of its samples' losses and their number."""
         self.total, self.count, self.batches = self.total + total, self.count + count, self.batches + 1
+
+    def add_metrics(self, target, output, w):
+        """Take in one batch of host arrays."""
+        for metric in self.metrics:
+            metric.update_state(target, output, w if metric in self.weighted else None)
 
     def logs(self):
         """{"loss": mean over the samples, metric name: value ...}"""
@@ -27,41 +39,71 @@ class Totals:
 
 
 class Step:
-    """One batch through a model, its loss, its metrics and its optimizer.
+    """One batch through a model, its loss, its metrics and its optimizer. It writes nothing on the model but weights.
 
     Args:
         model: built and compiled.
 
     Attributes:
-        loss: the compiled loss with `from_logits` settled.
-        metrics: the metric objects.
-        plan: what is folded and where backward stops.
+        loss: a copy of the compiled loss, with `from_logits` settled.
+        layers: the model's; where the loss takes logits, the last one is a copy without its activation, on the same
+            weights.
+        activation: what that copy leaves out, else None.
+        plan: where backward stops.
         workspace: the training steps' reused memory.
     """
 
     def __init__(self, model):
         self.model = model
-        self.loss, folded = settle_logits(model.loss, model)
+        self.loss, folds = settle_logits(model.loss, model)
         if hasattr(self.loss, "attach"):
+            self.loss = copy.copy(self.loss)
             self.loss.attach(model.device)
-        logits = folded is None and getattr(self.loss, "from_logits", False)
-        self.metrics = [metrics.resolve(metric, self.loss, model.output_shape, logits) for metric in model.metrics]
-        self.plan = Plan(model, folded)
-        self.first = True
-        self.made_for = self._signature()
+        self.layers, self.activation = list(model.layers), None
+        if folds:
+            self.activation = model.layers[-1].activation
+            self.layers[-1] = without_activation(model.layers[-1])
+        logits = not folds and getattr(self.loss, "from_logits", False)
+        named = [*model.metrics, *model.weighted_metrics]
+        found = [metrics.resolve(metric, self.loss, model.output_shape, logits) for metric in named]
+        self.test_metrics = metrics.unique_names(found)
+        self.metrics = copy.deepcopy(self.test_metrics)  # training's own: a callback may evaluate in mid-epoch
+        self.plan = Plan(self.layers, model.layers)
+        self.first, self.made_for = True, self._signature()
         self.close()
 
     def _signature(self):
         model = self.model
-        return id(model.store), model.device, model.loss, tuple(layer.trainable for layer in model.layers)
+        activation = getattr(model.layers[-1], "activation", None)
+        return (
+            model.store,
+            model.device,
+            model.loss,
+            model.metrics,
+            model.weighted_metrics,
+            activation,
+            len(model.layers),
+        )
 
     def is_current(self):
         """Whether the model is still the one this step was made for."""
-        return self.made_for == self._signature()
+        return all(a is b or a == b for a, b in zip(self.made_for, self._signature(), strict=True))
 
     def close(self):
         """Let the reused memory go."""
         self.workspace = devices.Workspace(self.model.device)
+
+    def twins(self):
+        """Copies of the layers in float64, the last one without its activation where it is left to the loss."""
+        layers = self.model.store.twin("float64").layers
+        if self.activation is not None:
+            layers[-1].activation = activations.linear
+        return layers
+
+    def totals(self, training):
+        """Fresh totals of an epoch's training or of a test."""
+        found = self.metrics if training else self.test_metrics
+        return Totals(found, found[len(self.model.metrics) :])
 
     def train(self, x, y, w, totals):
         """Forward, loss, backward and update on a batch of host arrays; adds to `totals`."""
@@ -73,11 +115,10 @@ class Step:
         run = FirstStep() if first else None
         x = model.device.from_host(x)
         with devices.use_workspace(self.workspace):
-            with self.plan.logits():
-                output = run.forward(model.layers, x) if run else self.forward(x, True)
-                self._score(output, target, w, totals)
-                dy = self.loss.backward()
-                trained = model.layers[self.plan.lowest :]
+            output = run.forward(self.layers, x) if run else self.forward(x, True)
+            self._score(output, target, w, totals)
+            dy = self.loss.backward()
+            with self.plan.unread_gradients() as trained:
                 run.backward(trained, dy) if run else self.backward(trained, dy)
             model.optimizer.step(model)
         self.first = False
@@ -85,12 +126,12 @@ class Step:
     def test(self, x, y, w, totals, workspace):
         """Loss and metrics of a batch, without training."""
         self.model.check_shape(x.shape[1:])
-        with devices.use_workspace(workspace), self.plan.logits():
+        with devices.use_workspace(workspace):
             self._score(self.forward(self.model.device.from_host(x), False), self.target(y, len(x)), w, totals)
 
     def forward(self, x, training):
-        """The outputs: logits where the plan folds."""
-        for layer in self.model.layers:
+        """What the loss takes."""
+        for layer in self.layers:
             x = layer.forward(x, training)
         return x
 
@@ -100,7 +141,7 @@ class Step:
             dy = layer.backward(dy)
 
     def target(self, y, count):
-        """One batch of targets as the loss takes them, checked where that was not done for the whole."""
+        """One batch of targets as the loss takes them."""
         if y is None:
             raise ValueError("there are no targets; pass y, or batches (x, y)")
         return losses.prepare(self.loss, y, self.model.dtype, (count, *self.model.output_shape))
@@ -109,19 +150,23 @@ class Step:
         value = self.loss.forward(self.model.device.from_host(target), output, w)
         count = getattr(self.loss, "count", None)
         if count is None:  # a loss of the user's own that only returns its mean
-            totals.add(float(value) * len(target), len(target))
+            totals.add_loss(float(value) * len(target), len(target))
         else:
-            totals.add(self.loss.total, count)
+            totals.add_loss(self.loss.total, count)
         if totals.metrics:
-            output = self.model.device.to_host(self._probabilities(output))
-            for metric in totals.metrics:
-                metric.update_state(target, output, w)
+            totals.add_metrics(target, self.model.device.to_host(self._probabilities(output)), w)
 
     def _probabilities(self, output):
         """What `predict` would give, from what the loss got."""
-        activation = self.plan.activation
-        if activation is None:
+        if self.activation is None:
             return output
         y = devices.current_workspace().take("probabilities", "y", output.shape, output.dtype)
-        self.model.device.kernels.activation(output, activation, out=y)
+        self.model.device.kernels.activation(output, self.activation, out=y)
         return y
+
+
+def without_activation(layer):
+    """A copy of a layer on the same weights that gives what its activation would get."""
+    twin = object.__new__(type(layer))
+    twin.__dict__.update(layer.__dict__, activation=activations.linear)
+    return twin

@@ -11,7 +11,7 @@ from npdl import callbacks as cb
 from npdl import data, devices, losses, metrics, optimizers, testing
 from npdl.models import checks
 from npdl.models.plan import choose_loss
-from npdl.models.step import Step, Totals
+from npdl.models.step import Step
 
 
 class Trainer:
@@ -26,6 +26,7 @@ class Trainer:
     optimizer: Any = None
     loss: Any = None
     metrics: Sequence = ()
+    weighted_metrics: Sequence = ()
     history: cb.History | None = None
     check_gradients = True
     stop_training = False
@@ -44,21 +45,23 @@ class Trainer:
 
     # ---- compile
 
-    def compile(self, optimizer="rmsprop", loss=None, metrics=None, *, check_gradients=True):
+    def compile(self, optimizer="rmsprop", loss=None, metrics=None, weighted_metrics=None, *, check_gradients=True):
         """Choose how to train.
 
         Args:
             optimizer, loss: name or object; loss=None is chosen by `fit` from the targets.
-            metrics: list of names, metric objects or functions f(y_true, y_pred) that give a value a sample.
+            metrics: list of names, metric objects or functions f(y_true, y_pred) that give a value a sample; every
+                sample counts alike.
+            weighted_metrics: the same, with the weights of `sample_weight` and `class_weight`.
             check_gradients: whether `fit` checks a layer or loss of your own by central differences on its first batch.
         """
         self.optimizer = optimizers.get(optimizer)
         self.loss = None if loss is None else losses.get(loss)
-        self.metrics = [metrics] if isinstance(metrics, str) else list(metrics or ())
+        self.metrics, self.weighted_metrics = _listed(metrics), _listed(weighted_metrics)
         self.check_gradients = check_gradients
         self._step = None
         if self.loss is not None:
-            _check_metrics(self.metrics, self.loss, self.output_shape)
+            _check_metrics([*self.metrics, *self.weighted_metrics], self.loss)
 
     # ---- fit
 
@@ -71,7 +74,7 @@ class Trainer:
 
         Without `compile`, Adam and a loss that fits the targets are chosen, and said. The loss of an epoch is the mean
         over its samples. Epoch e takes the rows in the order of
-        `npdl.data.batches(x, y, batch_size, seed=model.seed, epoch=e)`.
+        `npdl.data.batches(x, y, batch_size, seed=model.seed, epoch=e)`, in a second fit again; `initial_epoch` goes on.
 
         Args:
             x, y: arrays, lists, DataFrames, memmaps, objects with `__len__` and `__getitem__`; or x alone: an iterable
@@ -98,7 +101,9 @@ class Trainer:
         say = print if verbose else _silent
         batch_size = checks.positive("batch_size", batch_size, default=32)
         validation_batch_size = checks.positive("validation_batch_size", validation_batch_size, default=batch_size)
+        validation_steps = checks.positive("validation_steps", validation_steps, default=None)
         checks.epochs(epochs, initial_epoch)
+        checks.is_due(1, validation_freq)
         source = data.as_source(x, y, sample_weight, self.dtype)
         validation = _validation_source(validation_data, self.dtype)
         if validation is None and validation_split:
@@ -113,10 +118,11 @@ class Trainer:
         caller = _callers(self, params, callbacks, history)
         self.stop_training = False
         batches = _epochs(source, batch_size, self.seed, shuffle, steps_per_epoch, initial_epoch)
-        with contextlib.closing(caller), contextlib.closing(step):
+        try:
             caller.on_train_begin()
             for epoch in range(initial_epoch, epochs):
                 caller.on_epoch_begin(epoch)
+                step = self._current_step()  # a callback may have compiled or moved the model
                 logs = self._train_epoch(step, self._checked(source, next(batches)), class_weight, caller)
                 if validation is not None and checks.is_due(epoch + 1, validation_freq):
                     results = self._evaluate(step, validation, validation_batch_size, validation_steps, caller)
@@ -125,17 +131,20 @@ class Trainer:
                 if self.stop_training:
                     break
             caller.on_train_end()
+        finally:
+            self.history = history
+            step.close()
+            caller.close()
         return history
 
     def _train_epoch(self, step, batches, class_weight, caller):
-        totals = Totals(step.metrics)
-        with step.plan.unread_gradients():
-            for number, (x, y, w) in enumerate(batches):
-                caller.on_train_batch_begin(number)
-                step.train(x, y, self._sample_weights(class_weight, y, w), totals)
-                caller.on_train_batch_end(number, totals.logs())
-                if self.stop_training:
-                    break
+        totals = step.totals(training=True)
+        for number, (x, y, w) in enumerate(batches):
+            caller.on_train_batch_begin(number)
+            step.train(x, y, self._sample_weights(class_weight, y, w), totals)
+            caller.on_train_batch_end(number, totals.logs())
+            if self.stop_training:
+                break
         checks.some_batches(totals.batches)
         return totals.logs()
 
@@ -150,12 +159,13 @@ class Trainer:
         source = data.as_source(x, y, sample_weight, self.dtype)
         step = self._ready(source, print if verbose else _silent)
         batch_size = checks.positive("batch_size", batch_size, default=32)
+        steps = checks.positive("steps", steps, default=None)
         params = {"epochs": 1, "steps": steps or source.steps(batch_size), "verbose": verbose}
         with contextlib.closing(_callers(self, params, callbacks)) as caller:
             return _results(self._evaluate(step, source, batch_size, steps, caller), return_dict)
 
     def _evaluate(self, step, source, batch_size, steps, caller):
-        totals, workspace = Totals(step.metrics), devices.Workspace(self.device)
+        totals, workspace = step.totals(training=False), devices.Workspace(self.device)
         caller.on_test_begin()
         batches = self._checked(source, itertools.islice(source.batches(batch_size), steps))
         for number, (x, y, w) in enumerate(batches):
@@ -175,6 +185,7 @@ class Trainer:
         source = data.as_source(x, dtype=self.dtype, for_prediction=True)
         self._build_for(source)
         batch_size = checks.positive("batch_size", batch_size, default=32)
+        steps = checks.positive("steps", steps, default=None)
         verbose = 0 if verbose == "auto" else verbose
         params = {"epochs": 1, "steps": steps or source.steps(batch_size), "verbose": verbose}
         workspace, parts = devices.Workspace(self.device), []
@@ -202,15 +213,14 @@ class Trainer:
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """One training step on one batch; its loss (and metrics)."""
         step, (x, y, w) = self._one_batch("train_on_batch", x, y, sample_weight)
-        totals = Totals(step.metrics)
-        with step.plan.unread_gradients():
-            step.train(x, y, self._sample_weights(class_weight, y, w), totals)
+        totals = step.totals(training=True)
+        step.train(x, y, self._sample_weights(class_weight, y, w), totals)
         return _results(totals.logs(), return_dict)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """The loss (and metrics) of one batch, without training."""
         step, (x, y, w) = self._one_batch("test_on_batch", x, y, sample_weight)
-        totals = Totals(step.metrics)
+        totals = step.totals(training=False)
         step.test(x, y, w, totals, devices.Workspace(self.device))
         return _results(totals.logs(), return_dict)
 
@@ -234,12 +244,15 @@ class Trainer:
         the worst entries.
         """
         source = data.as_source(x, y, sample_weight, np.float64)
-        step = self._ready(source, _silent)
+        compiled = self.optimizer, self.loss, self.metrics, self._step
+        try:
+            step = self._ready(source, _silent)
+        finally:
+            self.optimizer, self.loss, self.metrics, self._step = compiled
         x, y, w = next(iter(source.batches(source.size)))
         target = losses.prepare(step.loss, y, np.float64, (len(x), *self.output_shape))
-        layers = self.store.twin("float64").layers
-        with step.plan.logits(layers):
-            return testing.check_chain(layers, x, step.loss, target, w, **options)
+        layers = step.twins()
+        return testing.check_chain(layers, x, step.loss, target, w, **options)
 
     # ---- getting ready
 
@@ -262,9 +275,13 @@ class Trainer:
             if not self.metrics and self.loss.is_classification:
                 self.metrics = ["accuracy"]
             say(f"optimizer {self.optimizer!r}, loss {self.loss!r}: chosen; model.compile(...) decides otherwise")
+        step = self._current_step()
+        self._check_data(source)
+        return step
+
+    def _current_step(self):
         if self._step is None or not self._step.is_current():
             self._step = Step(self)
-        self._check_data(source)
         return self._step
 
     def _check_data(self, source):
@@ -294,18 +311,31 @@ class Trainer:
 def _callers(model, params, callbacks, *last):
     """The progress bar first, so that what others print stands on clean lines; the history last: it sees all logs."""
     bars = [cb.ProgressBar(params["verbose"])] if params["verbose"] else []
-    return cb.CallbackList([*bars, *(callbacks or ()), *last], model, params)
+    return cb.CallbackList([*bars, *_listed(callbacks), *last], model, params)
+
+
+def _listed(given):
+    """A list of what was given: one thing, several, or None."""
+    if given is None:
+        return []
+    return list(given) if isinstance(given, (list, tuple)) else [given]
 
 
 def _epochs(source, batch_size, seed, shuffle, steps, first):
-    """The batches of one epoch after another; with `steps` the epochs share one endless stream, as Keras does it."""
-    numbers = itertools.count(first)
+    """The batches of one epoch after another, from epoch `first` on.
+
+    With `steps` the epochs are cut from one endless stream of batches, as Keras does it, and begin where they would
+    after `first` epochs.
+    """
     if steps is None:
-        for epoch in numbers:
+        for epoch in itertools.count(first):
             yield source.batches(batch_size, seed=seed, epoch=epoch, shuffle=shuffle)
+    start, skipped = divmod(first * steps, source.steps(batch_size) or first * steps + 1)
     stream = itertools.chain.from_iterable(
-        source.batches(batch_size, seed=seed, epoch=epoch, shuffle=shuffle) for epoch in numbers
+        source.batches(batch_size, seed=seed, epoch=epoch, shuffle=shuffle) for epoch in itertools.count(start)
     )
+    if source.size is not None:  # an iterator has moved on by itself
+        stream = itertools.islice(stream, skipped, None)
     while True:
         yield itertools.islice(stream, steps)
 
@@ -313,7 +343,8 @@ def _epochs(source, batch_size, seed, shuffle, steps, first):
 def _validation_source(validation_data, dtype):
     if validation_data is None:
         return None
-    if isinstance(validation_data, tuple):
+    arrays = isinstance(validation_data, list) and all(hasattr(part, "shape") for part in validation_data)
+    if isinstance(validation_data, tuple) or arrays:
         if len(validation_data) not in (2, 3):
             raise ValueError(f"validation_data is (x, y) or (x, y, sample_weight), got {len(validation_data)} parts")
         x, y, *w = validation_data
@@ -321,9 +352,9 @@ def _validation_source(validation_data, dtype):
     return data.as_source(validation_data, dtype=dtype)
 
 
-def _check_metrics(names, loss, output_shape):
+def _check_metrics(names, loss):
     for metric in names:
-        metrics.resolve(metric, loss, output_shape)
+        metrics.check(metric, loss)
 
 
 def _results(logs, return_dict):

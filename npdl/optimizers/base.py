@@ -33,6 +33,11 @@ def check_number(owner, name, value, below=math.inf, example=0.001):
     return float(value)
 
 
+def _signature(store):
+    """[path, size, size ...] of every weight that is trained, in order: plain values, which a file can hold."""
+    return [[weight.path, *weight.shape] for weight in store.weights if weight.trained]
+
+
 class Optimizer:
     """Changes a model's weights after its gradients: `step(model)`.
 
@@ -67,6 +72,7 @@ class Optimizer:
         self.state: dict[str, Any] = {}
         self._device: Device | None = None  # where `state` is; None: on the host
         self._store: ParamStore | None = None  # the model's, from the first step on
+        self._weights: list[list[Any]] | None = None  # [path, size, size ...] of the weights that `state` belongs to
         self._excluded: list[str] = []  # patterns of the paths that weight decay leaves out
         self._segments: tuple[Any, Any] = (None, None)  # what they were made from, the segments
         for argument, value in keras.items():
@@ -132,12 +138,11 @@ class Optimizer:
         """Be the optimizer of this store: state arrays there, on its device."""
         if self._store is not store:
             if self._store is not None:
-                raise ValueError(
-                    f"this {type(self).__name__} already holds the state of another model, or of this one before its "
-                    "layers changed; make a new one and pass it to model.compile"
-                )
-            self._check_fit(self.state, store)
-            self._store = store
+                self._refuse_store()
+            self._check_fit(self.state, self._weights, store)
+            self._store, self._weights = store, _signature(store)
+        for name in [name for name in self.state if name not in self.slots()]:
+            del self.state[name]  # momentum is 0 now: it starts from zero if it comes back, after saving too
         if self._device is not store.device:
             for name, array in self.state.items():
                 host = array if self._device is None else self._device.to_host(array)
@@ -148,7 +153,13 @@ class Optimizer:
             if name not in self.state:
                 self.state[name] = store.device.zeros(store.data.shape, store.dtype)
 
-    def _check_fit(self, state, store):
+    def _refuse_store(self):
+        raise ValueError(
+            f"this {type(self).__name__} already holds the state of another model, or of this one before its "
+            "layers changed; make a new one and pass it to model.compile"
+        )
+
+    def _check_fit(self, state, weights, store):
         for name, array in state.items():
             if array.shape != store.data.shape or array.dtype != store.dtype:
                 raise ValueError(
@@ -156,6 +167,8 @@ class Optimizer:
                     f"model's weights are {store.dtype} of shape {store.data.shape}; the state is another model's: "
                     "make a new optimizer"
                 )
+        if state and weights is not None and weights != _signature(store):
+            self._refuse_store()
 
     def _segments_of(self, store):
         """The segments; one array until a `trainable`, the decay or what it leaves out changes."""
@@ -210,21 +223,40 @@ class Optimizer:
     # ---- saving
 
     def get_state(self):
-        """(scalars, arrays): `iterations`, and host copies of the state arrays. With `get_config`, all there is."""
-        device = self._device
-        host = self.state if device is None else {name: device.to_host(array) for name, array in self.state.items()}
-        return {"iterations": self.iterations}, {name: np.array(array) for name, array in host.items()}
+        """(scalars, arrays): plain values, and host copies of the state arrays. With `get_config`, all there is.
 
-    def set_state(self, scalars, arrays):
+        The scalars are `iterations` and, where there are arrays, `weights`: [path, size, size ...] of each weight.
+        """
+        device, arrays = self._device, {}
+        for name in self.slots():
+            if name in self.state:
+                array = self.state[name]
+                arrays[name] = np.array(array if device is None else device.to_host(array))
+            elif self._store is not None:  # momentum was 0 until now
+                arrays[name] = np.zeros(self._store.data.shape, self._store.dtype)
+        scalars: dict[str, Any] = {"iterations": self.iterations}
+        if arrays and self._weights is not None:
+            scalars["weights"] = [list(weight) for weight in self._weights]
+        return scalars, arrays
+
+    def set_state(self, scalars, arrays, store=None):
         """Go on where `get_state` was called: the next step is bit for bit the one that came next there.
+
+        Args:
+            scalars, arrays: from `get_state`.
+            store: the built model's; the state is then that model's at once, and stays with its layers as they are
+                now. None: it becomes that of the first model stepped.
 
         Raises:
             ValueError: the state is another optimizer's, or another model's; nothing is changed.
         """
         owner = type(self).__name__
-        steps = scalars.get("iterations")
-        if not isinstance(steps, int) or steps < 0 or len(scalars) != 1:
-            raise ValueError(f"{owner}: the saved state must hold the number of iterations, alone, got {scalars!r}")
+        steps, weights = scalars.get("iterations"), scalars.get("weights")
+        if not isinstance(steps, int) or steps < 0 or scalars.keys() - {"iterations", "weights"}:
+            raise ValueError(
+                f"{owner}: the saved state must hold the number of iterations, and at most weights beside it, "
+                f"got {scalars!r}"
+            )
         wanted = sorted(self.slots()) if steps else []
         if sorted(arrays) != wanted:
             raise ValueError(
@@ -232,9 +264,14 @@ class Optimizer:
                 "it is another optimizer's"
             )
         arrays = {name: np.array(array) for name, array in arrays.items()}
-        if self._store is not None:
-            self._check_fit(arrays, self._store)
+        if store is not None and self._store is not None and self._store is not store:
+            self._refuse_store()
+        if store is not None or self._store is not None:
+            self._check_fit(arrays, weights, store or self._store)
         self.iterations, self.state, self._device = steps, arrays, None
+        self._weights = None if weights is None else [list(weight) for weight in weights]
+        if store is not None and steps:
+            self._adopt(store)
 
     def get_config(self):
         """The arguments that make an equal optimizer, as they are now; `from_config` reads them."""

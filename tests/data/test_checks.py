@@ -61,6 +61,7 @@ def test_weights_are_one_a_row():
         ValueError, "sample_weight weighs the loss, which needs targets", y=None, sample_weight=Y, for_prediction=True
     )
     refuses(ValueError, r"sample_weight\[1\] = nan", sample_weight=[1, np.nan, 1, 1])
+    refuses(ValueError, r"not negative, got -0\.5 at row 2; a weight of 0", sample_weight=[1, 1, -0.5, 1])
 
 
 # ---- what is no number

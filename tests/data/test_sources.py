@@ -133,7 +133,7 @@ def test_an_object_series_of_equal_lists_is_a_matrix():
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ("float64", "float32"), ("float16", "float32"), ("bool", "float32"), ("uint8", "int32"), ("int16", "int32"),
+        ("float64", "float32"), ("float16", "float32"), ("bool", "int32"), ("uint8", "int32"), ("int16", "int32"),
         ("int32", "int32"), ("uint32", "int64"), ("int64", "int64"), (">i4", "int32"),
     ],
 )  # fmt: skip

@@ -229,3 +229,9 @@ def test_wrong_calls_raise(rng):
         cpu.conv2d(x, w, g._replace(groups=3), out=y)
     with pytest.raises(ValueError, match="strides and dilation must be at least 1"):
         cpu.conv2d(x, w, g._replace(stride_h=0), out=y)
+    for wrong in (1.5, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=r"conv2d: pad_top must be a whole number, got .*window2d\(\.\.\.\)"):
+            cpu.conv2d(x, w, g._replace(pad_top=wrong), out=y)
+    crooked = np.zeros(x.nbytes + 1, "uint8")[1:].view("float32").reshape(x.shape)
+    with pytest.raises(ValueError, match=r"conv2d: x is not aligned in memory.*pass x\.copy\(\)"):
+        cpu.conv2d(crooked, w, g, out=y)

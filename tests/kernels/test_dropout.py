@@ -132,3 +132,18 @@ def test_wrong_calls_raise():
         cpu.dropout(np.zeros(3, "int32"), 0.5, KEY, 0, out=np.zeros(3, "int32"))
     with pytest.raises(ValueError, match="got a single number"):
         cpu.dropout(np.zeros((), "float32"), 0.5, KEY, 0, out=np.zeros((), "float32"))
+    crooked = np.zeros(13, "uint8")[1:].view("float32")
+    for x, out, name in ((crooked, crooked.copy(), "x"), (crooked.copy(), crooked, "out")):
+        with pytest.raises(ValueError, match=rf"dropout: {name} is not aligned in memory.*pass {name}\.copy\(\)"):
+            cpu.dropout(x, 0.5, KEY, 0, out=out)
+
+
+@pytest.mark.parametrize("kernels", KERNELS)
+@pytest.mark.parametrize("key", (7, (1,), (1, 2, 3), (1.0, 2), (0, 2**32), (-1, 0), "ab", None))
+def test_a_key_is_two_words(kernels, key):
+    with pytest.raises(
+        ValueError, match=r"dropout: key must be two integers from 0 to 2\*\*32 - 1, got .* pass e\.g\."
+    ):
+        run(kernels, np.ones((2, 3), "float32"), 0.5, key=key)
+    x = np.ones((2, 3), "float32")
+    assert (run(kernels, x, 0.5, key=np.array(KEY, "uint32")) == run(kernels, x, 0.5)).all()

@@ -242,6 +242,8 @@ def test_wrong_calls_raise():
         cpu.average_pool2d_grad(x, g, out=x)
     with pytest.raises(ValueError, match="max_pool2d_grad: window, strides and dilation must be at least 1"):
         cpu.max_pool2d_grad(y, winners, g._replace(stride_h=0), out=x)
+    with pytest.raises(ValueError, match=r"max_pool2d: pad_left must be a whole number, got 0\.5"):
+        cpu.max_pool2d(x, g._replace(pad_left=0.5), out=y)
     with pytest.raises(ValueError, match=r"global_max_pool2d: out must have shape \(2, 3\), got \(3, 2\)"):
         cpu.global_max_pool2d(x, out=np.zeros((3, 2), "float32"))
     with pytest.raises(ValueError, match=r"images \(N, H, W, C\) of at least one place, got shape \(2, 0, 4, 3\)"):

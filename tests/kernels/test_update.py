@@ -302,3 +302,30 @@ def test_where_no_cache_can_be_written_the_code_is_compiled_anew(rng, monkeypatc
     p, gradients = numbers(rng, 20, "float32")
     got, _ = run(cpu, "sgd", p, gradients, one_segment(20))
     np.testing.assert_array_equal(got, run(reference, "sgd", p, gradients, one_segment(20))[0])
+
+
+@pytest.mark.parametrize("kernels", (reference, cpu))
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [
+        *(("sgd", missing) for missing in ("p", "g")),
+        *((name, missing) for name in ("adam", "adamw") for missing in ("p", "g", "m", "v")),
+        *(("rmsprop", missing) for missing in ("p", "g", "v")),
+    ],
+)
+def test_only_arrays_that_may_be_left_out_are(kernels, name, missing):
+    given, hyper = {
+        "sgd": (("p", "g", "velocity"), np.array([ETA, MU, 0])),
+        "adam": (("p", "g", "m", "v"), adam_hyper(1)),
+        "adamw": (("p", "g", "m", "v"), adam_hyper(1)),
+        "rmsprop": (("p", "g", "v", "mean", "velocity"), rms_hyper()),
+    }[name]
+    arrays = {array: None if array == missing else np.ones(8, "float32") for array in given}
+    with pytest.raises(TypeError, match=f"{name}: {missing} must be an array like p, got None"):
+        getattr(kernels, name)(**arrays, segments=one_segment(8), hyper=hyper)
+
+
+def test_arrays_that_are_not_aligned_are_refused():
+    crooked = np.zeros(33, "uint8")[1:].view("float32")
+    with pytest.raises(ValueError, match=r"adam: g is not aligned in memory.*pass g\.copy\(\)"):
+        cpu.adam(**adam_arguments(g=crooked))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from npdl import layers
-from npdl.layers.base import snake_case
+from npdl.names import snake_case
 
 
 def built():

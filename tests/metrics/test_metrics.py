@@ -428,3 +428,33 @@ def test_resolve_other_things():
     with pytest.raises(ValueError, match="did you mean 'accuracy'"):
         metrics.resolve("acuracy", loss, (5,))
     assert repr(metric) == "<SparseTopKCategoricalAccuracy sparse_top_k_categorical_accuracy>"
+
+
+def test_names_are_checked_without_a_shape():
+    metrics.check("confusion_matrix", losses.SparseCategoricalCrossentropy())
+    metrics.check("accuracy", losses.BinaryCrossentropy())
+    with pytest.raises(ValueError, match="'accuracy' counts right classes, but MeanSquaredError has none"):
+        metrics.check("accuracy", losses.MeanSquaredError())
+    with pytest.raises(ValueError, match="unknown metric 'acuracy'; did you mean 'accuracy'"):
+        metrics.check("acuracy", losses.MeanSquaredError())
+    with pytest.raises(TypeError, match="a metric is a name"):
+        metrics.check(3, losses.MeanSquaredError())
+
+
+def test_each_metric_gets_a_name_of_its_own():
+    given = [metrics.Mean(name) for name in ("a", "a", "b", "a_1", "a", "b")]
+    assert metrics.unique_names(given) == given
+    assert [metric.name for metric in given] == ["a", "a_2", "b", "a_1", "a_3", "b_1"]
+    assert [metric.name for metric in metrics.unique_names(given)] == ["a", "a_2", "b", "a_1", "a_3", "b_1"]
+    for name in ("loss", "val_loss"):
+        with pytest.raises(ValueError, match=f"metrics: '{name}' is what the loss is reported as; .* another name="):
+            metrics.unique_names([metrics.Mean(name)])
+    with pytest.raises(ValueError, match="metrics: the metric 'a' is in the list twice"):
+        metrics.unique_names([given[0], given[0]])
+
+
+def test_a_function_is_not_saved():
+    for function, name in ((lambda y_true, y_pred: 0, "<lambda>"), (yes_no, "yes_no")):
+        for metric in (function, metrics.get(function)):
+            with pytest.raises(TypeError, match=f"the function {name} cannot be saved; write a subclass"):
+                metrics.serialize(metric)

@@ -95,7 +95,9 @@ def test_custom_classes(rng, tmp_path):
     model.compile("adam", Squared())
     model.fit(x, rng.normal(size=(6, 2)), verbose=0)
     model.save(tmp_path / "m.npdl")
-    with pytest.raises(ValueError, match=r"class 'Double' that is not npdl's; pass load_model\(path, custom_objects"):
+    with pytest.raises(
+        ValueError, match=r"class 'Double' that is not npdl's; pass load_model\(filepath, custom_objects"
+    ):
         npdl.load_model(tmp_path / "m.npdl")
     loaded = npdl.load_model(tmp_path / "m.npdl", custom_objects={"Double": Double, "Squared": Squared})
     np.testing.assert_array_equal(loaded.predict(x), model.predict(x))

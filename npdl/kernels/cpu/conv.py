@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npdl.kernels.checks import expect
+from npdl.kernels.checks import expect, whole_window
 from npdl.kernels.cpu.build import lib
 from npdl.kernels.cpu.matmul import epilogue, finish
 
@@ -13,6 +13,7 @@ def _check_images(kernel, name, array, g):
 
 
 def _check_window(kernel, g):
+    whole_window(kernel, g)
     if g.groups < 1 or g.channels % g.groups or g.filters % g.groups:
         raise ValueError(
             f"{kernel}: {g.channels} channels and {g.filters} filters cannot be cut into {g.groups} groups"

@@ -2,7 +2,7 @@
 
 import math
 
-from npdl.kernels.checks import expect
+from npdl.kernels.checks import aligned, expect, key_words
 from npdl.kernels.cpu.build import lib
 from npdl.kernels.reference.dropout import MASK_BITS
 
@@ -13,6 +13,7 @@ def dropout(x, rate, key, step, *, out, noise_shape=None):
         raise ValueError(f"dropout: rate must be from 0 to 1, got {rate!r}")
     if not x.ndim:
         raise ValueError("dropout: x must be (N, ...), got a single number")
+    aligned("dropout", "x", x)
     expect("dropout", "out", out, x.shape)
     shape = x.shape[1:]
     noise = shape if noise_shape is None else tuple(noise_shape)
@@ -20,6 +21,7 @@ def dropout(x, rate, key, step, *, out, noise_shape=None):
         raise ValueError(f"dropout: noise_shape {noise} does not broadcast over samples of shape {shape}; use 1s in it")
     if noise == shape:
         shape = noise = ()
+    words = key_words("dropout", key)
     scale = 1 / (1 - rate) if rate < 1 else 0.0
     size = x.size // len(x) if len(x) else 0
-    lib.dropout(x, out, scale, math.ceil(rate * 2**MASK_BITS), step, *key, len(x), size, shape, noise)
+    lib.dropout(x, out, scale, math.ceil(rate * 2**MASK_BITS), step, *words, len(x), size, shape, noise)

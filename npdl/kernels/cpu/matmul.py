@@ -2,7 +2,7 @@
 
 import math
 
-from npdl.kernels.checks import expect
+from npdl.kernels.checks import aligned, expect
 from npdl.kernels.cpu import activation as activations
 from npdl.kernels.cpu.build import lib
 
@@ -47,6 +47,8 @@ def matmul(a, b, *, out, bias=None, activation=None, z=None, transpose_a=False, 
             f"matmul: a {a.shape}{' transposed' if transpose_a else ''} times b {b.shape}"
             f"{' transposed' if transpose_b else ''} does not give out {out.shape}; expected ({m}, {k}) · ({k}, {n})"
         )
+    for name, array in (("a", a), ("b", b), ("out", out)):
+        aligned("matmul", name, array)
     if bias is not None:
         expect("matmul", "bias", bias, (n,))
     if z is not None:
@@ -63,5 +65,6 @@ def sum_rows(x, *, out):
         ValueError: out is not as long as x's last axis.
         TypeError: arrays of different types, or not C-contiguous.
     """
+    aligned("sum_rows", "x", x)
     expect("sum_rows", "out", out, x.shape[-1:])
     lib.sum_rows(x, out, math.prod(x.shape[:-1]), x.shape[-1])

@@ -1,6 +1,6 @@
 """Batch normalization; formulas: npdl/kernels/reference/norm.py, code: kernels/norm.h."""
 
-from npdl.kernels.checks import expect
+from npdl.kernels.checks import aligned, expect
 from npdl.kernels.cpu.build import lib
 
 
@@ -8,6 +8,7 @@ def _sizes(kernel, x):
     """(rows, channels)"""
     if x.ndim < 2 or not x.shape[-1]:
         raise ValueError(f"{kernel}: x must be (..., C) with at least one channel, got shape {x.shape}")
+    aligned(kernel, "x", x)
     return x.size // x.shape[-1], x.shape[-1]
 
 
@@ -56,4 +57,5 @@ def batch_norm_frozen_grad(dy, x, mean, variance, gamma, epsilon, *, dx=None, dg
 def moving_average(value, momentum, *, out):
     """out = momentum · out + (1 − momentum) · value"""
     expect("moving_average", "value", value, out.shape)
+    aligned("moving_average", "out", out)
     lib.moving_average(value, momentum, out)

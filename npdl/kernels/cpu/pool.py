@@ -1,6 +1,6 @@
 """Pooling; formulas: npdl/kernels/reference/pool.py, code: kernels/pooling.h."""
 
-from npdl.kernels.checks import expect
+from npdl.kernels.checks import aligned, expect, whole_window
 from npdl.kernels.cpu.build import lib
 
 
@@ -12,6 +12,7 @@ def _check(kernel, g, large, small, **others):
         small: (name, array (N, OH, OW, C)).
         others: more arrays of the output's shape, or None.
     """
+    whole_window(kernel, g)
     sizes = (g.kernel_h, g.kernel_w, g.stride_h, g.stride_w, g.dilation_h, g.dilation_w)
     if min(sizes) < 1 or min(g.in_h, g.in_w, g.out_h, g.out_w, g.channels) < 0:
         raise ValueError(f"{kernel}: window, strides and dilation must be at least 1 and sizes not negative, got {g}")
@@ -52,6 +53,7 @@ def _check_global(kernel, images, name, per_image, winners=None):
     """(N, H·W, C) of an array (N, H, W, C), beside which `per_image` and `winners` must be (N, C)."""
     if images.ndim != 4 or (images.shape[0] and images.shape[3] and not images.size):
         raise ValueError(f"{kernel}: expected images (N, H, W, C) of at least one place, got shape {images.shape}")
+    aligned(kernel, "images", images)
     n, h, w, c = images.shape
     expect(kernel, name, per_image, (n, c))
     if winners is not None:

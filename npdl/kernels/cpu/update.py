@@ -15,6 +15,7 @@ import math
 
 import numpy as np
 
+from npdl.kernels.checks import aligned
 from npdl.kernels.cpu import compiled
 from npdl.kernels.reference.update import ADAM_HYPER, RMSPROP_HYPER, SGD_HYPER
 from npdl.kernels.segments import check, cut
@@ -186,6 +187,8 @@ def _run(kernel, arrays, segments, hyper, hyper_names):
     for name, array in arrays.items():
         if name != "g" and array is not None and not array.flags.writeable:
             raise ValueError(f"{kernel}: {name} is written to, and is read-only")
+        if array is not None:
+            aligned(kernel, name, array)
     p, *_ = given = arrays.values()
     tables, blocks, _ = _plan(kernel, segments.tobytes(), len(p))
     code = _compiled(kernel, p.dtype, tuple(array is not None for array in given))

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from npdl.kernels.checks import key_words
 from npdl.kernels.reference.philox import philox
 
 MASK_BITS = 24  # of each random word decide; 2⁻²⁴ is the finest rate
@@ -33,7 +34,7 @@ def dropout(x, rate, key, step, *, out, noise_shape=None):
     counter[..., 0] = step
     counter[..., 1] = np.arange(samples)[:, None]
     counter[..., 2] = np.arange(groups)
-    words = philox(counter.reshape(-1, 4), key).reshape(samples, groups * 4)[:, :elements]
+    words = philox(counter.reshape(-1, 4), key_words("dropout", key)).reshape(samples, groups * 4)[:, :elements]
     kept = ((words >> (32 - MASK_BITS)) >= math.ceil(rate * 2**MASK_BITS)).reshape(samples, *shape)
     scale = x.dtype.type(1 / (1 - rate) if rate < 1 else 0)
     out[...] = np.where(kept, x * scale, 0)
