@@ -4,7 +4,7 @@ import numpy as np
 
 from npdl import testing
 
-CHECKED_ROWS = 8  # of the first batch; each entry costs two forwards
+CHECKED_ROWS = (8, 5)  # of the first batch: two numbers, so that a wrong 1/N shows; each entry costs two forwards
 
 
 class FirstStep:
@@ -15,7 +15,10 @@ class FirstStep:
 
     def forward(self, layers, x):
         """y of the chain."""
+        self.views = testing.Views(layers)
         for layer in layers:
+            if is_custom(layer):
+                testing.demand_arguments(layer, "forward", "x, training=False")
             self.inputs[id(layer)] = x
             y = layer.forward(x, True)
             self._check(layer, "forward", y, x.dtype, (len(x), *layer.output_shape))
@@ -26,6 +29,7 @@ class FirstStep:
         """Backward through the chain, lowest layer last."""
         for layer in reversed(layers):
             x, dx = self.inputs[id(layer)], layer.backward(dy)
+            self.views.demand()
             if layer.needs_dx:
                 self._check(layer, "backward", dx, x.dtype, x.shape)
             dy = dx
@@ -53,22 +57,29 @@ def check_custom_gradients(model, step, x, target, w):
 
     Raises:
         ValueError: a backward is wrong; the message says where and by how much.
+        TypeError: a forward or backward takes other arguments than it is given.
     """
     custom = [i for i, layer in enumerate(model.layers) if is_custom(layer)]
     if not custom and not is_custom(step.loss):
         return
     layers = step.twins()
-    x = np.array(x[:CHECKED_ROWS], np.float64)
-    for layer in layers:
-        if is_custom(layer):
-            _demand(testing.gradient_check(layer, x), layer.name)
-        x = layer.forward(x, True)
-    if is_custom(step.loss):
-        target = target[:CHECKED_ROWS]
-        if np.issubdtype(target.dtype, np.floating):
-            target = target.astype(np.float64)
-        w = None if w is None else w[:CHECKED_ROWS]
-        _demand(testing.loss_check(step.loss, target, x, w), type(step.loss).__name__)
+    if np.issubdtype(target.dtype, np.floating):
+        target = target.astype(np.float64)
+    for rows in _row_counts(len(x)):
+        y = np.array(x[:rows], np.float64)
+        for layer in layers:
+            if is_custom(layer):
+                _demand(testing.gradient_check(layer, y), layer.name)
+            y = layer.forward(y, True)
+        if is_custom(step.loss):
+            weights = None if w is None else w[:rows]
+            _demand(testing.loss_check(step.loss, target[:rows], y, weights), type(step.loss).__name__)
+
+
+def _row_counts(n):
+    """Two numbers of rows, as far as a batch of n has them; none of 1, for statistics over a batch need two."""
+    most, fewer = min(n, CHECKED_ROWS[0]), min(n - 1, CHECKED_ROWS[1])
+    return (most, fewer) if fewer > 1 else (most,)
 
 
 def _demand(report, name):

@@ -1,4 +1,4 @@
-"""What a training step leaves out: an activation that the loss takes over, gradients nobody reads. And which loss fits."""
+"""What a training step leaves out, an activation and gradients nobody reads; and which loss fits the targets."""
 
 import contextlib
 import copy
@@ -28,7 +28,7 @@ def final_activation(model):
 def settle_logits(loss, model):
     """(the loss with `from_logits` settled, whether the last layer's activation is left to it).
 
-    `from_logits=None` means: the trainer skips a final softmax (sigmoid) and the loss takes logits; from any other place
+    `from_logits=None` means: a final softmax (sigmoid) is skipped and the loss takes logits; from any other place
     that makes probabilities it takes those; else the outputs are logits.
 
     Raises:
@@ -63,7 +63,7 @@ def choose_loss(model, y):
     output, ending = model.output_shape, final_activation(model)[0]
     if y is None:
         raise ValueError("there are no targets; pass y, or batches (x, y)")
-    whole = np.issubdtype(y.dtype, np.integer) or y.dtype == bool
+    whole = np.issubdtype(y.dtype, np.integer)
     same_shape = y.shape[1:] == output
     if output and output[-1] == 1 and (same_shape or y.shape == (len(y),)):
         return losses.get("binary_crossentropy" if ending == "sigmoid" else "mean_squared_error")

@@ -133,7 +133,7 @@ def from_parts(cls, header, tensors, custom_objects=None):
             ),
             check_gradients=compiled["check_gradients"],
         )
-        model.optimizer.set_state(header["optimizer"], tensors.get("optimizer", {}))
+        model.optimizer.set_state(header["optimizer"], tensors.get("optimizer", {}), model.store)
     return model
 
 

@@ -304,7 +304,9 @@ class Trainer:
         if not class_weight:
             return w
         classes = self.output_shape[-1] if self.output_shape else 1
-        weights = losses.class_weights(y, class_weight, classes if classes > 1 else None)
+        if classes == 1:  # one output: yes or no, or a number
+            classes = 2 if getattr(self.loss, "accuracy", None) == "binary_accuracy" else None
+        weights = losses.class_weights(y, class_weight, classes)
         return weights if w is None else weights * np.asarray(w, np.float64)
 
 
