@@ -1,5 +1,6 @@
 """ParamStore: every weight of a model in one flat array, every gradient in another."""
 
+import copy
 import math
 from typing import NamedTuple
 
@@ -62,12 +63,11 @@ class ParamStore:
 
     def twin(self, dtype):
         """A store of another dtype with the same values, on copies of the layers that share nothing with them."""
-        layers = []
-        for layer in self.layers:
-            copy = object.__new__(type(layer))  # not copy.copy, which would make weights of its own
-            copy.__dict__.update(layer.__dict__, params={}, grads={}, state={}, needs_dx=True)
-            copy.forget()
-            layers.append(copy)
+        layers = [object.__new__(type(layer)) for layer in self.layers]  # copy.copy would make weights of their own
+        others = {id(layer): other for layer, other in zip(self.layers, layers, strict=True)}
+        for layer, other in zip(self.layers, layers, strict=True):
+            fresh = {"params": {}, "grads": {}, "state": {}, "_saved": None, "needs_dx": True}
+            vars(other).update(copied({**vars(layer), **fresh}, others))
         twin = ParamStore(layers, self.device, dtype, self.seed)
         for mine, other in zip(self.weights, twin.weights, strict=True):
             twin.assign(other, self.values(mine))
@@ -82,6 +82,10 @@ class ParamStore:
                 stop = start + math.prod(declared.shape)
                 weights.append(Weight(layer, declared.name, declared.shape, start, stop, declared.trained))
                 end[declared.trained] = -(-stop // slot) * slot
+        paths = [weight.path for weight in weights]
+        for path in paths:
+            if paths.count(path) > 1:
+                raise ValueError(f"two weights are called {path!r}; give the layers inside a layer different name=")
         return weights, end
 
     def _attach(self):
@@ -131,3 +135,21 @@ class ParamStore:
         for weight in self.weights:
             sizes[weight.trainable] += weight.stop - weight.start
         return sizes[True], sizes[False]
+
+
+def copied(value, others=None):
+    """A value with all in it copied that can be written: arrays, random generators, and lists, tuples, sets, dicts.
+
+    Args:
+        value: an attribute of a layer or loss; any other object is kept as it is.
+        others: id of an object -> what takes its place, e.g. a layer inside a layer.
+    """
+    if others and id(value) in others:
+        return others[id(value)]
+    if isinstance(value, (np.ndarray, np.random.Generator, np.random.RandomState)):
+        return copy.deepcopy(value)
+    if type(value) in (list, tuple, set):
+        return type(value)([copied(item, others) for item in value])
+    if type(value) is dict:
+        return {key: copied(item, others) for key, item in value.items()}
+    return value

@@ -349,3 +349,168 @@ def test_unbuilt_layers_and_wrong_shapes(rng):
 def test_nothing_to_compare():
     report = testing.compare([testing.differences.Tensor("mine", "w", np.zeros((0, 3)), np.zeros((0, 3)), lambda: 0.0)])
     assert report.ok and "0 entries" in str(report)
+
+
+# ---- mistakes that leave no trace in the gradients
+
+
+class Rebinding(Scale):
+    """Scale that puts an array in the place of one of the store's."""
+
+    def __init__(self, kind, **base):
+        super().__init__(**base)
+        self.kind = kind
+
+    def build(self, input_shape):
+        self.add_weight((), "ones", name="mean", trainable=False)
+        return super().build(input_shape)
+
+    def forward(self, x, training=False):
+        if self.kind == "state" and training:
+            self.state["mean"] = 0.9 * self.state["mean"] + 0.1 * x.mean()
+        return super().forward(x, training)
+
+    def backward(self, dy):
+        dx = super().backward(dy)
+        if self.kind == "grads":
+            self.grads["s"] = (dy * self.saved()).sum(0)
+        if self.kind == "params":
+            self.params["s"] = self.params["s"] * 1
+        return dx
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "reader"),
+    [("grads", "s", "the optimizer"), ("params", "s", "the model's weights"), ("state", "mean", "the model's state")],
+)
+def test_arrays_that_do_not_reach_the_model(kind, name, reader, rng):
+    place = rf"self\.{kind}\['{name}'\]"
+    text = rf"rebinding: write {place}\[...\] = ..., the assignment {place} = ... does not reach {reader}"
+    with pytest.raises(ValueError, match=text):
+        testing.gradient_check(Rebinding(kind).init((3,)), rng.normal(size=(4, 3)))
+    with pytest.raises(AssertionError, match=text):
+        testing.check_layer(Rebinding(kind), (3,), strict=False)
+
+
+class NoTraining(Scale):
+    def forward(self, x):
+        return x
+
+
+class NoWeight(Square):
+    def forward(self, y, p):
+        return 0.0
+
+
+def test_methods_with_other_arguments(rng):
+    text = r"NoTraining.forward must take \(self, x, training=False\), it takes \(self, x\)"
+    with pytest.raises(TypeError, match=text):
+        testing.gradient_check(NoTraining().init((3,)), rng.normal(size=(4, 3)))
+    with pytest.raises(TypeError, match=text):
+        testing.check_layer(NoTraining(), (3,), strict=False)
+    text = r"NoWeight.forward must take \(self, y_true, y_pred, sample_weight=None\), it takes \(self, y, p\)"
+    with pytest.raises(TypeError, match=text):
+        testing.loss_check(NoWeight(), np.zeros((2, 1)), np.zeros((2, 1)))
+
+
+# ---- layers inside layers, and attributes of one's own
+
+
+class Residual(layers.Layer):
+    """y = x + inner(x), with a fault in what comes from the inner layer."""
+
+    def __init__(self, width, factor=1.0, **base):
+        super().__init__(**base)
+        self.width, self.factor = width, factor
+        self.parts = [layers.Dense(width, activation="tanh"), layers.BatchNormalization()]
+
+    def build(self, input_shape):
+        for part in self.parts:
+            input_shape = part.build_once(input_shape)
+        return input_shape
+
+    def walk(self):
+        yield self
+        for part in self.parts:
+            yield from part.walk()
+
+    def forward(self, x, training=False):
+        y = x
+        for part in self.parts:
+            y = part.forward(y, training)
+        if training:
+            self.save(True)
+        else:
+            self.forget()
+        return x + y
+
+    def backward(self, dy):
+        self.saved()
+        dx = dy
+        for part in reversed(self.parts):
+            dx = part.backward(dx)
+        return dy + self.factor * dx
+
+
+def test_a_layer_with_layers_inside(rng):
+    x = rng.normal(size=(4, 3))
+    layer = Residual(3).init((3,), seed=0)
+    before = [a for part in layer.walk() for a in part.get_weights()]
+    report = testing.gradient_check(layer, x)
+    report.raise_if_wrong()
+    assert {(e.layer, e.tensor) for e in report.entries} == {
+        ("residual", "input"), ("dense", "kernel"), ("dense", "bias"), ("batch_normalization", "gamma"),
+        ("batch_normalization", "beta"),
+    }  # fmt: skip
+    for a, b in zip(before, [a for part in layer.walk() for a in part.get_weights()], strict=True):
+        np.testing.assert_array_equal(a, b)
+    report = testing.gradient_check(Residual(3, 2.0).init((3,), seed=0), x)
+    assert {(e.layer, e.tensor) for e in report.wrong} == {("residual", "input")}
+    testing.check_layer(Residual(3), (3,), smallest_batch=2, strict=False)
+
+
+class Counting(Scale):
+    """Scale that writes on attributes of its own."""
+
+    def __init__(self, **base):
+        super().__init__(**base)
+        self.seen, self.sizes, self.by_size = np.zeros(()), [], {"n": []}
+        self.rng = np.random.default_rng(0)
+
+    def forward(self, x, training=False):
+        self.seen += len(x)
+        self.sizes.append(len(x))
+        self.by_size["n"].append(self.rng.random())
+        return super().forward(x, training)
+
+
+def test_no_bit_of_a_layer_changes(rng):
+    layer = Counting().init((3,))
+    drawn = layer.rng.bit_generator.state
+    testing.gradient_check(layer, rng.normal(size=(4, 3))).raise_if_wrong()
+    assert layer.seen == 0 and layer.sizes == [] and layer.by_size == {"n": []}
+    assert layer.rng.bit_generator.state == drawn
+
+
+class Remembering(Square):
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def forward(self, y_true, y_pred, sample_weight=None):
+        self.seen.append(len(y_pred))
+        return super().forward(y_true, y_pred, sample_weight)
+
+
+def test_no_bit_of_a_loss_changes(rng):
+    loss, (x, y) = Remembering(), rng.normal(size=(2, 4, 4))
+    before = dict(vars(loss))
+    testing.check_chain([affine()], x, loss, y).raise_if_wrong()
+    testing.loss_check(loss, y, x).raise_if_wrong()
+    assert vars(loss) == before and loss.seen == []
+
+
+def test_copies_in_float64(rng):
+    built = layers.Dense(3).init((4,), device="strict")
+    (twin,) = testing.float64_copies([built])
+    assert isinstance(twin.params["kernel"], np.ndarray) and twin.params["kernel"].dtype == np.float64

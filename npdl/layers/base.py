@@ -35,8 +35,11 @@ class Layer:
     Attributes:
         params, grads, state: views into the model's `ParamStore`, by Keras' names.
         needs_dx: False where nobody reads dL/dx; backward may then return None.
+        may_overwrite: True where the caller of backward lets go of dy: a model sets it for its own layers.
         step: training forwards so far where a layer draws random numbers.
     """
+
+    may_overwrite = False
 
     def __init__(self, name=None, trainable=True, input_shape=None):
         self.given_name, self.given_input_shape = name, None if input_shape is None else tuple(input_shape)
@@ -85,8 +88,8 @@ class Layer:
         return self._take(None, name, shape, dtype)
 
     def inplace(self, name, dy):
-        """Where to write a result of dy's shape: over dy itself inside fit, into a fresh array by hand."""
-        return self.buffer(name, dy.shape) if devices.current_workspace() is None else dy
+        """Where to write a result of dy's shape: over dy itself where `may_overwrite`, else and by hand a buffer."""
+        return dy if self.may_overwrite and devices.current_workspace() is not None else self.buffer(name, dy.shape)
 
     def save(self, *values):
         """Keep what `backward` needs; the last act of a training forward."""
@@ -197,14 +200,11 @@ class Layer:
     def get_config(self):
         """The arguments of `__init__` as plain values: `type(layer).from_config(config)` is an equal, unbuilt layer."""
         config = {"name": self.name, "trainable": self.trainable}
-        for name in inspect.signature(type(self).__init__).parameters:
-            if name in ("self", "base", "name", "trainable", "input_shape"):
+        for name, parameter in inspect.signature(type(self)).parameters.items():
+            if name in ("name", "trainable", "input_shape") or parameter.kind is parameter.VAR_KEYWORD:
                 continue
             if not hasattr(self, name):
-                kind = type(self).__name__
-                raise AttributeError(
-                    f"{kind} must keep its argument {name!r} as self.{name}: saving and copying read it"
-                )
+                raise AttributeError(f"{type(self).__name__} must keep its argument: write self.{name} = {name}")
             value = getattr(self, name)
             for kind, module in ((activations.Activation, activations), (initializers.Initializer, initializers)):
                 value = module.serialize(value) if isinstance(value, kind) else value
@@ -221,8 +221,11 @@ class Layer:
 
     def __reduce__(self):
         """Copies and pickles: configuration and weights, on a store of their own."""
-        built = self.store and (self.input_shape, self.dtype.name, self.store.seed, self.get_weights(), self.step)
-        return _restore, (type(self), self.get_config(), built)
+        config, objects = self.get_config(), (activations.Activation, initializers.Initializer)
+        config.update({key: own for key, own in vars(self).items() if key in config and isinstance(own, objects)})
+        values = self.store and [(part.get_weights(), part.step) for part in self.walk()]
+        built = self.store and (self.input_shape, self.dtype.name, self.store.seed, values)
+        return _restore, (type(self), config, built)
 
     def __repr__(self):
         config = self.get_config()
@@ -240,8 +243,8 @@ class Layer:
 def _restore(cls, config, built):
     layer = cls.from_config(config)
     if built:
-        input_shape, dtype, seed, weights, layer.step = built
+        input_shape, dtype, seed, values = built
         layer.init(input_shape, dtype, seed)
-        for weight, values in zip((*layer.params, *layer.state), weights, strict=True):
-            layer.variable(weight)[...] = values
+        for part, (weights, part.step) in zip(layer.walk(), values, strict=True):
+            part.set_weights(weights)
     return layer

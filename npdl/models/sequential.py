@@ -109,6 +109,9 @@ class Sequential(Trainer, Layer):
             layer.name = f"{base}_{count}"
         if not self.layers and self.sample_shape is None:
             self.sample_shape = layer.given_input_shape
+        for part in layer.walk():
+            if part is not layer and "/" not in part.name:
+                part.name = f"{layer.name}/{part.name}"
         layer.owner, layer.may_overwrite = self, True
         self.layers.append(layer)
 

@@ -2,8 +2,8 @@
 
 import copy
 
-from npdl import activations, devices, losses, metrics
-from npdl.models.first_step import FirstStep, check_custom_gradients
+from npdl import activations, devices, losses, metrics, testing
+from npdl.models.first_step import FirstStep, check_custom_gradients, is_custom
 from npdl.models.plan import Plan, settle_logits
 
 
@@ -66,6 +66,12 @@ class Step:
         logits = not folds and getattr(self.loss, "from_logits", False)
         named = [*model.metrics, *model.weighted_metrics]
         found = [metrics.resolve(metric, self.loss, model.output_shape, logits) for metric in named]
+        for part, method, takes in (
+            (self.loss, "forward", "y_true, y_pred, sample_weight=None"),
+            *((metric, "update_state", "y_true, y_pred, sample_weight=None") for metric in found),
+        ):
+            if is_custom(part):
+                testing.demand_arguments(part, method, takes)
         self.test_metrics = metrics.unique_names(found)
         self.metrics = copy.deepcopy(self.test_metrics)  # training's own: a callback may evaluate in mid-epoch
         self.plan = Plan(self.layers, model.layers)
@@ -95,7 +101,7 @@ class Step:
 
     def twins(self):
         """Copies of the layers in float64, the last one without its activation where it is left to the loss."""
-        layers = self.model.store.twin("float64").layers
+        layers = testing.float64_copies(self.model.layers)
         if self.activation is not None:
             layers[-1].activation = activations.linear
         return layers

@@ -10,7 +10,11 @@ Each gradient is compared with central differences in float64; the report names 
 """
 
 from npdl.testing.contract import check_layer
-from npdl.testing.differences import check_chain, compare, gradient_check, loss_check
+from npdl.testing.custom import Views, demand_arguments
+from npdl.testing.differences import check_chain, compare, float64_copies, gradient_check, loss_check
 from npdl.testing.report import Entry, GradientError, Report
 
-__all__ = ["Entry", "GradientError", "Report", "check_chain", "check_layer", "compare", "gradient_check", "loss_check"]
+__all__ = [
+    "Entry", "GradientError", "Report", "Views", "check_chain", "check_layer", "compare", "demand_arguments",
+    "float64_copies", "gradient_check", "loss_check",
+]  # fmt: skip

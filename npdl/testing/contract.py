@@ -5,6 +5,7 @@ import json
 import numpy as np
 
 from npdl import devices, random
+from npdl.testing.custom import Views, demand_arguments
 from npdl.testing.differences import gradient_check, nudge_array
 
 CLOSE = {"float64": 1e-9, "float32": 1e-4}  # `cpu` against `reference`, as a part of the largest number
@@ -18,6 +19,7 @@ def check_layer(layer, input_shape, *, batch=3, smallest_batch=1, strict=True, t
     * backward is the gradient of forward, for every weight and the input, with `batch` samples and with the fewest;
     * the shape is what `build` said, float32 stays float32 and float64 float64, arrays are C-contiguous;
     * forward and backward write neither x nor dy (by hand), backward assigns gradients and may be called twice;
+    * what it writes in `params`, `grads` and `state` goes into the model's arrays, not into others in their place;
     * backward without a training forward raises; an inference forward saves nothing, changes nothing, and gives each
       sample the same bits whatever batch it is in;
     * reused memory gives the same bits as fresh memory, 1, 2 and 3 threads the same, `strict` the same as `cpu`;
@@ -37,12 +39,15 @@ def check_layer(layer, input_shape, *, batch=3, smallest_batch=1, strict=True, t
 
     Raises:
         AssertionError: says which promise is broken and where.
+        TypeError: forward or backward takes other arguments than a layer's.
 
     >>> from npdl import layers
     >>> check_layer(layers.Dense(3, activation="relu"), input_shape=(4,))
     """
     case = _Case(layer, tuple(input_shape), seed, exact=strict and not devices.fallbacks())
     _check_config(layer, case)
+    demand_arguments(layer, "forward", "x, training=False")
+    demand_arguments(layer, "backward", "dy")
     debug = devices.set_debug(True)  # what a layer takes from a buffer without having written it is NaN
     try:
         for dtype in ("float32", "float64"):
@@ -157,6 +162,7 @@ def _check_array(case, what, array, shape, dtype):
 
 def _check_training(case, n, dtype):
     layer, x = case.make(dtype), case.x(n, dtype)
+    views = Views([layer])
     _demand_raises(case, layer, x, "before any forward")
     kept, y = x.copy(), layer.forward(x, True)
     _demand(
@@ -169,6 +175,7 @@ def _check_training(case, n, dtype):
     given = y.copy()
     dy = case.dy(y)
     dx = layer.backward(dy)
+    _demand(not views.replaced(), views.replaced())
     _check_array(case, "dx", dx, x.shape, dtype)
     _demand(x.tobytes() == kept.tobytes(), f"{case.name}: x was written")
     _demand(dy.tobytes() == case.dy(y).tobytes(), f"{case.name}: dy was written; ask self.inplace where to write")
@@ -215,6 +222,7 @@ def _check_inference(case, n, dtype):
 
 def _check_reuse(case, sizes, dtype):
     by_hand, reusing = case.make(dtype), case.make(dtype)
+    reusing.may_overwrite = True  # as in a model
     training, inference = devices.Workspace(reusing.device), devices.Workspace(reusing.device)
     for i, n in enumerate(sizes):
         x = case.x(n, dtype, f"x{i}")

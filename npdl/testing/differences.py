@@ -11,13 +11,14 @@ gradient behind such kinks, and gammas of 1 and biases of 0 a missing factor or 
 moved a little at random (`nudge`), all in a copy.
 """
 
-import copy
 import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from npdl import devices, random
+from npdl.params import copied
+from npdl.testing.custom import Views, demand_arguments
 from npdl.testing.report import Entry, Report, relative
 
 STEP = 2.0**-17
@@ -182,8 +183,14 @@ class _Chain:
 
     def __init__(self, layers, loss, y, sample_weight, seed):
         self.layers, self.loss, self.y, self.sample_weight, self.seed = layers, loss, y, sample_weight, seed
-        self.before = [(layer.step, {name: a.copy() for name, a in layer.state.items()}) for layer in layers]
-        self.r = None
+        self.before = [
+            [(part, part.step, {name: a.copy() for name, a in part.state.items()}) for part in layer.walk()]
+            for layer in layers
+        ]
+        self.views, self.r = Views(layers), None
+        for layer in layers:
+            demand_arguments(layer, "forward", "x, training=False")
+            demand_arguments(layer, "backward", "dy")
 
     def terms(self, output):
         """L, or its terms: without a loss L = Σ y · r for random numbers r."""
@@ -195,11 +202,11 @@ class _Chain:
 
     def forward(self, i, x):
         """y of layer i; dropout draws the same mask each time, and moving statistics do not move on."""
-        layer, (step, state) = self.layers[i], self.before[i]
-        layer.step = step
-        for name, values in state.items():
-            layer.state[name][...] = values
-        return layer.forward(x, True)
+        for part, step, state in self.before[i]:
+            part.step = step
+            for name, values in state.items():
+                part.state[name][...] = values
+        return self.layers[i].forward(x, True)
 
     def run(self, first, x):
         """L of the layers from `first` on."""
@@ -224,12 +231,13 @@ class _Chain:
             nudge_array(x, random.key(self.seed, "nudge", i, "input"), nudge)
             self.run(i, x)
             dx = self.backward(i)
-            mine = [(name, layer.params[name], layer.grads[name]) for name in layer.params]
+            self.views.demand()
+            mine = [(p.name, name, p.params[name], p.grads[name]) for p in layer.walk() for name in p.params]
             if dx is not None and np.issubdtype(x.dtype, np.floating):
-                mine.insert(0, ("input", x, dx))
+                mine.insert(0, (layer.name, "input", x, dx))
             found += [
-                Tensor(layer.name, name, array, np.array(gradient), lambda i=i, x=x: self.run(i, x))
-                for name, array, gradient in mine
+                Tensor(owner, name, array, np.array(gradient), lambda i=i, x=x: self.run(i, x))
+                for owner, name, array, gradient in mine
             ]
             x = self.forward(i, x)
         return found
@@ -253,15 +261,21 @@ def check_chain(layers, x, loss=None, y=None, sample_weight=None, *, nudge=1e-3,
     """
     with devices.use_workspace(None):
         x = np.array(x, np.float64) if np.issubdtype(np.asarray(x).dtype, np.floating) else np.array(x)
-        for place, layer in enumerate(layers):
-            for name, array in (*layer.params.items(), *layer.state.items()):
+        for place, part in enumerate(part for layer in layers for part in layer.walk()):
+            for name, array in (*part.params.items(), *part.state.items()):
                 nudge_array(array, random.key(seed, "nudge", place, name), nudge)
         if loss is not None:
-            loss = copy.copy(loss)
-            if hasattr(loss, "attach"):
-                loss.attach(devices.get("cpu"))
+            loss = _copy_of(loss)
         chain = _Chain(layers, loss, y, sample_weight, seed)
         return compare(chain.tensors(x, nudge), tolerance=tolerance, entries=entries, seed=seed)
+
+
+def float64_copies(layers):
+    """Copies of built layers of one store, in float64 on the host; they share nothing that can be written."""
+    twin = layers[0].store.twin("float64")
+    if not isinstance(twin.data, np.ndarray):
+        twin.to(devices.get("cpu"))
+    return [twin.layers[layer.place] for layer in layers]
 
 
 def gradient_check(layer, x, y=None, **options):
@@ -280,6 +294,8 @@ def gradient_check(layer, x, y=None, **options):
 
     Raises:
         RuntimeError: the layer is not built.
+        ValueError: a layer has put an array of its own in the place of one in `params`, `grads` or `state`.
+        TypeError: forward or backward takes other arguments than a layer's.
 
     >>> from npdl import layers
     >>> layer = layers.Dense(3, activation="tanh").init(input_shape=(4,), seed=0)
@@ -289,11 +305,9 @@ def gradient_check(layer, x, y=None, **options):
     if y is not None:
         return layer.gradient_check(x, y, **options)
     if layer.store is None:
-        raise RuntimeError(f"{layer.name} has no weights yet; build it alone by layer.init(input_shape=(...), seed=0)")
-    twin = layer.store.twin("float64")
-    if not isinstance(twin.data, np.ndarray):
-        twin.to(devices.get("cpu"))
-    return check_chain([twin.layers[part.place] for part in layer.walk()], x, **options)
+        raise RuntimeError(f"{layer.name} has no weights yet; call layer.init(input_shape=(...), seed=0)")
+    chain = [layer] if next(layer.walk()) is layer else list(layer.walk())  # a model's walk is its layers alone
+    return check_chain(float64_copies(chain), x, **options)
 
 
 def loss_check(loss, y_true, y_pred, sample_weight=None, **options):
@@ -310,7 +324,8 @@ def loss_check(loss, y_true, y_pred, sample_weight=None, **options):
         a `Report`.
     """
     with devices.use_workspace(None):
-        loss, y_pred = copy.copy(loss), np.array(y_pred, np.float64)
+        loss, y_pred = _copy_of(loss), np.array(y_pred, np.float64)
+        demand_arguments(loss, "forward", "y_true, y_pred, sample_weight=None")
 
         def value():
             return loss.forward(y_true, y_pred, sample_weight)
@@ -318,3 +333,12 @@ def loss_check(loss, y_true, y_pred, sample_weight=None, **options):
         value()
         name = getattr(loss, "name", None) or type(loss).__name__
         return compare([Tensor(name, "y_pred", y_pred, np.array(loss.backward()), value)], **options)
+
+
+def _copy_of(loss):
+    """A copy on the host that can be run without a trace in the loss."""
+    copy = object.__new__(type(loss))
+    vars(copy).update(copied(vars(loss)))
+    if hasattr(copy, "attach") and not isinstance(copy.device.zeros((0,), np.float64), np.ndarray):
+        copy.attach(devices.get("cpu"))
+    return copy

@@ -227,3 +227,36 @@ def test_weights_of_a_layer_can_be_set():
     layer.set_weights([w * 2 for w in layer.get_weights()])
     with pytest.raises(ValueError, match=r"dense has weights of shapes .*, got .*; nothing was written"):
         layer.set_weights([np.zeros((4, 8)), np.zeros(1)])
+
+
+class Block(layers.Layer):
+    """Two Dense layers, one after the other."""
+
+    def __init__(self, units, second="second", **base):
+        super().__init__(**base)
+        self.units, self.second = units, second
+        self.parts = layers.Dense(units), layers.Dense(units, name=second)
+
+    def walk(self):
+        yield self
+        yield from self.parts
+
+    def build(self, input_shape):
+        return self.parts[1].build_once(self.parts[0].build_once(input_shape))
+
+    def forward(self, x, training=False):
+        return self.parts[1].forward(self.parts[0].forward(x, training), training)
+
+    def backward(self, dy):
+        return self.parts[0].backward(self.parts[1].backward(dy))
+
+
+def test_layers_inside_layers_are_saved_under_names_of_their_own(tmp_path):
+    model = Sequential([Block(4), Block(4), layers.Dense(1)], seed=0)
+    model.compile("adam", "mse")
+    model.fit(X, Y, verbose=0)
+    model.save(tmp_path / "m.npdl")
+    loaded = npdl.load_model(tmp_path / "m.npdl", custom_objects={"Block": Block})
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+    with pytest.raises(ValueError, match="two weights are called 'block/dense/kernel'; give the layers inside a layer"):
+        Sequential([Block(4, second="dense")]).build((4,))
