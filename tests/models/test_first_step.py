@@ -181,6 +181,6 @@ def test_layers_inside_a_layer_are_checked_through_it():
     x = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
     report = model.gradient_check(x, x[:, :1])
     report.raise_if_wrong()
-    assert {("down", "kernel"), ("up", "kernel"), ("bottleneck", "input")} <= {
+    assert {("bottleneck/down", "kernel"), ("bottleneck/up", "kernel"), ("bottleneck", "input")} <= {
         (entry.layer, entry.tensor) for entry in report.entries
     }
