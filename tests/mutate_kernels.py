@@ -69,7 +69,7 @@ CHECK = "import npdl, npdl.kernels.cpu.build as b, sys; sys.exit(not npdl.__file
 def installed():
     """(the build that serves this machine, the folder of the compiled modules), from a process of its own."""
     code = "import npdl.kernels.cpu.build as b; print(b.name, b.__file__, sep=chr(10))"
-    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    run = subprocess.run([sys.executable, "-P", "-c", code], check=True, capture_output=True, text=True)
     name, file = run.stdout.split("\n")[:2]
     return name, pathlib.Path(file).parent
 
@@ -110,7 +110,7 @@ def is_caught(build, compiled, edit):
         folder = pathlib.Path(name).resolve()
         edited_package(folder, build, compiled, edit)
         environment = {**os.environ, "PYTHONPATH": str(folder), "NPDL_BUILD": build, "NUMBA_CACHE_DIR": str(folder)}
-        subprocess.run([sys.executable, "-c", CHECK, str(folder)], cwd=folder, env=environment, check=True)
+        subprocess.run([sys.executable, "-P", "-c", CHECK, str(folder)], cwd=folder, env=environment, check=True)
         shutil.copytree(ROOT / "tests" / "kernels", folder / "tests")
         shutil.copy(ROOT / "tests" / "conftest.py", folder / "tests")
         options = ["-x", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-m", "not torch and not slow"]

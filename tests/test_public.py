@@ -82,7 +82,7 @@ def test_star_import():
 
 def test_import_loads_numpy_only():
     code = f"import sys, npdl; print([name for name in {HEAVY!r} if name in sys.modules], 'numpy' in sys.modules)"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[] True"
 
 
@@ -93,7 +93,7 @@ def test_import_of_any_module_loads_no_plotting_or_frames():
         f"import importlib, sys\n[importlib.import_module(name) for name in {names!r}]\n"
         f"print([name for name in {HEAVY[:7]!r} if name in sys.modules])"
     )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
 
 

@@ -257,5 +257,5 @@ def test_cut_is_the_normal_distribution_below_minus_two():
 
 def test_another_process_draws_the_same():
     code = "from npdl import random; print(random.normal(random.key(1, 'p'), (3,)).tobytes().hex())"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == random.normal(random.key(1, "p"), (3,)).tobytes().hex()

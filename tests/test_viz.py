@@ -169,4 +169,4 @@ def test_no_pyplot_and_no_display():
         "viz.prediction_grid(np.zeros((1, 2, 2)), [0], [0])._repr_png_(); assert 'matplotlib.pyplot' not in sys.modules"
     )
     environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "MPLBACKEND")}
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+    subprocess.run([sys.executable, "-P", "-c", code], check=True, env=environment)

@@ -92,7 +92,7 @@ def test_plot_leaves_pyplot_alone_and_needs_no_display(tmp_path):
         f"h.plot({str(tmp_path / 'a.png')!r})\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, env=_without_display())
+    subprocess.run([sys.executable, "-P", "-c", script], check=True, env=_without_display())
     assert (tmp_path / "a.png").exists()
 
 

@@ -228,7 +228,7 @@ def run_in_terminal(columns, script):
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = {**os.environ, "TERM": "xterm", "PYTHONIOENCODING": "utf-8"}
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=theirs, stderr=theirs, env=environment)
+    process = subprocess.Popen([sys.executable, "-P", "-c", script], stdout=theirs, stderr=theirs, env=environment)
     os.close(theirs)
     written = b""
     while True:

@@ -60,7 +60,7 @@ for dtype in ("float32", "float64"):
 
 def python(code, **environment):
     return subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-P", "-c", code], env=os.environ | environment, capture_output=True, text=True, timeout=120
     )
 
 

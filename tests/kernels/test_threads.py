@@ -114,7 +114,9 @@ def test_default_number_of_threads(settings, expected):
     code = (
         "import os; from npdl.kernels.cpu import build; print(build.get_num_threads(), 'GOMP_SPINCOUNT' in os.environ)"
     )
-    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     threads, spin = result.stdout.split()
     if expected is None:
         expected = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -287,7 +287,7 @@ print(code.cache_hits)
 def test_first_update_is_silent_and_the_next_process_finds_its_code(tmp_path):
     for hits in ("0", "1"):
         done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", FIRST_UPDATE],
+            [sys.executable, "-P", "-W", "error", "-c", FIRST_UPDATE],
             env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}, cwd=tmp_path, capture_output=True, text=True,
         )  # fmt: skip
         assert (done.returncode, done.stdout.strip(), done.stderr) == (0, hits, "")
