@@ -22,6 +22,7 @@ from setuptools.errors import BaseError, CCompilerError
 FLAGS = [
     "-O3",
     "-g0",
+    "-pthread",
     "-ffp-contract=off",  # a·b + c is rounded twice unless the source says FMA: otherwise compilers differ in bits
     "-fno-math-errno",
     "-fno-trapping-math",
@@ -37,12 +38,6 @@ ARCHITECTURES = {
     "aarch64": {"neon": []},
     "other": {"plain": []},
 }
-OPENMP = [
-    (["-fopenmp"], ["-fopenmp"]),
-    (["-Xpreprocessor", "-fopenmp"], ["-lomp"]),  # Apple's clang with Homebrew's libomp
-    ([], []),  # serial
-]
-OPENMP_PROGRAM = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
 NO_COMPILER = """
 npdl's kernels could not be compiled: see the compiler's message above.
 They need GCC or Clang (Debian and Ubuntu: apt install gcc python3-dev; macOS: xcode-select --install).
@@ -66,17 +61,14 @@ class BuildKernels(build_ext):
     def build_extensions(self):
         if not hasattr(self.compiler, "compiler_so") or not self.accepts([]):  # MSVC's has none
             raise SystemExit(NO_COMPILER)
-        openmp = next(flags for flags in OPENMP if not flags[0] or self.accepts(*flags, program=OPENMP_PROGRAM))
-        if not openmp[0]:
-            print("npdl: no OpenMP found, the kernels will use one thread", file=sys.stderr)
         usable = []
         for extension in self.extensions:
             if not self.accepts(extension.extra_compile_args):
                 flags = " ".join(extension.extra_compile_args)
                 print(f"npdl: {extension.name} is left out, the compiler does not know {flags}", file=sys.stderr)
                 continue
-            extension.extra_compile_args = [*FLAGS, *extension.extra_compile_args, *openmp[0]]
-            extension.extra_link_args = list(openmp[1])
+            extension.extra_compile_args = [*FLAGS, *extension.extra_compile_args]
+            extension.extra_link_args = ["-pthread"]
             usable.append(extension)
         from Cython.Build import cythonize  # not needed to make an sdist, or without kernels
 
@@ -88,20 +80,20 @@ class BuildKernels(build_ext):
         except (BaseError, CCompilerError) as error:
             raise SystemExit(f"{error}\n{NO_COMPILER}") from error
 
-    def accepts(self, compile_flags, link_flags=(), program="int main(void) { return 0; }\n"):
+    def accepts(self, flags):
         """Whether the compiler builds a small program with these flags."""
         with tempfile.TemporaryDirectory() as folder:
             source = os.path.join(folder, "probe.c")
             with open(source, "w") as file:
-                file.write(program)
-            command = [*self.compiler.compiler_so, source, "-o", os.path.join(folder, "probe"), *compile_flags]
-            command += [*shlex.split(os.environ.get("LDFLAGS", "")), *link_flags]
+                file.write("int main(void) { return 0; }\n")
+            command = [*self.compiler.compiler_so, source, "-o", os.path.join(folder, "probe"), *flags]
+            command += shlex.split(os.environ.get("LDFLAGS", ""))
             try:
                 result = subprocess.run(command, capture_output=True, text=True)
             except OSError as error:
                 print(f"npdl: {error}", file=sys.stderr)
                 return False
-            if result.returncode and not compile_flags:
+            if result.returncode and not flags:
                 print(result.stderr, file=sys.stderr)
             return result.returncode == 0
 

@@ -88,23 +88,23 @@ typedef struct {
     int64_t n;
 } FN(npdl_activation_work);
 
-static void FN(npdl_activation_block)(void *context, int64_t block, int64_t thread) {
+static void FN(npdl_activation_block)(void *context, int64_t block, void *work) {
     const FN(npdl_activation_work) *t = context;
     int64_t start = block * NPDL_GRAIN, n = NPDL_LESS(t->n - start, NPDL_GRAIN);
-    (void)thread;
+    (void)work;
     if (t->dy) FN(npdl_activate_grad)(t->code, t->constants, t->dy + start, t->in + start, t->out + start, n);
     else FN(npdl_activate_to)(t->code, t->constants, t->in + start, t->out + start, n);
 }
 
 static void FN(npdl_activation)(int code, const double *constants, const REAL *z, REAL *out, int64_t n) {
     FN(npdl_activation_work) t = {code, constants, NULL, z, out, n};
-    npdl_parallel(FN(npdl_activation_block), &t, NPDL_BLOCKS(n, NPDL_GRAIN));
+    npdl_parallel(FN(npdl_activation_block), &t, NPDL_BLOCKS(n, NPDL_GRAIN), 0);
 }
 
 static void FN(npdl_activation_grad)(int code, const double *constants, const REAL *dy, const REAL *saved, REAL *out,
                                      int64_t n) {
     FN(npdl_activation_work) t = {code, constants, dy, saved, out, n};
-    npdl_parallel(FN(npdl_activation_block), &t, NPDL_BLOCKS(n, NPDL_GRAIN));
+    npdl_parallel(FN(npdl_activation_block), &t, NPDL_BLOCKS(n, NPDL_GRAIN), 0);
 }
 
 /* ---- softmax of arrays (outer, n, inner) along the middle axis
@@ -195,9 +195,9 @@ NPDL_INLINE void FN(npdl_softmax_columns)(const FN(npdl_softmax_work) *t, int64_
     #undef NPDL_OUT
 }
 
-static void FN(npdl_softmax_block)(void *context, int64_t block, int64_t thread) {
+static void FN(npdl_softmax_block)(void *context, int64_t block, void *work) {
     const FN(npdl_softmax_work) *t = context;
-    (void)thread;
+    (void)work;
     if (t->inner == 1) {
         int64_t start = block * t->block, stop = NPDL_LESS(t->outer, start + t->block);
         int64_t group = NPDL_LESS(NPDL_MORE(NPDL_PIECE / t->n, 1), NPDL_PIECE);
@@ -220,7 +220,7 @@ static void FN(npdl_softmax)(const REAL *dy, const REAL *in, REAL *out, int64_t 
         t.block = NPDL_MORE(NPDL_GRAIN / n, 1);
         blocks = NPDL_BLOCKS(outer, t.block);
     } else blocks = outer * NPDL_BLOCKS(inner, t.block);
-    npdl_parallel(FN(npdl_softmax_block), &t, blocks);
+    npdl_parallel(FN(npdl_softmax_block), &t, blocks, 0);
 }
 
 /* ---- one elementary function by itself: what its tests call */

@@ -26,6 +26,7 @@ def activation(z, out, int code, tuple constants):
             npdl_activation_f32(code, c, z_, out_, n)
         else:
             npdl_activation_f64(code, c, z_, out_, n)
+    done("activation")
 
 
 def activation_grad(dy, saved, out, int code, tuple constants):
@@ -42,6 +43,7 @@ def activation_grad(dy, saved, out, int code, tuple constants):
             npdl_activation_grad_f32(code, c, dy_, saved_, out_, n)
         else:
             npdl_activation_grad_f64(code, c, dy_, saved_, out_, n)
+    done("activation_grad")
 
 
 def softmax(z, out, int64_t outer, int64_t n, int64_t inner):
@@ -55,6 +57,7 @@ def softmax(z, out, int64_t outer, int64_t n, int64_t inner):
             npdl_softmax_f32(NULL, z_, out_, outer, n, inner)
         else:
             npdl_softmax_f64(NULL, z_, out_, outer, n, inner)
+    done("softmax")
 
 
 def softmax_grad(dy, y, out, int64_t outer, int64_t n, int64_t inner):
@@ -69,6 +72,7 @@ def softmax_grad(dy, y, out, int64_t outer, int64_t n, int64_t inner):
             npdl_softmax_f32(dy_, y_, out_, outer, n, inner)
         else:
             npdl_softmax_f64(dy_, y_, out_, outer, n, inner)
+    done("softmax_grad")
 
 
 ELEMENTARY = ("exp", "expm1_negative", "log", "log1p", "tanh", "sigmoid", "normal")
@@ -86,3 +90,4 @@ def elementary(str function, x, out):
             npdl_elementary_f32(index, x_, out_, n)
         else:
             npdl_elementary_f64(index, x_, out_, n)
+    done("elementary")

@@ -152,11 +152,11 @@ static void FN(npdl_phase_weights)(const REAL *w, const npdl_window *g, int64_t 
 /* A phase's pixels (N, v.size, h.size, C) to their places in dx. */
 typedef struct { const REAL *from; REAL *dx; npdl_window g; npdl_phase v, h; } FN(npdl_spread);
 
-static void FN(npdl_spread_task)(void *ctx, int64_t image, int64_t thread) {
+static void FN(npdl_spread_task)(void *ctx, int64_t image, void *work) {
     const FN(npdl_spread) *s = ctx;
     const npdl_window *g = &s->g;
     const REAL *from = s->from + image * s->v.size * s->h.size * g->channels;
-    (void)thread;
+    (void)work;
     for (int64_t i = 0; i < s->v.size; i++)
         for (int64_t j = 0; j < s->h.size; j++, from += g->channels) {
             int64_t row = s->v.first + i * g->stride_h, column = s->h.first + j * g->stride_w;
@@ -171,7 +171,8 @@ static void FN(npdl_conv2d_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t
     int64_t weights = npdl_round_up(g->kernel_h * g->kernel_w * channels * filters, 16);
     int spread = g->stride_h > 1 || g->stride_w > 1;
     int64_t pixels = images * npdl_ceil_div(g->in_h, g->stride_h) * npdl_ceil_div(g->in_w, g->stride_w);
-    REAL *turned = npdl_scratch(NPDL_SHARED, (weights + spread * pixels * g->channels) * sizeof(REAL));
+    REAL *turned = npdl_shared((weights + spread * pixels * g->channels) * sizeof(REAL));
+    if (!turned) return;
     for (int64_t a = 0; a < g->stride_h; a++)
         for (int64_t b = 0; b < g->stride_w; b++) {
             npdl_phase v = npdl_phase_of(a, g->in_h, g->kernel_h, g->stride_h, g->pad_top, g->dilation_h);
@@ -198,7 +199,7 @@ static void FN(npdl_conv2d_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t
             }
             if (spread) {
                 FN(npdl_spread) s = {to, out, *g, v, h};
-                npdl_parallel(FN(npdl_spread_task), &s, images);
+                npdl_parallel(FN(npdl_spread_task), &s, images, 0);
             }
         }
 }
@@ -209,10 +210,10 @@ static void FN(npdl_conv2d_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t
 
 typedef struct { FN(npdl_windows) windows; int64_t rows, columns; REAL *out; } FN(npdl_im2col_call);
 
-static void FN(npdl_im2col_task)(void *ctx, int64_t block, int64_t thread) {
+static void FN(npdl_im2col_task)(void *ctx, int64_t block, void *work) {
     const FN(npdl_im2col_call) *s = ctx;
     int64_t row = block * NPDL_WINDOW_ROWS, rows = npdl_min(s->rows - row, NPDL_WINDOW_ROWS);
-    (void)thread;
+    (void)work;
     FN(npdl_copy_windows)(&s->windows, row, rows, 0, s->columns, s->out + row * s->columns, s->columns);
 }
 
@@ -220,18 +221,18 @@ static void FN(npdl_im2col)(const REAL *x, REAL *out, int64_t images, const npdl
     FN(npdl_im2col_call) s = {
         {x, x, *g, 0, g->channels}, images * g->out_h * g->out_w, g->kernel_h * g->kernel_w * g->channels, out,
     };
-    if (s.columns > 0) npdl_parallel(FN(npdl_im2col_task), &s, npdl_ceil_div(s.rows, NPDL_WINDOW_ROWS));
+    if (s.columns > 0) npdl_parallel(FN(npdl_im2col_task), &s, npdl_ceil_div(s.rows, NPDL_WINDOW_ROWS), 0);
 }
 
 typedef struct { const REAL *cols; REAL *out; npdl_window g; } FN(npdl_col2im_call);
 
 /* One image: tap after tap, each added where it was read. */
-static void FN(npdl_col2im_task)(void *ctx, int64_t image, int64_t thread) {
+static void FN(npdl_col2im_task)(void *ctx, int64_t image, void *work) {
     const FN(npdl_col2im_call) *s = ctx;
     const npdl_window *g = &s->g;
     int64_t taps = g->kernel_h * g->kernel_w, c = g->channels;
     REAL *out = s->out + image * g->in_h * g->in_w * c;
-    (void)thread;
+    (void)work;
     memset(out, 0, g->in_h * g->in_w * c * sizeof(REAL));
     for (int64_t tap = 0; tap < taps; tap++)
         for (int64_t i = 0; i < g->out_h; i++) {
@@ -249,5 +250,5 @@ static void FN(npdl_col2im_task)(void *ctx, int64_t image, int64_t thread) {
 
 static void FN(npdl_col2im)(const REAL *cols, REAL *out, int64_t images, const npdl_window *g) {
     FN(npdl_col2im_call) s = {cols, out, *g};
-    npdl_parallel(FN(npdl_col2im_task), &s, images);
+    npdl_parallel(FN(npdl_col2im_task), &s, images, 0);
 }

@@ -44,6 +44,7 @@ def im2col(x, out, int64_t images, window_):
             npdl_im2col_f32(px, po, images, &g)
         else:
             npdl_im2col_f64(px, po, images, &g)
+    done("im2col")
 
 
 def col2im(cols, out, int64_t images, window_):
@@ -56,6 +57,7 @@ def col2im(cols, out, int64_t images, window_):
             npdl_col2im_f32(pc, po, images, &g)
         else:
             npdl_col2im_f64(pc, po, images, &g)
+    done("col2im")
 
 
 def conv2d(x, w, out, bias, z, int64_t images, window_, int code, tuple constants):
@@ -73,6 +75,7 @@ def conv2d(x, w, out, bias, z, int64_t images, window_, int code, tuple constant
             npdl_conv2d_f32(px, pw, po, pbias, pz, images, &g, code, c)
         else:
             npdl_conv2d_f64(px, pw, po, pbias, pz, images, &g, code, c)
+    done("conv2d")
 
 
 def conv2d_dx(dz, w, out, int64_t images, window_):
@@ -86,6 +89,7 @@ def conv2d_dx(dz, w, out, int64_t images, window_):
             npdl_conv2d_dx_f32(pz, pw, po, images, &g)
         else:
             npdl_conv2d_dx_f64(pz, pw, po, images, &g)
+    done("conv2d_dx")
 
 
 def conv2d_dkernel(x, dz, out, int64_t images, window_):
@@ -99,3 +103,4 @@ def conv2d_dkernel(x, dz, out, int64_t images, window_):
             npdl_conv2d_dkernel_f32(px, pz, po, images, &g)
         else:
             npdl_conv2d_dkernel_f64(px, pz, po, images, &g)
+    done("conv2d_dkernel")

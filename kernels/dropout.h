@@ -109,7 +109,7 @@ static void FN(npdl_dropout_broadcast)(const FN(npdl_dropout_work) *s, int64_t s
     }
 }
 
-static void FN(npdl_dropout_block)(void *context, int64_t block, int64_t thread) {
+static void FN(npdl_dropout_block)(void *context, int64_t block, void *work) {
     const FN(npdl_dropout_work) *s = context;
     if (!s->block) {
         const int64_t pieces = NPDL_BLOCKS(s->size, NPDL_GRAIN), start = block % pieces * NPDL_GRAIN;
@@ -117,8 +117,7 @@ static void FN(npdl_dropout_block)(void *context, int64_t block, int64_t thread)
         return;
     }
     const int64_t last = NPDL_LESS(s->samples, (block + 1) * s->block);
-    uint32_t *kept = NULL;
-    if (s->axes) kept = npdl_scratch(thread, (s->noise + 4 * NPDL_PHILOX_GROUPS) * sizeof *kept);
+    uint32_t *kept = s->axes ? work : NULL; /* a whole sample's mask */
     for (int64_t n = block * s->block; n < last; n++)
         if (kept) FN(npdl_dropout_broadcast)(s, n, kept);
         else FN(npdl_dropout_piece)(s, n, 0, s->size);
@@ -137,5 +136,5 @@ static void FN(npdl_dropout)(const REAL *x, REAL *out, double scale, uint32_t th
         s.block = NPDL_MORE(NPDL_GRAIN / size, 1);
         blocks = NPDL_BLOCKS(samples, s.block);
     }
-    npdl_parallel(FN(npdl_dropout_block), &s, blocks);
+    npdl_parallel(FN(npdl_dropout_block), &s, blocks, axes ? (noise + 4 * NPDL_PHILOX_GROUPS) * sizeof(uint32_t) : 0);
 }

@@ -35,3 +35,4 @@ def dropout(
             npdl_dropout_f32(x_, out_, scale, threshold, step, key, samples, size, noise, axes, sizes, strides)
         else:
             npdl_dropout_f64(x_, out_, scale, threshold, step, key, samples, size, noise, axes, sizes, strides)
+    done("dropout")

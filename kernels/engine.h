@@ -35,12 +35,6 @@ static int npdl_cpu_level(void) {
 #endif
 }
 
-#ifdef _OPENMP
-#define NPDL_OPENMP 1
-#else
-#define NPDL_OPENMP 0
-#endif
-
 #endif
 #else
 

@@ -6,22 +6,22 @@ from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, Py
 from libc.stdint cimport int64_t, int32_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from "engine.h" nogil:
-    ctypedef void (*npdl_block)(void *ctx, int64_t block, int64_t thread)
-    void npdl_start_pool()
-    void npdl_parallel(npdl_block fn, void *ctx, int64_t blocks)
+    ctypedef void (*npdl_block)(void *ctx, int64_t block, void *work)
+    int npdl_start_pool()
+    void npdl_parallel(npdl_block fn, void *ctx, int64_t blocks, size_t bytes)
+    size_t npdl_take_missing()
     int npdl_get_num_threads()
     void npdl_set_num_threads(int n)
     int npdl_cpu_level()
     ctypedef struct npdl_window:
         int64_t in_h, in_w, channels, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w
         int64_t out_h, out_w, filters, groups
-    const int NPDL_OPENMP
     const int NPDL_HAS_FMA
     const char *__VERSION__
 
-npdl_start_pool()
+if npdl_start_pool():
+    raise ImportError("npdl could not set up its threads")
 
-HAS_OPENMP = bool(NPDL_OPENMP)
 HAS_FMA = bool(NPDL_HAS_FMA)
 COMPILER = __VERSION__.decode()
 
@@ -40,9 +40,10 @@ def set_num_threads(int n):
 
 
 def run_blocks(size_t function, size_t context, int64_t blocks):
-    """npdl_parallel on a function of that address, void f(void *context, int64_t block, int64_t thread)."""
+    """npdl_parallel on a function of that address, void f(void *context, int64_t block, void *work)."""
     with nogil:
-        npdl_parallel(<npdl_block> function, <void *> context, blocks)
+        npdl_parallel(<npdl_block> function, <void *> context, blocks, 0)
+    done("update")
 
 
 # ---- arrays
@@ -115,6 +116,14 @@ cdef npdl_window window(g) except *:
         w.dilation_h, w.dilation_w, w.out_h, w.out_w, w.filters, w.groups,
     ) = g
     return w
+
+
+cdef int done(str kernel) except -1:
+    """Raise if the kernel found no working memory and left its output unwritten."""
+    cdef size_t missing = npdl_take_missing()
+    if missing:
+        raise MemoryError(f"{kernel} found no {missing:,} bytes of working memory; use a smaller batch_size")
+    return 0
 
 
 # ---- families

@@ -98,11 +98,11 @@ typedef struct {
 /* out[i] = scale[i] x[i] for samples of one element, 0 where the scale is 0 */
 NPDL_INLINE VEC FN(npdl_scaled)(VEC x, VEC scale) { return SELECT(scale == BC(0), BC(0), x * scale); }
 
-static void FN(npdl_loss_block)(void *context, int64_t block, int64_t thread) {
+static void FN(npdl_loss_block)(void *context, int64_t block, void *work) {
     const FN(npdl_loss_work) *s = context;
     const int64_t d = s->d, first = block * s->block, last = NPDL_LESS(s->samples, first + s->block);
     const REAL *t = s->t + first * d, *p = s->p + first * d;
-    (void)thread;
+    (void)work;
     if (s->scale) {
         REAL *out = s->out + first * d;
         FN(npdl_loss_slopes)(s->kind, s->c, t, p, out, (last - first) * d);
@@ -145,7 +145,7 @@ static void FN(npdl_loss_block)(void *context, int64_t block, int64_t thread) {
 static void FN(npdl_loss)(int kind, double c, const REAL *t, const REAL *p, const REAL *scale, REAL *out,
                           int64_t samples, int64_t d) {
     FN(npdl_loss_work) s = {kind, c, t, p, scale, out, samples, d, NPDL_MORE(NPDL_GRAIN / d, 1)};
-    npdl_parallel(FN(npdl_loss_block), &s, NPDL_BLOCKS(samples, s.block));
+    npdl_parallel(FN(npdl_loss_block), &s, NPDL_BLOCKS(samples, s.block), 0);
 }
 
 /* ---- cross-entropy over classes: rows of `classes` numbers, `positions` rows a sample */
@@ -240,11 +240,10 @@ static void FN(npdl_classes_grad)(const FN(npdl_classes_work) *s, int64_t first,
     }
 }
 
-static void FN(npdl_classes_block)(void *context, int64_t block, int64_t thread) {
+static void FN(npdl_classes_block)(void *context, int64_t block, void *work) {
     const FN(npdl_classes_work) *s = context;
     const int64_t n = s->classes, group = NPDL_LESS(NPDL_MORE(NPDL_PIECE / n, 1), NPDL_PIECE);
     const int64_t last = NPDL_LESS(s->samples, (block + 1) * s->block) * s->positions;
-    REAL *work = s->scale ? NULL : npdl_scratch(thread, NPDL_MORE(n, NPDL_PIECE) * sizeof(REAL));
     REAL loss[NPDL_PIECE];
     double total = 0;
     for (int64_t row = block * s->block * s->positions, rows; row < last; row += rows) {
@@ -268,7 +267,8 @@ static void FN(npdl_cross_entropy)(const REAL *t, const int32_t *narrow, const i
                                    int64_t positions, int64_t classes) {
     FN(npdl_classes_work) s = {t, narrow, wide, p, scale, out, logits, smoothing, samples, positions, classes,
                                NPDL_MORE(NPDL_GRAIN / (positions * classes), 1)};
-    npdl_parallel(FN(npdl_classes_block), &s, NPDL_BLOCKS(samples, s.block));
+    npdl_parallel(FN(npdl_classes_block), &s, NPDL_BLOCKS(samples, s.block),
+                  scale ? 0 : NPDL_MORE(classes, NPDL_PIECE) * sizeof(REAL));
 }
 
 /* ---- Σ weights[n] values[n], in order; a value of weight 0 is not looked at */

@@ -33,6 +33,7 @@ def loss(str kernel, int kind, double c, y_true, y_pred, scale, out, int64_t sam
             npdl_loss_f32(kind, c, t_, p_, scale_, out_, samples, d)
         else:
             npdl_loss_f64(kind, c, t_, p_, scale_, out_, samples, d)
+    done(kernel)
 
 
 def cross_entropy(
@@ -68,6 +69,7 @@ def cross_entropy(
             npdl_cross_entropy_f64(
                 t_, narrow, wide, p_, scale_, out_, logits, smoothing,
                 samples, positions, classes)
+    done(kernel)
 
 
 def weighted_sum(values, weights, out):
@@ -82,3 +84,4 @@ def weighted_sum(values, weights, out):
             out_[0] = npdl_weighted_sum_f32(values_, weights_, n)
         else:
             out_[0] = npdl_weighted_sum_f64(values_, weights_, n)
+    done("weighted_sum")

@@ -277,7 +277,7 @@ static void FN(npdl_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m,
     if (finish && k0 >= k1) FN(npdl_epilogue)(s, m0, m, n0, n);
 }
 
-static void FN(npdl_product_task)(void *ctx, int64_t task, int64_t thread) {
+static void FN(npdl_product_task)(void *ctx, int64_t task, void *work) {
     const FN(npdl_product) *s = ctx;
     int64_t column = task % s->column_tasks, row = task / s->column_tasks % s->row_tasks;
     int64_t part = task / (s->column_tasks * s->row_tasks);
@@ -290,7 +290,6 @@ static void FN(npdl_product_task)(void *ctx, int64_t task, int64_t thread) {
         n0 += done, n -= done;
         if (n == 0) return;
     }
-    REAL *work = npdl_scratch(thread, FN(npdl_rectangle_bytes)(n));
     if (s->parts == 1)
         FN(npdl_rectangle)(s, m0, m, n0, n, k0, k1, s->out + m0 * s->out_step + n0, s->out_step, 1, work);
     else
@@ -298,7 +297,7 @@ static void FN(npdl_product_task)(void *ctx, int64_t task, int64_t thread) {
 }
 
 /* out = partial 0 + partial 1 + ..., in this order, on task_rows rows. */
-static void FN(npdl_combine_task)(void *ctx, int64_t task, int64_t thread) {
+static void FN(npdl_combine_task)(void *ctx, int64_t task, void *work) {
     const FN(npdl_product) *s = ctx;
     int64_t m0 = task * s->task_rows, m = npdl_min(s->m - m0, s->task_rows);
     for (int64_t i = m0; i < m0 + m; i++) {
@@ -343,9 +342,10 @@ static void FN(npdl_run_product)(FN(npdl_product) *s) {
     }
     s->task_rows = rows, s->task_columns = columns;
     s->row_tasks = npdl_ceil_div(s->m, rows), s->column_tasks = npdl_ceil_div(s->n, columns);
-    if (s->parts > 1) s->partial = npdl_scratch(NPDL_SHARED, s->parts * s->m * s->n * sizeof(REAL));
-    npdl_parallel(FN(npdl_product_task), s, s->parts * s->row_tasks * s->column_tasks);
-    if (s->parts > 1) npdl_parallel(FN(npdl_combine_task), s, s->row_tasks);
+    if (s->parts > 1 && !(s->partial = npdl_shared(s->parts * s->m * s->n * sizeof(REAL)))) return;
+    npdl_parallel(FN(npdl_product_task), s, s->parts * s->row_tasks * s->column_tasks,
+                  FN(npdl_rectangle_bytes)(npdl_min(columns, s->n)));
+    if (s->parts > 1) npdl_parallel(FN(npdl_combine_task), s, s->row_tasks, 0);
 }
 
 /* out (m, n) = act(op(a) op(b) + bias), all matrices dense. */
@@ -365,7 +365,7 @@ static void FN(npdl_matmul)(const REAL *a, const REAL *b, REAL *out, const REAL 
 typedef struct { const REAL *x, *end; int64_t rows, columns; REAL *partial; } FN(npdl_row_sum);
 
 /* Sums of NPDL_SUM_ROWS rows; four vectors of columns at a time. */
-static void FN(npdl_sum_rows_task)(void *ctx, int64_t block, int64_t thread) {
+static void FN(npdl_sum_rows_task)(void *ctx, int64_t block, void *work) {
     const FN(npdl_row_sum) *s = ctx;
     int64_t r0 = block * NPDL_SUM_ROWS, rows = npdl_min(s->rows - r0, NPDL_SUM_ROWS), columns = s->columns;
     const REAL *x = s->x + r0 * columns;
@@ -393,10 +393,10 @@ static void FN(npdl_sum_rows_task)(void *ctx, int64_t block, int64_t thread) {
 static void FN(npdl_sum_rows)(const REAL *x, int64_t rows, int64_t columns, REAL *out) {
     int64_t blocks = npdl_ceil_div(rows, NPDL_SUM_ROWS);
     FN(npdl_row_sum) s = {x, x + rows * columns, rows, columns, out};
-    if (blocks > 1) s.partial = npdl_scratch(NPDL_SHARED, blocks * columns * sizeof(REAL));
+    if (blocks > 1 && !(s.partial = npdl_shared(blocks * columns * sizeof(REAL)))) return;
     if (rows * columns < NPDL_TASK_WORK / 4)
-        for (int64_t b = 0; b < blocks; b++) FN(npdl_sum_rows_task)(&s, b, 0);
-    else npdl_parallel(FN(npdl_sum_rows_task), &s, blocks);
+        for (int64_t b = 0; b < blocks; b++) FN(npdl_sum_rows_task)(&s, b, NULL);
+    else npdl_parallel(FN(npdl_sum_rows_task), &s, blocks, 0);
     if (blocks == 0) memset(out, 0, columns * sizeof(REAL));
     if (blocks <= 1) return;
     for (int64_t j = 0; j < columns; j++) {

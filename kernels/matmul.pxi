@@ -33,6 +33,7 @@ def matmul(a, b, out, bias, z, int64_t m, int64_t n, int64_t k, bint ta, bint tb
             npdl_matmul_f32(pa, pb, po, pbias, pz, m, n, k, ta, tb, code, c)
         else:
             npdl_matmul_f64(pa, pb, po, pbias, pz, m, n, k, ta, tb, code, c)
+    done("matmul")
 
 
 def sum_rows(x, out, int64_t rows, int64_t columns):
@@ -44,3 +45,4 @@ def sum_rows(x, out, int64_t rows, int64_t columns):
             npdl_sum_rows_f32(px, rows, columns, po)
         else:
             npdl_sum_rows_f64(px, rows, columns, po)
+    done("sum_rows")

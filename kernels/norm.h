@@ -33,7 +33,7 @@ static void FN(npdl_norm_task)(const FN(npdl_norm_work) *s, int64_t task, int64_
 }
 
 static void FN(npdl_norm_run)(FN(npdl_norm_work) *s, npdl_block block) {
-    npdl_parallel(block, s, NPDL_BLOCKS(s->rows, NPDL_NORM_ROWS) * NPDL_BLOCKS(s->channels, NPDL_NORM_CHANNELS));
+    npdl_parallel(block, s, NPDL_BLOCKS(s->rows, NPDL_NORM_ROWS) * NPDL_BLOCKS(s->channels, NPDL_NORM_CHANNELS), 0);
 }
 
 /* Four vectors of channels side by side, or the first `count` lanes of one. */
@@ -75,10 +75,10 @@ NPDL_INLINE void FN(npdl_moments)(const FN(npdl_norm_work) *s, int64_t r, int64_
     }
 }
 
-static void FN(npdl_moments_block)(void *context, int64_t task, int64_t thread) {
+static void FN(npdl_moments_block)(void *context, int64_t task, void *work) {
     const FN(npdl_norm_work) *s = context;
     int64_t r, r1, c, c1;
-    (void)thread;
+    (void)work;
     FN(npdl_norm_task)(s, task, &r, &r1, &c, &c1);
     double *mean = s->partial + r / NPDL_NORM_ROWS * 2 * s->channels, *square = mean + s->channels;
     #define NPDL_STRIP(wide, count) FN(npdl_moments)(s, r, r1, c, mean + c, square + c, wide, count)
@@ -89,7 +89,7 @@ static void FN(npdl_moments_block)(void *context, int64_t task, int64_t thread) 
 static void FN(npdl_batch_norm_statistics)(const REAL *x, REAL *mean, REAL *variance, int64_t rows, int64_t channels) {
     int64_t blocks = NPDL_BLOCKS(rows, NPDL_NORM_ROWS);
     FN(npdl_norm_work) s = {.x = x, .rows = rows, .channels = channels};
-    s.partial = npdl_scratch(NPDL_SHARED, blocks * 2 * channels * sizeof(double));
+    if (!(s.partial = npdl_shared(blocks * 2 * channels * sizeof(double)))) return;
     FN(npdl_norm_run)(&s, FN(npdl_moments_block));
     /* Chan, Golub and LeVeque's formula: the blocks before, and one more. */
     double *m = s.partial, *q = m + channels, *more = q + channels, count = NPDL_LESS(rows, NPDL_NORM_ROWS);
@@ -132,10 +132,10 @@ NPDL_INLINE void FN(npdl_norm_apply)(const FN(npdl_norm_work) *s, int64_t r, int
         }
 }
 
-static void FN(npdl_norm_apply_block)(void *context, int64_t task, int64_t thread) {
+static void FN(npdl_norm_apply_block)(void *context, int64_t task, void *work) {
     const FN(npdl_norm_work) *s = context;
     int64_t r, r1, c, c1;
-    (void)thread;
+    (void)work;
     FN(npdl_norm_task)(s, task, &r, &r1, &c, &c1);
     #define NPDL_STRIP(wide, count) FN(npdl_norm_apply)(s, r, r1, c, wide, count)
     NPDL_STRIPS(NPDL_STRIP)
@@ -149,7 +149,8 @@ NPDL_INLINE double FN(npdl_inverse_deviation)(REAL variance, double epsilon) {
 
 static void FN(npdl_batch_norm)(const REAL *x, const REAL *mean, const REAL *variance, const REAL *gamma,
                                 const REAL *beta, double epsilon, REAL *out, int64_t rows, int64_t channels) {
-    REAL *factor = npdl_scratch(NPDL_SHARED, 2 * channels * sizeof(REAL)), *offset = factor + channels;
+    REAL *factor = npdl_shared(2 * channels * sizeof(REAL)), *offset = factor + channels;
+    if (!factor) return;
     FN(npdl_norm_work) s = {.x = x, .out = out, .shift = mean, .factor = factor, .offset = offset, .rows = rows,
                             .channels = channels};
     for (int64_t c = 0; c < channels; c++) {
@@ -177,10 +178,10 @@ NPDL_INLINE void FN(npdl_norm_sums)(const FN(npdl_norm_work) *s, int64_t r, int6
     for (int64_t i = 0; i < wide * count; i++) plain[i] = d[i], product[i] = q[i];
 }
 
-static void FN(npdl_norm_sums_block)(void *context, int64_t task, int64_t thread) {
+static void FN(npdl_norm_sums_block)(void *context, int64_t task, void *work) {
     const FN(npdl_norm_work) *s = context;
     int64_t r, r1, c, c1;
-    (void)thread;
+    (void)work;
     FN(npdl_norm_task)(s, task, &r, &r1, &c, &c1);
     double *plain = s->partial + r / NPDL_NORM_ROWS * 2 * s->channels, *product = plain + s->channels;
     #define NPDL_STRIP(wide, count) FN(npdl_norm_sums)(s, r, r1, c, plain + c, product + c, wide, count)
@@ -195,7 +196,8 @@ static void FN(npdl_batch_norm_grad)(int frozen, const REAL *dy, const REAL *x, 
     int64_t blocks = NPDL_BLOCKS(rows, NPDL_NORM_ROWS);
     int sums = dgamma || dbeta || !frozen;
     size_t numbers = sums ? (blocks + 1) * 2 * channels : 0;
-    char *memory = npdl_scratch(NPDL_SHARED, numbers * sizeof(double) + 3 * channels * sizeof(REAL));
+    char *memory = npdl_shared(numbers * sizeof(double) + 3 * channels * sizeof(REAL));
+    if (!memory) return;
     double *plain = (double *)memory, *product = plain + channels;
     REAL *factor = (REAL *)(memory + numbers * sizeof(double)), *slope = factor + channels, *offset = slope + channels;
     FN(npdl_norm_work) s = {.x = x, .dy = dy, .shift = mean, .rows = rows, .channels = channels};

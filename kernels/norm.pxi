@@ -30,6 +30,7 @@ def batch_norm_statistics(x, mean, variance, int64_t rows, int64_t channels):
             npdl_batch_norm_statistics_f32(x_, mean_, variance_, rows, channels)
         else:
             npdl_batch_norm_statistics_f64(x_, mean_, variance_, rows, channels)
+    done("batch_norm_statistics")
 
 
 def batch_norm(x, mean, variance, gamma, beta, double epsilon, out, int64_t rows, int64_t channels):
@@ -46,6 +47,7 @@ def batch_norm(x, mean, variance, gamma, beta, double epsilon, out, int64_t rows
             npdl_batch_norm_f32(x_, mean_, variance_, gamma_, beta_, epsilon, out_, rows, channels)
         else:
             npdl_batch_norm_f64(x_, mean_, variance_, gamma_, beta_, epsilon, out_, rows, channels)
+    done("batch_norm")
 
 
 def batch_norm_grad(
@@ -69,6 +71,7 @@ def batch_norm_grad(
         else:
             npdl_batch_norm_grad_f64(
                 frozen, dy_, x_, mean_, variance_, gamma_, epsilon, dx_, dgamma_, dbeta_, rows, channels)
+    done(kernel)
 
 
 def moving_average(value, double momentum, out):
@@ -82,3 +85,4 @@ def moving_average(value, double momentum, out):
             npdl_moving_average_f32(value_, momentum, out_, n)
         else:
             npdl_moving_average_f64(value_, momentum, out_, n)
+    done("moving_average")

@@ -2,91 +2,230 @@
  *
  * A kernel cuts its work into blocks, by shape alone, and hands them over:
  *
- *     npdl_parallel(fn, ctx, blocks)      calls fn(ctx, block, thread) once for every block in [0, blocks)
+ *     npdl_parallel(fn, ctx, blocks, bytes)    calls fn(ctx, block, work) once for every block in [0, blocks)
  *
- * Blocks are given out one by one to whichever thread is free, so nothing that a block computes may depend on `thread`
- * or on which blocks came before it on that thread. Work that is too small to share should be one block.
+ * `work` is `bytes` of memory that this block has for itself until it returns, uninitialised. Blocks are given out one
+ * by one to whichever thread is free, so nothing that a block computes may depend on what ran before it on its thread.
+ * Work that is too small to share should be one block.
+ *
+ *     npdl_shared(bytes)                       memory for all blocks of a kernel, valid until the kernel returns
+ *
+ * is one piece: a second request may move or overwrite the first. Where there is no memory npdl_parallel runs nothing,
+ * npdl_shared gives NULL, the kernel returns, and the Python function that called it raises MemoryError.
+ *
+ * How it works. The calling thread takes blocks like any other. It opens a job, wakes who sleeps, and takes blocks until
+ * none are left; then it closes the job and waits for those workers only that are still inside a block. A worker that
+ * comes late, because another process has its core, finds the job closed and is not waited for. An idle worker watches
+ * for the next job for NPDL_SPIN nanoseconds, since the kernels of a training step follow each other closely, and then
+ * sleeps, so that it takes nothing from others. Jobs of several Python threads do not queue: whoever finds the workers
+ * taken runs its blocks alone. The child of a fork starts workers of its own.
  */
 #ifndef NPDL_POOL_H
 #define NPDL_POOL_H
 
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#ifdef _OPENMP
-#include <omp.h>
+#include <time.h>
+
+#define NPDL_SPIN 50000
+#define NPDL_MAX_WORKERS 1023
+
+typedef void (*npdl_block)(void *ctx, int64_t block, void *work);
+
+/* ---- memory: 64-byte aligned, it grows and is kept */
+
+typedef struct { void *start; size_t bytes; } npdl_memory;
+
+static __thread size_t npdl_missing = 0; /* bytes that this thread asked for in vain */
+
+static void *npdl_grow(npdl_memory *m, size_t bytes) {
+    if (m->bytes < bytes || !m->start) {
+        free(m->start);
+        m->bytes = (bytes + 4096) / 4096 * 4096;
+        if (posix_memalign(&m->start, 64, m->bytes)) m->start = NULL, m->bytes = 0;
+    }
+    return m->start;
+}
+
+/* What a thread that calls kernels owns; freed when it ends. */
+typedef struct { npdl_memory shared, work; } npdl_caller;
+
+static pthread_key_t npdl_caller_key;
+
+static void npdl_free_caller(void *p) {
+    npdl_caller *caller = p;
+    free(caller->shared.start);
+    free(caller->work.start);
+    free(caller);
+}
+
+static npdl_caller *npdl_this_caller(void) {
+    npdl_caller *caller = pthread_getspecific(npdl_caller_key);
+    if (!caller && (caller = calloc(1, sizeof *caller))) pthread_setspecific(npdl_caller_key, caller);
+    return caller;
+}
+
+static void *npdl_shared(size_t bytes) {
+    npdl_caller *caller = npdl_this_caller();
+    void *start = caller ? npdl_grow(&caller->shared, bytes) : NULL;
+    if (!start) npdl_missing = bytes;
+    return start;
+}
+
+/* Bytes that were asked for in vain since the last call of this, 0 if none. */
+static inline size_t npdl_take_missing(void) {
+    size_t bytes = npdl_missing;
+    npdl_missing = 0;
+    return bytes;
+}
+
+/* ---- workers */
+
+#define NPDL_LOAD(p) __atomic_load_n(&(p), __ATOMIC_SEQ_CST)
+#define NPDL_STORE(p, value) __atomic_store_n(&(p), value, __ATOMIC_SEQ_CST)
+#define NPDL_ADD(p, value) __atomic_fetch_add(&(p), value, __ATOMIC_SEQ_CST)
+#define NPDL_OWN_LINE __attribute__((aligned(128))) /* what one thread writes does not evict what others read */
+
+static struct {
+    /* the job; written while it is closed and nobody is inside */
+    npdl_block fn;
+    void *ctx;
+    int64_t blocks;
+    int wanted;                       /* workers 0 ... wanted - 1 take part */
+    /* its state */
+    int64_t next NPDL_OWN_LINE;       /* the next block to be taken */
+    int open NPDL_OWN_LINE;           /* whether workers may enter */
+    uint64_t job;                     /* its number: a change is what workers wait for */
+    int inside NPDL_OWN_LINE;         /* workers that have entered */
+    int sleeping NPDL_OWN_LINE;
+    pthread_mutex_t taken;            /* held by the thread whose job it is */
+    pthread_mutex_t sleep;
+    pthread_cond_t wake;
+    int threads;                      /* how many the user wants; set from Python at import, and by set_num_threads */
+    int workers;                      /* how many there are */
+    npdl_memory memory[NPDL_MAX_WORKERS];
+} npdl_pool = {
+    .taken = PTHREAD_MUTEX_INITIALIZER, .sleep = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER,
+    .threads = 1,
+};
+
+static inline int npdl_get_num_threads(void) { return NPDL_LOAD(npdl_pool.threads); }
+static inline void npdl_set_num_threads(int n) { NPDL_STORE(npdl_pool.threads, n < 1 ? 1 : n); }
+
+static inline void npdl_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb" ::: "memory");
 #endif
+}
 
-typedef void (*npdl_block)(void *ctx, int64_t block, int64_t thread);
+static inline int64_t npdl_nanoseconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
 
-static int npdl_threads = 1;  /* set from Python at import, and by set_num_threads */
-static int npdl_forked = 0;   /* this process is the child of a fork */
+/* Waits until there is another job than `seen`; its number. */
+static uint64_t npdl_next_job(uint64_t seen) {
+    uint64_t job;
+    int64_t start = npdl_nanoseconds();
+    do {
+        for (int i = 0; i < 16; i++) {
+            if ((job = NPDL_LOAD(npdl_pool.job)) != seen) return job;
+            npdl_pause();
+        }
+    } while (npdl_nanoseconds() - start < NPDL_SPIN);
+    pthread_mutex_lock(&npdl_pool.sleep);
+    NPDL_ADD(npdl_pool.sleeping, 1); /* before looking again: who opens a job counts the sleepers after it */
+    while ((job = NPDL_LOAD(npdl_pool.job)) == seen) pthread_cond_wait(&npdl_pool.wake, &npdl_pool.sleep);
+    NPDL_ADD(npdl_pool.sleeping, -1);
+    pthread_mutex_unlock(&npdl_pool.sleep);
+    return job;
+}
 
-static inline int npdl_get_num_threads(void) { return npdl_threads; }
-static inline void npdl_set_num_threads(int n) { npdl_threads = n < 1 ? 1 : n; }
+static void npdl_take_blocks(npdl_block fn, void *ctx, int64_t blocks, void *work) {
+    for (int64_t block; (block = NPDL_ADD(npdl_pool.next, 1)) < blocks;) fn(ctx, block, work);
+}
 
-static void npdl_parallel(npdl_block fn, void *ctx, int64_t blocks) {
-#ifdef _OPENMP
-    /* A forked child has no worker threads, yet libgomp believes that it has and would wait for them for ever: the
-     * child stays on its one thread. So does a call from inside another parallel region. */
-    int64_t threads = npdl_threads < blocks ? npdl_threads : blocks;
-    if (threads > 1 && !npdl_forked && !omp_in_parallel()) {
-        #pragma omp parallel for schedule(dynamic, 1) num_threads((int)threads)
-        for (int64_t block = 0; block < blocks; block++) fn(ctx, block, omp_get_thread_num());
+static void *npdl_worker(void *number) {
+    int self = (int)(intptr_t)number;
+    for (uint64_t job = 0;;) {
+        job = npdl_next_job(job);
+        NPDL_ADD(npdl_pool.inside, 1); /* before looking whether it is open: who closes a job counts those inside after */
+        if (NPDL_LOAD(npdl_pool.open) && self < npdl_pool.wanted)
+            npdl_take_blocks(npdl_pool.fn, npdl_pool.ctx, npdl_pool.blocks, npdl_pool.memory[self].start);
+        NPDL_ADD(npdl_pool.inside, -1);
+    }
+    return NULL;
+}
+
+/* Sees to it that there are `wanted` workers with `bytes` of memory each; how many there are. */
+static int npdl_hire(int wanted, size_t bytes) {
+    if (npdl_pool.workers < wanted) {
+        sigset_t all, before;
+        pthread_attr_t attributes;
+        pthread_t thread;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before); /* signals belong to Python's main thread */
+        pthread_attr_init(&attributes);
+        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+        while (npdl_pool.workers < wanted && npdl_pool.workers < NPDL_MAX_WORKERS &&
+               !pthread_create(&thread, &attributes, npdl_worker, (void *)(intptr_t)npdl_pool.workers))
+            npdl_pool.workers++;
+        pthread_attr_destroy(&attributes);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+    int ready = 0;
+    while (ready < wanted && ready < npdl_pool.workers && npdl_grow(&npdl_pool.memory[ready], bytes)) ready++;
+    return ready;
+}
+
+static void npdl_parallel(npdl_block fn, void *ctx, int64_t blocks, size_t bytes) {
+    npdl_caller *caller = npdl_this_caller();
+    void *work = caller ? npdl_grow(&caller->work, bytes) : NULL;
+    if (!work) {
+        npdl_missing = bytes;
         return;
     }
-#endif
-    for (int64_t block = 0; block < blocks; block++) fn(ctx, block, 0);
-}
-
-/* Working memory, 64-byte aligned, which grows and is kept. It belongs to the operating system's thread that asks, so
- * two Python threads may run kernels at once.
- *
- *     npdl_scratch(thread, bytes)           inside a block: valid until this block returns
- *     npdl_scratch(NPDL_SHARED, bytes)      outside of blocks, by the kernel itself: all its blocks may use it, valid
- *                                           until the kernel returns
- *
- * Each is one piece: a second request of the same sort may move or overwrite the first. */
-#define NPDL_SHARED (-1)
-
-typedef struct { void *memory[2]; size_t bytes[2]; } npdl_memory;
-
-static pthread_key_t npdl_memory_key;
-
-static void npdl_free_memory(void *p) {
-    npdl_memory *m = p;
-    free(m->memory[0]);
-    free(m->memory[1]);
-    free(m);
-}
-
-static void npdl_no_memory(size_t bytes) {
-    fprintf(stderr, "npdl: out of memory: a kernel asked for %zu bytes\n", bytes);
-    abort();
-}
-
-static void *npdl_scratch(int64_t thread, size_t bytes) {
-    int i = thread == NPDL_SHARED;
-    npdl_memory *m = pthread_getspecific(npdl_memory_key);
-    if (!m) {
-        m = calloc(1, sizeof *m);
-        if (!m || pthread_setspecific(npdl_memory_key, m)) npdl_no_memory(sizeof *m);
+    int64_t wanted = npdl_get_num_threads() - 1;
+    if (wanted > blocks - 1) wanted = blocks - 1;
+    if (wanted > 0 && !pthread_mutex_trylock(&npdl_pool.taken)) {
+        npdl_pool.wanted = npdl_hire((int)wanted, bytes);
+        npdl_pool.fn = fn, npdl_pool.ctx = ctx, npdl_pool.blocks = blocks;
+        NPDL_STORE(npdl_pool.next, 0);
+        NPDL_STORE(npdl_pool.open, 1);
+        NPDL_ADD(npdl_pool.job, 1);
+        if (NPDL_LOAD(npdl_pool.sleeping)) {
+            pthread_mutex_lock(&npdl_pool.sleep);
+            pthread_cond_broadcast(&npdl_pool.wake);
+            pthread_mutex_unlock(&npdl_pool.sleep);
+        }
+        npdl_take_blocks(fn, ctx, blocks, work);
+        NPDL_STORE(npdl_pool.open, 0);
+        for (int i = 0; NPDL_LOAD(npdl_pool.inside); i++)
+            if (i < 1000) npdl_pause();
+            else sched_yield(); /* a worker has lost its core in mid-block */
+        pthread_mutex_unlock(&npdl_pool.taken);
+        return;
     }
-    if (m->bytes[i] < bytes || !m->memory[i]) {
-        free(m->memory[i]);
-        m->bytes[i] = (bytes + 4096) / 4096 * 4096;
-        if (posix_memalign(&m->memory[i], 64, m->bytes[i])) npdl_no_memory(bytes);
-    }
-    return m->memory[i];
+    for (int64_t block = 0; block < blocks; block++) fn(ctx, block, work);
 }
 
-static void npdl_after_fork(void) { npdl_forked = 1; }
+/* A forked child has none of the threads, and locks in whatever state they were. */
+static void npdl_after_fork(void) {
+    pthread_mutex_init(&npdl_pool.taken, NULL);
+    pthread_mutex_init(&npdl_pool.sleep, NULL);
+    pthread_cond_init(&npdl_pool.wake, NULL);
+    npdl_pool.workers = npdl_pool.open = npdl_pool.inside = npdl_pool.sleeping = 0;
+}
 
-/* Called once, when the module is imported. */
-static void npdl_start_pool(void) {
-    if (pthread_key_create(&npdl_memory_key, npdl_free_memory)) npdl_no_memory(0);
-    pthread_atfork(NULL, NULL, npdl_after_fork);
+/* Called once, when the module is imported; not 0 if it failed. */
+static int npdl_start_pool(void) {
+    return pthread_key_create(&npdl_caller_key, npdl_free_caller) || pthread_atfork(NULL, NULL, npdl_after_fork);
 }
 
 #endif

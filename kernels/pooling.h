@@ -142,19 +142,19 @@ NPDL_INLINE void FN(npdl_average_grad_strip)(const FN(npdl_pool_work) *s, const 
     }
 
 #define NPDL_POOL_FORWARD(name, strip) \
-    static void FN(name)(void *context, int64_t block, int64_t thread) { \
+    static void FN(name)(void *context, int64_t block, void *work) { \
         const FN(npdl_pool_work) *s = context; \
         const int64_t last = NPDL_LESS(s->images * s->g->out_h, (block + 1) * s->block); \
-        (void)thread; \
+        (void)work; \
         for (int64_t row = block * s->block; row < last; row++) NPDL_POOL_ROW(row, strip) \
     }
 
 #define NPDL_POOL_BACKWARD(name, strip) \
-    static void FN(name)(void *context, int64_t block, int64_t thread) { \
+    static void FN(name)(void *context, int64_t block, void *work) { \
         const FN(npdl_pool_work) *s = context; \
         const int64_t first = block * s->block, last = NPDL_LESS(s->images, first + s->block); \
         const int64_t image = s->g->in_h * s->g->in_w * s->g->channels; \
-        (void)thread; \
+        (void)work; \
         memset(s->out + first * image, 0, (last - first) * image * sizeof(REAL)); \
         for (int64_t row = first * s->g->out_h; row < last * s->g->out_h; row++) NPDL_POOL_ROW(row, strip) \
     }
@@ -183,14 +183,14 @@ static void FN(npdl_pool_forward)(npdl_block block, const REAL *x, REAL *out, vo
                                   const npdl_window *g) {
     FN(npdl_pool_work) s = FN(npdl_pool_start)(x, out, winners, images, g);
     s.block = NPDL_MORE(NPDL_GRAIN / NPDL_MORE(g->out_w * g->channels, 1), 1);
-    npdl_parallel(block, &s, NPDL_BLOCKS(images * g->out_h, s.block));
+    npdl_parallel(block, &s, NPDL_BLOCKS(images * g->out_h, s.block), 0);
 }
 
 static void FN(npdl_pool_backward)(npdl_block block, const REAL *dy, REAL *out, void *winners, int64_t images,
                                    const npdl_window *g) {
     FN(npdl_pool_work) s = FN(npdl_pool_start)(dy, out, winners, images, g);
     s.block = NPDL_MORE(NPDL_GRAIN / NPDL_MORE(g->in_h * g->in_w * g->channels, 1), 1);
-    npdl_parallel(block, &s, NPDL_BLOCKS(images, s.block));
+    npdl_parallel(block, &s, NPDL_BLOCKS(images, s.block), 0);
 }
 
 static void FN(npdl_max_pool2d)(const REAL *x, REAL *out, void *winners, int64_t images, const npdl_window *g) {
@@ -254,10 +254,10 @@ NPDL_INLINE void FN(npdl_global_spread_strip)(const FN(npdl_global_work) *s, int
     for (int64_t i = 0; i < s->places; i++) NPDL_GIVE(x + i * s->channels, d);
 }
 
-static void FN(npdl_global_block)(void *context, int64_t block, int64_t thread) {
+static void FN(npdl_global_block)(void *context, int64_t block, void *work) {
     const FN(npdl_global_work) *s = context;
     const int64_t last = NPDL_LESS(s->images, (block + 1) * s->block), size = s->places * s->channels;
-    (void)thread;
+    (void)work;
     for (int64_t image = block * s->block; image < last; image++) {
         #define NPDL_STRIP_MAX(count) FN(npdl_global_max_strip)(s, image, c, count)
         #define NPDL_STRIP_AVERAGE(count) FN(npdl_global_average_strip)(s, image, c, count)
@@ -283,5 +283,5 @@ static void FN(npdl_global_pool)(int kind, const REAL *in, REAL *out, int32_t *w
                                  int64_t channels) {
     FN(npdl_global_work) s = {kind, in, out, winners, images, places, channels, 1};
     s.block = NPDL_MORE(NPDL_GRAIN / NPDL_MORE(places * channels, 1), 1);
-    npdl_parallel(FN(npdl_global_block), &s, NPDL_BLOCKS(images, s.block));
+    npdl_parallel(FN(npdl_global_block), &s, NPDL_BLOCKS(images, s.block), 0);
 }

@@ -39,6 +39,7 @@ def max_pool2d(x, out, winners, int64_t images, window_):
             npdl_max_pool2d_f32(px, po, pw, images, &g)
         else:
             npdl_max_pool2d_f64(px, po, pw, images, &g)
+    done("max_pool2d")
 
 
 def max_pool2d_grad(dy, winners, out, int64_t images, window_):
@@ -52,6 +53,7 @@ def max_pool2d_grad(dy, winners, out, int64_t images, window_):
             npdl_max_pool2d_grad_f32(pd, pw, po, images, &g)
         else:
             npdl_max_pool2d_grad_f64(pd, pw, po, images, &g)
+    done("max_pool2d_grad")
 
 
 def average_pool2d(x, out, int64_t images, window_):
@@ -64,6 +66,7 @@ def average_pool2d(x, out, int64_t images, window_):
             npdl_average_pool2d_f32(px, po, images, &g)
         else:
             npdl_average_pool2d_f64(px, po, images, &g)
+    done("average_pool2d")
 
 
 def average_pool2d_grad(dy, out, int64_t images, window_):
@@ -76,6 +79,7 @@ def average_pool2d_grad(dy, out, int64_t images, window_):
             npdl_average_pool2d_grad_f32(pd, po, images, &g)
         else:
             npdl_average_pool2d_grad_f64(pd, po, images, &g)
+    done("average_pool2d_grad")
 
 
 cdef int global_pool(

@@ -50,7 +50,7 @@ def show_config(print_fn=print):
         lines += [
             f"build {info['build']} (installed: {', '.join(compiled())}), {info['compiler']}",
             f"bits: {info['bits']}" + ("" if info["fma"] else " (no fused multiply-add in this build)"),
-            f"threads: {info['threads']}" + ("" if info["openmp"] else " (built without OpenMP: serial)"),
+            f"threads: {info['threads']}",
         ]
     else:
         lines.append("no compiled kernels: reinstall without NPDL_NO_KERNELS=1 to be fast")

@@ -111,14 +111,10 @@ def test_set_num_threads_wants_a_number(n):
 )
 def test_default_number_of_threads(settings, expected):
     environment = {k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS", "NPDL_NUM_THREADS")} | settings
-    code = (
-        "import os; from npdl.kernels.cpu import build; print(build.get_num_threads(), 'GOMP_SPINCOUNT' in os.environ)"
-    )
+    code = "from npdl.kernels.cpu import build; print(build.get_num_threads())"
     result = subprocess.run(
         [sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True, check=True
     )
-    threads, spin = result.stdout.split()
     if expected is None:
         expected = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    assert int(threads) == expected
-    assert (spin == "True") == ("GOMP_SPINCOUNT" in environment)  # what the pool needs is not left behind
+    assert int(result.stdout) == expected

@@ -13,15 +13,10 @@ import os
 
 from npdl.kernels.cpu import compiled
 
-SPIN = "10000"
-"""Turns for which an idle OpenMP thread waits before it sleeps, some microseconds: the kernels of a training step
-follow each other faster than that, and a pool that goes on spinning slows down whatever else runs on the machine."""
-
-
 class NoKernels:
     """What the rest needs of a compiled module where there is none."""
 
-    HAS_OPENMP, HAS_FMA, COMPILER = False, False, "none"
+    HAS_FMA, COMPILER = False, "none"
 
     @staticmethod
     def get_num_threads():
@@ -33,10 +28,10 @@ class NoKernels:
 
     @staticmethod
     def run_blocks(function, context, blocks):
-        """Call void f(void *context, int64_t block, int64_t thread) of that address for every block."""
-        call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(function)
+        """Call void f(void *context, int64_t block, void *work) of that address for every block."""
+        call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)(function)
         for block in range(blocks):
-            call(context, block, 0)
+            call(context, block, None)
 
 
 def _load(name):
@@ -67,15 +62,7 @@ def _default_threads():
 
 
 def _start():
-    # libgomp reads its settings when it is loaded, with the first compiled module; other programs keep theirs.
-    chosen = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys()
-    if not chosen:
-        os.environ["GOMP_SPINCOUNT"] = SPIN
-    try:
-        name, module = _choose()
-    finally:
-        if not chosen:
-            del os.environ["GOMP_SPINCOUNT"]
+    name, module = _choose()
     module.set_num_threads(_default_threads())
     return name, module
 
@@ -102,12 +89,11 @@ def set_num_threads(n):
 
 
 def info():
-    """What runs here, for `npdl.show_config()`: a dictionary of build, fma, bits, openmp, threads, compiler."""
+    """What runs here, for `npdl.show_config()`: a dictionary of build, fma, bits, threads, compiler."""
     return {
         "build": name,
         "fma": lib.HAS_FMA,
         "bits": "portable" if lib.HAS_FMA else "this build only",
-        "openmp": lib.HAS_OPENMP,
         "threads": get_num_threads(),
         "compiler": lib.COMPILER,
     }

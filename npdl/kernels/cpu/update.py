@@ -3,7 +3,7 @@
 The formulas are the reference's, in the same order of operations and without fused multiply-adds, so that both give the
 same bits. Every function below that is called `body` is compiled twice, for float32 and for float64, as a C function
 
-    void body(void **context, int64 block, int64 thread)
+    void body(void **context, int64 block, void *work)
 
 over plain pointers, which the pool calls from its threads. Numba is imported by the first update of a process; the
 machine code is kept in Numba's cache: `__pycache__` beside this file, else the user's cache folder, or NUMBA_CACHE_DIR.
@@ -52,7 +52,7 @@ def rmsprop(p, g, v, mean, velocity, segments, hyper):
 
 
 def _sgd(real, has_velocity, carray):
-    def body(context, block, thread):
+    def body(context, block, work):
         blocks = carray(context[0], block + 2, np.int64)
         pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
         hyper = carray(context[3], 3, np.float64)
@@ -78,7 +78,7 @@ def _sgd(real, has_velocity, carray):
 
 
 def _adam(real, decoupled, carray):
-    def body(context, block, thread):
+    def body(context, block, work):
         blocks = carray(context[0], block + 2, np.int64)
         pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
         learning_rate, beta_1, beta_2, bias_1, bias_2, epsilon = carray(context[3], 6, np.float64)
@@ -107,7 +107,7 @@ def _adam(real, decoupled, carray):
 
 
 def _rmsprop(real, centered, has_velocity, carray):
-    def body(context, block, thread):
+    def body(context, block, work):
         blocks = carray(context[0], block + 2, np.int64)
         pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
         learning_rate, rho, momentum, epsilon = carray(context[3], 4, np.float64)
