@@ -21,6 +21,7 @@
 #define NPDL_PART_SIDE 256   /* outputs of this many rows and columns or more are tasks enough without parts; same */
 #define NPDL_SUM_ROWS 256    /* rows in a block of sum_rows; part of the bits */
 
+#define NPDL_MR_IN_REGISTERS 9
 #define NPDL_MB 96     /* rows of op(a) packed at a time: a multiple of every build's NPDL_MR */
 #define NPDL_TASK_ROWS 960    /* a task's rectangle at most: a multiple of NPDL_MB, ... */
 #define NPDL_TASK_COLUMNS 256
@@ -81,11 +82,12 @@ struct FN(npdl_product) {
 NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const npdl_row *row, const npdl_run *run,
                                int64_t runs, int64_t ak, const REAL *b, int64_t bs, REAL *out, int64_t n, int add,
                                const REAL *bias) {
-    const REAL *from[NPDL_MR];
+    const REAL *from[NPDL_MR], *volatile others[NPDL_MR];
     VEC acc[NPDL_MR][8];
     #pragma GCC unroll 16
     for (int i = 0; i < mr; i++) {
-        from[i] = a + row[i].from;
+        if (i < NPDL_MR_IN_REGISTERS) from[i] = a + row[i].from;
+        else others[i] = a + row[i].from;
         #pragma GCC unroll 8
         for (int j = 0; j < nv; j++) acc[i][j] = BC(0);
     }
@@ -96,7 +98,8 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const 
             for (int j = 0; j < nv; j++) panel[j] = LD(b + j * VL);
             #pragma GCC unroll 16
             for (int i = 0; i < mr; i++) {
-                VEC x = BC(from[i][k]);
+                if (i < NPDL_MR_IN_REGISTERS) __asm__("" : "+r"(from[i]));
+                VEC x = BC((i < NPDL_MR_IN_REGISTERS ? from[i] : others[i])[k]);
                 #pragma GCC unroll 8
                 for (int j = 0; j < nv; j++) acc[i][j] = FMA(x, panel[j], acc[i][j]);
             }
@@ -122,15 +125,14 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const 
     }
 }
 
-/* mr rows of a times all panels of packed b. */
-#define NPDL_ROWS(mr)                                                                                                 \
-    static __attribute__((noinline)) void FN(npdl_rows_##mr)(                                                         \
-        const REAL *a, const npdl_row *row, const npdl_run *run, int64_t runs, int64_t ak, const REAL *panels,        \
+/* mr rows of a times one panel of nv vectors. A function for each size: the compiler keeps each in registers. */
+#define NPDL_ROWS_OF(mr, nv)                                                                                          \
+    static __attribute__((noinline)) void FN(npdl_rows_##mr##_##nv)(                                                  \
+        const REAL *a, const npdl_row *row, const npdl_run *run, int64_t runs, int64_t ak, const REAL *panel,         \
         REAL *out, int64_t n, int add, const REAL *bias) {                                                            \
-        for (; n > VL; n -= NPDL_NW, out += NPDL_NW, panels += NPDL_KB * NPDL_NW, bias += bias ? NPDL_NW : 0)         \
-            FN(npdl_tile)(mr, 2, a, row, run, runs, ak, panels, NPDL_NW, out, n, add, bias);                          \
-        if (n > 0) FN(npdl_tile)(mr, 1, a, row, run, runs, ak, panels, VL, out, n, add, bias);                        \
+        FN(npdl_tile)(mr, nv, a, row, run, runs, ak, panel, nv * VL, out, n, add, bias);                              \
     }
+#define NPDL_ROWS(mr) NPDL_ROWS_OF(mr, 1) NPDL_ROWS_OF(mr, 2)
 NPDL_ROWS(1) NPDL_ROWS(2) NPDL_ROWS(3) NPDL_ROWS(4)
 #if NPDL_MR >= 6
 NPDL_ROWS(5) NPDL_ROWS(6)
@@ -142,27 +144,32 @@ NPDL_ROWS(7) NPDL_ROWS(8)
 NPDL_ROWS(9) NPDL_ROWS(10) NPDL_ROWS(11) NPDL_ROWS(12)
 #endif
 #undef NPDL_ROWS
+#undef NPDL_ROWS_OF
 
 /* `rows` rows of a times all panels of packed b: as few tiles as can be, all about equally large. */
 static void FN(npdl_tiles)(const REAL *a, const npdl_row *row, int64_t rows, const npdl_run *run, int64_t runs,
                            int64_t ak, const REAL *panels, REAL *out, int64_t n, int add, const REAL *bias) {
-    static void (*const of_size[])(const REAL *, const npdl_row *, const npdl_run *, int64_t, int64_t, const REAL *,
-                                   REAL *, int64_t, int, const REAL *) = {
-        NULL, FN(npdl_rows_1), FN(npdl_rows_2), FN(npdl_rows_3), FN(npdl_rows_4),
+    static void (*const of_size[][2])(const REAL *, const npdl_row *, const npdl_run *, int64_t, int64_t, const REAL *,
+                                      REAL *, int64_t, int, const REAL *) = {
+#define NPDL_ROWS(mr) {FN(npdl_rows_##mr##_1), FN(npdl_rows_##mr##_2)}
+        {NULL}, NPDL_ROWS(1), NPDL_ROWS(2), NPDL_ROWS(3), NPDL_ROWS(4),
 #if NPDL_MR >= 6
-        FN(npdl_rows_5), FN(npdl_rows_6),
+        NPDL_ROWS(5), NPDL_ROWS(6),
 #endif
 #if NPDL_MR >= 8
-        FN(npdl_rows_7), FN(npdl_rows_8),
+        NPDL_ROWS(7), NPDL_ROWS(8),
 #endif
 #if NPDL_MR == 12
-        FN(npdl_rows_9), FN(npdl_rows_10), FN(npdl_rows_11), FN(npdl_rows_12),
+        NPDL_ROWS(9), NPDL_ROWS(10), NPDL_ROWS(11), NPDL_ROWS(12),
 #endif
+#undef NPDL_ROWS
     };
     int64_t mr, tiles = npdl_ceil_div(rows, NPDL_MR);
     for (; tiles > 0; tiles--, rows -= mr, row += mr) {
         mr = npdl_ceil_div(rows, tiles);
-        of_size[mr](a, row, run, runs, ak, panels, out, n, add, bias);
+        for (int64_t j = 0; j < n; j += NPDL_NW)
+            of_size[mr][n - j > VL](a, row, run, runs, ak, panels + j * NPDL_KB, out + j, n - j, add,
+                                    bias ? bias + j : NULL);
     }
 }
 
