@@ -17,13 +17,15 @@
  * i = (h + pad_top − p·dilation_h) / stride_h. So each phase is a convolution of dz with stride 1, its taps in reverse
  * order, each tap's matrix transposed. Nothing is scattered: every element of dx is one sum.
  *
- * Order of the sums: y and dx as in matmul.h, blocks of NPDL_KB along (p, q, c) and (p, q, f); dW in blocks of NPDL_KB
+ * Order of the sums: y and dx as in matmul.h, blocks of NPDL_KB along (p, q, c) and (p, q, f); dW in blocks of NPDL_PIXELS
  * pixels, and over long batches in parts, as any product with a transposed left matrix.
  *
  * Depthwise convolution (one channel a group) has no product in it: see below.
  */
 #ifndef NPDL_CONV_H
 #define NPDL_CONV_H
+
+#define NPDL_PIXELS 128 /* pixels in a block sum of dW, few enough for the first cache; part of the bits */
 
 /* One axis of a phase: pixels first, first + stride, ... (`size` of them); its taps first_tap, first_tap + tap_step,
  * ... (`taps` of them) and, with these reversed, the padding before and the dilation of the convolution of dz. */
@@ -153,7 +155,7 @@ static void FN(npdl_pack_phase)(const FN(npdl_product) *s, int64_t group, int64_
 
 /* Working memory of the rectangles: panels, the tile's rows, the band. */
 static size_t FN(npdl_conv_bytes)(const FN(npdl_product) *s, int64_t rows, int64_t columns) {
-    int64_t pixels = s->transpose_a ? NPDL_KB : rows;
+    int64_t pixels = s->transpose_a ? NPDL_PIXELS : rows;
     return (NPDL_KB * npdl_round_up(columns, NPDL_NW) + FN(npdl_band_size)(s->images, pixels)) * sizeof(REAL) +
            rows * sizeof(npdl_row);
 }
@@ -202,8 +204,8 @@ static void FN(npdl_dkernel_rectangle)(const FN(npdl_product) *s, int64_t m0, in
     }
     (void)finish;
     if (k0 >= k1) FN(npdl_empty_sums)(out, out_step, m, n, NULL);
-    for (int64_t kb = k0; kb < k1; kb += NPDL_KB) {
-        int64_t k = npdl_min(k1 - kb, NPDL_KB);
+    for (int64_t kb = k0; kb < k1; kb += NPDL_PIXELS) {
+        int64_t k = npdl_min(k1 - kb, NPDL_PIXELS);
         const REAL *windows = FN(npdl_pixels)(x, kb, kb + k, (REAL *)(row + m), NULL, place);
         for (int64_t c0 = n0, c1; c0 < n0 + n; c0 = c1) {
             int64_t group = c0 / width;
