@@ -20,6 +20,8 @@
 #define NPDL_PART_K 1024     /* a part has at least this many k; part of the bits */
 #define NPDL_PART_SIDE 256   /* outputs of this many rows and columns or more are tasks enough without parts; same */
 #define NPDL_SUM_ROWS 256    /* rows in a block of sum_rows; part of the bits */
+#define NPDL_SUM_NARROW 64   /* fewer columns than this: ... */
+#define NPDL_SUM_FOLD 16     /* ... so many rows side by side; same */
 
 #define NPDL_MR_IN_REGISTERS 9
 #define NPDL_MB 96     /* rows of op(a) packed at a time: a multiple of every build's NPDL_MR */
@@ -389,14 +391,8 @@ static void FN(npdl_matmul)(const REAL *a, const REAL *b, REAL *out, const REAL 
 
 /* ---- sum over rows */
 
-typedef struct { const REAL *x, *end; int64_t rows, columns; REAL *partial; } FN(npdl_row_sum);
-
-/* Sums of NPDL_SUM_ROWS rows; four vectors of columns at a time. */
-static void FN(npdl_sum_rows_task)(void *ctx, int64_t block, void *work) {
-    const FN(npdl_row_sum) *s = ctx;
-    int64_t r0 = block * NPDL_SUM_ROWS, rows = npdl_min(s->rows - r0, NPDL_SUM_ROWS), columns = s->columns;
-    const REAL *x = s->x + r0 * columns;
-    REAL *out = s->partial + block * columns;
+/* out = Σ_r x[r], from zero; four vectors of columns at a time. */
+static void FN(npdl_add_rows)(const REAL *x, int64_t rows, int64_t columns, REAL *out) {
     int64_t j = 0;
     for (; j + 4 * VL <= columns; j += 4 * VL) {
         VEC sum[4] = {BC(0), BC(0), BC(0), BC(0)};
@@ -408,27 +404,42 @@ static void FN(npdl_sum_rows_task)(void *ctx, int64_t block, void *work) {
     for (; j < columns; j += VL) {
         int64_t lanes = npdl_min(columns - j, VL);
         VEC sum = BC(0);
-        for (int64_t r = 0; r < rows; r++) {
-            const REAL *p = x + r * columns + j; /* lanes beyond the row are read where they exist, and dropped */
-            sum += p + VL <= s->end ? LD(p) : LDN(p, lanes);
-        }
+        for (int64_t r = 0; r < rows; r++) sum += LDN(x + r * columns + j, lanes);
         STN(out + j, sum, lanes);
+    }
+}
+
+typedef struct { const REAL *x; int64_t rows, columns, blocks, task_blocks; REAL *partial; } FN(npdl_row_sum);
+
+/* Sums of NPDL_SUM_ROWS rows each. Few columns would leave lanes empty: then NPDL_SUM_FOLD rows count as one, whose
+ * sums are added up in order, and after them the rows that are left over. */
+static void FN(npdl_sum_rows_task)(void *ctx, int64_t task, void *work) {
+    const FN(npdl_row_sum) *s = ctx;
+    int64_t columns = s->columns, stop = npdl_min((task + 1) * s->task_blocks, s->blocks);
+    REAL folded[NPDL_SUM_FOLD * NPDL_SUM_NARROW], rest[NPDL_SUM_NARROW];
+    (void)work;
+    for (int64_t block = task * s->task_blocks; block < stop; block++) {
+        int64_t rows = npdl_min(s->rows - block * NPDL_SUM_ROWS, NPDL_SUM_ROWS), wide = rows / NPDL_SUM_FOLD;
+        const REAL *x = s->x + block * NPDL_SUM_ROWS * columns;
+        REAL *out = s->partial + block * columns;
+        if (columns >= NPDL_SUM_NARROW) {
+            FN(npdl_add_rows)(x, rows, columns, out);
+            continue;
+        }
+        FN(npdl_add_rows)(x, wide, NPDL_SUM_FOLD * columns, folded);
+        FN(npdl_add_rows)(folded, NPDL_SUM_FOLD, columns, out);
+        wide *= NPDL_SUM_FOLD;
+        FN(npdl_add_rows)(x + wide * columns, rows - wide, columns, rest);
+        for (int64_t j = 0; j < columns; j++) out[j] += rest[j];
     }
 }
 
 /* out[j] = Σ_r x[r, j] */
 static void FN(npdl_sum_rows)(const REAL *x, int64_t rows, int64_t columns, REAL *out) {
     int64_t blocks = npdl_ceil_div(rows, NPDL_SUM_ROWS);
-    FN(npdl_row_sum) s = {x, x + rows * columns, rows, columns, out};
+    int64_t task_blocks = npdl_max(1, NPDL_TASK_WORK / 4 / (NPDL_SUM_ROWS * npdl_max(columns, 1)));
+    FN(npdl_row_sum) s = {x, rows, columns, blocks, task_blocks, out};
     if (blocks > 1 && !(s.partial = npdl_shared(blocks * columns * sizeof(REAL)))) return;
-    if (rows * columns < NPDL_TASK_WORK / 4)
-        for (int64_t b = 0; b < blocks; b++) FN(npdl_sum_rows_task)(&s, b, NULL);
-    else npdl_parallel(FN(npdl_sum_rows_task), &s, blocks, 0);
-    if (blocks == 0) memset(out, 0, columns * sizeof(REAL));
-    if (blocks <= 1) return;
-    for (int64_t j = 0; j < columns; j++) {
-        REAL sum = s.partial[j];
-        for (int64_t b = 1; b < blocks; b++) sum += s.partial[b * columns + j];
-        out[j] = sum;
-    }
+    npdl_parallel(FN(npdl_sum_rows_task), &s, npdl_ceil_div(blocks, task_blocks), 0);
+    if (blocks != 1) FN(npdl_add_rows)(s.partial, blocks, columns, out);
 }
