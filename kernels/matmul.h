@@ -256,6 +256,13 @@ static void FN(npdl_pack_a)(const FN(npdl_product) *s, int64_t m0, int64_t m, in
     for (int64_t r = 0; r < rows; r++) memcpy(to + r * step, from + r * s->a_step, columns * sizeof(REAL));
 }
 
+/* Whether a is read where it lies rather than packed: where its rows do not crowd into few sets of the first cache, or
+ * if it is transposed, where a block of it takes few pages. The same bits either way. */
+static int FN(npdl_reads_in_place)(const FN(npdl_product) *s) {
+    int64_t bytes = s->a_step * (int64_t)sizeof(REAL);
+    return s->transpose_a ? npdl_min(s->k, NPDL_KB) * bytes <= 64 * 4096 : (bytes + 128) % 4096 >= 256;
+}
+
 /* ---- tasks */
 
 /* z = out, out = act(z), on a rectangle; bias has been added. */
@@ -285,11 +292,13 @@ static size_t FN(npdl_rectangle_bytes)(const FN(npdl_product) *s, int64_t rows, 
 static void FN(npdl_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t n0, int64_t n, int64_t k0,
                                int64_t k1, REAL *out, int64_t out_step, int finish, void *work) {
     REAL *panels = work, *packed = panels + NPDL_KB * npdl_round_up(n, NPDL_NW);
+    int64_t in_place = FN(npdl_reads_in_place)(s), from = NPDL_A_STEP, step = 1;
+    if (s->transpose_a) from = 1, step = in_place ? s->a_step : NPDL_AT_STEP;
+    else if (in_place) from = s->a_step;
     npdl_row row[NPDL_MB];
-    for (int64_t i = 0; i < npdl_min(m, NPDL_MB); i++)
-        row[i] = (npdl_row){s->transpose_a ? i : i * NPDL_A_STEP, i * out_step};
+    for (int64_t i = 0; i < npdl_min(m, NPDL_MB); i++) row[i] = (npdl_row){i * from, i * out_step};
     int64_t place[NPDL_KB];
-    for (int64_t i = 0; i < NPDL_KB; i++) place[i] = s->transpose_a ? i * NPDL_AT_STEP : i;
+    for (int64_t i = 0; i < npdl_min(k1 - k0, NPDL_KB); i++) place[i] = i * step;
     const REAL *bias = finish && s->bias ? s->bias + n0 : NULL;
     for (int64_t kb = k0; kb < k1; kb += NPDL_KB) {
         int64_t k = npdl_min(k1 - kb, NPDL_KB);
@@ -298,8 +307,9 @@ static void FN(npdl_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m,
                         k, n, panels, 0);
         for (int64_t i = 0; i < m; i += NPDL_MB) {
             int64_t mb = npdl_min(m - i, NPDL_MB);
-            FN(npdl_pack_a)(s, m0 + i, mb, kb, k, packed);
-            FN(npdl_tiles)(packed, row, mb, place, k, panels, out + i * out_step, n,
+            const REAL *a = s->a + (s->transpose_a ? kb * s->a_step + m0 + i : (m0 + i) * s->a_step + kb);
+            if (!in_place) FN(npdl_pack_a)(s, m0 + i, mb, kb, k, packed), a = packed;
+            FN(npdl_tiles)(a, row, mb, place, k, panels, out + i * out_step, n,
                            kb > k0, last ? bias : NULL);
             if (finish && last) FN(npdl_epilogue)(s, m0 + i, mb, n0, n);
         }
@@ -310,6 +320,17 @@ static void FN(npdl_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m,
     }
 }
 
+/* op(a) a column, b a row: each row of out is b times a number. */
+static void FN(npdl_outer_product)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t n0, int64_t n) {
+    for (int64_t i = m0; i < m0 + m; i++) {
+        VEC x = BC(s->a[s->transpose_a ? i : i * s->a_step]);
+        REAL *out = s->out + i * s->out_step + n0;
+        int64_t j = 0;
+        for (; j + VL <= n; j += VL) ST(out + j, FMA(x, LD(s->b + n0 + j), BC(0)));
+        if (j < n) STN(out + j, FMA(x, LDN(s->b + n0 + j, n - j), BC(0)), n - j);
+    }
+}
+
 static void FN(npdl_product_task)(void *ctx, int64_t task, void *work) {
     const FN(npdl_product) *s = ctx;
     int64_t column = task % s->column_tasks, row = task / s->column_tasks % s->row_tasks;
@@ -317,6 +338,10 @@ static void FN(npdl_product_task)(void *ctx, int64_t task, void *work) {
     int64_t m0 = row * s->task_rows, m = npdl_min(s->m - m0, s->task_rows);
     int64_t n0 = column * s->task_columns, n = npdl_min(s->n - n0, s->task_columns);
     int64_t k0 = part * s->part_k, k1 = npdl_min(s->k, k0 + s->part_k);
+    if (s->k == 1 && s->a && !s->transpose_b && !s->bias && !s->z && !s->code) {
+        FN(npdl_outer_product)(s, m0, m, n0, n);
+        return;
+    }
     if (s->m == 1 && s->a && !s->transpose_a && !s->transpose_b) {
         int64_t done = FN(npdl_one_row)(s->a, s->b + n0, s->b_step, s->k, s->out + n0, n, s->bias ? s->bias + n0 : NULL);
         FN(npdl_epilogue)(s, 0, 1, n0, done);
