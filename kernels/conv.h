@@ -267,34 +267,55 @@ static void FN(npdl_tables)(FN(npdl_lines) *s, int64_t *to, int transposed) {
  * they have a number for each filter; dx is computed for each filter and added up. dW: each image row is a sum from
  * zero, added to its part; parts are as many rows each, NPDL_PARTS at most, and added in order. */
 
-NPDL_INLINE void FN(npdl_depthwise_vectors)(const int nv, const REAL *const *x, const REAL *const *w, int64_t taps,
-                                            int64_t f, int64_t lanes, const REAL *bias, REAL *out) {
-    VEC acc[4];
+/* nv vectors from f on, for np pixels: the second one reads `step` further on. */
+NPDL_INLINE void FN(npdl_depthwise_tile)(const int nv, const int np, const REAL *const *x, int64_t shift, int64_t step,
+                                         const REAL *const *w, int64_t taps, int64_t f, int64_t lanes, const REAL *bias,
+                                         REAL *out, int64_t out_step) {
+    VEC acc[2][4];
     #pragma GCC unroll 4
-    for (int v = 0; v < nv; v++) acc[v] = BC(0);
-    for (int64_t t = 0; t < taps; t++)
+    for (int v = 0; v < nv; v++) acc[0][v] = acc[1][v] = BC(0);
+    for (int64_t t = 0; t < taps; t++) {
+        const REAL *from = x[t] + shift + f;
+        #pragma GCC unroll 4
+        for (int v = 0; v < nv; v++) {
+            VEC weight = lanes < VL ? LDN(w[t] + f + v * VL, lanes) : LD(w[t] + f + v * VL);
+            #pragma GCC unroll 2
+            for (int i = 0; i < np; i++) {
+                const REAL *at = from + i * step + v * VL;
+                acc[i][v] = FMA(lanes < VL ? LDN(at, lanes) : LD(at), weight, acc[i][v]);
+            }
+        }
+    }
+    #pragma GCC unroll 2
+    for (int i = 0; i < np; i++)
         #pragma GCC unroll 4
         for (int v = 0; v < nv; v++) {
             int64_t at = f + v * VL;
-            acc[v] = lanes < VL ? FMA(LDN(x[t] + at, lanes), LDN(w[t] + at, lanes), acc[v])
-                                : FMA(LD(x[t] + at), LD(w[t] + at), acc[v]);
+            if (bias) acc[i][v] += lanes < VL ? LDN(bias + at, lanes) : LD(bias + at);
+            if (lanes < VL) STN(out + i * out_step + at, acc[i][v], lanes);
+            else ST(out + i * out_step + at, acc[i][v]);
         }
-    #pragma GCC unroll 4
-    for (int v = 0; v < nv; v++) {
-        int64_t at = f + v * VL;
-        if (bias) acc[v] += lanes < VL ? LDN(bias + at, lanes) : LD(bias + at);
-        if (lanes < VL) STN(out + at, acc[v], lanes);
-        else ST(out + at, acc[v]);
-    }
 }
 
-/* n numbers, each the sum over the taps of x[tap] · w[tap]. */
-static void FN(npdl_depthwise_pixel)(const REAL *const *x, const REAL *const *w, int64_t taps, int64_t n,
-                                     const REAL *bias, REAL *out) {
-    int64_t f = 0;
-    for (; f + 4 * VL <= n; f += 4 * VL) FN(npdl_depthwise_vectors)(4, x, w, taps, f, VL, bias, out);
-    for (; f + VL <= n; f += VL) FN(npdl_depthwise_vectors)(1, x, w, taps, f, VL, bias, out);
-    if (f < n) FN(npdl_depthwise_vectors)(1, x, w, taps, f, n - f, bias, out);
+/* n numbers of np pixels, each the sum over the taps of x[tap] · w[tap]. */
+#define NPDL_PIXELS_OF(np)                                                                                            \
+    static void FN(npdl_depthwise_##np)(const REAL *const *x, int64_t shift, int64_t step, const REAL *const *w,      \
+                                        int64_t taps, int64_t n, const REAL *bias, REAL *out) {                       \
+        int64_t f = 0;                                                                                                \
+        for (; f + 4 * VL <= n; f += 4 * VL)                                                                          \
+            FN(npdl_depthwise_tile)(4, np, x, shift, step, w, taps, f, VL, bias, out, n);                             \
+        for (; f + VL <= n; f += VL)                                                                                  \
+            FN(npdl_depthwise_tile)(1, np, x, shift, step, w, taps, f, VL, bias, out, n);                             \
+        if (f < n) FN(npdl_depthwise_tile)(1, np, x, shift, step, w, taps, f, n - f, bias, out, n);                   \
+    }
+NPDL_PIXELS_OF(1) NPDL_PIXELS_OF(2)
+#undef NPDL_PIXELS_OF
+
+/* Whether all of a pixel's taps lie inside a row. */
+static int FN(npdl_whole)(const int64_t *columns, int64_t kernel_w) {
+    for (int64_t q = 0; q < kernel_w; q++)
+        if (columns[q] < 0) return 0;
+    return 1;
 }
 
 /* Each of n numbers `times` times. */
@@ -322,22 +343,30 @@ static void FN(npdl_depthwise_task)(void *ctx, int64_t task, void *work) {
                 row[p] = FN(npdl_repeat)(row[p], s->in_w * s->channels, multiplier,
                                          repeated + p * s->in_w * filters);
         }
-        for (int64_t j = 0; j < s->out_w; j++, columns += g->kernel_w, out += depth) {
-            int64_t taps = 0;
-            for (int64_t p = 0; p < g->kernel_h; p++)
-                for (int64_t q = 0; row[p] && q < g->kernel_w; q++)
-                    if (columns[q] >= 0) {
-                        x[taps] = row[p] + columns[q] * filters;
-                        w[taps++] = s->w + (p * g->kernel_w + q) * filters;
-                    }
-            if (depth == filters) {
-                FN(npdl_depthwise_pixel)(x, w, taps, filters, s->bias, out);
-                continue;
+        int64_t taps = 0, built = -1; /* the taps' addresses were listed for a pixel whose first tap is in this column */
+        for (int64_t j = 0, np; j < s->out_w; j += np, columns += np * g->kernel_w, out += np * depth) {
+            int whole = FN(npdl_whole)(columns, g->kernel_w);
+            if (!whole || built < 0) {
+                taps = 0, built = whole ? columns[0] : -1;
+                for (int64_t p = 0; p < g->kernel_h; p++)
+                    for (int64_t q = 0; row[p] && q < g->kernel_w; q++)
+                        if (columns[q] >= 0) {
+                            x[taps] = row[p] + columns[q] * filters;
+                            w[taps++] = s->w + (p * g->kernel_w + q) * filters;
+                        }
             }
-            FN(npdl_depthwise_pixel)(x, w, taps, filters, NULL, sums);
-            for (int64_t c = 0; c < depth; c++) {
-                out[c] = sums[c * multiplier];
-                for (int64_t k = 1; k < multiplier; k++) out[c] += sums[c * multiplier + k];
+            int64_t shift = whole ? (columns[0] - built) * filters : 0, step = 0;
+            np = 1 + (whole && depth == filters && j + 1 < s->out_w &&
+                      FN(npdl_whole)(columns + g->kernel_w, g->kernel_w));
+            if (np == 2) step = (columns[g->kernel_w] - columns[0]) * filters;
+            if (np == 2) FN(npdl_depthwise_2)(x, shift, step, w, taps, filters, s->bias, out);
+            else if (depth == filters) FN(npdl_depthwise_1)(x, shift, 0, w, taps, filters, s->bias, out);
+            else {
+                FN(npdl_depthwise_1)(x, shift, 0, w, taps, filters, NULL, sums);
+                for (int64_t c = 0; c < depth; c++) {
+                    out[c] = sums[c * multiplier];
+                    for (int64_t k = 1; k < multiplier; k++) out[c] += sums[c * multiplier + k];
+                }
             }
         }
         int64_t n = s->out_w * depth, at = line * n;
