@@ -50,7 +50,6 @@ typedef struct {
     npdl_window g;           /* in: the image x; out: pixels; groups cut g.channels and the product's columns */
     int banded;              /* whether a window leaves the image */
     int64_t width, span_h;   /* of a band, in pixels; of a window */
-    int64_t joined;          /* taps whose channels follow each other in the image as in w */
     /* a pixel (n, i, j) of the result goes to `place` + n·image_step + i·row_step + j·column_step */
     int64_t place, image_step, row_step, column_step;
     npdl_phase v, h;         /* dx: which taps of w, ... */
@@ -66,7 +65,6 @@ static FN(npdl_windows) FN(npdl_windows_of)(const REAL *x, const npdl_window *g)
                 (g->out_h - 1) * g->stride_h - g->pad_top + s.span_h > g->in_h ||
                 (g->out_w - 1) * g->stride_w - g->pad_left + span_w > g->in_w);
     s.width = s.banded ? (g->out_w - 1) * g->stride_w + span_w : g->in_w;
-    s.joined = g->groups == 1 && g->dilation_w == 1 ? g->kernel_w : 1;
     return s;
 }
 
@@ -96,15 +94,14 @@ static void FN(npdl_copy_band)(const FN(npdl_windows) *s, int64_t n, int64_t fir
     }
 }
 
-/* Where the windows of pixels [r0, r1) lie: as rows of a tile or, if `row` is NULL, as runs along k. Makes their band,
- * if there must be one. */
+/* Where the windows of pixels [r0, r1) lie: as rows of the tile or, if `row` is NULL, as places along k. Makes their
+ * band, if there must be one; returns what the places are relative to. */
 static const REAL *FN(npdl_pixels)(const FN(npdl_windows) *s, int64_t r0, int64_t r1, REAL *band, npdl_row *row,
-                                   npdl_run *run, int64_t *runs) {
+                                   int64_t *place) {
     const npdl_window *g = &s->g;
     int64_t n = r0 / (g->out_h * g->out_w), i = r0 / g->out_w % g->out_h, j = r0 % g->out_w, count;
     int64_t step = g->stride_w * g->channels, top = 0, left = 0, origin = 0; /* of the image's (padded) row `top` */
     REAL *end = band;
-    *runs = 0;
     for (int64_t r = r0; r < r1; r += count, j = 0) {
         if (!s->banded) origin = n * g->in_h * g->in_w * g->channels, top = g->pad_top, left = g->pad_left;
         else if (r == r0 || i == 0) {
@@ -119,22 +116,23 @@ static const REAL *FN(npdl_pixels)(const FN(npdl_windows) *s, int64_t r0, int64_
         if (row) {
             int64_t to = s->place + n * s->image_step + i * s->row_step + j * s->column_step;
             for (int64_t e = 0; e < count; e++) *row++ = (npdl_row){from + e * step, to + e * s->column_step};
-        } else run[(*runs)++] = (npdl_run){from, count};
+        } else
+            for (int64_t e = 0; e < count; e++) *place++ = from + e * step;
         if (++i == g->out_h) i = 0, n++;
     }
     return s->banded ? band : s->x;
 }
 
-/* Where in a window taps [c0, c1) of (p, q, c) lie, as runs; how many. */
-static int64_t FN(npdl_taps)(const FN(npdl_windows) *s, int64_t c0, int64_t c1, npdl_run *run) {
+/* Where in a window taps [c0, c1) of (p, q, c) lie. */
+static void FN(npdl_taps)(const FN(npdl_windows) *s, int64_t c0, int64_t c1, int64_t *place) {
     const npdl_window *g = &s->g;
-    int64_t length = s->joined * (g->channels / g->groups), runs = 0;
-    for (int64_t c = c0; c < c1; c += run[runs++].length) {
-        int64_t tap = c / length * s->joined, p = tap / g->kernel_w, q = tap % g->kernel_w;
-        run[runs].first = (p * g->dilation_h * s->width + q * g->dilation_w) * g->channels + c % length;
-        run[runs].length = npdl_min(length - c % length, c1 - c);
+    if (c0 == c1) return; /* there may be no tap at all */
+    int64_t depth = g->channels / g->groups, q = c0 / depth % g->kernel_w, p = c0 / depth / g->kernel_w, c = c0 % depth;
+    for (; c0 < c1; c0++) {
+        *place++ = (p * g->dilation_h * s->width + q * g->dilation_w) * g->channels + c;
+        if (++c == depth) c = 0, q++;
+        if (q == g->kernel_w) q = 0, p++;
     }
-    return runs;
 }
 
 /* dx: rows [k0, k0 + k) of (p, q, f) and n columns, from c on, of the phase's weights in one group: w's taps in
@@ -166,10 +164,9 @@ static void FN(npdl_conv_rectangle)(const FN(npdl_product) *s, int64_t m0, int64
     const FN(npdl_windows) *x = s->images;
     REAL *panels = work, *band;
     npdl_row *row = (npdl_row *)(panels + NPDL_KB * npdl_round_up(n, NPDL_NW));
-    npdl_run run[NPDL_KB];
-    int64_t runs, depth = x->g.channels / x->g.groups, width = s->n / x->g.groups;
+    int64_t place[NPDL_KB], depth = x->g.channels / x->g.groups, width = s->n / x->g.groups;
     band = (REAL *)(row + m);
-    const REAL *windows = FN(npdl_pixels)(x, m0, m0 + m, band, row, NULL, &runs);
+    const REAL *windows = FN(npdl_pixels)(x, m0, m0 + m, band, row, NULL);
     (void)out, (void)out_step, (void)finish;
     for (int64_t c0 = n0, c1; c0 < n0 + n; c0 = c1) {
         int64_t group = c0 / width, kb = k0, k;
@@ -178,13 +175,13 @@ static void FN(npdl_conv_rectangle)(const FN(npdl_product) *s, int64_t m0, int64
         do {
             k = npdl_min(k1 - kb, NPDL_KB);
             int last = kb + k == k1;
-            runs = FN(npdl_taps)(x, kb, kb + k, run);
+            FN(npdl_taps)(x, kb, kb + k, place);
             if (s->transpose_b) FN(npdl_pack_phase)(s, group, kb, k, c0 - group * width, c1 - c0, panels);
             else FN(npdl_pack_b)(s->b + kb * s->b_step + c0, s->b_step, 0, k, c1 - c0, panels, 0);
             for (int64_t i = 0; i < m; i += NPDL_MB) {
                 int64_t mb = npdl_min(m - i, NPDL_MB);
-                FN(npdl_tiles)(windows + group * depth, row + i, mb, run, runs, 1, panels, s->out + c0, c1 - c0,
-                               kb > k0, last ? bias : NULL);
+                FN(npdl_tiles)(windows + group * depth, row + i, mb, place, k, panels, s->out + c0, c1 - c0, kb > k0,
+                               last ? bias : NULL);
                 if (last && c1 == n0 + n) FN(npdl_epilogue)(s, m0 + i, mb, n0, n);
             }
         } while ((kb += k) < k1); /* without a tap, too: dx of a pixel that no window shows is 0 */
@@ -197,25 +194,23 @@ static void FN(npdl_dkernel_rectangle)(const FN(npdl_product) *s, int64_t m0, in
     const FN(npdl_windows) *x = s->images;
     REAL *panels = work;
     npdl_row *row = (npdl_row *)(panels + NPDL_KB * npdl_round_up(n, NPDL_NW));
-    npdl_run run[NPDL_KB];
-    int64_t runs, depth = x->g.channels / x->g.groups, width = s->n / x->g.groups;
+    int64_t place[NPDL_KB], depth = x->g.channels / x->g.groups, width = s->n / x->g.groups;
     for (int64_t i = 0; i < m; i += NPDL_KB) {
-        int64_t mb = npdl_min(m - i, NPDL_KB), e = i;
-        runs = FN(npdl_taps)(x, m0 + i, m0 + i + mb, run);
-        for (int64_t r = 0; r < runs; r++)
-            for (int64_t c = 0; c < run[r].length; c++, e++) row[e] = (npdl_row){run[r].first + c, e * out_step};
+        int64_t mb = npdl_min(m - i, NPDL_KB);
+        FN(npdl_taps)(x, m0 + i, m0 + i + mb, place);
+        for (int64_t e = 0; e < mb; e++) row[i + e] = (npdl_row){place[e], (i + e) * out_step};
     }
     (void)finish;
     if (k0 >= k1) FN(npdl_empty_sums)(out, out_step, m, n, NULL);
     for (int64_t kb = k0; kb < k1; kb += NPDL_KB) {
         int64_t k = npdl_min(k1 - kb, NPDL_KB);
-        const REAL *windows = FN(npdl_pixels)(x, kb, kb + k, (REAL *)(row + m), NULL, run, &runs);
+        const REAL *windows = FN(npdl_pixels)(x, kb, kb + k, (REAL *)(row + m), NULL, place);
         for (int64_t c0 = n0, c1; c0 < n0 + n; c0 = c1) {
             int64_t group = c0 / width;
             c1 = npdl_min((group + 1) * width, n0 + n);
             FN(npdl_pack_b)(s->b + kb * s->b_step + c0, s->b_step, 0, k, c1 - c0, panels, 0);
-            FN(npdl_tiles)(windows + group * depth, row, m, run, runs, x->g.stride_w * x->g.channels, panels,
-                           out + c0 - n0, c1 - c0, kb > k0, NULL);
+            FN(npdl_tiles)(windows + group * depth, row, m, place, k, panels, out + c0 - n0,
+                           c1 - c0, kb > k0, NULL);
         }
     }
 }

@@ -39,7 +39,6 @@ static inline int64_t npdl_ceil_div(int64_t a, int64_t b) { return (a + b - 1) /
 static inline int64_t npdl_round_up(int64_t a, int64_t b) { return npdl_ceil_div(a, b) * b; }
 
 typedef struct { int64_t from, to; } npdl_row;      /* where a row of the tile begins in a, and in out */
-typedef struct { int64_t first, length; } npdl_run; /* numbers along k that lie at equal distances */
 
 #endif
 
@@ -76,12 +75,11 @@ struct FN(npdl_product) {
 
 /* ---- register tile: out (+)= a · b for mr rows and nv vectors of columns, n of which are stored, (+ bias).
  *
- * Row i of a starts at a + row[i].from and goes to out + row[i].to. Within the rows the numbers k = 0, 1, ... lie in
- * runs: run.first, run.first + ak, ... So windows of an image are read where they lie, as packed rows are. b's row k is
- * at b + k·bs. mr and nv are constants where this is used; the rows' addresses stay in registers. */
-NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const npdl_row *row, const npdl_run *run,
-                               int64_t runs, int64_t ak, const REAL *b, int64_t bs, REAL *out, int64_t n, int add,
-                               const REAL *bias) {
+ * Number k of row i is a[row[i].from + place[k]], and the row goes to out + row[i].to: so windows of an image are read
+ * where they lie, as packed rows are. b's row k is at b + k·bs. mr and nv are constants where this is used. */
+NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const npdl_row *row,
+                               const int64_t *place, int64_t k, const REAL *b, int64_t bs, REAL *out, int64_t n,
+                               int add, const REAL *bias) {
     const REAL *from[NPDL_MR], *volatile others[NPDL_MR];
     VEC acc[NPDL_MR][8];
     #pragma GCC unroll 16
@@ -91,19 +89,19 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const 
         #pragma GCC unroll 8
         for (int j = 0; j < nv; j++) acc[i][j] = BC(0);
     }
-    for (; runs > 0; runs--, run++)
-        for (int64_t k = run->first, end = k + run->length * ak; k != end; k += ak, b += bs) {
-            VEC panel[8];
+    for (const int64_t *end = place + k; place < end; place++, b += bs) {
+        VEC panel[8];
+        int64_t at = *place;
+        #pragma GCC unroll 8
+        for (int j = 0; j < nv; j++) panel[j] = LD(b + j * VL);
+        #pragma GCC unroll 16
+        for (int i = 0; i < mr; i++) {
+            if (i < NPDL_MR_IN_REGISTERS) __asm__("" : "+r"(from[i]));
+            VEC x = BC((i < NPDL_MR_IN_REGISTERS ? from[i] : others[i])[at]);
             #pragma GCC unroll 8
-            for (int j = 0; j < nv; j++) panel[j] = LD(b + j * VL);
-            #pragma GCC unroll 16
-            for (int i = 0; i < mr; i++) {
-                if (i < NPDL_MR_IN_REGISTERS) __asm__("" : "+r"(from[i]));
-                VEC x = BC((i < NPDL_MR_IN_REGISTERS ? from[i] : others[i])[k]);
-                #pragma GCC unroll 8
-                for (int j = 0; j < nv; j++) acc[i][j] = FMA(x, panel[j], acc[i][j]);
-            }
+            for (int j = 0; j < nv; j++) acc[i][j] = FMA(x, panel[j], acc[i][j]);
         }
+    }
     #pragma GCC unroll 8
     for (int j = 0; j < nv; j++) {
         int64_t lanes = npdl_min(n - j * VL, VL);
@@ -128,9 +126,9 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const 
 /* mr rows of a times one panel of nv vectors. A function for each size: the compiler keeps each in registers. */
 #define NPDL_ROWS_OF(mr, nv)                                                                                          \
     static __attribute__((noinline)) void FN(npdl_rows_##mr##_##nv)(                                                  \
-        const REAL *a, const npdl_row *row, const npdl_run *run, int64_t runs, int64_t ak, const REAL *panel,         \
-        REAL *out, int64_t n, int add, const REAL *bias) {                                                            \
-        FN(npdl_tile)(mr, nv, a, row, run, runs, ak, panel, nv * VL, out, n, add, bias);                              \
+        const REAL *a, const npdl_row *row, const int64_t *place, int64_t k, const REAL *panel, REAL *out, int64_t n, \
+        int add, const REAL *bias) {                                                                                  \
+        FN(npdl_tile)(mr, nv, a, row, place, k, panel, nv * VL, out, n, add, bias);                                   \
     }
 #define NPDL_ROWS(mr) NPDL_ROWS_OF(mr, 1) NPDL_ROWS_OF(mr, 2)
 NPDL_ROWS(1) NPDL_ROWS(2) NPDL_ROWS(3) NPDL_ROWS(4)
@@ -147,10 +145,10 @@ NPDL_ROWS(9) NPDL_ROWS(10) NPDL_ROWS(11) NPDL_ROWS(12)
 #undef NPDL_ROWS_OF
 
 /* `rows` rows of a times all panels of packed b: as few tiles as can be, all about equally large. */
-static void FN(npdl_tiles)(const REAL *a, const npdl_row *row, int64_t rows, const npdl_run *run, int64_t runs,
-                           int64_t ak, const REAL *panels, REAL *out, int64_t n, int add, const REAL *bias) {
-    static void (*const of_size[][2])(const REAL *, const npdl_row *, const npdl_run *, int64_t, int64_t, const REAL *,
-                                      REAL *, int64_t, int, const REAL *) = {
+static void FN(npdl_tiles)(const REAL *a, const npdl_row *row, int64_t rows, const int64_t *place, int64_t k,
+                           const REAL *panels, REAL *out, int64_t n, int add, const REAL *bias) {
+    static void (*const of_size[][2])(const REAL *, const npdl_row *, const int64_t *, int64_t, const REAL *, REAL *,
+                                      int64_t, int, const REAL *) = {
 #define NPDL_ROWS(mr) {FN(npdl_rows_##mr##_1), FN(npdl_rows_##mr##_2)}
         {NULL}, NPDL_ROWS(1), NPDL_ROWS(2), NPDL_ROWS(3), NPDL_ROWS(4),
 #if NPDL_MR >= 6
@@ -168,7 +166,7 @@ static void FN(npdl_tiles)(const REAL *a, const npdl_row *row, int64_t rows, con
     for (; tiles > 0; tiles--, rows -= mr, row += mr) {
         mr = npdl_ceil_div(rows, tiles);
         for (int64_t j = 0; j < n; j += NPDL_NW)
-            of_size[mr][n - j > VL](a, row, run, runs, ak, panels + j * NPDL_KB, out + j, n - j, add,
+            of_size[mr][n - j > VL](a, row, place, k, panels + j * NPDL_KB, out + j, n - j, add,
                                     bias ? bias + j : NULL);
     }
 }
@@ -179,14 +177,16 @@ static int64_t FN(npdl_one_row)(const REAL *a, const REAL *b, int64_t b_step, in
                                 const REAL *bias) {
     int64_t done = n / VL * VL;
     const npdl_row row = {0, 0};
+    int64_t place[NPDL_KB];
+    for (int64_t i = 0; i < NPDL_KB; i++) place[i] = i;
     for (int64_t kb = 0; kb < k; kb += NPDL_KB, a += NPDL_KB, b += NPDL_KB * b_step) {
-        const npdl_run run = {0, npdl_min(k - kb, NPDL_KB)};
-        const REAL *last = kb + run.length == k ? bias : NULL;
+        int64_t kc = npdl_min(k - kb, NPDL_KB);
+        const REAL *last = kb + kc == k ? bias : NULL;
         int64_t j = 0;
         for (; j + 8 * VL <= n; j += 8 * VL)
-            FN(npdl_tile)(1, 8, a, &row, &run, 1, 1, b + j, b_step, out + j, 8 * VL, kb > 0, last ? last + j : NULL);
+            FN(npdl_tile)(1, 8, a, &row, place, kc, b + j, b_step, out + j, 8 * VL, kb > 0, last ? last + j : NULL);
         for (; j < done; j += VL)
-            FN(npdl_tile)(1, 1, a, &row, &run, 1, 1, b + j, b_step, out + j, VL, kb > 0, last ? last + j : NULL);
+            FN(npdl_tile)(1, 1, a, &row, place, kc, b + j, b_step, out + j, VL, kb > 0, last ? last + j : NULL);
     }
     return k > 0 ? done : 0;
 }
@@ -286,16 +286,18 @@ static void FN(npdl_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m,
     npdl_row row[NPDL_MB];
     for (int64_t i = 0; i < npdl_min(m, NPDL_MB); i++)
         row[i] = (npdl_row){s->transpose_a ? i : i * NPDL_A_STEP, i * out_step};
+    int64_t place[NPDL_KB];
+    for (int64_t i = 0; i < NPDL_KB; i++) place[i] = s->transpose_a ? i * NPDL_AT_STEP : i;
     const REAL *bias = finish && s->bias ? s->bias + n0 : NULL;
     for (int64_t kb = k0; kb < k1; kb += NPDL_KB) {
-        const npdl_run run = {0, npdl_min(k1 - kb, NPDL_KB)};
-        int64_t step = s->transpose_a ? NPDL_AT_STEP : 1, last = kb + run.length == k1;
+        int64_t k = npdl_min(k1 - kb, NPDL_KB);
+        int last = kb + k == k1;
         FN(npdl_pack_b)(s->b + (s->transpose_b ? n0 * s->b_step + kb : kb * s->b_step + n0), s->b_step, s->transpose_b,
-                        run.length, n, panels, 0);
+                        k, n, panels, 0);
         for (int64_t i = 0; i < m; i += NPDL_MB) {
             int64_t mb = npdl_min(m - i, NPDL_MB);
-            FN(npdl_pack_a)(s, m0 + i, mb, kb, run.length, packed);
-            FN(npdl_tiles)(packed, row, mb, &run, 1, step, panels, out + i * out_step, n,
+            FN(npdl_pack_a)(s, m0 + i, mb, kb, k, packed);
+            FN(npdl_tiles)(packed, row, mb, place, k, panels, out + i * out_step, n,
                            kb > k0, last ? bias : NULL);
             if (finish && last) FN(npdl_epilogue)(s, m0 + i, mb, n0, n);
         }
