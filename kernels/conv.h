@@ -223,6 +223,10 @@ static void FN(npdl_dkernel_rectangle)(const FN(npdl_product) *s, int64_t m0, in
 /* out = act(windows(x) W + bias) */
 static void FN(npdl_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z, int64_t images,
                             const npdl_window *g, int code, const double *constants) {
+    if (npdl_winograd_suits(g)) {
+        FN(npdl_winograd_conv2d)(x, w, out, bias, z, images, g, code, constants);
+        return;
+    }
     FN(npdl_windows) windows = FN(npdl_windows_of)(x, g);
     windows.column_step = g->filters, windows.row_step = g->out_w * g->filters;
     windows.image_step = g->out_h * windows.row_step;
@@ -248,6 +252,10 @@ static void FN(npdl_conv2d_dkernel)(const REAL *x, const REAL *dz, REAL *out, in
 
 /* out = dx: dz convolved with the reversed, transposed weights, phase by phase */
 static void FN(npdl_conv2d_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t images, const npdl_window *g) {
+    if (npdl_winograd_suits(g)) {
+        FN(npdl_winograd_dx)(dz, w, out, images, g);
+        return;
+    }
     for (int64_t a = 0; a < g->stride_h; a++)
         for (int64_t b = 0; b < g->stride_w; b++) {
             npdl_phase v = npdl_phase_of(a, g->in_h, g->kernel_h, g->stride_h, g->pad_top, g->dilation_h);
