@@ -288,7 +288,13 @@ def fuzz_max_pool2d(case):
     case.equal("out", out, expected)
     if winners is not None:
         case.equal("winners", winners, places)
-    dy, dx = case.numbers(*shape), case.out(*x.shape)
+    relu = case.out(*shape)
+    case.run(pool.max_pool2d, x, g, out=relu, activation=activations.relu)
+    case.equal("out behind ReLU", relu, np.where(out < 0, 0, out))
+    dy, dx, same = case.numbers(*shape), case.out(*x.shape), case.out(*x.shape)
+    case.run(pool.max_pool2d_grad, dy, places, g, out=dx, y=relu, activation=activations.relu)
+    case.run(pool.max_pool2d_grad, np.where(relu > 0, dy, case.dtype.type(0)), places, g, out=same)
+    case.equal("dx behind ReLU", dx, same)
     case.run(pool.max_pool2d_grad, dy, places, g, out=dx)
     expected = reference_of(ref_pool.max_pool2d_grad, {"out": x.shape}, *wide(dy), places, g)["out"]
     size = reference_of(ref_pool.max_pool2d_grad, {"out": x.shape}, *wide(abs(dy)), places, g)["out"]
@@ -396,6 +402,10 @@ def fuzz_batch_norm(case):
         "out"
     ]
     case.close("y", out, right, 1, abs(right).max() + 1)
+    relu = case.out(rows, c)
+    case.run(norm.batch_norm, x, mean, variance, gamma, beta, epsilon, out=relu, activation=activations.relu)
+    case.equal("y behind ReLU", relu, np.where(out < 0, 0, out))
+    masked = np.where(relu > 0, dy, case.dtype.type(0))
     shapes = {"dx": x.shape, "dgamma": c, "dbeta": c}
     for kernel, ref in (
         (norm.batch_norm_grad, ref_norm.batch_norm_grad),
@@ -409,6 +419,12 @@ def fuzz_batch_norm(case):
         case.close("dgamma", got["dgamma"], right["dgamma"], rows, sums)
         case.close("dbeta", got["dbeta"], right["dbeta"], rows, sums)
         case.close("dx", got["dx"], right["dx"], rows, largest * (abs(dy64).max() + sums / np.sqrt(rows)))
+        both = [{name: case.out(*np.atleast_1d(shape)) for name, shape in shapes.items()} for _ in range(2)]
+        fused = {"beta": beta, "activation": activations.relu}
+        case.run(kernel, masked, x, mean, variance, gamma, epsilon, **both[0])
+        case.run(kernel, dy, x, mean, variance, gamma, epsilon, **both[1], **fused)
+        for name in shapes:
+            case.equal(f"{name} behind ReLU", both[1][name], both[0][name])
 
 
 fuzz_batch_norm_statistics = fuzz_batch_norm_grad = fuzz_batch_norm_frozen_grad = fuzz_batch_norm
