@@ -278,12 +278,13 @@ static void FN(npdl_winograd_task)(void *ctx, int64_t task, void *work) {
         if (++c == s->across) c = 0, r++;
         if (r == s->down) r = 0, image++;
     }
+    int64_t along[NPDL_KB];
+    for (int64_t k = 0; k < NPDL_KB; k++) along[k] = k;
     for (int xi = 0; xi < 36; xi++)
         for (int64_t f = 0; f < s->filters; f += NPDL_NW) {
             int64_t wide = s->filters - f > VL ? NPDL_NW : VL;
             for (int64_t k = 0; k < s->channels; k += NPDL_KB) {
-                npdl_run run = {k, npdl_min(s->channels - k, NPDL_KB)};
-                FN(npdl_tiles)(v + xi * s->v_plane, row, count, &run, 1, 1,
+                FN(npdl_tiles)(v + xi * s->v_plane + k, row, count, along, npdl_min(s->channels - k, NPDL_KB),
                                s->u + xi * s->u_plane + f * s->channels + k * wide, m + xi * s->m_plane + f, wide, k > 0,
                                NULL);
             }

@@ -262,11 +262,11 @@ static void FN(try_pool)(shape s, int64_t n) {
         if (bits % 64 == 0) x[i] = nan;
     }
     for (int relu = 0; relu < 2; relu++) {
-        FN(npdl_max_pool2d)(x, y, NULL, relu, n, &g);
-        FN(see)(y, out);
         FN(npdl_max_pool2d)(x, y, winners, relu, n, &g);
         FN(see)(y, out);
         absorb(winners, (size_t)(out * width));
+        FN(npdl_max_pool2d)(x, y, NULL, relu, n, &g);
+        FN(see)(y, out);
         FN(npdl_max_pool2d_grad)(dy, winners, relu ? y : NULL, dx, n, &g);
         FN(see)(dx, in);
     }
@@ -293,17 +293,16 @@ static void FN(try_norm)(int64_t rows, int64_t c, int affine) {
     FN(npdl_batch_norm_statistics)(x, mean, variance, rows, c);
     FN(see)(mean, c);
     FN(see)(variance, c);
-    for (int relu = 0; relu < 2; relu++) {
+    for (int way = 0; way < 4; way++) {
+        const int frozen = way / 2, relu = way % 2;
         FN(npdl_batch_norm)(x, mean, variance, gamma, beta, epsilon, relu, y, rows, c);
         FN(see)(y, rows * c);
-        for (int frozen = 0; frozen < 2; frozen++) {
-            FN(npdl_batch_norm_grad)(frozen, dy, x, mean, variance, gamma, beta, epsilon, relu, y, dgamma, dbeta, rows, c);
-            FN(see)(y, rows * c);
-            FN(see)(dgamma, c);
-            FN(see)(dbeta, c);
-            FN(npdl_batch_norm_grad)(frozen, dy, x, mean, variance, gamma, beta, epsilon, relu, y, NULL, NULL, rows, c);
-            FN(see)(y, rows * c);
-        }
+        FN(npdl_batch_norm_grad)(frozen, dy, x, mean, variance, gamma, beta, epsilon, relu, y, dgamma, dbeta, rows, c);
+        FN(see)(y, rows * c);
+        FN(see)(dgamma, c);
+        FN(see)(dbeta, c);
+        FN(npdl_batch_norm_grad)(frozen, dy, x, mean, variance, gamma, beta, epsilon, relu, y, NULL, NULL, rows, c);
+        FN(see)(y, rows * c);
     }
     FN(npdl_moving_average)(mean, 0.99, average, c);
     FN(see)(average, c);
