@@ -56,6 +56,7 @@ def main(argv=None):
 def run(selected, settings):
     """([Result], what they were measured on); prints every row."""
     started, about = time.perf_counter(), {"machine": machine.describe(), "settings": dataclasses.asdict(settings)}
+    print(f"threads: {settings.threads}; {report.disturbance(about['machine']['busy'])}")
     with Runner(settings) as runner:
         workers = {engine: runner.worker(engine) for engine in ("npdl", "torch")}
         about["engines"] = {engine: worker.about for engine, worker in workers.items()}

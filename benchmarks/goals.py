@@ -3,6 +3,7 @@
 import fnmatch
 from dataclasses import dataclass
 
+from benchmarks.rows import ROWS
 from benchmarks.summary import geometric_mean
 
 
@@ -63,7 +64,7 @@ GOALS = [
 
 @dataclass(frozen=True)
 class Outcome:
-    """A goal and what was measured: `value` is None where no row of it was, `missing` counts those that were not."""
+    """A goal and what was measured: `value` is None where no row of it was, `missing` counts its rows that were not."""
 
     goal: Goal
     value: float | None
@@ -84,7 +85,11 @@ class Outcome:
 
 def judge(goal, results):
     """The Outcome of a goal; None where none of its rows was asked for."""
-    rows = [r for r in results if any(fnmatch.fnmatchcase(r.row.name, pattern) for pattern in goal.rows)]
+
+    def concerns(row):
+        return any(fnmatch.fnmatchcase(row.name, pattern) for pattern in goal.rows)
+
+    rows, all_rows = [r for r in results if concerns(r.row)], [row for row in ROWS if concerns(row)]
     if not rows:
         return None
     if goal.figure == "value":
@@ -95,4 +100,4 @@ def judge(goal, results):
         value, where = min(values, default=(None, ""))
         if values and goal.figure == "mean":
             value, where = geometric_mean(value for value, _ in values), ""
-    return Outcome(goal, value, len(rows) - len(values), where if len(rows) > 1 else "")
+    return Outcome(goal, value, len(all_rows) - len(values), where if len(all_rows) > 1 else "")

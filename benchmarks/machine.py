@@ -4,6 +4,7 @@ import datetime
 import os
 import pathlib
 import platform
+import time
 
 COPIED = 1 << 26  # numbers: 256 MiB, far beyond the caches
 PRODUCTS = (512, 1024, 2048)
@@ -24,6 +25,22 @@ def cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def busy(seconds=1.0):
+    """The share of the processors' time that others use while this program sleeps; None where it is not known."""
+
+    def ticks():
+        numbers = [int(number) for number in pathlib.Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+        return sum(numbers), sum(numbers) - numbers[3] - numbers[4]  # all; all but idle and waiting for a disk
+
+    try:
+        total, used = ticks()
+        time.sleep(seconds)
+        total, used = ticks()[0] - total, ticks()[1] - used
+    except OSError:
+        return None
+    return used / max(total, 1)
+
+
 def describe():
     """Machine, system and time."""
     return {
@@ -32,7 +49,7 @@ def describe():
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "busy": busy(),
     }
 
 

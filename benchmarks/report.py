@@ -81,6 +81,15 @@ def _bound(row, peaks):
     return "FLOP" if arithmetic >= (row.bytes or 0) / peaks["bytes"][0] else "bytes"
 
 
+def disturbance(busy):
+    """What the share of the processors that other programs used before the run means."""
+    if busy is None:
+        return "whether other programs ran is not known"
+    if busy < 0.1:
+        return f"other programs used {busy:.0%} of the processors before"
+    return f"**other programs used {busy:.0%} of the processors before: the ratios do not hold**"
+
+
 def goals_table(results):
     """Lines: every goal of which a row was asked for."""
     rows = []
@@ -93,7 +102,7 @@ def goals_table(results):
         if outcome.where:
             found += f" ({outcome.where})"
         if outcome.missing and outcome.value is not None:
-            found += f"; {outcome.missing} rows not measured"
+            found += f"; {outcome.missing} more rows not measured"
         rows.append((goal.title, wanted, found, verdict(outcome.met)))
     return table(("goal", "wanted", "measured", ""), rows)
 
@@ -167,13 +176,13 @@ def markdown(results, about, pictures=PICTURES):
         "",
         f"- {machine['processor']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}",
         f"- {versions}; {settings['threads']} threads each, float32; {machine['date']}; "
-        f"load of the machine before: {machine['load']:.2f}; {about['seconds'] / 60:.1f} minutes",
+        f"{about['seconds'] / 60:.1f} minutes; {disturbance(machine['busy'])}",
         f"- peak: {peaks['flops'][0] / 1e9:.0f} GFLOP/s ({peaks['flops'][1]}), "
         f"{peaks['bytes'][0] / 1e9:.1f} GB/s read and written by a copy ({peaks['bytes'][1]})",
         "",
-        "A ratio is the opponent's median time by npdl's, the two taking turns: above 1, npdl is faster; **below 1**, it "
-        "is slower. *Of minima* is the ratio of the best times, *alone* that of the medians without turns. In brackets: "
-        "quartiles.",
+        "A ratio is the opponent's median time by npdl's, the two taking turns: above 1, npdl is faster; **below 1**, "
+        "it is slower. *Of minima* is the ratio of the best times, *alone* that of the medians without turns. In "
+        "brackets: quartiles.",
         "",
         "## Goals",
         "",

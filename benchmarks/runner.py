@@ -16,7 +16,8 @@ class Settings:
         threads: of each engine.
         seconds: of both engines together while they take turns, for a row of weight 1.
         turn: seconds of one turn.
-        rounds: at least so many turns each.
+        rounds: at least so many turns each; half of them where
+        slow: one turn of both takes longer than so many seconds.
         alone: share of `seconds` that each engine gets by itself.
         launches: times that what needs a process of its own is measured.
     """
@@ -25,6 +26,7 @@ class Settings:
     seconds: float = 0.8
     turn: float = 0.02
     rounds: int = 6
+    slow: float = 2.0
     alone: float = 0.25
     launches: int = 5
 
@@ -78,12 +80,16 @@ class Runner:
         settings, samples = self.settings, ([], [])
         seconds, rounds = settings.seconds * row.weight, 0
         end = time.perf_counter() + seconds
-        while rounds < settings.rounds or time.perf_counter() < end:
+        least = settings.rounds
+        while rounds < least or time.perf_counter() < end:
+            start = time.perf_counter()
             for worker, name, taken in zip(workers, how, samples):
                 taken += worker.ask("time", name, settings.turn, 1)
+            if time.perf_counter() - start > settings.slow:
+                least = settings.rounds // 2
             rounds += 1
         alone = [
-            summarize(worker.ask("time", name, seconds * settings.alone, settings.rounds))
+            summarize(worker.ask("time", name, seconds * settings.alone, least // 2))
             for worker, name in zip(workers, how)
         ]
         return Result(row, *map(summarize, samples), *alone, *how)

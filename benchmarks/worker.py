@@ -11,6 +11,7 @@ LEAST_SAMPLE = 100e-6  # seconds: a shorter call is repeated, and its time divid
 TRIALS = 3  # rounds in which an engine's configurations are compared
 TRIAL = 0.02  # seconds of a configuration in a round
 WARM_UP = 0.1  # seconds before that, in which caches fill, memory is taken and the clock rises
+SLOW = 1.0  # seconds: once is enough to warm up
 
 
 class WorkerError(RuntimeError):
@@ -38,7 +39,7 @@ class Bench:
         return self.engine.about()
 
     def load(self, operation, options):
-        """Make the row's calls, warm them up, compare them; {configuration: median seconds}."""
+        """Make the row's calls, warm them up, compare them where there are several; {configuration: median seconds}."""
         self.calls = {}
         gc.collect()
         options = dict(options)
@@ -46,10 +47,9 @@ class Bench:
         self.calls = self.engine.OPERATIONS[operation](**options)
         for name, call in self.calls.items():
             self.repeats[name] = warm_up(call)
-        rounds = [
-            {name: median(self.time(name, TRIAL, 1)) for name in self.calls}
-            for _ in range(TRIALS if len(self.calls) > 1 else 1)
-        ]
+        if len(self.calls) == 1:  # nothing to choose from
+            return dict.fromkeys(self.calls, 0.0)
+        rounds = [{name: median(self.time(name, TRIAL, 1)) for name in self.calls} for _ in range(TRIALS)]
         return {name: median([trial[name] for trial in rounds]) for name in self.calls}
 
     def time(self, name, seconds, least):
@@ -80,6 +80,8 @@ def warm_up(call):
         start = time.perf_counter()
         call()
         seconds, count = time.perf_counter() - start, count + 1
+        if seconds > SLOW:
+            break
     return max(1, math.ceil(LEAST_SAMPLE / seconds))
 
 

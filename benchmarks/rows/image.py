@@ -12,23 +12,25 @@ def _name(shape):
     return "x".join(map(str, shape))
 
 
-ROWS = []
-for _shape in SIZES:
-    _size = math.prod(_shape)
-    _pool, _norm = {"shape": _shape}, {"shape": _shape}
-    ROWS += [  # float32, and one byte for the place of each maximum
-        Row(f"pool/{_name(_shape)}/forward", "pool_forward", _pool, bytes=4 * _size * 1.25, goal=1.2, quick=True),
-        Row(f"pool/{_name(_shape)}/backward", "pool_backward", _pool, bytes=4 * _size * 1.25, goal=1.2),
-        Row(f"norm-relu/{_name(_shape)}/forward", "norm_forward", _norm, bytes=4 * _size * 3, goal=1.2, quick=True),
-        Row(f"norm-relu/{_name(_shape)}/backward", "norm_backward", _norm, bytes=4 * _size * 5, goal=1.2, quick=True),
-    ]
-ROWS += [
-    Row(
-        f"cross-entropy/{rows}x{classes}/forward+gradient",
-        "cross_entropy",
-        {"rows": rows, "classes": classes},
-        bytes=4 * rows * classes * 2,
-        quick=True,
-    )
-    for rows, classes in LOSSES
+def _rows(group, operation, arrays, **more):
+    """Both directions at every size; `arrays` of float32 of the input's size are read and written."""
+    for shape in SIZES:
+        for direction, count in arrays.items():
+            name, moved = f"{group}/{_name(shape)}/{direction}", 4 * math.prod(shape) * count
+            yield Row(name, f"{operation}_{direction}", {"shape": shape}, bytes=moved, goal=1.2, **more)
+
+
+ROWS = [
+    *_rows("pool", "pool", {"forward": 1.3125, "backward": 1.3125}, quick=True),  # with one byte a maximum
+    *_rows("norm-relu", "norm", {"forward": 3, "backward": 5}, quick=True),  # the statistics need a pass of their own
+    *(
+        Row(
+            f"cross-entropy/{rows}x{classes}/forward+gradient",
+            "cross_entropy",
+            {"rows": rows, "classes": classes},
+            bytes=4 * rows * classes * 2,
+            quick=True,
+        )
+        for rows, classes in LOSSES
+    ),
 ]

@@ -6,7 +6,7 @@ import npdl
 from benchmarks.engines.npdl import kernels, models
 
 OPERATIONS = {**kernels.OPERATIONS, **models.OPERATIONS}
-set_threads = npdl.set_num_threads
+set_threads, default_threads = npdl.set_num_threads, npdl.get_num_threads()
 
 
 def about():
