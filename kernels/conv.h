@@ -518,6 +518,10 @@ static void FN(npdl_narrow_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t
 /* out = act(windows(x) W + bias) */
 static void FN(npdl_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z, int64_t images,
                             const npdl_window *g, int code, const double *constants) {
+    if (npdl_winograd_suits(g)) {
+        FN(npdl_winograd_conv2d)(x, w, out, bias, z, images, g, code, constants);
+        return;
+    }
     if (npdl_is_depthwise(g)) {
         FN(npdl_lines) s = {
             x, w, bias, out, z, g->in_h, g->in_w, g->out_h, g->out_w, g->channels, g->filters, g,
@@ -555,6 +559,10 @@ static void FN(npdl_conv2d_dkernel)(const REAL *x, const REAL *dz, REAL *out, in
 
 /* out = dx: dz convolved with the reversed, transposed weights, phase by phase */
 static void FN(npdl_conv2d_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t images, const npdl_window *g) {
+    if (npdl_winograd_suits(g)) {
+        FN(npdl_winograd_dx)(dz, w, out, images, g);
+        return;
+    }
     if (npdl_is_depthwise(g)) {
         FN(npdl_lines) s = {
             dz, w, NULL, out, NULL, g->out_h, g->out_w, g->in_h, g->in_w, g->filters, g->channels, g, .images = images,
