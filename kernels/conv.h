@@ -8,8 +8,8 @@
  * and the tile reads it there. Where windows leave the image, a task first copies the few image rows that it needs,
  * with zeros around them: a band.
  *
- *     y  = windows(x) W          rows of the tile: pixels     along k: taps, in runs of KW·C (one kernel row) or C/groups
- *     dW = windows(x)ᵀ dz        rows of the tile: taps       along k: pixels, in runs of an image row
+ *     y  = windows(x) W          rows of the tile: pixels     along k: taps (p, q, c)
+ *     dW = windows(x)ᵀ dz        rows of the tile: taps       along k: pixels (n, i, j)
  *     dx = windows'(dz) W'       as y
  *
  * For dx take the pixels (h, w) with h ≡ a modulo stride_h and w ≡ b modulo stride_w: one phase. All of them are
@@ -17,10 +17,11 @@
  * i = (h + pad_top − p·dilation_h) / stride_h. So each phase is a convolution of dz with stride 1, its taps in reverse
  * order, each tap's matrix transposed. Nothing is scattered: every element of dx is one sum.
  *
- * Order of the sums: y and dx as in matmul.h, blocks of NPDL_KB along (p, q, c) and (p, q, f); dW in blocks of NPDL_PIXELS
- * pixels, and over long batches in parts, as any product with a transposed left matrix.
+ * Two kinds would leave the vectors' lanes empty and have their own way, told where they begin: depthwise convolution
+ * (one channel a group), and dx of fewer than NPDL_NARROW channels.
  *
- * Depthwise convolution (one channel a group) has no product in it: see below.
+ * Order of the sums: y and dx as in matmul.h, in blocks of NPDL_KB along (p, q, c) and (p, q, f); dW in blocks of
+ * NPDL_PIXELS pixels, and over long batches in parts, as any product with a transposed left matrix.
  */
 #ifndef NPDL_CONV_H
 #define NPDL_CONV_H
@@ -261,7 +262,7 @@ static void FN(npdl_tables)(FN(npdl_lines) *s, int64_t *to, int transposed) {
 
 /* ---- depthwise: a filter sees one channel, filter f channel f / multiplier
  *
- *     y[f] = Σ_taps x[f / multiplier] w[tap, f]       dx[c] = Σ_f Σ_taps dz[f] w[tap, f]       dW[tap, f] = Σ_pixels x dz
+ *     y[f] = Σ_taps x[f / multiplier] w[tap, f]     dx[c] = Σ_f Σ_taps dz[f] w[tap, f]     dW[tap, f] = Σ_pixels x dz
  *
  * Vectors run along the filters. With a multiplier above 1 the rows of x that are read are first spread out, so that
  * they have a number for each filter; dx is computed for each filter and added up. dW: each image row is a sum from
@@ -343,7 +344,7 @@ static void FN(npdl_depthwise_task)(void *ctx, int64_t task, void *work) {
                 row[p] = FN(npdl_repeat)(row[p], s->in_w * s->channels, multiplier,
                                          repeated + p * s->in_w * filters);
         }
-        int64_t taps = 0, built = -1; /* the taps' addresses were listed for a pixel whose first tap is in this column */
+        int64_t taps = 0, built = -1; /* the taps were listed for a pixel whose first one is in this column */
         for (int64_t j = 0, np; j < s->out_w; j += np, columns += np * g->kernel_w, out += np * depth) {
             int whole = FN(npdl_whole)(columns, g->kernel_w);
             if (!whole || built < 0) {
@@ -441,7 +442,8 @@ static void FN(npdl_depthwise_dkernel)(const REAL *x, const REAL *dz, REAL *out,
     if (!shared) return;
     FN(npdl_tables)(&s, (int64_t *)shared, 0);
     s.out = (REAL *)(shared + bytes);
-    npdl_parallel(FN(npdl_depthwise_part), &s, parts, g->filters > g->channels ? g->in_w * g->filters * sizeof(REAL) : 0);
+    npdl_parallel(FN(npdl_depthwise_part), &s, parts,
+                  g->filters > g->channels ? g->in_w * g->filters * sizeof(REAL) : 0);
     for (int64_t j = 0; j < size; j++) {
         REAL sum = 0;
         for (int64_t p = 0; p < parts; p++) sum += s.out[p * size + j];
@@ -463,7 +465,8 @@ static int64_t FN(npdl_narrow_rows)(const FN(npdl_lines) *s) { /* rows of dz tha
 static void FN(npdl_narrow_task)(void *ctx, int64_t task, void *work) {
     const FN(npdl_lines) *s = ctx;
     const npdl_window *g = s->g;
-    int64_t bands = npdl_ceil_div(s->out_h, s->lines), n = g->kernel_h * g->kernel_w * g->channels, filters = g->filters;
+    int64_t filters = g->filters, n = g->kernel_h * g->kernel_w * g->channels;
+    int64_t bands = npdl_ceil_div(s->out_h, s->lines);
     int64_t image = task / bands, h0 = task % bands * s->lines, h1 = npdl_min(h0 + s->lines, s->out_h);
     int64_t first = s->in_h, last = -1; /* rows of dz */
     for (int64_t e = h0 * g->kernel_h; e < h1 * g->kernel_h; e++)

@@ -1,8 +1,10 @@
 /* Matrix product: out = act(op(a) op(b) + bias), and the sum over rows.
  *
  * How it works. A task is a rectangle of the output. It goes through k in blocks of NPDL_KB; for each it packs its part
- * of b into panels of two vectors' width and NPDL_MB rows of op(a) at a time into consecutive memory, and the register
- * tile (NPDL_MR rows x 2 vectors) multiplies the two. Every output element is thus
+ * of b into panels of two vectors' width, and the register tile (NPDL_MR rows x 2 vectors) multiplies op(a) by them.
+ * The tile is told where its rows begin and where along them the numbers lie, so op(a) is read where it is, whatever
+ * its layout (conv.h reads windows of images so); where that would be slow, NPDL_MB rows at a time are packed first.
+ * Every output element is thus
  *
  *     ((s_0 + s_1) + s_2) + ...       s_i = fma over the k of block i, in order, from zero
  *
@@ -23,7 +25,7 @@
 #define NPDL_SUM_NARROW 64   /* fewer columns than this: ... */
 #define NPDL_SUM_FOLD 16     /* ... so many rows side by side; same */
 
-#define NPDL_MR_IN_REGISTERS 9
+#define NPDL_MR_IN_REGISTERS 9 /* rows of the tile whose address has a register of its own: x86-64 has 16 */
 #define NPDL_MB 96     /* rows of op(a) packed at a time: a multiple of every build's NPDL_MR */
 #define NPDL_TASK_ROWS 960    /* a task's rectangle at most: a multiple of NPDL_MB, ... */
 #define NPDL_TASK_COLUMNS 256
@@ -53,12 +55,12 @@ typedef struct { int64_t from, to; } npdl_row;      /* where a row of the tile b
 typedef struct FN(npdl_product) FN(npdl_product);
 struct FN(npdl_product) {
     int64_t m, n, k;         /* out (m, n) = op(a) (m, k) · op(b) (k, n) */
-    const REAL *a;           /* a as stored, rows a_step apart; or NULL, and */
-    int64_t a_step;
-    const void *images;      /* ... conv.h computes its rectangles from these: npdl_rectangle's place is taken by */
+    const REAL *a;           /* a as stored, rows a_step apart; or NULL: windows of images (conv.h), and in the */
+    int64_t a_step;          /* place of npdl_rectangle and npdl_rectangle_bytes: */
+    const void *images;
     void (*rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t n0, int64_t n, int64_t k0, int64_t k1,
                       REAL *out, int64_t out_step, int finish, void *work);
-    size_t (*bytes)(const FN(npdl_product) *s, int64_t rows, int64_t columns); /* its working memory */
+    size_t (*bytes)(const FN(npdl_product) *s, int64_t rows, int64_t columns); /* of `work` */
     int transpose_a;
     const REAL *b;
     int64_t b_step;
@@ -70,7 +72,7 @@ struct FN(npdl_product) {
     REAL *z;                 /* like out, receives the pre-activation, or NULL */
     int code;                /* activation, 0: none */
     const double *constants;
-    /* division into tasks, filled by npdl_product */
+    /* division into tasks, filled by npdl_run_product */
     int64_t task_rows, task_columns, row_tasks, column_tasks, parts, part_k;
     REAL *partial;           /* (parts, m, n) */
 };
@@ -98,7 +100,7 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const 
         for (int j = 0; j < nv; j++) panel[j] = LD(b + j * VL);
         #pragma GCC unroll 16
         for (int i = 0; i < mr; i++) {
-            if (i < NPDL_MR_IN_REGISTERS) __asm__("" : "+r"(from[i]));
+            if (i < NPDL_MR_IN_REGISTERS) __asm__("" : "+r"(from[i])); /* or the compiler derives one from another */
             VEC x = BC((i < NPDL_MR_IN_REGISTERS ? from[i] : others[i])[at]);
             #pragma GCC unroll 8
             for (int j = 0; j < nv; j++) acc[i][j] = FMA(x, panel[j], acc[i][j]);
@@ -283,7 +285,7 @@ static void FN(npdl_empty_sums)(REAL *out, int64_t out_step, int64_t m, int64_t 
 
 /* Bytes of working memory of npdl_rectangle. */
 static size_t FN(npdl_rectangle_bytes)(const FN(npdl_product) *s, int64_t rows, int64_t columns) {
-    int64_t packed_a = s->transpose_a ? NPDL_KB * NPDL_AT_STEP : npdl_round_up(npdl_min(rows, NPDL_MB), NPDL_MR) * NPDL_A_STEP;
+    int64_t packed_a = s->transpose_a ? NPDL_KB * NPDL_AT_STEP : npdl_min(rows, NPDL_MB) * NPDL_A_STEP;
     return (NPDL_KB * npdl_round_up(columns, NPDL_NW) + packed_a) * sizeof(REAL);
 }
 
@@ -343,7 +345,8 @@ static void FN(npdl_product_task)(void *ctx, int64_t task, void *work) {
         return;
     }
     if (s->m == 1 && s->a && !s->transpose_a && !s->transpose_b) {
-        int64_t done = FN(npdl_one_row)(s->a, s->b + n0, s->b_step, s->k, s->out + n0, n, s->bias ? s->bias + n0 : NULL);
+        const REAL *bias = s->bias ? s->bias + n0 : NULL;
+        int64_t done = FN(npdl_one_row)(s->a, s->b + n0, s->b_step, s->k, s->out + n0, n, bias);
         FN(npdl_epilogue)(s, 0, 1, n0, done);
         n0 += done, n -= done;
         if (n == 0) return;

@@ -43,7 +43,7 @@ GEOMETRIES = [
 ]
 # Where the compiled kernels change their way; too large for sums written out.
 LARGE = [
-    ((33, 31, 3), (3, 3), (1, 1), "same", (1, 1), 33, 1),  # more pixels than a task, 128 and 256 pixels inside a row's run
+    ((33, 31, 3), (3, 3), (1, 1), "same", (1, 1), 33, 1),  # more pixels than a task or a block has
     ((1, 300, 2), (1, 3), (1, 1), "same", (1, 1), 5, 1),  # a row longer than a block of pixels
     ((300, 1, 2), (3, 1), (1, 1), "same", (1, 1), 18, 1),  # and as many rows as that
     ((8, 8, 16), (3, 3), (2, 2), "same", (1, 1), 32, 1),  # dx in phases
@@ -195,7 +195,8 @@ def test_epilogue(rng, activation):
 @pytest.mark.parametrize("groups", (1, 4))
 def test_pads_larger_than_the_window(rng, n, groups):
     """No padding mode gives these; a geometry may."""
-    g = window2d((5, 6, 4), (1, 2), (2, 1), "valid", (1, 1), 8, groups)._replace(pad_top=3, pad_left=4, out_h=6, out_w=13)
+    g = window2d((5, 6, 4), (1, 2), (2, 1), "valid", (1, 1), 8, groups)
+    g = g._replace(pad_top=3, pad_left=4, out_h=6, out_w=13)
     x, w, shape = arrays(rng, g, n, "float32")
     dz = rng.standard_normal(shape).astype("f4")
     got, expected = run(cpu, x, w, dz, g), written_out(*(array.astype("f8") for array in (x, w, dz)), g)

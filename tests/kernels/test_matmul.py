@@ -216,7 +216,8 @@ def test_wrong_calls_raise():
 @pytest.mark.parametrize("dtype", ("float32", "float64"))
 def test_sum_rows_of_every_width(rng, dtype):
     """Around a vector, the width below which rows are folded, the rows in a block and in a fold."""
-    for rows, columns in itertools.product((1, 15, 16, 17, 255, 256, 273, 1030), (1, 2, 5, 10, 16, 20, 63, 64, 65, 130)):
+    heights, widths = (1, 15, 16, 17, 255, 256, 273, 1030), (1, 2, 5, 10, 16, 20, 63, 64, 65, 130)
+    for rows, columns in itertools.product(heights, widths):
         x = rng.standard_normal((rows, columns)).astype(dtype)
         out = np.full(columns, np.nan, dtype)
         cpu.sum_rows(x, out=out)
