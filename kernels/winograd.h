@@ -34,7 +34,7 @@
 #ifndef NPDL_WINOGRAD_H
 #define NPDL_WINOGRAD_H
 
-#define NPDL_WINOGRAD_SUM 128  /* tiles in a block sum of the weights' gradient; part of the bits */
+#define NPDL_WINOGRAD_SUM 64   /* tiles in a block sum of the weights' gradient; part of the bits */
 
 #define NPDL_WINOGRAD_TILES 24 /* a task's tiles, forward and dx */
 #define NPDL_WINOGRAD_SLICE 64 /* a task's channels in the weights' gradient */
@@ -126,9 +126,10 @@ NPDL_INLINE void FN(npdl_winograd_pixels)(const REAL *image, int64_t height, int
         }
 }
 
-/* One vector of channels of a tile, n of which exist: Bᵀ x B of 6x6 pixels, or A x Aᵀ of 4x4. */
+/* One vector of channels of a tile, n of which exist: Bᵀ x B of 6x6 pixels, or A x Aᵀ of 4x4. What the tile to the
+ * right reads, `ahead` of it, is fetched meanwhile: the processor does not foresee so many short runs. */
 NPDL_INLINE void FN(npdl_winograd_vector)(const int size, const REAL *const *pixel, int64_t channel, int64_t n, REAL *to,
-                                          int64_t plane) {
+                                          int64_t plane, int64_t ahead) {
     VEC half[6][6], in[6], out[6];
     #pragma GCC unroll 6
     for (int j = 0; j < size; j++) {
@@ -136,6 +137,7 @@ NPDL_INLINE void FN(npdl_winograd_vector)(const int size, const REAL *const *pix
         for (int i = 0; i < size; i++) {
             const REAL *p = pixel[i * size + j] + channel;
             in[i] = n == VL ? LD(p) : LDN(p, n);
+            if (j >= size - 4) __builtin_prefetch(p + ahead);
         }
         if (size == 6) FN(npdl_winograd_bt)(in, out);
         else FN(npdl_winograd_a)(in, out);
@@ -155,12 +157,12 @@ NPDL_INLINE void FN(npdl_winograd_vector)(const int size, const REAL *const *pix
  * the last channel zeros up to a whole vector. */
 #define NPDL_WINOGRAD_TILE_OF(name, size)                                                                             \
     static __attribute__((noinline)) void FN(name)(const REAL *const *pixel, int64_t first, int64_t end, REAL *to,    \
-                                                   int64_t wide, int64_t step, int64_t plane) {                       \
+                                                   int64_t wide, int64_t step, int64_t plane, int64_t ahead) {        \
         for (; first < end; first += wide, to += step) {                                                              \
             int64_t c = first, stop = npdl_min(end, first + wide);                                                    \
             for (; c + VL <= stop; c += VL)                                                                           \
-                FN(npdl_winograd_vector)(size, pixel, c, VL, to + c - first, plane);                                  \
-            if (c < stop) FN(npdl_winograd_vector)(size, pixel, c, stop - c, to + c - first, plane);                  \
+                FN(npdl_winograd_vector)(size, pixel, c, VL, to + c - first, plane, ahead);                           \
+            if (c < stop) FN(npdl_winograd_vector)(size, pixel, c, stop - c, to + c - first, plane, ahead);           \
         }                                                                                                             \
     }
 NPDL_WINOGRAD_TILE_OF(npdl_winograd_tile_x, 6)
@@ -271,7 +273,7 @@ static void FN(npdl_winograd_task)(void *ctx, int64_t task, void *work) {
     for (int64_t t = 0; t < count; t++) {
         FN(npdl_winograd_pixels)(s->x + image * s->in_h * s->in_w * s->channels, s->in_h, s->in_w, s->channels,
                                  4 * r - s->pad_top, 4 * c - s->pad_left, 6, zeros, pixel);
-        FN(npdl_winograd_tile_x)(pixel, 0, s->channels, v + t * s->v_step, s->channels, 0, s->v_plane);
+        FN(npdl_winograd_tile_x)(pixel, 0, s->channels, v + t * s->v_step, s->channels, 0, s->v_plane, 4 * s->channels);
         row[t].from = t * s->v_step, row[t].to = t * s->m_step;
         place[t].first = ((image * s->out_h + 4 * r) * s->out_w + 4 * c) * s->filters;
         place[t].rows = s->out_h - 4 * r, place[t].columns = npdl_min(4, s->out_w - 4 * c);
@@ -372,11 +374,12 @@ static void FN(npdl_winograd_sum_tiles)(void *ctx, int64_t task, void *work) {
         image /= s->down;
         FN(npdl_winograd_pixels)(s->x + image * g->in_h * g->in_w * g->channels, g->in_h, g->in_w, g->channels,
                                  row - g->pad_top, column - g->pad_left, 6, work, pixel);
-        FN(npdl_winograd_tile_x)(pixel, 0, g->channels, s->v + t * VL, VL, s->room * VL, s->v_plane);
+        FN(npdl_winograd_tile_x)(pixel, 0, g->channels, s->v + t * VL, VL, s->room * VL, s->v_plane, 4 * g->channels);
         FN(npdl_winograd_pixels)(s->dz + image * g->out_h * g->out_w * filters, g->out_h, g->out_w, filters, row, column,
                                  4, work, pixel);
-        FN(npdl_winograd_tile_dy)(pixel, 0, whole, s->d + t * NPDL_NW, NPDL_NW, s->room * NPDL_NW, s->d_plane);
-        FN(npdl_winograd_tile_dy)(pixel, whole, filters, s->d + whole * s->room + t * VL, VL, 0, s->d_plane);
+        FN(npdl_winograd_tile_dy)(pixel, 0, whole, s->d + t * NPDL_NW, NPDL_NW, s->room * NPDL_NW, s->d_plane,
+                                   4 * filters);
+        FN(npdl_winograd_tile_dy)(pixel, whole, filters, s->d + whole * s->room + t * VL, VL, 0, s->d_plane, 4 * filters);
     }
 }
 
