@@ -254,6 +254,7 @@ NPDL_INLINE void FN(npdl_winograd_pixels_out)(const FN(npdl_winograd) *s, const 
         for (int j = 0; j < 4; j++) {
             if (j >= columns) break;
             REAL *p = to + (i * s->out_w + j) * s->filters + f;
+            __builtin_prefetch(p + 4 * s->filters, 1); /* of the tile to the right */
             if (n == VL) ST(p, out[j] + bias);
             else STN(p, out[j] + bias, n);
         }
