@@ -551,6 +551,10 @@ static void FN(npdl_conv2d_dkernel)(const REAL *x, const REAL *dz, REAL *out, in
         FN(npdl_depthwise_dkernel)(x, dz, out, images, g);
         return;
     }
+    if (npdl_winograd_suits_dkernel(g, images)) {
+        FN(npdl_winograd_dkernel)(x, dz, out, images, g);
+        return;
+    }
     FN(npdl_windows) windows = FN(npdl_windows_of)(x, g);
     FN(npdl_product) s = {
         .m = g->kernel_h * g->kernel_w * (g->channels / g->groups), .n = g->filters, .k = images * g->out_h * g->out_w,

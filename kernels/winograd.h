@@ -34,7 +34,7 @@
 #ifndef NPDL_WINOGRAD_H
 #define NPDL_WINOGRAD_H
 
-#define NPDL_WINOGRAD_SUM 128  /* tiles in a block sum of the weights' gradient; part of the bits */
+#define NPDL_WINOGRAD_SUM 64   /* tiles in a block sum of the weights' gradient; part of the bits */
 
 #define NPDL_WINOGRAD_TILES 24 /* a task's tiles, forward and dx */
 #define NPDL_WINOGRAD_SLICE 64 /* a task's channels in the weights' gradient */
@@ -48,7 +48,7 @@ static int npdl_winograd_suits(const npdl_window *g) {
 /* Whether the weights' gradient of a batch goes this way. */
 static int npdl_winograd_suits_dkernel(const npdl_window *g, int64_t images) {
     (void)images;
-    return npdl_winograd_suits(g) && npdl_min(g->channels, g->filters) >= 64;
+    return npdl_winograd_suits(g) && npdl_min(g->channels, g->filters) >= 16;
 }
 
 #endif
@@ -126,9 +126,10 @@ NPDL_INLINE void FN(npdl_winograd_pixels)(const REAL *image, int64_t height, int
         }
 }
 
-/* One vector of channels of a tile, n of which exist: Bᵀ x B of 6x6 pixels, or A x Aᵀ of 4x4. */
+/* One vector of channels of a tile, n of which exist: Bᵀ x B of 6x6 pixels, or A x Aᵀ of 4x4. What the tile to the
+ * right reads, `ahead` of it, is fetched meanwhile: the processor does not foresee so many short runs. */
 NPDL_INLINE void FN(npdl_winograd_vector)(const int size, const REAL *const *pixel, int64_t channel, int64_t n, REAL *to,
-                                          int64_t plane) {
+                                          int64_t plane, int64_t ahead) {
     VEC half[6][6], in[6], out[6];
     #pragma GCC unroll 6
     for (int j = 0; j < size; j++) {
@@ -136,6 +137,7 @@ NPDL_INLINE void FN(npdl_winograd_vector)(const int size, const REAL *const *pix
         for (int i = 0; i < size; i++) {
             const REAL *p = pixel[i * size + j] + channel;
             in[i] = n == VL ? LD(p) : LDN(p, n);
+            if (j >= size - 4) __builtin_prefetch(p + ahead);
         }
         if (size == 6) FN(npdl_winograd_bt)(in, out);
         else FN(npdl_winograd_a)(in, out);
@@ -155,12 +157,12 @@ NPDL_INLINE void FN(npdl_winograd_vector)(const int size, const REAL *const *pix
  * the last channel zeros up to a whole vector. */
 #define NPDL_WINOGRAD_TILE_OF(name, size)                                                                             \
     static __attribute__((noinline)) void FN(name)(const REAL *const *pixel, int64_t first, int64_t end, REAL *to,    \
-                                                   int64_t wide, int64_t step, int64_t plane) {                       \
+                                                   int64_t wide, int64_t step, int64_t plane, int64_t ahead) {        \
         for (; first < end; first += wide, to += step) {                                                              \
             int64_t c = first, stop = npdl_min(end, first + wide);                                                    \
             for (; c + VL <= stop; c += VL)                                                                           \
-                FN(npdl_winograd_vector)(size, pixel, c, VL, to + c - first, plane);                                  \
-            if (c < stop) FN(npdl_winograd_vector)(size, pixel, c, stop - c, to + c - first, plane);                  \
+                FN(npdl_winograd_vector)(size, pixel, c, VL, to + c - first, plane, ahead);                           \
+            if (c < stop) FN(npdl_winograd_vector)(size, pixel, c, stop - c, to + c - first, plane, ahead);           \
         }                                                                                                             \
     }
 NPDL_WINOGRAD_TILE_OF(npdl_winograd_tile_x, 6)
@@ -252,6 +254,7 @@ NPDL_INLINE void FN(npdl_winograd_pixels_out)(const FN(npdl_winograd) *s, const 
         for (int j = 0; j < 4; j++) {
             if (j >= columns) break;
             REAL *p = to + (i * s->out_w + j) * s->filters + f;
+            __builtin_prefetch(p + 4 * s->filters, 1); /* of the tile to the right */
             if (n == VL) ST(p, out[j] + bias);
             else STN(p, out[j] + bias, n);
         }
@@ -271,7 +274,7 @@ static void FN(npdl_winograd_task)(void *ctx, int64_t task, void *work) {
     for (int64_t t = 0; t < count; t++) {
         FN(npdl_winograd_pixels)(s->x + image * s->in_h * s->in_w * s->channels, s->in_h, s->in_w, s->channels,
                                  4 * r - s->pad_top, 4 * c - s->pad_left, 6, zeros, pixel);
-        FN(npdl_winograd_tile_x)(pixel, 0, s->channels, v + t * s->v_step, s->channels, 0, s->v_plane);
+        FN(npdl_winograd_tile_x)(pixel, 0, s->channels, v + t * s->v_step, s->channels, 0, s->v_plane, 4 * s->channels);
         row[t].from = t * s->v_step, row[t].to = t * s->m_step;
         place[t].first = ((image * s->out_h + 4 * r) * s->out_w + 4 * c) * s->filters;
         place[t].rows = s->out_h - 4 * r, place[t].columns = npdl_min(4, s->out_w - 4 * c);
@@ -342,4 +345,114 @@ static void FN(npdl_winograd_dx)(const REAL *dz, const REAL *w, REAL *out, int64
         .filters = g->channels, .pad_top = 2 - g->pad_top, .pad_left = 2 - g->pad_left,
     };
     FN(npdl_winograd_run)(&s, images);
+}
+
+/* ---- the weights' gradient */
+
+typedef struct {
+    const REAL *x, *dz;
+    REAL *out;
+    const npdl_window *g;
+    int64_t down, across, first, count;    /* tiles of an image; those of this block sum */
+    int64_t room;                          /* tiles of a block sum, at most */
+    REAL *v, *d, *m;                       /* [36][C/VL][tile][VL], [36][F/NW][tile][NW] and [36][C][F], F in vectors */
+    int64_t v_plane, d_plane, m_plane, m_step;
+} FN(npdl_winograd_sum);
+
+#define NPDL_SUM_TILES 4 /* tiles that a task transforms */
+#define NPDL_SUM_ROWS_OUT 4 /* channels of dW that a task transforms back */
+
+/* V = Bᵀ x B and D = A dz Aᵀ of some tiles. */
+static void FN(npdl_winograd_sum_tiles)(void *ctx, int64_t task, void *work) {
+    const FN(npdl_winograd_sum) *s = ctx;
+    const npdl_window *g = s->g;
+    const REAL *pixel[36];
+    int64_t first = task * NPDL_SUM_TILES, filters = g->filters, rest = filters % NPDL_NW;
+    int64_t whole = rest > VL ? filters : filters - rest; /* in panels two vectors wide */
+    memset(work, 0, npdl_max(g->channels, filters) * sizeof(REAL));
+    for (int64_t t = first; t < npdl_min(first + NPDL_SUM_TILES, s->count); t++) {
+        int64_t tile = s->first + t, column = tile % s->across * 4, image = tile / s->across;
+        int64_t row = image % s->down * 4;
+        image /= s->down;
+        FN(npdl_winograd_pixels)(s->x + image * g->in_h * g->in_w * g->channels, g->in_h, g->in_w, g->channels,
+                                 row - g->pad_top, column - g->pad_left, 6, work, pixel);
+        FN(npdl_winograd_tile_x)(pixel, 0, g->channels, s->v + t * VL, VL, s->room * VL, s->v_plane, 4 * g->channels);
+        FN(npdl_winograd_pixels)(s->dz + image * g->out_h * g->out_w * filters, g->out_h, g->out_w, filters, row, column,
+                                 4, work, pixel);
+        FN(npdl_winograd_tile_dy)(pixel, 0, whole, s->d + t * NPDL_NW, NPDL_NW, s->room * NPDL_NW, s->d_plane,
+                                   4 * filters);
+        FN(npdl_winograd_tile_dy)(pixel, whole, filters, s->d + whole * s->room + t * VL, VL, 0, s->d_plane, 4 * filters);
+    }
+}
+
+/* M += Vᵀ D for one place and NPDL_WINOGRAD_SLICE channels. */
+static void FN(npdl_winograd_sum_products)(void *ctx, int64_t task, void *work) {
+    const FN(npdl_winograd_sum) *s = ctx;
+    int64_t slices = npdl_ceil_div(s->g->channels, NPDL_WINOGRAD_SLICE), xi = task / slices;
+    int64_t c0 = task % slices * NPDL_WINOGRAD_SLICE, channels = npdl_min(s->g->channels - c0, NPDL_WINOGRAD_SLICE);
+    const npdl_run run = {0, s->count};
+    npdl_row row[NPDL_WINOGRAD_SLICE];
+    (void)work;
+    for (int64_t c = 0; c < channels; c++)
+        row[c].from = c / VL * s->room * VL + c % VL, row[c].to = c * s->m_step;
+    for (int64_t f = 0; f < s->m_step; f += NPDL_NW)
+        FN(npdl_tiles)(s->v + xi * s->v_plane + c0 * s->room, row, channels, &run, 1, VL,
+                       s->d + xi * s->d_plane + f * s->room, s->m + xi * s->m_plane + c0 * s->m_step + f,
+                       npdl_min(s->m_step - f, NPDL_NW), s->first > 0, NULL);
+}
+
+/* dW = Gᵀ M G of some channels. */
+static void FN(npdl_winograd_sum_out)(void *ctx, int64_t task, void *work) {
+    const FN(npdl_winograd_sum) *s = ctx;
+    int64_t c = task * NPDL_SUM_ROWS_OUT, end = npdl_min(c + NPDL_SUM_ROWS_OUT, s->g->channels);
+    int64_t filters = s->g->filters, tap = s->g->channels * filters;
+    (void)work;
+    for (; c < end; c++)
+        for (int64_t f = 0; f < filters; f += VL) {
+            const REAL *m = s->m + c * s->m_step + f;
+            REAL *to = s->out + c * filters + f;
+            VEC half[3][6], in[6], out[3];
+            #pragma GCC unroll 6
+            for (int j = 0; j < 6; j++) {
+                #pragma GCC unroll 6
+                for (int i = 0; i < 6; i++) in[i] = LD(m + (i * 6 + j) * s->m_plane);
+                FN(npdl_winograd_gt)(in, out);
+                #pragma GCC unroll 3
+                for (int i = 0; i < 3; i++) half[i][j] = out[i];
+            }
+            #pragma GCC unroll 3
+            for (int i = 0; i < 3; i++) {
+                FN(npdl_winograd_gt)(half[i], out);
+                #pragma GCC unroll 3
+                for (int j = 0; j < 3; j++)
+                    if (filters - f >= VL) ST(to + (i * 3 + j) * tap, out[j]);
+                    else STN(to + (i * 3 + j) * tap, out[j], filters - f);
+            }
+        }
+}
+
+/* As npdl_conv2d_dkernel. */
+static void FN(npdl_winograd_dkernel)(const REAL *x, const REAL *dz, REAL *out, int64_t images, const npdl_window *g) {
+    FN(npdl_winograd_sum) s = {
+        .x = x, .dz = dz, .out = out, .g = g,
+        .down = npdl_ceil_div(g->out_h, 4), .across = npdl_ceil_div(g->out_w, 4),
+        .m_step = npdl_round_up(g->filters, VL),
+    };
+    int64_t tiles = images * s.down * s.across;
+    if (tiles == 0) {
+        memset(out, 0, 9 * g->channels * g->filters * sizeof(REAL));
+        return;
+    }
+    s.room = npdl_min(tiles, NPDL_WINOGRAD_SUM);
+    s.v_plane = s.room * npdl_round_up(g->channels, VL) + NPDL_ROOM, s.d_plane = s.room * s.m_step + NPDL_ROOM;
+    s.m_plane = g->channels * s.m_step + NPDL_ROOM;
+    if (!(s.v = npdl_shared(36 * (s.v_plane + s.d_plane + s.m_plane) * sizeof(REAL)))) return;
+    s.d = s.v + 36 * s.v_plane, s.m = s.d + 36 * s.d_plane;
+    for (; s.first < tiles; s.first += NPDL_WINOGRAD_SUM) {
+        s.count = npdl_min(tiles - s.first, NPDL_WINOGRAD_SUM);
+        npdl_parallel(FN(npdl_winograd_sum_tiles), &s, npdl_ceil_div(s.count, NPDL_SUM_TILES),
+                      npdl_max(g->channels, g->filters) * sizeof(REAL));
+        npdl_parallel(FN(npdl_winograd_sum_products), &s, 36 * npdl_ceil_div(g->channels, NPDL_WINOGRAD_SLICE), 0);
+    }
+    npdl_parallel(FN(npdl_winograd_sum_out), &s, npdl_ceil_div(g->channels, NPDL_SUM_ROWS_OUT), 0);
 }
