@@ -6,6 +6,7 @@ threads that both wait by spinning make this many times as much.
 """
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -148,6 +149,10 @@ def main():
     except ImportError:
         print("PyTorch is not installed: npdl alone")
     print(f"{npdl.get_num_threads()} threads; conv 64-{arguments.filters}-{arguments.filters}, batch {arguments.batch}")
+    if hasattr(os, "getloadavg"):
+        print(
+            f"load of the machine before: {os.getloadavg()[0]:.1f}; from 0.5 on the first line is not one without load"
+        )
     under_load(steps, arguments.repeats)
     beside_numpy(npdl_step(rng, 4, 16), rng, arguments.repeats * 4)
 
