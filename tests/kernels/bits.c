@@ -404,6 +404,8 @@ static void FN(cases)(void) {
     };
     for (int64_t i = 0; i < COUNT(batches); i++)
         CASE(FN(try_conv)(batches[i], 33, 1, 0, 1), "conv%d " SHAPE_FORMAT, bits, SHAPE_NUMBERS(batches[i], 33));
+    const shape tiles = {13, 13, 64, 3, 3, 1, 1, 1, 1, 64, 1, 1}; /* more than one block sum of Winograd's tiles */
+    CASE(FN(try_conv)(tiles, 9, 1, 0, 1), "conv%d " SHAPE_FORMAT, bits, SHAPE_NUMBERS(tiles, 9));
     for (int64_t i = 0; i < COUNT(POOLS); i++)
         CASE(FN(try_pool)(POOLS[i], i % 3 + 1), "pool%d " SHAPE_FORMAT, bits, SHAPE_NUMBERS(POOLS[i], i % 3 + 1));
     static const int64_t globals[][3] = {{3, 49, 33}, {5, 1, 4}, {2, 700, 7}, {9, 300, 20}};

@@ -122,7 +122,7 @@ class Case:
         constant covers what is fixed (activations, transforms of Winograd's kind, which spread an error over a tile:
         hence the largest `scale` counts for all elements)."""
         expected = np.asarray(expected)
-        top = np.abs(expected if scale is None else scale).max(initial=0) + 1e-30
+        top = max(np.abs(x).max(initial=0) for x in (expected, 0 if scale is None else scale)) + 1e-30
         bound = 8 * self.eps * (np.sqrt(length) + 8) * top
         wrong = ~(np.abs(got - expected) <= bound)  # a NaN is wrong
         if wrong.any():

@@ -99,6 +99,24 @@ def test_a_forked_child_works(rng):
     np.testing.assert_array_equal(run(), expected)
 
 
+def test_the_interpreter_ends_while_kernels_run():
+    code = """
+import threading, time
+import numpy as np
+from npdl.kernels.cpu import build, matmul
+build.set_num_threads(2)
+def repeat():
+    a, out = np.ones((300, 300), "float32"), np.empty((300, 300), "float32")
+    while True:
+        matmul.matmul(a, a, out=out)
+for _ in range(3):
+    threading.Thread(target=repeat, daemon=True).start()
+time.sleep(0.2)
+"""
+    result = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("n", (0, -1, 1.5, "2", None))
 def test_set_num_threads_wants_a_number(n):
     with pytest.raises(ValueError, match="set_num_threads needs a whole number of at least 1, got"):
