@@ -1,22 +1,38 @@
 /* Convolution, channels last: x (N, H, W, C), w (KH, KW, C/groups, F), y (N, OH, OW, F).
  *
- * All three products go through the matrix product of matmul.h. The matrix of windows (im2col) has a row for each
- * output pixel and is never made as a whole: the product asks for the few rows that it is about to multiply, and
- * npdl_copy_windows cuts them out of the image.
+ * All three products run on the register tile of matmul.h. The matrix of windows (im2col) has a row for each output
+ * pixel and is never made: its number (pixel, tap) lies in the image at
  *
- *     y  = windows(x) W          dW = windows(x)ᵀ dz          dx = windows'(dz) W'
+ *     place of the pixel's window + place of the tap in a window
+ *
+ * and the tile reads it there. Where windows leave the image, a task first copies the few image rows that it needs,
+ * with zeros around them: a band.
+ *
+ *     y  = windows(x) W          rows of the tile: pixels     along k: taps, in runs of KW·C (one kernel row) or C/groups
+ *     dW = windows(x)ᵀ dz        rows of the tile: taps       along k: pixels, in runs of an image row
+ *     dx = windows'(dz) W'       as y
  *
  * For dx take the pixels (h, w) with h ≡ a modulo stride_h and w ≡ b modulo stride_w: one phase. All of them are
  * reached by the same taps p with (a + pad_top − p·dilation_h) divisible by stride_h, from dz's rows
  * i = (h + pad_top − p·dilation_h) / stride_h. So each phase is a convolution of dz with stride 1, its taps in reverse
  * order, each tap's matrix transposed. Nothing is scattered: every element of dx is one sum.
+ *
+ * Order of the sums: y and dx as in matmul.h, blocks of NPDL_KB along (p, q, c) and (p, q, f); dW in blocks of NPDL_PIXELS
+ * pixels, and over long batches in parts, as any product with a transposed left matrix.
+ *
+ * Depthwise convolution (one channel a group) has no product in it: see below.
  */
 #ifndef NPDL_CONV_H
 #define NPDL_CONV_H
 
+#define NPDL_NARROW 16  /* fewer channels than this: dx by dcols; part of the bits */
+#define NPDL_PIXELS 128 /* pixels in a block sum of dW, few enough for the first cache; part of the bits */
+
 /* One axis of a phase: pixels first, first + stride, ... (`size` of them); its taps first_tap, first_tap + tap_step,
  * ... (`taps` of them) and, with these reversed, the padding before and the dilation of the convolution of dz. */
 typedef struct { int64_t first, size, first_tap, tap_step, taps, pad, dilation; } npdl_phase;
+
+static int npdl_is_depthwise(const npdl_window *g) { return g->groups > 1 && g->groups == g->channels; }
 
 static npdl_phase npdl_phase_of(int64_t phase, int64_t in, int64_t kernel, int64_t stride, int64_t pad,
                                 int64_t dilation) {
@@ -33,195 +49,549 @@ static npdl_phase npdl_phase_of(int64_t phase, int64_t in, int64_t kernel, int64
 
 #endif
 
-/* The matrix of windows of `channels` channels from `channel` on: rows (n, i, j), columns (p, q, c). `end` is behind
- * the last number of x. */
-typedef struct { const REAL *x, *end; npdl_window g; int64_t channel, channels; } FN(npdl_windows);
+/* A matrix of windows: source of the products' left matrix. */
+typedef struct {
+    const REAL *x;
+    npdl_window g;           /* in: the image x; out: pixels; groups cut g.channels and the product's columns */
+    int banded;              /* whether a window leaves the image */
+    int64_t width, span_h;   /* of a band, in pixels; of a window */
+    /* a pixel (n, i, j) of the result goes to `place` + n·image_step + i·row_step + j·column_step */
+    int64_t place, image_step, row_step, column_step;
+    npdl_phase v, h;         /* dx: which taps of w, ... */
+    int64_t kernel_w;        /* ... which has so many in a row */
+} FN(npdl_windows);
 
-/* `rows` rows of `length` numbers; the first `careless` of them in whole vectors. */
-static void FN(npdl_copy_inside)(REAL *to, int64_t step, const REAL *from, int64_t from_step, int64_t rows,
-                                 int64_t length, int64_t careless) {
-    int64_t r = 0;
-    if (length <= VL)
-        for (; r < careless; r++, to += step, from += from_step) ST(to, LD(from));
-    for (; r < careless; r++, to += step, from += from_step)
-        for (int64_t e = 0; e < length; e += VL) ST(to + e, LD(from + e));
-    for (; r < rows; r++, to += step, from += from_step) memcpy(to, from, length * sizeof(REAL));
+static FN(npdl_windows) FN(npdl_windows_of)(const REAL *x, const npdl_window *g) {
+    FN(npdl_windows) s = {.x = x, .g = *g};
+    int64_t span_w = (g->kernel_w - 1) * g->dilation_w + 1;
+    s.span_h = (g->kernel_h - 1) * g->dilation_h + 1;
+    s.banded = g->kernel_h * g->kernel_w > 0 && /* else nothing is read */
+               (g->pad_top > 0 || g->pad_left > 0 ||
+                (g->out_h - 1) * g->stride_h - g->pad_top + s.span_h > g->in_h ||
+                (g->out_w - 1) * g->stride_w - g->pad_left + span_w > g->in_w);
+    s.width = s.banded ? (g->out_w - 1) * g->stride_w + span_w : g->in_w;
+    return s;
 }
 
-/* The same for rows of which only the numbers [start, stop) may lie inside the image: 0 elsewhere. From row to row
- * these bounds move by `shift` to the left. */
-static void FN(npdl_copy_edge)(REAL *to, int64_t step, const REAL *from, int64_t from_step, int64_t rows,
-                               int64_t length, int64_t start, int64_t stop, int64_t shift) {
-    for (; rows > 0; rows--, to += step, from += from_step, start -= shift, stop -= shift)
-        for (int64_t e = 0; e < length; e++) to[e] = e >= start && e < stop ? from[e] : 0;
-}
-
-/* Rows and columns of that matrix, to `to`; a place outside the image is 0. Where there is room behind each row of
- * `to`, whole vectors are copied: what they write behind a run is overwritten by the next run, or never read. */
-static void FN(npdl_copy_windows)(const void *source, int64_t row, int64_t rows, int64_t column, int64_t columns,
-                                  REAL *to, int64_t step) {
-    const FN(npdl_windows) *s = source;
+/* Numbers in the band of any `pixels` pixels that follow each other. */
+static int64_t FN(npdl_band_size)(const FN(npdl_windows) *s, int64_t pixels) {
     const npdl_window *g = &s->g;
-    /* What is contiguous in the image as in the row: one tap's channels, or all taps of a kernel row. */
-    int64_t joined = s->channels == g->channels && g->dilation_w == 1 ? g->kernel_w : 1;
-    int64_t run = joined * s->channels, room = step - columns >= VL, from_step = g->stride_w * g->channels;
-    for (int64_t c = column, first, length; c < column + columns; c += length) {
-        int64_t tap = c / run * joined, p = tap / g->kernel_w, q = tap % g->kernel_w;
-        int64_t n = row / (g->out_h * g->out_w), i = row / g->out_w % g->out_h, j = row % g->out_w;
-        REAL *out = to + c - column;
-        first = c % run, length = npdl_min(run - first, column + columns - c);
-        for (int64_t r = 0, count; r < rows; r += count, out += count * step, j = 0) {
-            /* pixels (i, j) ... (i, j + count - 1): their runs start at row h, columns w, w + stride_w, ... */
-            int64_t h = i * g->stride_h - g->pad_top + p * g->dilation_h;
-            int64_t w = j * g->stride_w - g->pad_left + q * g->dilation_w;
-            const REAL *from = s->x + ((n * g->in_h + h) * g->in_w + w) * g->channels + s->channel + first;
-            count = npdl_min(rows - r, g->out_w - j);
-            if (++i == g->out_h) i = 0, n++;
-            if (h < 0 || h >= g->in_h) {
-                FN(npdl_copy_edge)(out, step, from, 0, count, length, 0, 0, 0);
-                continue;
+    if (!s->banded || pixels == 0) return 0;
+    int64_t rows = (pixels - 1) / g->out_w + 2, images = (pixels - 1) / (g->out_h * g->out_w) + 2;
+    rows = rows * g->stride_h + images * npdl_max(s->span_h - g->stride_h, 0);
+    return rows * s->width * g->channels;
+}
+
+/* `rows` rows of image n, from padded row `first` on. */
+static void FN(npdl_copy_band)(const FN(npdl_windows) *s, int64_t n, int64_t first, int64_t rows, REAL *to) {
+    const npdl_window *g = &s->g;
+    int64_t c = g->channels, a = npdl_min(npdl_max(g->pad_left, 0), s->width); /* columns [a, b) show the image */
+    int64_t b = npdl_max(a, npdl_min(g->in_w + g->pad_left, s->width));
+    for (int64_t r = first - g->pad_top; rows > 0; rows--, r++, to += s->width * c) {
+        if (r < 0 || r >= g->in_h) {
+            memset(to, 0, s->width * c * sizeof(REAL));
+            continue;
+        }
+        const REAL *from = s->x + ((n * g->in_h + r) * g->in_w + a - g->pad_left) * c;
+        for (int64_t e = 0; e < a * c; e++) to[e] = 0;
+        memcpy(to + a * c, from, (b - a) * c * sizeof(REAL));
+        for (int64_t e = b * c; e < s->width * c; e++) to[e] = 0;
+    }
+}
+
+/* Where the windows of pixels [r0, r1) lie: as rows of the tile or, if `row` is NULL, as places along k. Makes their
+ * band, if there must be one; returns what the places are relative to. */
+static const REAL *FN(npdl_pixels)(const FN(npdl_windows) *s, int64_t r0, int64_t r1, REAL *band, npdl_row *row,
+                                   int64_t *place) {
+    const npdl_window *g = &s->g;
+    int64_t n = r0 / (g->out_h * g->out_w), i = r0 / g->out_w % g->out_h, j = r0 % g->out_w, count;
+    int64_t step = g->stride_w * g->channels, top = 0, left = 0, origin = 0; /* of the image's (padded) row `top` */
+    REAL *end = band;
+    for (int64_t r = r0; r < r1; r += count, j = 0) {
+        if (!s->banded) origin = n * g->in_h * g->in_w * g->channels, top = g->pad_top, left = g->pad_left;
+        else if (r == r0 || i == 0) {
+            int64_t last = npdl_min(g->out_h - 1, i + (j + r1 - r - 1) / g->out_w); /* of this image's rows */
+            int64_t rows = (last - i) * g->stride_h + s->span_h;
+            top = i * g->stride_h, origin = end - band;
+            FN(npdl_copy_band)(s, n, top, rows, end);
+            end += rows * s->width * g->channels;
+        }
+        count = npdl_min(r1 - r, g->out_w - j);
+        int64_t from = origin + ((i * g->stride_h - top) * s->width + j * g->stride_w - left) * g->channels;
+        if (row) {
+            int64_t to = s->place + n * s->image_step + i * s->row_step + j * s->column_step;
+            for (int64_t e = 0; e < count; e++) *row++ = (npdl_row){from + e * step, to + e * s->column_step};
+        } else
+            for (int64_t e = 0; e < count; e++) *place++ = from + e * step;
+        if (++i == g->out_h) i = 0, n++;
+    }
+    return s->banded ? band : s->x;
+}
+
+/* Where in a window taps [c0, c1) of (p, q, c) lie. */
+static void FN(npdl_taps)(const FN(npdl_windows) *s, int64_t c0, int64_t c1, int64_t *place) {
+    const npdl_window *g = &s->g;
+    if (c0 == c1) return; /* there may be no tap at all */
+    int64_t depth = g->channels / g->groups, q = c0 / depth % g->kernel_w, p = c0 / depth / g->kernel_w, c = c0 % depth;
+    for (; c0 < c1; c0++) {
+        *place++ = (p * g->dilation_h * s->width + q * g->dilation_w) * g->channels + c;
+        if (++c == depth) c = 0, q++;
+        if (q == g->kernel_w) q = 0, p++;
+    }
+}
+
+/* dx: rows [k0, k0 + k) of (p, q, f) and n columns, from c on, of the phase's weights in one group: w's taps in
+ * reverse, each transposed. */
+static void FN(npdl_pack_phase)(const FN(npdl_product) *s, int64_t group, int64_t k0, int64_t k, int64_t c, int64_t n,
+                                REAL *panels) {
+    const FN(npdl_windows) *x = s->images;
+    int64_t filters = x->g.channels / x->g.groups, channels = s->n / x->g.groups;
+    for (int64_t r = 0, length; r < k; r += length) {
+        int64_t tap = (k0 + r) / filters, f = (k0 + r) % filters;
+        int64_t p = x->v.first_tap + (x->v.taps - 1 - tap / x->h.taps) * x->v.tap_step;
+        int64_t q = x->h.first_tap + (x->h.taps - 1 - tap % x->h.taps) * x->h.tap_step;
+        const REAL *from = s->b + ((p * x->kernel_w + q) * channels + c) * s->b_step + group * filters + f;
+        length = npdl_min(filters - f, k - r);
+        FN(npdl_pack_b)(from, s->b_step, 1, length, n, panels, r);
+    }
+}
+
+/* Working memory of the rectangles: panels, the tile's rows, the band. */
+static size_t FN(npdl_conv_bytes)(const FN(npdl_product) *s, int64_t rows, int64_t columns) {
+    int64_t pixels = s->transpose_a ? NPDL_PIXELS : rows;
+    return (NPDL_KB * npdl_round_up(columns, NPDL_NW) + FN(npdl_band_size)(s->images, pixels)) * sizeof(REAL) +
+           rows * sizeof(npdl_row);
+}
+
+/* y and dx: pixels [m0, m0 + m), channels [n0, n0 + n), all taps. */
+static void FN(npdl_conv_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t n0, int64_t n,
+                                    int64_t k0, int64_t k1, REAL *out, int64_t out_step, int finish, void *work) {
+    const FN(npdl_windows) *x = s->images;
+    REAL *panels = work, *band;
+    npdl_row *row = (npdl_row *)(panels + NPDL_KB * npdl_round_up(n, NPDL_NW));
+    int64_t place[NPDL_KB], depth = x->g.channels / x->g.groups, width = s->n / x->g.groups;
+    band = (REAL *)(row + m);
+    const REAL *windows = FN(npdl_pixels)(x, m0, m0 + m, band, row, NULL);
+    (void)out, (void)out_step, (void)finish;
+    for (int64_t c0 = n0, c1; c0 < n0 + n; c0 = c1) {
+        int64_t group = c0 / width, kb = k0, k;
+        c1 = npdl_min((group + 1) * width, n0 + n);
+        const REAL *bias = s->bias ? s->bias + c0 : NULL;
+        do {
+            k = npdl_min(k1 - kb, NPDL_KB);
+            int last = kb + k == k1;
+            FN(npdl_taps)(x, kb, kb + k, place);
+            if (s->transpose_b) FN(npdl_pack_phase)(s, group, kb, k, c0 - group * width, c1 - c0, panels);
+            else FN(npdl_pack_b)(s->b + kb * s->b_step + c0, s->b_step, 0, k, c1 - c0, panels, 0);
+            for (int64_t i = 0; i < m; i += NPDL_MB) {
+                int64_t mb = npdl_min(m - i, NPDL_MB);
+                FN(npdl_tiles)(windows + group * depth, row + i, mb, place, k, panels, s->out + c0, c1 - c0, kb > k0,
+                               last ? bias : NULL);
+                if (last && c1 == n0 + n) FN(npdl_epilogue)(s, m0 + i, mb, n0, n);
             }
-            /* the whole run is inside the image for pixels [a, b) */
-            int64_t a = w < 0 ? npdl_min(count, npdl_ceil_div(-w, g->stride_w)) : 0, last = g->in_w - joined - w;
-            int64_t b = npdl_max(a, last < 0 ? 0 : npdl_min(count, last / g->stride_w + 1));
-            int64_t start = -w * s->channels - first, stop = start + g->in_w * s->channels;
-            int64_t shift = g->stride_w * s->channels, left = s->end - from - npdl_round_up(length, VL);
-            int64_t careless = room ? npdl_max(a, npdl_min(b, left < 0 ? 0 : left / from_step + 1)) : a;
-            FN(npdl_copy_edge)(out, step, from, from_step, a, length, start, stop, shift);
-            FN(npdl_copy_inside)(out + a * step, step, from + a * from_step, from_step, b - a, length, careless - a);
-            FN(npdl_copy_edge)(out + b * step, step, from + b * from_step, from_step, count - b, length,
-                               start - b * shift, stop - b * shift, shift);
+        } while ((kb += k) < k1); /* without a tap, too: dx of a pixel that no window shows is 0 */
+    }
+}
+
+/* dW: taps [m0, m0 + m), filters [n0, n0 + n), pixels [k0, k1). */
+static void FN(npdl_dkernel_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t n0, int64_t n,
+                                       int64_t k0, int64_t k1, REAL *out, int64_t out_step, int finish, void *work) {
+    const FN(npdl_windows) *x = s->images;
+    REAL *panels = work;
+    npdl_row *row = (npdl_row *)(panels + NPDL_KB * npdl_round_up(n, NPDL_NW));
+    int64_t place[NPDL_KB], depth = x->g.channels / x->g.groups, width = s->n / x->g.groups;
+    for (int64_t i = 0; i < m; i += NPDL_KB) {
+        int64_t mb = npdl_min(m - i, NPDL_KB);
+        FN(npdl_taps)(x, m0 + i, m0 + i + mb, place);
+        for (int64_t e = 0; e < mb; e++) row[i + e] = (npdl_row){place[e], (i + e) * out_step};
+    }
+    (void)finish;
+    if (k0 >= k1) FN(npdl_empty_sums)(out, out_step, m, n, NULL);
+    for (int64_t kb = k0; kb < k1; kb += NPDL_PIXELS) {
+        int64_t k = npdl_min(k1 - kb, NPDL_PIXELS);
+        const REAL *windows = FN(npdl_pixels)(x, kb, kb + k, (REAL *)(row + m), NULL, place);
+        for (int64_t c0 = n0, c1; c0 < n0 + n; c0 = c1) {
+            int64_t group = c0 / width;
+            c1 = npdl_min((group + 1) * width, n0 + n);
+            FN(npdl_pack_b)(s->b + kb * s->b_step + c0, s->b_step, 0, k, c1 - c0, panels, 0);
+            FN(npdl_tiles)(windows + group * depth, row, m, place, k, panels, out + c0 - n0,
+                           c1 - c0, kb > k0, NULL);
         }
     }
 }
 
-/* ---- forward and the kernel's gradient: one product a group */
+/* ---- what a window shows of an axis, as a table */
+
+/* to[o·kernel + p]: where in the source output o's tap p lies, −1 for nowhere. With `transposed` the source is dz and
+ * the output dx. */
+static void FN(npdl_axis)(int64_t *to, int64_t outputs, int64_t kernel, int64_t source, int64_t stride, int64_t pad,
+                          int64_t dilation, int transposed) {
+    for (int64_t o = 0; o < outputs; o++)
+        for (int64_t p = 0; p < kernel; p++, to++) {
+            int64_t at = transposed ? o + pad - p * dilation : o * stride - pad + p * dilation;
+            if (transposed) at = at % stride ? -1 : at / stride;
+            *to = at < 0 || at >= source ? -1 : at;
+        }
+}
+
+/* A convolution without a matrix product: lines of output pixels, each a sum over its taps. */
+typedef struct {
+    const REAL *x, *w, *bias;    /* x: the source, dz for dx */
+    REAL *out, *z;
+    int64_t in_h, in_w, out_h, out_w, channels, filters; /* of the source, of the output; pixels of x, out */
+    const npdl_window *g;
+    const int64_t *rows, *columns; /* tables of npdl_axis */
+    int64_t images, lines;       /* rows of the output in a task */
+    const REAL *panels;          /* npdl_narrow_task: packed weights */
+    int code;
+    const double *constants;
+} FN(npdl_lines);
+
+static size_t FN(npdl_tables_bytes)(const FN(npdl_lines) *s) {
+    return npdl_round_up((s->out_h * s->g->kernel_h + s->out_w * s->g->kernel_w) * sizeof(int64_t), 64);
+}
+
+static void FN(npdl_tables)(FN(npdl_lines) *s, int64_t *to, int transposed) {
+    const npdl_window *g = s->g;
+    int64_t *columns = to + s->out_h * g->kernel_h;
+    FN(npdl_axis)(to, s->out_h, g->kernel_h, s->in_h, g->stride_h, g->pad_top, g->dilation_h, transposed);
+    FN(npdl_axis)(columns, s->out_w, g->kernel_w, s->in_w, g->stride_w, g->pad_left, g->dilation_w, transposed);
+    s->rows = to, s->columns = columns;
+}
+
+/* ---- depthwise: a filter sees one channel, filter f channel f / multiplier
+ *
+ *     y[f] = Σ_taps x[f / multiplier] w[tap, f]       dx[c] = Σ_f Σ_taps dz[f] w[tap, f]       dW[tap, f] = Σ_pixels x dz
+ *
+ * Vectors run along the filters. With a multiplier above 1 the rows of x that are read are first spread out, so that
+ * they have a number for each filter; dx is computed for each filter and added up. dW: each image row is a sum from
+ * zero, added to its part; parts are as many rows each, NPDL_PARTS at most, and added in order. */
+
+NPDL_INLINE void FN(npdl_depthwise_vectors)(const int nv, const REAL *const *x, const REAL *const *w, int64_t taps,
+                                            int64_t f, int64_t lanes, const REAL *bias, REAL *out) {
+    VEC acc[4];
+    #pragma GCC unroll 4
+    for (int v = 0; v < nv; v++) acc[v] = BC(0);
+    for (int64_t t = 0; t < taps; t++)
+        #pragma GCC unroll 4
+        for (int v = 0; v < nv; v++) {
+            int64_t at = f + v * VL;
+            acc[v] = lanes < VL ? FMA(LDN(x[t] + at, lanes), LDN(w[t] + at, lanes), acc[v])
+                                : FMA(LD(x[t] + at), LD(w[t] + at), acc[v]);
+        }
+    #pragma GCC unroll 4
+    for (int v = 0; v < nv; v++) {
+        int64_t at = f + v * VL;
+        if (bias) acc[v] += lanes < VL ? LDN(bias + at, lanes) : LD(bias + at);
+        if (lanes < VL) STN(out + at, acc[v], lanes);
+        else ST(out + at, acc[v]);
+    }
+}
+
+/* n numbers, each the sum over the taps of x[tap] · w[tap]. */
+static void FN(npdl_depthwise_pixel)(const REAL *const *x, const REAL *const *w, int64_t taps, int64_t n,
+                                     const REAL *bias, REAL *out) {
+    int64_t f = 0;
+    for (; f + 4 * VL <= n; f += 4 * VL) FN(npdl_depthwise_vectors)(4, x, w, taps, f, VL, bias, out);
+    for (; f + VL <= n; f += VL) FN(npdl_depthwise_vectors)(1, x, w, taps, f, VL, bias, out);
+    if (f < n) FN(npdl_depthwise_vectors)(1, x, w, taps, f, n - f, bias, out);
+}
+
+/* Each of n numbers `times` times. */
+static const REAL *FN(npdl_repeat)(const REAL *from, int64_t n, int64_t times, REAL *to) {
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t k = 0; k < times; k++) to[i * times + k] = from[i];
+    return to;
+}
+
+/* y or, where the output has fewer channels than the filters, dx. */
+static void FN(npdl_depthwise_task)(void *ctx, int64_t task, void *work) {
+    const FN(npdl_lines) *s = ctx;
+    const npdl_window *g = s->g;
+    int64_t all = g->kernel_h * g->kernel_w, filters = g->filters, multiplier = filters / g->channels;
+    const REAL **x = work, **w = x + all, **row = w + all;
+    REAL *sums = (REAL *)(row + g->kernel_h), *repeated = sums + filters;
+    int64_t stop = npdl_min((task + 1) * s->lines, s->images * s->out_h), depth = s->filters;
+    for (int64_t line = task * s->lines; line < stop; line++) {
+        const int64_t *rows = s->rows + line % s->out_h * g->kernel_h, *columns = s->columns;
+        const REAL *image = s->x + line / s->out_h * s->in_h * s->in_w * s->channels;
+        REAL *out = s->out + line * s->out_w * depth;
+        for (int64_t p = 0; p < g->kernel_h; p++) {
+            row[p] = rows[p] < 0 ? NULL : image + rows[p] * s->in_w * s->channels;
+            if (row[p] && s->channels < filters)
+                row[p] = FN(npdl_repeat)(row[p], s->in_w * s->channels, multiplier,
+                                         repeated + p * s->in_w * filters);
+        }
+        for (int64_t j = 0; j < s->out_w; j++, columns += g->kernel_w, out += depth) {
+            int64_t taps = 0;
+            for (int64_t p = 0; p < g->kernel_h; p++)
+                for (int64_t q = 0; row[p] && q < g->kernel_w; q++)
+                    if (columns[q] >= 0) {
+                        x[taps] = row[p] + columns[q] * filters;
+                        w[taps++] = s->w + (p * g->kernel_w + q) * filters;
+                    }
+            if (depth == filters) {
+                FN(npdl_depthwise_pixel)(x, w, taps, filters, s->bias, out);
+                continue;
+            }
+            FN(npdl_depthwise_pixel)(x, w, taps, filters, NULL, sums);
+            for (int64_t c = 0; c < depth; c++) {
+                out[c] = sums[c * multiplier];
+                for (int64_t k = 1; k < multiplier; k++) out[c] += sums[c * multiplier + k];
+            }
+        }
+        int64_t n = s->out_w * depth, at = line * n;
+        if (s->z) memcpy(s->z + at, s->out + at, n * sizeof(REAL));
+        if (s->code) FN(npdl_activate)(s->code, s->constants, s->out + at, n);
+    }
+}
+
+/* One part of dW: output rows [part·lines, ...). */
+static void FN(npdl_depthwise_part)(void *ctx, int64_t part, void *work) {
+    const FN(npdl_lines) *s = ctx;
+    const npdl_window *g = s->g;
+    int64_t filters = g->filters, multiplier = filters / g->channels, step = g->stride_w * filters;
+    int64_t stop = npdl_min((part + 1) * s->lines, s->images * g->out_h);
+    REAL *out = s->out + part * g->kernel_h * g->kernel_w * filters;
+    memset(out, 0, g->kernel_h * g->kernel_w * filters * sizeof(REAL));
+    for (int64_t line = part * s->lines; line < stop; line++)
+        for (int64_t p = 0; p < g->kernel_h; p++) {
+            int64_t at = s->rows[line % g->out_h * g->kernel_h + p];
+            if (at < 0) continue;
+            const REAL *row = s->x + (line / g->out_h * g->in_h + at) * g->in_w * g->channels;
+            if (multiplier > 1) row = FN(npdl_repeat)(row, g->in_w * g->channels, multiplier, work);
+            for (int64_t q = 0; q < g->kernel_w; q++) {
+                int64_t a = 0, b = g->out_w; /* pixels [a, b) see the image through tap q */
+                while (a < b && s->columns[a * g->kernel_w + q] < 0) a++;
+                while (a < b && s->columns[(b - 1) * g->kernel_w + q] < 0) b--;
+                if (a == b) continue;
+                const REAL *x = row + s->columns[a * g->kernel_w + q] * filters;
+                const REAL *dz = s->w + (line * g->out_w + a) * filters;
+                REAL *to = out + (p * g->kernel_w + q) * filters;
+                int64_t f = 0;
+                for (; f + 4 * VL <= filters; f += 4 * VL) {
+                    VEC acc[4] = {BC(0), BC(0), BC(0), BC(0)};
+                    for (int64_t j = 0; j < b - a; j++)
+                        #pragma GCC unroll 4
+                        for (int v = 0; v < 4; v++)
+                            acc[v] = FMA(LD(x + j * step + f + v * VL), LD(dz + j * filters + f + v * VL), acc[v]);
+                    for (int v = 0; v < 4; v++) ST(to + f + v * VL, LD(to + f + v * VL) + acc[v]);
+                }
+                for (; f < filters; f += VL) {
+                    int64_t lanes = npdl_min(filters - f, VL);
+                    VEC acc = BC(0);
+                    for (int64_t j = 0; j < b - a; j++)
+                        acc = FMA(LDN(x + j * step + f, lanes), LDN(dz + j * filters + f, lanes), acc);
+                    STN(to + f, LDN(to + f, lanes) + acc, lanes);
+                }
+            }
+        }
+}
+
+/* Runs a task on every few lines of the output, about 16384 multiply-adds. */
+static void FN(npdl_run_lines)(FN(npdl_lines) *s, int transposed) {
+    const npdl_window *g = s->g;
+    int64_t *tables = npdl_shared(FN(npdl_tables_bytes)(s));
+    if (!tables) return;
+    FN(npdl_tables)(s, tables, transposed);
+    s->lines = npdl_max(1, 16384 / npdl_max(1, s->out_w * g->filters * g->kernel_h * g->kernel_w));
+    size_t bytes = (2 * g->kernel_w + 1) * g->kernel_h * sizeof(REAL *) + g->filters * sizeof(REAL);
+    if (s->channels < g->filters) bytes += g->kernel_h * s->in_w * g->filters * sizeof(REAL);
+    npdl_parallel(FN(npdl_depthwise_task), s, npdl_ceil_div(s->images * s->out_h, s->lines), bytes);
+}
+
+static void FN(npdl_depthwise_dkernel)(const REAL *x, const REAL *dz, REAL *out, int64_t images, const npdl_window *g) {
+    int64_t size = g->kernel_h * g->kernel_w * g->filters, lines = images * g->out_h;
+    FN(npdl_lines) s = {
+        .x = x, .w = dz, .in_h = g->in_h, .in_w = g->in_w, .out_h = g->out_h, .out_w = g->out_w, .g = g,
+        .images = images, .lines = npdl_max(1, npdl_ceil_div(lines, NPDL_PARTS)),
+    };
+    int64_t parts = npdl_ceil_div(lines, s.lines);
+    size_t bytes = FN(npdl_tables_bytes)(&s);
+    char *shared = npdl_shared(bytes + parts * size * sizeof(REAL));
+    if (!shared) return;
+    FN(npdl_tables)(&s, (int64_t *)shared, 0);
+    s.out = (REAL *)(shared + bytes);
+    npdl_parallel(FN(npdl_depthwise_part), &s, parts, g->filters > g->channels ? g->in_w * g->filters * sizeof(REAL) : 0);
+    for (int64_t j = 0; j < size; j++) {
+        REAL sum = 0;
+        for (int64_t p = 0; p < parts; p++) sum += s.out[p * size + j];
+        out[j] = sum;
+    }
+}
+
+/* ---- dx of few channels: the textbook's way round
+ *
+ * With fewer than NPDL_NARROW channels most lanes of a product with C columns would be empty. So a task makes
+ * dcols = dz Wᵀ, (pixels, taps·C), for some rows of an image, and each pixel of dx adds up, in the order of the taps,
+ * what it finds there for it (col2im, but gathered). */
+
+static int64_t FN(npdl_narrow_rows)(const FN(npdl_lines) *s) { /* rows of dz that a task needs, at most */
+    const npdl_window *g = s->g;
+    return npdl_min(s->in_h, (s->lines - 1 + (g->kernel_h - 1) * g->dilation_h) / g->stride_h + 1);
+}
+
+static void FN(npdl_narrow_task)(void *ctx, int64_t task, void *work) {
+    const FN(npdl_lines) *s = ctx;
+    const npdl_window *g = s->g;
+    int64_t bands = npdl_ceil_div(s->out_h, s->lines), n = g->kernel_h * g->kernel_w * g->channels, filters = g->filters;
+    int64_t image = task / bands, h0 = task % bands * s->lines, h1 = npdl_min(h0 + s->lines, s->out_h);
+    int64_t first = s->in_h, last = -1; /* rows of dz */
+    for (int64_t e = h0 * g->kernel_h; e < h1 * g->kernel_h; e++)
+        if (s->rows[e] >= 0) first = npdl_min(first, s->rows[e]), last = npdl_max(last, s->rows[e]);
+    int64_t pixels = npdl_max(0, last - first + 1) * s->in_w, place[NPDL_KB];
+    npdl_row *row = work;
+    REAL *cols = (REAL *)(row + pixels);
+    const REAL *dz = s->x + (image * s->in_h + first) * s->in_w * filters, *panels = s->panels;
+    for (int64_t i = 0; i < pixels; i++) row[i] = (npdl_row){i * filters, i * n};
+    for (int64_t i = 0; i < NPDL_KB; i++) place[i] = i;
+    for (int64_t k = 0; k < filters && pixels; k += NPDL_KB, panels += NPDL_KB * npdl_round_up(n, NPDL_NW))
+        FN(npdl_tiles)(dz + k, row, pixels, place, npdl_min(filters - k, NPDL_KB), panels, cols, n, k > 0, NULL);
+    for (int64_t h = h0; h < h1; h++)
+        for (int64_t w = 0; w < s->out_w; w++) {
+            const int64_t *rows = s->rows + h * g->kernel_h, *columns = s->columns + w * g->kernel_w;
+            REAL *to = s->out + ((image * s->out_h + h) * s->out_w + w) * g->channels;
+            for (int64_t c = 0; c < g->channels; c += VL) {
+                VEC sum = BC(0);
+                for (int64_t p = 0; p < g->kernel_h; p++)
+                    for (int64_t q = 0; rows[p] >= 0 && q < g->kernel_w; q++)
+                        if (columns[q] >= 0) /* lanes beyond the channels are read and dropped */
+                            sum += LD(cols + ((rows[p] - first) * s->in_w + columns[q]) * n +
+                                      (p * g->kernel_w + q) * g->channels + c);
+                STN(to + c, sum, npdl_min(g->channels - c, VL));
+            }
+        }
+}
+
+static void FN(npdl_narrow_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t images, const npdl_window *g) {
+    int64_t n = g->kernel_h * g->kernel_w * g->channels, filters = g->filters;
+    int64_t panel = NPDL_KB * npdl_round_up(n, NPDL_NW);
+    FN(npdl_lines) s = {
+        .x = dz, .out = out, .in_h = g->out_h, .in_w = g->out_w, .out_h = g->in_h, .out_w = g->in_w, .g = g,
+    };
+    size_t bytes = FN(npdl_tables_bytes)(&s);
+    char *shared = npdl_shared(bytes + npdl_ceil_div(filters, NPDL_KB) * panel * sizeof(REAL));
+    if (!shared || g->in_h == 0) return;
+    FN(npdl_tables)(&s, (int64_t *)shared, 1);
+    REAL *panels = (REAL *)(shared + bytes);
+    for (int64_t k = 0; k < filters; k += NPDL_KB)
+        FN(npdl_pack_b)(w + k, filters, 1, npdl_min(filters - k, NPDL_KB), n, panels + k / NPDL_KB * panel, 0);
+    s.panels = panels;
+    s.lines = npdl_max(2 * g->kernel_h, 131072 / npdl_max(1, g->in_w * n)); /* dcols stays in the second cache */
+    s.lines = npdl_min(s.lines, g->in_h);
+    int64_t pixels = FN(npdl_narrow_rows)(&s) * g->out_w;
+    npdl_parallel(FN(npdl_narrow_task), &s, images * npdl_ceil_div(g->in_h, s.lines),
+                  pixels * (sizeof(npdl_row) + n * sizeof(REAL)) + NPDL_VECTOR_BYTES);
+}
+
+/* ---- the kernels */
 
 /* out = act(windows(x) W + bias) */
 static void FN(npdl_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z, int64_t images,
                             const npdl_window *g, int code, const double *constants) {
-    int64_t channels = g->channels / g->groups, filters = g->filters / g->groups;
-    for (int64_t i = 0; i < g->groups; i++) {
-        const REAL *end = x + images * g->in_h * g->in_w * g->channels;
-        FN(npdl_windows) windows = {x, end, *g, i * channels, channels};
-        FN(npdl_product) s = {
-            .m = images * g->out_h * g->out_w, .n = filters, .k = g->kernel_h * g->kernel_w * channels,
-            .copy = FN(npdl_copy_windows), .source = &windows,
-            .b = w + i * filters, .b_step = g->filters,
-            .out = out + i * filters, .out_step = g->filters,
-            .bias = bias ? bias + i * filters : NULL, .z = z ? z + i * filters : NULL,
-            .code = code, .constants = constants,
-        };
-        FN(npdl_run_product)(&s);
+    if (npdl_winograd_suits(g)) {
+        FN(npdl_winograd_conv2d)(x, w, out, bias, z, images, g, code, constants);
+        return;
     }
+    if (npdl_is_depthwise(g)) {
+        FN(npdl_lines) s = {
+            x, w, bias, out, z, g->in_h, g->in_w, g->out_h, g->out_w, g->channels, g->filters, g,
+            .images = images, .code = code, .constants = constants,
+        };
+        FN(npdl_run_lines)(&s, 0);
+        return;
+    }
+    FN(npdl_windows) windows = FN(npdl_windows_of)(x, g);
+    windows.column_step = g->filters, windows.row_step = g->out_w * g->filters;
+    windows.image_step = g->out_h * windows.row_step;
+    FN(npdl_product) s = {
+        .m = images * g->out_h * g->out_w, .n = g->filters, .k = g->kernel_h * g->kernel_w * (g->channels / g->groups),
+        .images = &windows, .rectangle = FN(npdl_conv_rectangle), .bytes = FN(npdl_conv_bytes),
+        .b = w, .b_step = g->filters, .out = out, .out_step = g->filters,
+        .bias = bias, .z = z, .code = code, .constants = constants,
+    };
+    FN(npdl_run_product)(&s);
 }
 
 /* out = dW = windows(x)ᵀ dz */
 static void FN(npdl_conv2d_dkernel)(const REAL *x, const REAL *dz, REAL *out, int64_t images, const npdl_window *g) {
-    int64_t channels = g->channels / g->groups, filters = g->filters / g->groups;
-    for (int64_t i = 0; i < g->groups; i++) {
-        const REAL *end = x + images * g->in_h * g->in_w * g->channels;
-        FN(npdl_windows) windows = {x, end, *g, i * channels, channels};
-        FN(npdl_product) s = {
-            .m = g->kernel_h * g->kernel_w * channels, .n = filters, .k = images * g->out_h * g->out_w,
-            .copy = FN(npdl_copy_windows), .source = &windows, .transpose_a = 1,
-            .b = dz + i * filters, .b_step = g->filters,
-            .out = out + i * filters, .out_step = g->filters,
-        };
-        FN(npdl_run_product)(&s);
+    if (npdl_is_depthwise(g)) {
+        FN(npdl_depthwise_dkernel)(x, dz, out, images, g);
+        return;
     }
-}
-
-/* ---- the input's gradient: one product a group and phase */
-
-/* The weights of one phase and group, taps reversed, each tap's (C, F) transposed: (taps·F, C). */
-static void FN(npdl_phase_weights)(const REAL *w, const npdl_window *g, int64_t group, npdl_phase v, npdl_phase h,
-                                   REAL *to) {
-    int64_t channels = g->channels / g->groups, filters = g->filters / g->groups;
-    for (int64_t p = v.taps - 1; p >= 0; p--)
-        for (int64_t q = h.taps - 1; q >= 0; q--, to += filters * channels) {
-            int64_t tap = (v.first_tap + p * v.tap_step) * g->kernel_w + h.first_tap + q * h.tap_step;
-            const REAL *from = w + tap * channels * g->filters + group * filters;
-            for (int64_t c0 = 0; c0 < channels; c0 += 16) /* few rows at a time: they stay in the cache */
-                for (int64_t f = 0; f < filters; f++)
-                    for (int64_t c = c0; c < npdl_min(c0 + 16, channels); c++)
-                        to[f * channels + c] = from[c * g->filters + f];
-        }
-}
-
-/* A phase's pixels (N, v.size, h.size, C) to their places in dx. */
-typedef struct { const REAL *from; REAL *dx; npdl_window g; npdl_phase v, h; } FN(npdl_spread);
-
-static void FN(npdl_spread_task)(void *ctx, int64_t image, void *work) {
-    const FN(npdl_spread) *s = ctx;
-    const npdl_window *g = &s->g;
-    const REAL *from = s->from + image * s->v.size * s->h.size * g->channels;
-    (void)work;
-    for (int64_t i = 0; i < s->v.size; i++)
-        for (int64_t j = 0; j < s->h.size; j++, from += g->channels) {
-            int64_t row = s->v.first + i * g->stride_h, column = s->h.first + j * g->stride_w;
-            REAL *to = s->dx + ((image * g->in_h + row) * g->in_w + column) * g->channels;
-            memcpy(to, from, g->channels * sizeof(REAL));
-        }
+    FN(npdl_windows) windows = FN(npdl_windows_of)(x, g);
+    FN(npdl_product) s = {
+        .m = g->kernel_h * g->kernel_w * (g->channels / g->groups), .n = g->filters, .k = images * g->out_h * g->out_w,
+        .images = &windows, .rectangle = FN(npdl_dkernel_rectangle), .bytes = FN(npdl_conv_bytes), .transpose_a = 1,
+        .b = dz, .b_step = g->filters, .out = out, .out_step = g->filters,
+    };
+    FN(npdl_run_product)(&s);
 }
 
 /* out = dx: dz convolved with the reversed, transposed weights, phase by phase */
 static void FN(npdl_conv2d_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t images, const npdl_window *g) {
-    int64_t channels = g->channels / g->groups, filters = g->filters / g->groups;
-    int64_t weights = npdl_round_up(g->kernel_h * g->kernel_w * channels * filters, 16);
-    int spread = g->stride_h > 1 || g->stride_w > 1;
-    int64_t pixels = images * npdl_ceil_div(g->in_h, g->stride_h) * npdl_ceil_div(g->in_w, g->stride_w);
-    REAL *turned = npdl_shared((weights + spread * pixels * g->channels) * sizeof(REAL));
-    if (!turned) return;
+    if (npdl_winograd_suits(g)) {
+        FN(npdl_winograd_dx)(dz, w, out, images, g);
+        return;
+    }
+    if (npdl_is_depthwise(g)) {
+        FN(npdl_lines) s = {
+            dz, w, NULL, out, NULL, g->out_h, g->out_w, g->in_h, g->in_w, g->filters, g->channels, g, .images = images,
+        };
+        FN(npdl_run_lines)(&s, 1);
+        return;
+    }
+    if (g->groups == 1 && g->channels < NPDL_NARROW && g->filters > 0) {
+        FN(npdl_narrow_dx)(dz, w, out, images, g);
+        return;
+    }
     for (int64_t a = 0; a < g->stride_h; a++)
         for (int64_t b = 0; b < g->stride_w; b++) {
             npdl_phase v = npdl_phase_of(a, g->in_h, g->kernel_h, g->stride_h, g->pad_top, g->dilation_h);
             npdl_phase h = npdl_phase_of(b, g->in_w, g->kernel_w, g->stride_w, g->pad_left, g->dilation_w);
-            REAL *to = spread ? turned + weights : out;
-            for (int64_t i = 0; i < g->groups; i++) {
-                FN(npdl_windows) windows = {
-                    .x = dz, .end = dz + images * g->out_h * g->out_w * g->filters,
-                    .g = {
-                        .in_h = g->out_h, .in_w = g->out_w, .channels = g->filters, .kernel_h = v.taps,
-                        .kernel_w = h.taps, .stride_h = 1, .stride_w = 1, .pad_top = v.pad, .pad_left = h.pad,
-                        .dilation_h = v.dilation, .dilation_w = h.dilation, .out_h = v.size, .out_w = h.size,
-                    },
-                    .channel = i * filters, .channels = filters,
-                };
-                FN(npdl_product) s = {
-                    .m = images * v.size * h.size, .n = channels, .k = v.taps * h.taps * filters,
-                    .copy = FN(npdl_copy_windows), .source = &windows,
-                    .b = turned, .b_step = channels,
-                    .out = to + i * channels, .out_step = g->channels,
-                };
-                FN(npdl_phase_weights)(w, g, i, v, h, turned);
-                FN(npdl_run_product)(&s);
-            }
-            if (spread) {
-                FN(npdl_spread) s = {to, out, *g, v, h};
-                npdl_parallel(FN(npdl_spread_task), &s, images, 0);
-            }
+            npdl_window phase = {
+                .in_h = g->out_h, .in_w = g->out_w, .channels = g->filters, .kernel_h = v.taps, .kernel_w = h.taps,
+                .stride_h = 1, .stride_w = 1, .pad_top = v.pad, .pad_left = h.pad, .dilation_h = v.dilation,
+                .dilation_w = h.dilation, .out_h = v.size, .out_w = h.size, .groups = g->groups,
+            };
+            FN(npdl_windows) windows = FN(npdl_windows_of)(dz, &phase);
+            windows.v = v, windows.h = h, windows.kernel_w = g->kernel_w;
+            windows.place = (a * g->in_w + b) * g->channels;
+            windows.image_step = g->in_h * g->in_w * g->channels;
+            windows.row_step = g->stride_h * g->in_w * g->channels, windows.column_step = g->stride_w * g->channels;
+            FN(npdl_product) s = {
+                .m = images * v.size * h.size, .n = g->channels, .k = v.taps * h.taps * (g->filters / g->groups),
+                .images = &windows, .rectangle = FN(npdl_conv_rectangle), .bytes = FN(npdl_conv_bytes),
+                .b = w, .b_step = g->filters, .transpose_b = 1, .out = out, .out_step = g->channels,
+            };
+            FN(npdl_run_product)(&s);
         }
 }
 
 /* ---- the textbook's two steps by themselves */
 
-#define NPDL_WINDOW_ROWS 64 /* output pixels a block of im2col; only copies, no sum */
+typedef struct { const REAL *x; npdl_window g; REAL *out; } FN(npdl_im2col_call);
 
-typedef struct { FN(npdl_windows) windows; int64_t rows, columns; REAL *out; } FN(npdl_im2col_call);
-
-static void FN(npdl_im2col_task)(void *ctx, int64_t block, void *work) {
+/* The windows of one image row of output pixels. */
+static void FN(npdl_im2col_task)(void *ctx, int64_t line, void *work) {
     const FN(npdl_im2col_call) *s = ctx;
-    int64_t row = block * NPDL_WINDOW_ROWS, rows = npdl_min(s->rows - row, NPDL_WINDOW_ROWS);
+    const npdl_window *g = &s->g;
+    int64_t n = line / g->out_h, i = line % g->out_h, c = g->channels;
+    REAL *to = s->out + line * g->out_w * g->kernel_h * g->kernel_w * c;
     (void)work;
-    FN(npdl_copy_windows)(&s->windows, row, rows, 0, s->columns, s->out + row * s->columns, s->columns);
+    for (int64_t j = 0; j < g->out_w; j++)
+        for (int64_t p = 0; p < g->kernel_h; p++)
+            for (int64_t q = 0; q < g->kernel_w; q++, to += c) {
+                int64_t row = i * g->stride_h - g->pad_top + p * g->dilation_h;
+                int64_t column = j * g->stride_w - g->pad_left + q * g->dilation_w;
+                if (row < 0 || row >= g->in_h || column < 0 || column >= g->in_w) memset(to, 0, c * sizeof(REAL));
+                else memcpy(to, s->x + ((n * g->in_h + row) * g->in_w + column) * c, c * sizeof(REAL));
+            }
 }
 
 static void FN(npdl_im2col)(const REAL *x, REAL *out, int64_t images, const npdl_window *g) {
-    FN(npdl_im2col_call) s = {
-        {x, x, *g, 0, g->channels}, images * g->out_h * g->out_w, g->kernel_h * g->kernel_w * g->channels, out,
-    };
-    if (s.columns > 0) npdl_parallel(FN(npdl_im2col_task), &s, npdl_ceil_div(s.rows, NPDL_WINDOW_ROWS), 0);
+    FN(npdl_im2col_call) s = {x, *g, out};
+    npdl_parallel(FN(npdl_im2col_task), &s, images * g->out_h, 0);
 }
 
 typedef struct { const REAL *cols; REAL *out; npdl_window g; } FN(npdl_col2im_call);

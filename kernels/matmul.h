@@ -21,6 +21,7 @@
 #define NPDL_PART_SIDE 256   /* outputs of this many rows and columns or more are tasks enough without parts; same */
 #define NPDL_SUM_ROWS 256    /* rows in a block of sum_rows; part of the bits */
 
+#define NPDL_MR_IN_REGISTERS 9
 #define NPDL_MB 96     /* rows of op(a) packed at a time: a multiple of every build's NPDL_MR */
 #define NPDL_TASK_ROWS 960    /* a task's rectangle at most: a multiple of NPDL_MB, ... */
 #define NPDL_TASK_COLUMNS 256
@@ -37,6 +38,8 @@ static inline int64_t npdl_max(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t npdl_ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static inline int64_t npdl_round_up(int64_t a, int64_t b) { return npdl_ceil_div(a, b) * b; }
 
+typedef struct { int64_t from, to; } npdl_row;      /* where a row of the tile begins in a, and in out */
+
 #endif
 
 #define NPDL_NW (2 * VL)          /* columns of a panel */
@@ -45,17 +48,15 @@ static inline int64_t npdl_round_up(int64_t a, int64_t b) { return npdl_ceil_div
 #define NPDL_A_STEP (NPDL_KB + 16)
 #define NPDL_AT_STEP (NPDL_MB + 16)
 
-/* Where op(a) comes from: rows and columns of the matrix *as stored* copied to `to`, row by row. With `step` at least a
- * vector longer than `columns` it may write anything behind a row. */
-typedef void (*FN(npdl_copy))(const void *source, int64_t row, int64_t rows, int64_t column, int64_t columns, REAL *to,
-                              int64_t step);
-
-typedef struct {
+typedef struct FN(npdl_product) FN(npdl_product);
+struct FN(npdl_product) {
     int64_t m, n, k;         /* out (m, n) = op(a) (m, k) · op(b) (k, n) */
     const REAL *a;           /* a as stored, rows a_step apart; or NULL, and */
     int64_t a_step;
-    FN(npdl_copy) copy;      /* ... this function copies what is needed of a from */
-    const void *source;
+    const void *images;      /* ... conv.h computes its rectangles from these: npdl_rectangle's place is taken by */
+    void (*rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t n0, int64_t n, int64_t k0, int64_t k1,
+                      REAL *out, int64_t out_step, int finish, void *work);
+    size_t (*bytes)(const FN(npdl_product) *s, int64_t rows, int64_t columns); /* its working memory */
     int transpose_a;
     const REAL *b;
     int64_t b_step;
@@ -70,101 +71,122 @@ typedef struct {
     /* division into tasks, filled by npdl_product */
     int64_t task_rows, task_columns, row_tasks, column_tasks, parts, part_k;
     REAL *partial;           /* (parts, m, n) */
-} FN(npdl_product);
+};
 
-/* ---- register tile: out (+)= a · b for mr rows and nv vectors of columns, n of which are stored.
- * a (i, k) lies at a[i·as + k·ak], b's row k at b + k·bs. mr, nv, as and ak are constants where this is used. */
-NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const int64_t as, const int64_t ak,
-                               const REAL *b, int64_t bs, int64_t k, REAL *out, int64_t out_step, int64_t n, int add) {
+/* ---- register tile: out (+)= a · b for mr rows and nv vectors of columns, n of which are stored, (+ bias).
+ *
+ * Number k of row i is a[row[i].from + place[k]], and the row goes to out + row[i].to: so windows of an image are read
+ * where they lie, as packed rows are. b's row k is at b + k·bs. mr and nv are constants where this is used. */
+NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const npdl_row *row,
+                               const int64_t *place, int64_t k, const REAL *b, int64_t bs, REAL *out, int64_t n,
+                               int add, const REAL *bias) {
+    const REAL *from[NPDL_MR], *volatile others[NPDL_MR];
     VEC acc[NPDL_MR][8];
     #pragma GCC unroll 16
-    for (int i = 0; i < mr; i++)
+    for (int i = 0; i < mr; i++) {
+        if (i < NPDL_MR_IN_REGISTERS) from[i] = a + row[i].from;
+        else others[i] = a + row[i].from;
         #pragma GCC unroll 8
         for (int j = 0; j < nv; j++) acc[i][j] = BC(0);
-    for (; k > 0; k--, a += ak, b += bs) {
-        VEC row[8];
+    }
+    for (const int64_t *end = place + k; place < end; place++, b += bs) {
+        VEC panel[8];
+        int64_t at = *place;
         #pragma GCC unroll 8
-        for (int j = 0; j < nv; j++) row[j] = LD(b + j * VL);
+        for (int j = 0; j < nv; j++) panel[j] = LD(b + j * VL);
         #pragma GCC unroll 16
         for (int i = 0; i < mr; i++) {
-            VEC x = BC(a[i * as]);
+            if (i < NPDL_MR_IN_REGISTERS) __asm__("" : "+r"(from[i]));
+            VEC x = BC((i < NPDL_MR_IN_REGISTERS ? from[i] : others[i])[at]);
             #pragma GCC unroll 8
-            for (int j = 0; j < nv; j++) acc[i][j] = FMA(x, row[j], acc[i][j]);
+            for (int j = 0; j < nv; j++) acc[i][j] = FMA(x, panel[j], acc[i][j]);
         }
     }
-    #pragma GCC unroll 16
-    for (int i = 0; i < mr; i++) {
-        REAL *to = out + i * out_step;
-        #pragma GCC unroll 8
-        for (int j = 0; j < nv; j++) {
-            int64_t lanes = n - j * VL;
+    #pragma GCC unroll 8
+    for (int j = 0; j < nv; j++) {
+        int64_t lanes = npdl_min(n - j * VL, VL);
+        VEC shift = !bias ? BC(0) : lanes == VL ? LD(bias + j * VL) : LDN(bias + j * VL, lanes);
+        #pragma GCC unroll 16
+        for (int i = 0; i < mr; i++) {
+            REAL *to = out + row[i].to + j * VL;
             VEC v = acc[i][j];
-            if (lanes >= VL) {
-                if (add) v = LD(to + j * VL) + v;
-                ST(to + j * VL, v);
-            } else if (lanes > 0) {
-                if (add) v = LDN(to + j * VL, lanes) + v;
-                STN(to + j * VL, v, lanes);
+            if (lanes == VL) {
+                if (add) v = LD(to) + v;
+                if (bias) v += shift;
+                ST(to, v);
+            } else {
+                if (add) v = LDN(to, lanes) + v;
+                if (bias) v += shift;
+                STN(to, v, lanes);
             }
         }
     }
 }
 
-/* mr rows of packed op(a) times all panels of packed b. */
-#define NPDL_ROWS_OF(mr, transposed, as, ak)                                                                          \
-    static __attribute__((noinline)) void FN(npdl_rows_##transposed##_##mr)(                                          \
-        const REAL *a, const REAL *panels, int64_t k, REAL *out, int64_t out_step, int64_t n, int add) {              \
-        for (; n > VL; n -= NPDL_NW, out += NPDL_NW, panels += NPDL_KB * NPDL_NW)                                     \
-            FN(npdl_tile)(mr, 2, a, as, ak, panels, NPDL_NW, k, out, out_step, n, add);                               \
-        if (n > 0) FN(npdl_tile)(mr, 1, a, as, ak, panels, NPDL_NW, k, out, out_step, n, add);                        \
+/* mr rows of a times one panel of nv vectors. A function for each size: the compiler keeps each in registers. */
+#define NPDL_ROWS_OF(mr, nv)                                                                                          \
+    static __attribute__((noinline)) void FN(npdl_rows_##mr##_##nv)(                                                  \
+        const REAL *a, const npdl_row *row, const int64_t *place, int64_t k, const REAL *panel, REAL *out, int64_t n, \
+        int add, const REAL *bias) {                                                                                  \
+        FN(npdl_tile)(mr, nv, a, row, place, k, panel, nv * VL, out, n, add, bias);                                   \
     }
-#define NPDL_ROWS(mr) NPDL_ROWS_OF(mr, n, NPDL_A_STEP, 1) NPDL_ROWS_OF(mr, t, 1, NPDL_AT_STEP)
-NPDL_ROWS(1)
-NPDL_ROWS(2)
-NPDL_ROWS(4)
-#if NPDL_MR == 6
-NPDL_ROWS(6)
-#elif NPDL_MR >= 8
-NPDL_ROWS(8)
+#define NPDL_ROWS(mr) NPDL_ROWS_OF(mr, 1) NPDL_ROWS_OF(mr, 2)
+NPDL_ROWS(1) NPDL_ROWS(2) NPDL_ROWS(3) NPDL_ROWS(4)
+#if NPDL_MR >= 6
+NPDL_ROWS(5) NPDL_ROWS(6)
+#endif
+#if NPDL_MR >= 8
+NPDL_ROWS(7) NPDL_ROWS(8)
 #endif
 #if NPDL_MR == 12
-NPDL_ROWS(12)
+NPDL_ROWS(9) NPDL_ROWS(10) NPDL_ROWS(11) NPDL_ROWS(12)
 #endif
 #undef NPDL_ROWS
 #undef NPDL_ROWS_OF
 
-/* `rows` <= NPDL_MB rows of packed op(a) times all panels of packed b, the largest tile first. */
-static void FN(npdl_tiles)(int transposed, const REAL *a, const REAL *panels, int64_t rows, int64_t k, REAL *out,
-                           int64_t out_step, int64_t n, int add) {
-#define NPDL_RUN(mr)                                                                                                  \
-    for (; i + mr <= rows; i += mr) {                                                                                 \
-        if (transposed) FN(npdl_rows_t_##mr)(a + i, panels, k, out + i * out_step, out_step, n, add);                 \
-        else FN(npdl_rows_n_##mr)(a + i * NPDL_A_STEP, panels, k, out + i * out_step, out_step, n, add);              \
-    }
-    int64_t i = 0;
+/* `rows` rows of a times all panels of packed b: as few tiles as can be, all about equally large. */
+static void FN(npdl_tiles)(const REAL *a, const npdl_row *row, int64_t rows, const int64_t *place, int64_t k,
+                           const REAL *panels, REAL *out, int64_t n, int add, const REAL *bias) {
+    static void (*const of_size[][2])(const REAL *, const npdl_row *, const int64_t *, int64_t, const REAL *, REAL *,
+                                      int64_t, int, const REAL *) = {
+#define NPDL_ROWS(mr) {FN(npdl_rows_##mr##_1), FN(npdl_rows_##mr##_2)}
+        {NULL}, NPDL_ROWS(1), NPDL_ROWS(2), NPDL_ROWS(3), NPDL_ROWS(4),
+#if NPDL_MR >= 6
+        NPDL_ROWS(5), NPDL_ROWS(6),
+#endif
+#if NPDL_MR >= 8
+        NPDL_ROWS(7), NPDL_ROWS(8),
+#endif
 #if NPDL_MR == 12
-    NPDL_RUN(12)
+        NPDL_ROWS(9), NPDL_ROWS(10), NPDL_ROWS(11), NPDL_ROWS(12),
 #endif
-#if NPDL_MR == 6
-    NPDL_RUN(6)
-#elif NPDL_MR >= 8
-    NPDL_RUN(8)
-#endif
-    NPDL_RUN(4)
-    NPDL_RUN(2)
-    NPDL_RUN(1)
-#undef NPDL_RUN
+#undef NPDL_ROWS
+    };
+    int64_t mr, tiles = npdl_ceil_div(rows, NPDL_MR);
+    for (; tiles > 0; tiles--, rows -= mr, row += mr) {
+        mr = npdl_ceil_div(rows, tiles);
+        for (int64_t j = 0; j < n; j += NPDL_NW)
+            of_size[mr][n - j > VL](a, row, place, k, panels + j * NPDL_KB, out + j, n - j, add,
+                                    bias ? bias + j : NULL);
+    }
 }
 
 /* One row times b where it lies: packing b would cost as much as the product. Eight vectors of columns at a time.
  * Columns beyond the last whole vector are left to others; returns how many are done. */
-static int64_t FN(npdl_one_row)(const REAL *a, const REAL *b, int64_t b_step, int64_t k, REAL *out, int64_t n) {
+static int64_t FN(npdl_one_row)(const REAL *a, const REAL *b, int64_t b_step, int64_t k, REAL *out, int64_t n,
+                                const REAL *bias) {
     int64_t done = n / VL * VL;
+    const npdl_row row = {0, 0};
+    int64_t place[NPDL_KB];
+    for (int64_t i = 0; i < NPDL_KB; i++) place[i] = i;
     for (int64_t kb = 0; kb < k; kb += NPDL_KB, a += NPDL_KB, b += NPDL_KB * b_step) {
-        int64_t kc = npdl_min(k - kb, NPDL_KB), j = 0;
+        int64_t kc = npdl_min(k - kb, NPDL_KB);
+        const REAL *last = kb + kc == k ? bias : NULL;
+        int64_t j = 0;
         for (; j + 8 * VL <= n; j += 8 * VL)
-            FN(npdl_tile)(1, 8, a, 0, 1, b + j, b_step, kc, out + j, 0, 8 * VL, kb > 0);
-        for (; j < done; j += VL) FN(npdl_tile)(1, 1, a, 0, 1, b + j, b_step, kc, out + j, 0, VL, kb > 0);
+            FN(npdl_tile)(1, 8, a, &row, place, kc, b + j, b_step, out + j, 8 * VL, kb > 0, last ? last + j : NULL);
+        for (; j < done; j += VL)
+            FN(npdl_tile)(1, 1, a, &row, place, kc, b + j, b_step, out + j, VL, kb > 0, last ? last + j : NULL);
     }
     return k > 0 ? done : 0;
 }
@@ -190,34 +212,37 @@ NPDL_INLINE void FN(npdl_transpose)(const REAL *from, int64_t from_step, REAL *t
 #endif
 }
 
-/* Rows [k0, k0 + k) and columns [n0, n0 + n) of op(b) into panels [n / NW][NPDL_KB][NW]. */
-static void FN(npdl_pack_b)(const FN(npdl_product) *s, int64_t k0, int64_t k, int64_t n0, int64_t n, REAL *to) {
-    for (; n > 0; n0 += NPDL_NW, n -= NPDL_NW, to += NPDL_KB * NPDL_NW) {
-        int64_t width = npdl_min(n, NPDL_NW);
-        if (!s->transpose_b) {
-            const REAL *from = s->b + k0 * s->b_step + n0;
-            const REAL *end = s->b + (s->k - 1) * s->b_step + s->n;
-            for (int64_t r = 0; r < k; r++, from += s->b_step)
-                for (int64_t j = 0; j < width; j += VL) {
-                    /* lanes beyond the matrix's last column are never stored: whatever lies there will do */
-                    VEC v = from + j + VL <= end ? LD(from + j) : LDN(from + j, npdl_min(width - j, VL));
-                    ST(to + r * NPDL_NW + j, v);
+/* k rows and n columns of op(b) into rows `row` ... of panels [n / NW][NPDL_KB][NW]; the last panel is a vector wide if
+ * that will do. */
+static void FN(npdl_pack_b)(const REAL *b, int64_t b_step, int transpose, int64_t k, int64_t n, REAL *panels,
+                            int64_t row) {
+    for (; n > 0; n -= NPDL_NW, panels += NPDL_KB * NPDL_NW) {
+        int64_t width = npdl_min(n, NPDL_NW), bs = n > VL ? NPDL_NW : VL;
+        const REAL *from = b;
+        REAL *to = panels + row * bs;
+        b += transpose ? NPDL_NW * b_step : NPDL_NW;
+        if (!transpose) {
+            if (width == bs)
+                for (int64_t r = 0; r < k; r++, from += b_step)
+                    for (int64_t j = 0; j < bs; j += VL) ST(to + r * bs + j, LD(from + j));
+            else
+                for (int64_t r = 0; r < k; r++, from += b_step) {
+                    if (bs > VL) ST(to + r * bs, LD(from));
+                    ST(to + (r + 1) * bs - VL, LDN(from + bs - VL, width - bs + VL));
                 }
             continue;
         }
-        const REAL *from = s->b + n0 * s->b_step + k0;
         int64_t j = 0;
-        for (; j + NPDL_SIDE <= width; j += NPDL_SIDE, from += NPDL_SIDE * s->b_step) {
+        for (; j + NPDL_SIDE <= width; j += NPDL_SIDE, from += NPDL_SIDE * b_step) {
             int64_t r = 0;
-            for (; r + NPDL_SIDE <= k; r += NPDL_SIDE)
-                FN(npdl_transpose)(from + r, s->b_step, to + r * NPDL_NW + j, NPDL_NW);
+            for (; r + NPDL_SIDE <= k; r += NPDL_SIDE) FN(npdl_transpose)(from + r, b_step, to + r * bs + j, bs);
             for (; r < k; r++)
-                for (int i = 0; i < NPDL_SIDE; i++) to[r * NPDL_NW + j + i] = from[i * s->b_step + r];
+                for (int i = 0; i < NPDL_SIDE; i++) to[r * bs + j + i] = from[i * b_step + r];
         }
-        for (; j < width; j++, from += s->b_step)
-            for (int64_t r = 0; r < k; r++) to[r * NPDL_NW + j] = from[r];
-        for (; j % VL; j++)
-            for (int64_t r = 0; r < k; r++) to[r * NPDL_NW + j] = 0;
+        for (; j < width; j++, from += b_step)
+            for (int64_t r = 0; r < k; r++) to[r * bs + j] = from[r];
+        for (; j < bs; j++)
+            for (int64_t r = 0; r < k; r++) to[r * bs + j] = 0;
     }
 }
 
@@ -225,56 +250,62 @@ static void FN(npdl_pack_b)(const FN(npdl_product) *s, int64_t k0, int64_t k, in
 static void FN(npdl_pack_a)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t k0, int64_t k, REAL *to) {
     int64_t row = m0, rows = m, column = k0, columns = k, step = NPDL_A_STEP;
     if (s->transpose_a) row = k0, rows = k, column = m0, columns = m, step = NPDL_AT_STEP;
-    if (s->copy) {
-        s->copy(s->source, row, rows, column, columns, to, step);
-        return;
-    }
     const REAL *from = s->a + row * s->a_step + column;
     for (int64_t r = 0; r < rows; r++) memcpy(to + r * step, from + r * s->a_step, columns * sizeof(REAL));
 }
 
 /* ---- tasks */
 
-/* z = out + bias, out = act(z), on a rectangle. */
+/* z = out, out = act(z), on a rectangle; bias has been added. */
 static void FN(npdl_epilogue)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t n0, int64_t n) {
-    if (!s->bias && !s->z && !s->code) return;
-    for (int64_t i = m0; i < m0 + m; i++) {
-        REAL *out = s->out + i * s->out_step + n0;
-        if (s->bias) {
-            const REAL *bias = s->bias + n0;
-            int64_t j = 0;
-            for (; j + VL <= n; j += VL) ST(out + j, LD(out + j) + LD(bias + j));
-            for (; j < n; j++) out[j] += bias[j];
-        }
-        if (s->z) memcpy(s->z + i * s->out_step + n0, out, n * sizeof(REAL));
-        if (s->code) FN(npdl_activate)(s->code, s->constants, out, n);
+    int64_t rows = s->out_step == n ? 1 : m; /* whole rows follow each other: one piece */
+    n *= m / npdl_max(rows, 1);
+    for (int64_t i = 0, at = m0 * s->out_step + n0; i < rows; i++, at += s->out_step) {
+        if (s->z) memcpy(s->z + at, s->out + at, n * sizeof(REAL));
+        if (s->code) FN(npdl_activate)(s->code, s->constants, s->out + at, n);
     }
 }
 
+/* What a sum over no k gives: 0 + bias. */
+static void FN(npdl_empty_sums)(REAL *out, int64_t out_step, int64_t m, int64_t n, const REAL *bias) {
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < n; j++) out[i * out_step + j] = bias ? bias[j] : 0;
+}
+
 /* Bytes of working memory of npdl_rectangle. */
-static size_t FN(npdl_rectangle_bytes)(int64_t columns) {
-    int64_t packed_a = npdl_max(NPDL_MB * NPDL_A_STEP, NPDL_KB * NPDL_AT_STEP);
+static size_t FN(npdl_rectangle_bytes)(const FN(npdl_product) *s, int64_t rows, int64_t columns) {
+    int64_t packed_a = s->transpose_a ? NPDL_KB * NPDL_AT_STEP : npdl_round_up(npdl_min(rows, NPDL_MB), NPDL_MR) * NPDL_A_STEP;
     return (NPDL_KB * npdl_round_up(columns, NPDL_NW) + packed_a) * sizeof(REAL);
 }
 
 /* op(a) op(b) on one rectangle, k in [k0, k1), written to `out`, the rectangle's first element. With `finish` the
  * epilogue follows on each few rows, while they are in the cache. */
 static void FN(npdl_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t n0, int64_t n, int64_t k0,
-                               int64_t k1, REAL *out, int64_t out_step, int finish, REAL *work) {
-    REAL *panels = work, *rows = work + NPDL_KB * npdl_round_up(n, NPDL_NW);
-    if (k0 >= k1)
-        for (int64_t i = 0; i < m; i++) memset(out + i * out_step, 0, n * sizeof(REAL));
+                               int64_t k1, REAL *out, int64_t out_step, int finish, void *work) {
+    REAL *panels = work, *packed = panels + NPDL_KB * npdl_round_up(n, NPDL_NW);
+    npdl_row row[NPDL_MB];
+    for (int64_t i = 0; i < npdl_min(m, NPDL_MB); i++)
+        row[i] = (npdl_row){s->transpose_a ? i : i * NPDL_A_STEP, i * out_step};
+    int64_t place[NPDL_KB];
+    for (int64_t i = 0; i < NPDL_KB; i++) place[i] = s->transpose_a ? i * NPDL_AT_STEP : i;
+    const REAL *bias = finish && s->bias ? s->bias + n0 : NULL;
     for (int64_t kb = k0; kb < k1; kb += NPDL_KB) {
         int64_t k = npdl_min(k1 - kb, NPDL_KB);
-        FN(npdl_pack_b)(s, kb, k, n0, n, panels);
+        int last = kb + k == k1;
+        FN(npdl_pack_b)(s->b + (s->transpose_b ? n0 * s->b_step + kb : kb * s->b_step + n0), s->b_step, s->transpose_b,
+                        k, n, panels, 0);
         for (int64_t i = 0; i < m; i += NPDL_MB) {
             int64_t mb = npdl_min(m - i, NPDL_MB);
-            FN(npdl_pack_a)(s, m0 + i, mb, kb, k, rows);
-            FN(npdl_tiles)(s->transpose_a, rows, panels, mb, k, out + i * out_step, out_step, n, kb > k0);
-            if (finish && kb + k == k1) FN(npdl_epilogue)(s, m0 + i, mb, n0, n);
+            FN(npdl_pack_a)(s, m0 + i, mb, kb, k, packed);
+            FN(npdl_tiles)(packed, row, mb, place, k, panels, out + i * out_step, n,
+                           kb > k0, last ? bias : NULL);
+            if (finish && last) FN(npdl_epilogue)(s, m0 + i, mb, n0, n);
         }
     }
-    if (finish && k0 >= k1) FN(npdl_epilogue)(s, m0, m, n0, n);
+    if (k0 >= k1) {
+        FN(npdl_empty_sums)(out, out_step, m, n, bias);
+        if (finish) FN(npdl_epilogue)(s, m0, m, n0, n);
+    }
 }
 
 static void FN(npdl_product_task)(void *ctx, int64_t task, void *work) {
@@ -285,15 +316,14 @@ static void FN(npdl_product_task)(void *ctx, int64_t task, void *work) {
     int64_t n0 = column * s->task_columns, n = npdl_min(s->n - n0, s->task_columns);
     int64_t k0 = part * s->part_k, k1 = npdl_min(s->k, k0 + s->part_k);
     if (s->m == 1 && s->a && !s->transpose_a && !s->transpose_b) {
-        int64_t done = FN(npdl_one_row)(s->a, s->b + n0, s->b_step, s->k, s->out + n0, n);
+        int64_t done = FN(npdl_one_row)(s->a, s->b + n0, s->b_step, s->k, s->out + n0, n, s->bias ? s->bias + n0 : NULL);
         FN(npdl_epilogue)(s, 0, 1, n0, done);
         n0 += done, n -= done;
         if (n == 0) return;
     }
-    if (s->parts == 1)
-        FN(npdl_rectangle)(s, m0, m, n0, n, k0, k1, s->out + m0 * s->out_step + n0, s->out_step, 1, work);
-    else
-        FN(npdl_rectangle)(s, m0, m, n0, n, k0, k1, s->partial + (part * s->m + m0) * s->n + n0, s->n, 0, work);
+    REAL *out = s->out + m0 * s->out_step + n0, *partial = s->partial + (part * s->m + m0) * s->n + n0;
+    if (s->parts == 1) s->rectangle(s, m0, m, n0, n, k0, k1, out, s->out_step, 1, work);
+    else s->rectangle(s, m0, m, n0, n, k0, k1, partial, s->n, 0, work);
 }
 
 /* out = partial 0 + partial 1 + ..., in this order, on task_rows rows. */
@@ -303,16 +333,12 @@ static void FN(npdl_combine_task)(void *ctx, int64_t task, void *work) {
     for (int64_t i = m0; i < m0 + m; i++) {
         REAL *out = s->out + i * s->out_step;
         const REAL *from = s->partial + i * s->n;
-        int64_t j = 0;
-        for (; j + VL <= s->n; j += VL) {
-            VEC sum = LD(from + j);
-            for (int64_t p = 1; p < s->parts; p++) sum += LD(from + p * s->m * s->n + j);
-            ST(out + j, sum);
-        }
-        for (; j < s->n; j++) {
-            REAL sum = from[j];
-            for (int64_t p = 1; p < s->parts; p++) sum += from[p * s->m * s->n + j];
-            out[j] = sum;
+        for (int64_t j = 0; j < s->n; j += VL) {
+            int64_t lanes = npdl_min(s->n - j, VL);
+            VEC sum = LDN(from + j, lanes);
+            for (int64_t p = 1; p < s->parts; p++) sum += LDN(from + p * s->m * s->n + j, lanes);
+            if (s->bias) sum += LDN(s->bias + j, lanes);
+            STN(out + j, sum, lanes);
         }
     }
     FN(npdl_epilogue)(s, m0, m, 0, s->n);
@@ -321,6 +347,7 @@ static void FN(npdl_combine_task)(void *ctx, int64_t task, void *work) {
 /* The whole product. */
 static void FN(npdl_run_product)(FN(npdl_product) *s) {
     if (s->m == 0 || s->n == 0) return;
+    if (!s->rectangle) s->rectangle = FN(npdl_rectangle), s->bytes = FN(npdl_rectangle_bytes);
     s->parts = 1;
     if (s->transpose_a) {
         int64_t sides = npdl_ceil_div(s->m, NPDL_PART_SIDE) * npdl_ceil_div(s->n, NPDL_PART_SIDE);
@@ -344,7 +371,7 @@ static void FN(npdl_run_product)(FN(npdl_product) *s) {
     s->row_tasks = npdl_ceil_div(s->m, rows), s->column_tasks = npdl_ceil_div(s->n, columns);
     if (s->parts > 1 && !(s->partial = npdl_shared(s->parts * s->m * s->n * sizeof(REAL)))) return;
     npdl_parallel(FN(npdl_product_task), s, s->parts * s->row_tasks * s->column_tasks,
-                  FN(npdl_rectangle_bytes)(npdl_min(columns, s->n)));
+                  s->bytes(s, npdl_min(rows, s->m), npdl_min(columns, s->n)));
     if (s->parts > 1) npdl_parallel(FN(npdl_combine_task), s, s->row_tasks, 0);
 }
 

@@ -130,6 +130,23 @@ NPDL_INLINE void STN(REAL *p, VEC v, int64_t n) {
               _mm512_mask_storeu_pd(p, 0xff >> (VL - n), (__m512d)v));
 }
 
+#elif NPDL_VECTOR_BYTES == 32
+
+NPDL_INLINE __m256i FN(npdl_first_lanes)(int64_t n) {
+    static const int64_t mask[8] = {-1, -1, -1, -1}; /* a vector of ones, a vector of zeros */
+    return _mm256_loadu_si256((const __m256i *)((const REAL *)mask + VL - n));
+}
+
+NPDL_INLINE VEC LDN(const REAL *p, int64_t n) {
+    __m256i mask = FN(npdl_first_lanes)(n);
+    return (VEC)NPDL_PICK(_mm256_maskload_ps, _mm256_maskload_pd)(p, mask);
+}
+
+NPDL_INLINE void STN(REAL *p, VEC v, int64_t n) {
+    __m256i mask = FN(npdl_first_lanes)(n);
+    NPDL_PICK(_mm256_maskstore_ps(p, mask, (__m256)v), _mm256_maskstore_pd(p, mask, (__m256d)v));
+}
+
 #else
 
 NPDL_INLINE VEC LDN(const REAL *p, int64_t n) {

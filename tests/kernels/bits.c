@@ -1,0 +1,493 @@
+/* Every kernel on test vectors made of integers, and a hash of what it gives: equal hashes, equal bits.
+ *
+ *     bits                      one line a case, "name hash"; every build must print the same lines
+ *     bits fuzz SEED COUNT      COUNT random cases from that seed, to be run under sanitizers
+ *
+ * Each case runs with 1, 2 and 3 threads; where these differ it says so and the exit status is 1. Arrays are exactly as
+ * long as the kernel may touch, every other one not aligned to more than its own numbers, so that AddressSanitizer sees
+ * a read beyond the end. Nothing here calls the C library's mathematics. test_bits.py compiles and compares.
+ *
+ * A NaN counts as a NaN: its sign and payload are the processor's. Zeros keep their sign.
+ */
+#ifndef BITS_REAL
+#ifndef BITS_C
+#define BITS_C
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "engine.h"
+
+/* ---- numbers: splitmix64, and what is made of its words without rounding */
+
+static uint64_t state, hash;
+
+static uint64_t word(void) {
+    uint64_t z = state += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+/* a whole number in [low, high] */
+static int64_t between(int64_t low, int64_t high) { return low + (int64_t)(word() % (uint64_t)(high - low + 1)); }
+
+static void absorb(const void *bytes, size_t count) { /* FNV-1a */
+    for (const unsigned char *p = bytes; count--; p++) hash = (hash ^ *p) * 0x100000001b3u;
+}
+
+/* ---- memory: exact, freed at the end of the case */
+
+static void *taken[64];
+static int taken_count, failures;
+
+static void *take(size_t bytes, size_t unit) {
+    size_t shift = taken_count % 2 ? unit : 0;
+    char *p = malloc(bytes + shift + !(bytes + shift));
+    if (!p || taken_count == 64) {
+        fprintf(stderr, "bits: no memory\n");
+        exit(2);
+    }
+    taken[taken_count++] = p;
+    memset(p, 0xa5, bytes + shift); /* an output that is not written shows in every hash */
+    return p + shift;
+}
+
+/* ---- a case: seeded by its name, run with 1, 2 and 3 threads */
+
+static char name[256];
+static uint64_t first_hash;
+static int quiet;
+
+static void begin(int threads) {
+    npdl_set_num_threads(threads);
+    state = 0, hash = 0xcbf29ce484222325u;
+    for (const char *p = name; *p; p++) state = (state ^ (unsigned char)*p) * 0x100000001b3u;
+}
+
+static void end(int threads) {
+    while (taken_count) free(taken[--taken_count]);
+    size_t missing = npdl_take_missing();
+    if (missing) printf("%s: no %zu bytes of working memory\n", name, missing), failures++;
+    if (threads == 1) first_hash = hash;
+    else if (hash != first_hash) printf("%s: %d threads give other bits than 1\n", name, threads), failures++;
+    if (threads == 3 && !quiet) printf("%s %016llx\n", name, (unsigned long long)hash);
+}
+
+#define CASE(call, ...)                                                                                               \
+    do {                                                                                                              \
+        snprintf(name, sizeof name, __VA_ARGS__);                                                                     \
+        for (int threads = 1; threads <= 3; threads++) {                                                              \
+            begin(threads);                                                                                           \
+            call;                                                                                                     \
+            end(threads);                                                                                             \
+        }                                                                                                             \
+    } while (0)
+
+/* ---- windows, as npdl/kernels/geometry.py makes them */
+
+typedef struct { int64_t h, w, c, kh, kw, sh, sw, dh, dw, f, groups; int same; } shape;
+
+static int64_t out_size(int64_t size, int64_t kernel, int64_t stride, int64_t dilation, int same, int64_t *pad) {
+    int64_t span = (kernel - 1) * dilation + 1, out = same ? (size + stride - 1) / stride : (size - span) / stride + 1;
+    int64_t total = (out - 1) * stride + span - size;
+    *pad = same && total > 0 ? total / 2 : 0;
+    return out;
+}
+
+static npdl_window window(shape s) {
+    npdl_window g = {
+        .in_h = s.h, .in_w = s.w, .channels = s.c, .kernel_h = s.kh, .kernel_w = s.kw, .stride_h = s.sh,
+        .stride_w = s.sw, .dilation_h = s.dh, .dilation_w = s.dw, .filters = s.f, .groups = s.groups,
+    };
+    g.out_h = out_size(s.h, s.kh, s.sh, s.dh, s.same, &g.pad_top);
+    g.out_w = out_size(s.w, s.kw, s.sw, s.dw, s.same, &g.pad_left);
+    return g;
+}
+
+#define SHAPE_FORMAT "%dx%dx%d k%dx%d s%dx%d d%dx%d %s f%d g%d n%d"
+#define SHAPE_NUMBERS(s, n)                                                                                           \
+    (int)(s).h, (int)(s).w, (int)(s).c, (int)(s).kh, (int)(s).kw, (int)(s).sh, (int)(s).sw, (int)(s).dh, (int)(s).dw, \
+        (s).same ? "same" : "valid", (int)(s).f, (int)(s).groups, (int)(n)
+
+static const shape CONVOLUTIONS[] = {
+    /* h, w, c, kh, kw, sh, sw, dh, dw, f, groups, same */
+    {9, 8, 1, 5, 5, 1, 1, 1, 1, 10, 1, 0}, {9, 8, 1, 3, 3, 1, 1, 1, 1, 33, 1, 1}, {10, 10, 3, 5, 5, 1, 1, 1, 1, 64, 1, 1},
+    {9, 7, 3, 3, 3, 2, 2, 1, 1, 20, 1, 1}, {8, 8, 3, 3, 3, 1, 1, 1, 1, 33, 1, 0}, {9, 8, 7, 3, 3, 1, 1, 1, 1, 10, 1, 1},
+    {9, 8, 7, 1, 1, 1, 1, 1, 1, 33, 1, 1}, {9, 8, 7, 1, 1, 2, 2, 1, 1, 20, 1, 0}, {9, 9, 16, 5, 5, 1, 1, 1, 1, 20, 1, 1},
+    {7, 6, 16, 3, 3, 1, 1, 1, 1, 64, 1, 1}, {9, 9, 16, 3, 3, 2, 2, 1, 1, 33, 1, 1}, {9, 9, 16, 3, 2, 3, 2, 1, 1, 10, 1, 0},
+    {10, 9, 16, 3, 3, 1, 1, 2, 3, 20, 1, 1}, {9, 9, 16, 3, 3, 2, 1, 2, 2, 10, 1, 0}, {14, 14, 64, 3, 3, 1, 1, 1, 1, 64, 1, 1},
+    {6, 7, 64, 3, 3, 1, 1, 1, 1, 33, 1, 0}, {4, 4, 64, 3, 3, 1, 1, 1, 1, 20, 1, 1}, {5, 5, 64, 1, 1, 1, 1, 1, 1, 64, 1, 1},
+    {6, 6, 64, 3, 3, 2, 2, 1, 1, 64, 1, 1}, {9, 8, 6, 2, 5, 2, 1, 1, 1, 4, 2, 1}, {6, 6, 10, 3, 3, 1, 1, 1, 1, 20, 5, 1},
+    {6, 6, 7, 3, 3, 1, 1, 1, 1, 7, 7, 1}, {7, 7, 64, 3, 3, 1, 1, 1, 1, 64, 64, 1}, {9, 9, 128, 3, 3, 1, 1, 1, 1, 64, 2, 1},
+    {3, 3, 2, 7, 7, 1, 1, 1, 1, 3, 1, 1}, {12, 12, 2, 4, 3, 4, 2, 2, 2, 2, 1, 1}, {1, 9, 3, 1, 4, 1, 2, 1, 1, 2, 1, 0},
+    {6, 7, 70, 3, 3, 1, 1, 1, 1, 20, 1, 1}, {5, 4, 40, 5, 3, 2, 1, 1, 2, 17, 1, 1}, {13, 5, 32, 3, 3, 1, 1, 1, 1, 96, 1, 1},
+};
+static const shape POOLS[] = {
+    {8, 8, 16, 2, 2, 2, 2, 1, 1, 16, 1, 0}, {9, 7, 3, 2, 2, 2, 2, 1, 1, 3, 1, 1}, {9, 7, 5, 3, 3, 2, 2, 1, 1, 5, 1, 1},
+    {7, 7, 33, 3, 3, 1, 1, 1, 1, 33, 1, 1}, {9, 9, 1, 3, 2, 1, 2, 2, 1, 1, 1, 0}, {40, 20, 2, 20, 16, 5, 3, 1, 1, 2, 1, 1},
+    {6, 6, 70, 2, 3, 3, 2, 1, 1, 70, 1, 1}, {30, 30, 24, 2, 2, 2, 2, 1, 1, 24, 1, 0}, {5, 5, 8, 5, 5, 1, 1, 1, 1, 8, 1, 0},
+};
+#define COUNT(table) ((int64_t)(sizeof(table) / sizeof((table)[0])))
+
+/* NPDL_GENERAL_RELU and others read these */
+static const double CONSTANTS[3] = {0.125, 6, -0.5};
+
+#define BITS_REAL
+#undef REAL
+#undef NPDL_SUFFIX
+#define REAL float
+#define NPDL_SUFFIX _f32
+#include "bits.c"
+#undef REAL
+#undef NPDL_SUFFIX
+#define REAL double
+#define NPDL_SUFFIX _f64
+#include "bits.c"
+#undef BITS_REAL
+
+int main(int count, char **arguments) {
+    if (npdl_start_pool()) return 2;
+    if (count == 4 && !strcmp(arguments[1], "fuzz")) {
+        uint64_t seed = strtoull(arguments[2], NULL, 10);
+        int64_t cases = strtoll(arguments[3], NULL, 10);
+        for (int64_t i = 0; i < cases && !failures; i++) {
+            state = (seed << 32) + (uint64_t)i;
+            quiet = 1;
+            if (word() % 2) random_case_f32();
+            else random_case_f64();
+        }
+        printf("%lld random cases, %d failures; the last: %s\n", (long long)cases, failures, name);
+        return failures != 0;
+    }
+    cases_f32();
+    cases_f64();
+    return failures != 0;
+}
+
+#endif
+#else
+
+/* ---- once for float and once for double */
+
+/* n numbers k / 2²⁴, in [−scale, scale): exact in both types for scales that are powers of two */
+static REAL *FN(numbers)(int64_t n, REAL scale) {
+    REAL *p = take((size_t)n * sizeof(REAL), sizeof(REAL));
+    for (int64_t i = 0; i < n; i++) p[i] = (REAL)((int64_t)(word() >> 39) - (1 << 24)) * (REAL)0x1p-24 * scale;
+    return p;
+}
+
+/* n numbers from 1/1024 to 1 */
+static REAL *FN(shares)(int64_t n) {
+    REAL *p = FN(numbers)(n, 1);
+    for (int64_t i = 0; i < n; i++) p[i] = (REAL)((word() >> 54) + 1) * (REAL)0x1p-10;
+    return p;
+}
+
+/* any pattern of bits: every exponent, subnormals, infinities, NaNs */
+static REAL *FN(patterns)(int64_t n) {
+    REAL *p = FN(numbers)(n, 1);
+    for (int64_t i = 0; i < n; i++) {
+        uint64_t bits = word();
+        memcpy(p + i, &bits, sizeof(REAL));
+    }
+    return p;
+}
+
+static REAL *FN(empty)(int64_t n) { return take((size_t)n * sizeof(REAL), sizeof(REAL)); }
+
+static void FN(see)(const REAL *p, int64_t n) {
+    const unsigned char nan[1] = {0xff};
+    for (int64_t i = 0; i < n; i++)
+        if (p[i] != p[i]) absorb(nan, 1);
+        else absorb(p + i, sizeof(REAL));
+}
+
+/* ---- one function a kernel */
+
+static void FN(try_matmul)(int64_t m, int64_t n, int64_t k, int ta, int tb, int bias, int z, int code) {
+    REAL *a = FN(numbers)(m * k, 1), *b = FN(numbers)(k * n, 1), *c = FN(numbers)(n, 1);
+    REAL *out = FN(empty)(m * n), *before = FN(empty)(m * n);
+    FN(npdl_matmul)(a, b, out, bias ? c : NULL, z ? before : NULL, m, n, k, ta, tb, code, CONSTANTS);
+    FN(see)(out, m * n);
+    if (z) FN(see)(before, m * n);
+}
+
+static void FN(try_sum_rows)(int64_t rows, int64_t columns) {
+    REAL *x = FN(numbers)(rows * columns, 1), *out = FN(empty)(columns);
+    FN(npdl_sum_rows)(x, rows, columns, out);
+    FN(see)(out, columns);
+}
+
+static void FN(try_conv)(shape s, int64_t n, int bias, int z, int code) {
+    npdl_window g = window(s);
+    int64_t in = n * g.in_h * g.in_w * g.channels, out = n * g.out_h * g.out_w * g.filters;
+    int64_t weights = g.kernel_h * g.kernel_w * g.channels / g.groups * g.filters;
+    REAL *x = FN(numbers)(in, 1), *w = FN(numbers)(weights, 1), *b = FN(numbers)(g.filters, 1);
+    REAL *dz = FN(numbers)(out, 1), *y = FN(empty)(out), *before = FN(empty)(out);
+    REAL *dx = FN(empty)(in), *dw = FN(empty)(weights);
+    FN(npdl_conv2d)(x, w, y, bias ? b : NULL, z ? before : NULL, n, &g, code, CONSTANTS);
+    FN(npdl_conv2d_dx)(dz, w, dx, n, &g);
+    FN(npdl_conv2d_dkernel)(x, dz, dw, n, &g);
+    FN(see)(y, out);
+    if (z) FN(see)(before, out);
+    FN(see)(dx, in);
+    FN(see)(dw, weights);
+}
+
+static void FN(try_im2col)(shape s, int64_t n) {
+    npdl_window g = window(s);
+    int64_t in = n * g.in_h * g.in_w * g.channels;
+    int64_t cols = n * g.out_h * g.out_w * g.kernel_h * g.kernel_w * g.channels;
+    REAL *x = FN(numbers)(in, 1), *c = FN(empty)(cols), *back = FN(empty)(in);
+    FN(npdl_im2col)(x, c, n, &g);
+    FN(see)(c, cols);
+    FN(npdl_col2im)(c, back, n, &g);
+    FN(see)(back, in);
+}
+
+/* Values of which many are equal, and some are NaN. */
+static void FN(try_pool)(shape s, int64_t n) {
+    npdl_window g = window(s);
+    int64_t in = n * g.in_h * g.in_w * g.channels, out = n * g.out_h * g.out_w * g.channels;
+    int64_t width = g.kernel_h * g.kernel_w <= NPDL_NARROW_TAPS ? 1 : 4;
+    REAL *x = FN(numbers)(in, 1), *dy = FN(numbers)(out, 1), *y = FN(empty)(out), *dx = FN(empty)(in);
+    void *winners = take((size_t)(out * width), (size_t)width);
+    const REAL nan = (REAL)(INFINITY - INFINITY);
+    FN(npdl_average_pool2d)(x, y, n, &g);
+    FN(see)(y, out);
+    for (int64_t i = 0; i < in; i++) {
+        uint64_t bits = word();
+        if (bits % 2) x[i] = (REAL)(bits >> 62);
+        if (bits % 64 == 0) x[i] = nan;
+    }
+    for (int relu = 0; relu < 2; relu++) {
+        FN(npdl_max_pool2d)(x, y, winners, relu, n, &g);
+        FN(see)(y, out);
+        absorb(winners, (size_t)(out * width));
+        FN(npdl_max_pool2d)(x, y, NULL, relu, n, &g);
+        FN(see)(y, out);
+        FN(npdl_max_pool2d_grad)(dy, winners, relu ? y : NULL, dx, n, &g);
+        FN(see)(dx, in);
+    }
+    FN(npdl_average_pool2d_grad)(dy, dx, n, &g);
+    FN(see)(dx, in);
+}
+
+static void FN(try_global_pool)(int64_t n, int64_t places, int64_t c) {
+    REAL *x = FN(numbers)(n * places * c, 1), *y = FN(empty)(n * c), *dx = FN(empty)(n * places * c);
+    int32_t *winners = take((size_t)(n * c) * sizeof(int32_t), sizeof(int32_t));
+    for (int kind = 0; kind < 4; kind++) {
+        if (kind % 2) FN(npdl_global_pool)(kind, y, dx, winners, n, places, c), FN(see)(dx, n * places * c);
+        else FN(npdl_global_pool)(kind, x, y, winners, n, places, c), FN(see)(y, n * c);
+    }
+    absorb(winners, (size_t)(n * c) * sizeof(int32_t));
+}
+
+static void FN(try_norm)(int64_t rows, int64_t c, int affine) {
+    const double epsilon = 0.0009765625;
+    REAL *x = FN(numbers)(rows * c, 4), *dy = FN(numbers)(rows * c, 1), *y = FN(empty)(rows * c);
+    REAL *gamma = FN(numbers)(c, 1), *beta = FN(numbers)(c, 1), *mean = FN(empty)(c), *variance = FN(empty)(c);
+    REAL *dgamma = FN(empty)(c), *dbeta = FN(empty)(c), *average = FN(numbers)(c, 1);
+    if (!affine) gamma = beta = NULL;
+    FN(npdl_batch_norm_statistics)(x, mean, variance, rows, c);
+    FN(see)(mean, c);
+    FN(see)(variance, c);
+    for (int way = 0; way < 4; way++) {
+        const int frozen = way / 2, relu = way % 2;
+        FN(npdl_batch_norm)(x, mean, variance, gamma, beta, epsilon, relu, y, rows, c);
+        FN(see)(y, rows * c);
+        FN(npdl_batch_norm_grad)(frozen, dy, x, mean, variance, gamma, beta, epsilon, relu, y, dgamma, dbeta, rows, c);
+        FN(see)(y, rows * c);
+        FN(see)(dgamma, c);
+        FN(see)(dbeta, c);
+        FN(npdl_batch_norm_grad)(frozen, dy, x, mean, variance, gamma, beta, epsilon, relu, y, NULL, NULL, rows, c);
+        FN(see)(y, rows * c);
+    }
+    FN(npdl_moving_average)(mean, 0.99, average, c);
+    FN(see)(average, c);
+}
+
+static void FN(try_activation)(int code, int64_t n, int wild) {
+    REAL *z = wild ? FN(patterns)(n) : FN(numbers)(n, 8), *dy = FN(numbers)(n, 1), *out = FN(empty)(n);
+    FN(npdl_activation)(code, CONSTANTS, z, out, n);
+    FN(see)(out, n);
+    FN(npdl_activation_grad)(code, CONSTANTS, dy, z, out, n);
+    FN(see)(out, n);
+}
+
+static void FN(try_elementary)(int function, int64_t n, int wild) {
+    REAL *x = wild ? FN(patterns)(n) : FN(numbers)(n, 32), *out = FN(empty)(n);
+    FN(npdl_elementary)(function, x, out, n);
+    FN(see)(out, n);
+}
+
+static void FN(try_softmax)(int64_t outer, int64_t n, int64_t inner) {
+    int64_t all = outer * n * inner;
+    REAL *z = FN(numbers)(all, 16), *dy = FN(numbers)(all, 1), *y = FN(empty)(all), *dz = FN(empty)(all);
+    FN(npdl_softmax)(NULL, z, y, outer, n, inner);
+    FN(see)(y, all);
+    FN(npdl_softmax)(dy, y, dz, outer, n, inner);
+    FN(see)(dz, all);
+}
+
+static void FN(try_loss)(int kind, int64_t samples, int64_t d) {
+    int64_t n = samples * d;
+    REAL *t = FN(shares)(n), *p = kind == NPDL_BINARY ? FN(shares)(n) : FN(numbers)(n, 8), *scale = FN(shares)(samples);
+    REAL *loss = FN(empty)(samples), *dp = FN(empty)(n), *weights = FN(numbers)(samples, 1);
+    const double c = kind >= NPDL_BINARY_LOGITS ? 0.125 : 0.75;
+    if (samples > 1) scale[samples / 2] = 0;
+    FN(npdl_loss)(kind, c, t, p, NULL, loss, samples, d);
+    FN(see)(loss, samples);
+    FN(npdl_loss)(kind, c, t, p, scale, dp, samples, d);
+    FN(see)(dp, n);
+    const double sum = FN(npdl_weighted_sum)(loss, weights, samples);
+    absorb(&sum, sizeof sum);
+}
+
+/* labels: 0 targets, 32 or 64 the bits of labels */
+static void FN(try_cross_entropy)(int labels, int logits, int64_t samples, int64_t positions, int64_t classes) {
+    int64_t rows = samples * positions, n = rows * classes;
+    REAL *t = FN(shares)(n), *p = logits ? FN(numbers)(n, 16) : FN(shares)(n), *scale = FN(shares)(samples);
+    REAL *loss = FN(empty)(samples), *dp = FN(empty)(n);
+    int32_t *narrow = take((size_t)rows * sizeof(int32_t), sizeof(int32_t));
+    int64_t *wide = take((size_t)rows * sizeof(int64_t), sizeof(int64_t));
+    for (int64_t i = 0; i < rows; i++) wide[i] = narrow[i] = (int32_t)between(0, classes - 1);
+    if (samples > 1) scale[samples / 2] = 0;
+    for (int gradient = 0; gradient < 2; gradient++) {
+        FN(npdl_cross_entropy)(labels ? NULL : t, labels == 32 ? narrow : NULL, labels == 64 ? wide : NULL, p,
+                               gradient ? scale : NULL, gradient ? dp : loss, logits, labels ? 0 : 0.125, samples,
+                               positions, classes);
+        FN(see)(gradient ? dp : loss, gradient ? n : samples);
+    }
+}
+
+/* noise: the mask's step along each of (rows, columns): 0 repeats it. axes 0: a mask of the sample's own shape. */
+static void FN(try_dropout)(int64_t samples, int64_t rows, int64_t columns, int axes, int64_t down, int64_t right) {
+    int64_t size = rows * columns, n = samples * size;
+    int64_t shape_[2] = {rows, columns}, stride[2] = {down, right};
+    int64_t noise = axes ? (down ? rows : 1) * (right ? columns : 1) : size;
+    const uint32_t key[2] = {0x12345678u, 0x9abcdef0u};
+    REAL *x = FN(numbers)(n, 1), *out = FN(empty)(n);
+    FN(npdl_dropout)(x, out, 1.25, 3355444, 7, key, samples, size, noise, axes, shape_, stride);
+    FN(see)(out, n);
+}
+
+/* ---- the cases */
+
+static void FN(cases)(void) {
+    const int bits = 8 * sizeof(REAL);
+    static const int64_t products[][3] = {
+        {1, 40, 300}, {1, 7, 5}, {1, 300, 513}, {13, 17, 5}, {97, 33, 257}, {200, 10, 700}, {24, 130, 64}, {12, 32, 256},
+        {5, 1, 513}, {31, 65, 33}, {2, 20, 3000}, {20, 9, 5000}, {3, 3, 0}, {130, 260, 40},
+    };
+    for (int64_t i = 0; i < COUNT(products); i++)
+        for (int t = 0; t < 4; t++) {
+            const int64_t *p = products[i];
+            CASE(FN(try_matmul)(p[0], p[1], p[2], t & 1, t >> 1, (i + t) % 3 != 0, (i + t) % 2, (int)((3 * i + t) % 9)),
+                 "matmul%d %dx%dx%d %s", bits, (int)p[0], (int)p[1], (int)p[2],
+                 (const char *[]){"nn", "tn", "nt", "tt"}[t]);
+        }
+    static const int64_t sums[][2] = {{5000, 20}, {1, 3}, {257, 65}, {0, 4}, {600, 130}};
+    for (int64_t i = 0; i < COUNT(sums); i++)
+        CASE(FN(try_sum_rows)(sums[i][0], sums[i][1]), "sum_rows%d %dx%d", bits, (int)sums[i][0], (int)sums[i][1]);
+    for (int64_t i = 0; i < COUNT(CONVOLUTIONS); i++) {
+        shape s = CONVOLUTIONS[i];
+        int64_t n = i % 3 + 1;
+        CASE(FN(try_conv)(s, n, i % 4 != 3, i % 2, (int)(i % 9)), "conv%d " SHAPE_FORMAT, bits, SHAPE_NUMBERS(s, n));
+        if (i % 3 == 0)
+            CASE(FN(try_im2col)(s, n), "im2col%d " SHAPE_FORMAT, bits, SHAPE_NUMBERS(s, n));
+    }
+    /* a long sum over the batch: partial sums of the kernel's gradient */
+    static const shape batches[] = {
+        {12, 12, 3, 3, 3, 1, 1, 1, 1, 20, 1, 1}, {8, 8, 16, 3, 3, 1, 1, 1, 1, 16, 1, 1}, {14, 14, 1, 5, 5, 1, 1, 1, 1, 10, 1, 0},
+    };
+    for (int64_t i = 0; i < COUNT(batches); i++)
+        CASE(FN(try_conv)(batches[i], 33, 1, 0, 1), "conv%d " SHAPE_FORMAT, bits, SHAPE_NUMBERS(batches[i], 33));
+    for (int64_t i = 0; i < COUNT(POOLS); i++)
+        CASE(FN(try_pool)(POOLS[i], i % 3 + 1), "pool%d " SHAPE_FORMAT, bits, SHAPE_NUMBERS(POOLS[i], i % 3 + 1));
+    static const int64_t globals[][3] = {{3, 49, 33}, {5, 1, 4}, {2, 700, 7}, {9, 300, 20}};
+    for (int64_t i = 0; i < COUNT(globals); i++)
+        CASE(FN(try_global_pool)(globals[i][0], globals[i][1], globals[i][2]), "global_pool%d %dx%dx%d", bits,
+             (int)globals[i][0], (int)globals[i][1], (int)globals[i][2]);
+    static const int64_t norms[][2] = {{1, 5}, {33, 1}, {256, 16}, {700, 70}, {1025, 33}, {300, 600}};
+    for (int64_t i = 0; i < COUNT(norms); i++)
+        CASE(FN(try_norm)(norms[i][0], norms[i][1], i != 2), "norm%d %dx%d", bits, (int)norms[i][0], (int)norms[i][1]);
+    for (int code = 0; code < NPDL_SOFTMAX; code++)
+        for (int wild = 0; wild < 2; wild++)
+            CASE(FN(try_activation)(code, wild ? 20011 : 40003, wild), "activation%d %d wild%d", bits, code, wild);
+    for (int function = 0; function < 7; function++)
+        for (int wild = 0; wild < 2; wild++)
+            CASE(FN(try_elementary)(function, 10007, wild), "elementary%d %d wild%d", bits, function, wild);
+    static const int64_t softmaxes[][3] = {{300, 10, 1}, {3, 5000, 1}, {1, 1, 1}, {2, 700, 37}, {40, 65, 1}, {3, 9, 600}};
+    for (int64_t i = 0; i < COUNT(softmaxes); i++)
+        CASE(FN(try_softmax)(softmaxes[i][0], softmaxes[i][1], softmaxes[i][2]), "softmax%d %dx%dx%d", bits,
+             (int)softmaxes[i][0], (int)softmaxes[i][1], (int)softmaxes[i][2]);
+    static const int64_t losses[][2] = {{40001, 1}, {3, 5000}, {700, 37}, {1, 1}};
+    for (int kind = NPDL_SQUARED; kind <= NPDL_BINARY; kind++)
+        for (int64_t i = 0; i < COUNT(losses); i++)
+            CASE(FN(try_loss)(kind, losses[i][0], losses[i][1]), "loss%d %d %dx%d", bits, kind, (int)losses[i][0],
+                 (int)losses[i][1]);
+    static const int64_t classes[][3] = {{3000, 1, 10}, {7, 20, 65}, {2, 1, 5000}, {1, 3, 2}, {5, 1000, 3}};
+    for (int labels = 0; labels <= 64; labels += 32)
+        for (int logits = 0; logits < 2; logits++)
+            for (int64_t i = 0; i < COUNT(classes); i++)
+                CASE(FN(try_cross_entropy)(labels, logits, classes[i][0], classes[i][1], classes[i][2]),
+                     "cross_entropy%d labels%d logits%d %dx%dx%d", bits, labels, logits, (int)classes[i][0],
+                     (int)classes[i][1], (int)classes[i][2]);
+    CASE(FN(try_dropout)(3, 1, 40001, 0, 0, 0), "dropout%d long", bits);
+    CASE(FN(try_dropout)(700, 7, 9, 0, 0, 0), "dropout%d short", bits);
+    CASE(FN(try_dropout)(5, 60, 70, 2, 0, 1), "dropout%d rows repeated", bits);
+    CASE(FN(try_dropout)(5, 60, 7, 2, 1, 0), "dropout%d columns repeated", bits);
+}
+
+/* ---- a random case */
+
+static shape FN(random_shape)(int groups) {
+    static const int64_t channels[] = {1, 2, 3, 4, 5, 7, 8, 13, 16, 17, 31, 32, 33, 48, 64, 65};
+    for (;;) {
+        shape s = {
+            .h = between(1, 17), .w = between(1, 17), .c = channels[between(0, 15)], .kh = between(1, 5),
+            .kw = between(1, 5), .sh = between(1, 3), .sw = between(1, 3), .dh = between(1, 2), .dw = between(1, 2),
+            .f = channels[between(0, 15)], .groups = 1, .same = (int)between(0, 1),
+        };
+        if (between(0, 2) == 0) s.kh = s.kw = 3, s.sh = s.sw = s.dh = s.dw = 1;
+        if (groups && between(0, 3) == 0) {
+            s.groups = between(1, 4);
+            s.c = s.groups * between(1, 9), s.f = s.groups * between(1, 20);
+        }
+        if (s.same || ((s.kh - 1) * s.dh < s.h && (s.kw - 1) * s.dw < s.w)) return s;
+    }
+}
+
+static int64_t FN(random_size)(void) {
+    static const int64_t top[] = {4, 17, 40, 130, 300};
+    return between(1, top[between(0, 4)]);
+}
+
+static void FN(random_case)(void) {
+    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 11);
+    const int64_t m = FN(random_size)(), n = FN(random_size)(), k = FN(random_size)() * (between(0, 9) ? 1 : 10);
+    const int a = (int)between(0, 1), b = (int)between(0, 1), c = (int)between(0, 1), code = (int)between(0, 8);
+    const int64_t images = between(0, 5);
+    const shape s = FN(random_shape)(kind != 4);
+    switch (kind) {
+    case 0: CASE(FN(try_matmul)(m, n, k, a, b, c, code % 2, code), "matmul%d %dx%dx%d ta%d tb%d bias%d act%d", bits, (int)m,
+                 (int)n, (int)k, a, b, c, code); break;
+    case 1: CASE(FN(try_sum_rows)(m * 9, n), "sum_rows%d %dx%d", bits, (int)m * 9, (int)n); break;
+    case 2: case 3: CASE(FN(try_conv)(s, images, a, b, code), "conv%d " SHAPE_FORMAT " bias%d z%d act%d", bits,
+                         SHAPE_NUMBERS(s, images), a, b, code); break;
+    case 4: CASE(FN(try_pool)(s, images), "pool%d " SHAPE_FORMAT, bits, SHAPE_NUMBERS(s, images)); break;
+    case 5: CASE(FN(try_im2col)(s, images), "im2col%d " SHAPE_FORMAT, bits, SHAPE_NUMBERS(s, images)); break;
+    case 6: CASE(FN(try_norm)(m * 3, n, a), "norm%d %dx%d affine%d", bits, (int)m * 3, (int)n, a); break;
+    case 7: CASE(FN(try_activation)(code, m * n, a), "activation%d %d %d wild%d", bits, code, (int)(m * n), a); break;
+    case 8: CASE(FN(try_softmax)(m, n, a ? 1 : between(1, 20)), "softmax%d %dx%d row%d", bits, (int)m, (int)n, a); break;
+    case 9: CASE(FN(try_loss)(code % 5, m, n), "loss%d %d %dx%d", bits, code % 5, (int)m, (int)n); break;
+    case 10: CASE(FN(try_cross_entropy)(32 * (code % 3), a, m, images + 1, n), "cross_entropy%d labels%d logits%d %dx%dx%d",
+                  bits, 32 * (code % 3), a, (int)m, (int)images + 1, (int)n); break;
+    case 11: CASE(FN(try_dropout)(images, m, n, 2 * a, b, b ? 0 : c), "dropout%d %dx%dx%d %d %d %d", bits, (int)images,
+                  (int)m, (int)n, a, b, c); break;
+    }
+}
+
+#endif

@@ -1,0 +1,105 @@
+"""The same bits from every compiler and instruction set: bits.c, compiled for each, prints one hash a case.
+
+On arm64 processors it runs under qemu where this machine has another processor.
+"""
+
+import functools
+import pathlib
+import platform
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+KERNELS = pathlib.Path(__file__).parents[2] / "kernels"
+pytestmark = pytest.mark.skipif(not (KERNELS / "engine.h").exists(), reason="needs the source tree")
+
+X86 = platform.machine() in ("x86_64", "AMD64")
+ARM_COMPILER = "aarch64-linux-gnu-gcc"
+ARM_HEADERS = "libc6-dev-arm64-cross"
+FLAGS = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wall", "-Werror"]
+FLAGS += ["-Wno-unused-function", "-Wno-unknown-pragmas", f"-I{KERNELS}", "-pthread"]
+PACKAGES = {"gcc": "gcc", "clang": "clang", ARM_COMPILER: "gcc-aarch64-linux-gnu", "qemu-aarch64": "qemu-user"}
+"""program -> the Debian package that has it"""
+
+BUILDS = {
+    f"{compiler} {level} {optimize}": [compiler, f"-march=x86-64-{level}", optimize]
+    for level in ("v3", "v4")
+    for compiler in ("gcc", "clang")
+    for optimize in ("-O2", "-O3")
+}
+if not X86:
+    BUILDS = {f"{compiler} native -O3": [compiler, "-O3"] for compiler in ("gcc", "clang")}
+ARM_BUILDS = {
+    "gcc arm64": [ARM_COMPILER, "-O2", "-static"],
+    "clang arm64": ["clang", "--target=aarch64-linux-gnu", "-O2", "-static"],
+}
+
+
+def need(*programs):
+    for program in programs:
+        if shutil.which(program) is None:
+            pytest.skip(f"needs {program}: apt install {PACKAGES[program]}")
+
+
+@functools.cache
+def runs_here(level):
+    flags = pathlib.Path("/proc/cpuinfo").read_text() if X86 else ""
+    return {"v3": "avx2" in flags and "fma" in flags, "v4": "avx512vl" in flags}[level]
+
+
+@functools.cache
+def hashes(command, runner=()):
+    """The lines of bits.c, compiled by that command."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = f"{folder}/bits"
+        source = str(pathlib.Path(__file__).with_name("bits.c"))
+        subprocess.run([command[0], *FLAGS, *command[1:], source, "-o", program, "-lm"], check=True)
+        result = subprocess.run([*runner, program], capture_output=True, text=True, timeout=600)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return dict(line.rsplit(" ", 1) for line in result.stdout.splitlines())
+
+
+def first():
+    """What the others are compared with."""
+    need("gcc")
+    if X86 and not runs_here("v3"):
+        pytest.skip("needs a processor with AVX2 and FMA")
+    return hashes(tuple(BUILDS["gcc v3 -O2" if X86 else "gcc native -O3"]))
+
+
+def compare(got, expected):
+    assert got.keys() == expected.keys()
+    assert [name for name in got if got[name] != expected[name]] == []
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_builds_agree(build):
+    need(BUILDS[build][0])
+    for level in ("v3", "v4"):
+        if level in build and not runs_here(level):
+            pytest.skip(f"this processor has no x86-64-{level}")
+    expected = first()
+    assert len(expected) > 400
+    compare(hashes(tuple(BUILDS[build])), expected)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not X86, reason="here arm64 is the processor itself, or another one than x86-64")
+@pytest.mark.parametrize("build", ARM_BUILDS)
+def test_arm64_agrees(build):
+    command = ARM_BUILDS[build]
+    need(command[0], ARM_COMPILER, "qemu-aarch64")  # clang links with the libraries of the cross compiler
+    if not pathlib.Path("/usr/aarch64-linux-gnu/include").is_dir():
+        pytest.skip(f"needs the C library of arm64: apt install {ARM_HEADERS}")
+    compare(hashes(tuple(command), ("qemu-aarch64",)), first())
+
+
+@pytest.mark.skipif(not X86, reason="its flags are those of x86-64")
+def test_the_vectors_notice_fused_arithmetic():
+    """With a·b + c left to the compiler some hashes differ: the comparison would notice a build without the flag."""
+    expected = first()
+    got = hashes((*BUILDS["gcc v3 -O2"][:2], "-O2", "-ffp-contract=fast"))
+    assert got.keys() == expected.keys()
+    assert any(got[name] != expected[name] for name in got)
