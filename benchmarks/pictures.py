@@ -14,7 +14,7 @@ GROUPS = {
     "convolutions.png": ("conv3", "depthwise3", "conv5"),
     "operations.png": ("matmul", "pool", "norm-relu", "cross-entropy", "activation", "elementary", "optimizer"),
 }
-MARKS = (0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 50)
+MARKS = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 20, 50)
 BAR = 0.25  # inches of height
 
 
@@ -41,7 +41,8 @@ def _draw(shown, path, versions):
         gridspec_kw={"height_ratios": heights}, layout="constrained",
     )  # fmt: skip
     ratios = [r.ratio for bars in shown.values() for r in bars]
-    low, high = min(*ratios, 0.8) * 0.85, max(*ratios, 1.5) * 1.35
+    goals = [r.row.goal for bars in shown.values() for r in bars if r.row.goal]
+    low, high = min(*ratios, 0.9) * 0.85, max(*ratios, *goals, 1.5) * 1.2
     for panel, (group, bars) in zip(panels[:, 0], shown.items(), strict=True):
         _panel(panel, report.TITLES[group], bars)
         panel.set_xlim(low, high)
@@ -61,13 +62,14 @@ def _panel(panel, title, bars):
         panel.annotate(
             text, (result.ratio, place), xytext=(4 if side == "left" else -4, 0), textcoords="offset points",
             va="center", ha=side, fontsize=8, color=TEXT, zorder=4,
+            bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"},
         )  # fmt: skip
         if result.row.goal is not None:
             panel.plot([result.row.goal] * 2, [place - 0.42, place + 0.42], color=GOAL, linewidth=1.8, zorder=3)
     panel.axvline(1, color=TEXT, linewidth=1, zorder=3)
     panel.set_yticks(places, [r.row.name.split("/", 1)[1] for r in bars], fontsize=8, color=TEXT)
     panel.set_ylim(len(bars) - 0.4, -0.6)
-    panel.set_title(title, fontsize=10, loc="left", color=TEXT, fontweight="bold")
+    panel.set_title(title, fontsize=10, loc="left", color=TEXT, fontweight="bold", pad=8)
     panel.xaxis.set_major_locator(FixedLocator(MARKS))
     panel.xaxis.set_minor_locator(NullLocator())
     panel.set_xticks(MARKS, [f"{mark:g}" for mark in MARKS], fontsize=8, color=TEXT)

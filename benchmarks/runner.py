@@ -20,6 +20,7 @@ class Settings:
         slow: one turn of both takes longer than so many seconds.
         alone: share of `seconds` that each engine gets by itself.
         launches: times that what needs a process of its own is measured.
+        fresh: whether every group of rows gets new processes.
     """
 
     threads: int
@@ -29,15 +30,16 @@ class Settings:
     slow: float = 2.0
     alone: float = 0.25
     launches: int = 5
+    fresh: bool = True
 
 
 def quick(threads):
     """Settings for a first look."""
-    return Settings(threads, seconds=0.25, rounds=3, launches=3)
+    return Settings(threads, seconds=0.25, rounds=3, launches=3, fresh=False)
 
 
 class Runner:
-    """Keeps the processes from row to row; a new group of rows gets new ones."""
+    """Keeps the processes from row to row, or from group to group."""
 
     def __init__(self, settings):
         self.settings, self.workers, self.group = settings, {}, None
@@ -64,7 +66,8 @@ class Runner:
         if row.operation in processes.MEASURES:
             return processes.measure(row, self.settings)
         if row.group != self.group:
-            self.close()
+            if self.settings.fresh:
+                self.close()
             self.group = row.group
         ours, theirs = self.worker("npdl"), self.worker(row.opponent)
         try:

@@ -18,7 +18,7 @@ def epoch(samples, batch):
     x, y = data.images(samples)
     model = MLPClassifier((128,), solver="adam", alpha=0.0, batch_size=batch, random_state=0)
     classes = np.arange(10)
-    return {"partial_fit": lambda: model.partial_fit(x, y, classes)}
+    return {"partial_fit": lambda: model.partial_fit(x, y, classes=classes)}
 
 
 def about():

@@ -1,11 +1,12 @@
 """Single operations: npdl's kernels, as its layers call them."""
 
+import numpy as np
+
 from benchmarks import data
-from npdl import Sequential, activations, devices, layers, losses, optimizers
+from npdl import activations, devices, losses, optimizers
 from npdl.kernels.cpu.build import lib
 from npdl.kernels.geometry import window2d
 from npdl.layers.base import Layer
-from npdl.models.step import Step
 
 CPU = devices.get("cpu")
 kernels = CPU.kernels
@@ -61,34 +62,34 @@ def pool_backward(shape):
 
 
 def _norm(shape):
-    """A step of fit on BatchNormalization and ReLU, and its input: what the plan fuses is fused."""
-    model = Sequential([layers.BatchNormalization(), layers.ReLU()], seed=0)
-    model.build(shape[1:])
-    model.compile("sgd", "mse")
-    return Step(model), normal(*shape)
+    """(forward, backward) of BatchNormalization with the ReLU behind it, as a training step calls the kernels."""
+    x, y, dy, dx = normal(*shape), CPU.alloc(shape, "float32"), normal(*shape, seed=1), CPU.alloc(shape, "float32")
+    gamma, beta = on_device(np.ones(shape[-1:], "float32")), CPU.zeros(shape[-1:], "float32")
+    mean, variance, moving_mean, moving_variance, dgamma, dbeta = (CPU.zeros(shape[-1:], "float32") for _ in range(6))
+    relu = activations.relu
+
+    def forward():
+        kernels.batch_norm_statistics(x, mean=mean, variance=variance)
+        kernels.moving_average(mean, 0.99, out=moving_mean)
+        kernels.moving_average(variance, 0.99, out=moving_variance)
+        kernels.batch_norm(x, mean, variance, gamma, beta, 1e-3, out=y, activation=relu)
+
+    def backward():
+        kernels.batch_norm_grad(
+            dy, x, mean, variance, gamma, 1e-3, dx=dx, dgamma=dgamma, dbeta=dbeta, beta=beta, activation=relu
+        )
+
+    return forward, backward
 
 
 def norm_forward(shape):
-    step, x = _norm(shape)
-
-    def call():
-        with devices.use_workspace(step.workspace):
-            step.forward(x, True)
-
-    return {"": call}
+    return {"": _norm(shape)[0]}
 
 
 def norm_backward(shape):
-    step, x = _norm(shape)
-    dy = normal(*shape, seed=1)
-    with devices.use_workspace(step.workspace):
-        step.forward(x, True)
-
-    def call():
-        with devices.use_workspace(step.workspace):
-            step.backward(step.layers, dy)
-
-    return {"": call}
+    forward, backward = _norm(shape)
+    forward()
+    return {"": backward}
 
 
 def cross_entropy(rows, classes):
