@@ -390,13 +390,14 @@ static void FN(npdl_winograd_sum_products)(void *ctx, int64_t task, void *work) 
     const FN(npdl_winograd_sum) *s = ctx;
     int64_t slices = npdl_ceil_div(s->g->channels, NPDL_WINOGRAD_SLICE), xi = task / slices;
     int64_t c0 = task % slices * NPDL_WINOGRAD_SLICE, channels = npdl_min(s->g->channels - c0, NPDL_WINOGRAD_SLICE);
-    const npdl_run run = {0, s->count};
     npdl_row row[NPDL_WINOGRAD_SLICE];
+    int64_t along[NPDL_WINOGRAD_SUM];
     (void)work;
+    for (int64_t t = 0; t < s->count; t++) along[t] = t * VL;
     for (int64_t c = 0; c < channels; c++)
         row[c].from = c / VL * s->room * VL + c % VL, row[c].to = c * s->m_step;
     for (int64_t f = 0; f < s->m_step; f += NPDL_NW)
-        FN(npdl_tiles)(s->v + xi * s->v_plane + c0 * s->room, row, channels, &run, 1, VL,
+        FN(npdl_tiles)(s->v + xi * s->v_plane + c0 * s->room, row, channels, along, s->count,
                        s->d + xi * s->d_plane + f * s->room, s->m + xi * s->m_plane + c0 * s->m_step + f,
                        npdl_min(s->m_step - f, NPDL_NW), s->first > 0, NULL);
 }
