@@ -11,9 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#ifndef N
 #define N 960 /* a multiple of every block below; the kernels of npdl take any size */
-#endif
 
 #if defined(__AVX512F__)
 enum { LANES = 16, ROWS = 12 };
@@ -22,7 +20,7 @@ enum { LANES = 8, ROWS = 6 };
 #else
 enum { LANES = 4, ROWS = 8 };
 #endif
-enum { COLUMNS = 2 * LANES, KB = 240, MB = 96, NB = 96 };
+enum { COLUMNS = 2 * LANES, KB = 240, MB = 96, NB = 192 };
 
 typedef float vec __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 
