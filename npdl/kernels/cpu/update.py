@@ -17,7 +17,7 @@ import numpy as np
 
 from npdl.kernels.checks import aligned
 from npdl.kernels.cpu import compiled
-from npdl.kernels.reference.update import ADAM_HYPER, RMSPROP_HYPER, SGD_HYPER
+from npdl.kernels.reference.update import ADAM_HYPER, RMSPROP_HYPER, SGD_HYPER, smallest
 from npdl.kernels.segments import check, cut
 
 if compiled():
@@ -29,22 +29,23 @@ BLOCK = 16384
 
 def sgd(p, g, velocity, segments, hyper):
     """As `npdl.kernels.reference.update.sgd`."""
-    _run("sgd", {"p": p, "g": g, "velocity": velocity}, segments, hyper, SGD_HYPER)
+    _run("sgd", ("p", "g", "velocity"), (p, g, velocity), segments, hyper, SGD_HYPER, 2)
 
 
 def adam(p, g, m, v, segments, hyper):
     """As `npdl.kernels.reference.update.adam`."""
-    _run("adam", {"p": p, "g": g, "m": m, "v": v}, segments, hyper, ADAM_HYPER)
+    _run("adam", ("p", "g", "m", "v"), (p, g, m, v), segments, hyper, ADAM_HYPER, 4)
 
 
 def adamw(p, g, m, v, segments, hyper):
     """As `npdl.kernels.reference.update.adamw`."""
-    _run("adamw", {"p": p, "g": g, "m": m, "v": v}, segments, hyper, ADAM_HYPER)
+    _run("adamw", ("p", "g", "m", "v"), (p, g, m, v), segments, hyper, ADAM_HYPER, 4)
 
 
 def rmsprop(p, g, v, mean, velocity, segments, hyper):
     """As `npdl.kernels.reference.update.rmsprop`."""
-    _run("rmsprop", {"p": p, "g": g, "v": v, "mean": mean, "velocity": velocity}, segments, hyper, RMSPROP_HYPER)
+    names, arrays = ("p", "g", "v", "mean", "velocity"), (p, g, v, mean, velocity)
+    _run("rmsprop", names, arrays, segments, hyper, RMSPROP_HYPER, 3)
 
 
 # ---- the bodies. context: blocks, pieces, segments, hyper, then the arrays in the order of the call. Block b is the
@@ -52,11 +53,13 @@ def rmsprop(p, g, v, mean, velocity, segments, hyper):
 
 
 def _sgd(real, has_velocity, carray):
+    least = real(smallest(real))
+
     def body(context, block, work):
         blocks = carray(context[0], block + 2, np.int64)
         pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
         hyper = carray(context[3], 3, np.float64)
-        mu, nesterov = real(hyper[1]), hyper[2] != 0
+        mu, nesterov, zero = real(hyper[1]), hyper[2] != 0, real(0)
         for piece in range(blocks[block], blocks[block + 1]):
             start, stop, row = pieces[piece]
             _, _, scale, decay, _ = carray(context[2], (row + 1, 5), np.float64)[row]
@@ -71,6 +74,7 @@ def _sgd(real, has_velocity, carray):
                 for i in range(p.size):
                     d = g[i] + lam * p[i]
                     u = mu * velocity[i] + d
+                    u = zero if abs(u) < least else u
                     velocity[i] = u
                     p[i] = p[i] - eta * (d + mu * u if nesterov else u)
 
@@ -78,12 +82,14 @@ def _sgd(real, has_velocity, carray):
 
 
 def _adam(real, decoupled, carray):
+    least = real(smallest(real))
+
     def body(context, block, work):
         blocks = carray(context[0], block + 2, np.int64)
         pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
         learning_rate, beta_1, beta_2, bias_1, bias_2, epsilon = carray(context[3], 6, np.float64)
         b1, a1, b2, a2 = real(beta_1), real(1 - beta_1), real(beta_2), real(1 - beta_2)
-        root, eps = real(1 / math.sqrt(bias_2)), real(epsilon)
+        root, eps, zero = real(1 / math.sqrt(bias_2)), real(epsilon), real(0)
         for piece in range(blocks[block], blocks[block + 1]):
             start, stop, row = pieces[piece]
             _, _, scale, decay, _ = carray(context[2], (row + 1, 5), np.float64)[row]
@@ -99,7 +105,9 @@ def _adam(real, decoupled, carray):
                 w = p[i]
                 d = g[i] + lam * w
                 s = b1 * m[i] + a1 * d
+                s = zero if abs(s) < least else s
                 q = b2 * v[i] + a2 * (d * d)
+                q = zero if q < least else q
                 m[i], v[i] = s, q
                 p[i] = keep * w - step * s / (math.sqrt(q) * root + eps)
 
@@ -107,6 +115,8 @@ def _adam(real, decoupled, carray):
 
 
 def _rmsprop(real, centered, has_velocity, carray):
+    least = real(smallest(real))
+
     def body(context, block, work):
         blocks = carray(context[0], block + 2, np.int64)
         pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
@@ -124,15 +134,18 @@ def _rmsprop(real, centered, has_velocity, carray):
             for i in range(p.size):
                 d = g[i] + lam * p[i]
                 w = r * v[i] + a * (d * d)
+                w = zero if w < least else w
                 v[i] = w
                 if centered:
                     u = r * mean[i] + a * d
+                    u = zero if abs(u) < least else u
                     mean[i] = u
                     w = w - u * u
                     w = zero if w < zero else w
                 d = d / (math.sqrt(w) + eps)
                 if has_velocity:
                     d = mu * velocity[i] + d
+                    d = zero if abs(d) < least else d
                     velocity[i] = d
                 p[i] = p[i] - eta * d
 
@@ -147,6 +160,8 @@ def _compiled(kernel, dtype, given):
     """The machine code of one body; `given`: which of its arrays are not None."""
     from numba import carray, cfunc, types
 
+    if dtype not in (np.float32, np.float64):
+        raise TypeError(f"{kernel} works in float32 or float64")
     real = dtype.type
     if kernel == "sgd":
         body = _sgd(real, given[2], carray)
@@ -164,10 +179,12 @@ def _compiled(kernel, dtype, given):
 
 
 @functools.lru_cache(64)
-def _plan(kernel, table, length):
+def _plan(kernel, shape, table, table_shape, table_dtype):
     """How `segments`, given as bytes, is divided: the addresses of context[0:3], the number of blocks, the arrays."""
+    if len(shape) != 1 or len(table_shape) != 2 or table_shape[1] != 5 or table_dtype != np.float64:
+        raise ValueError(f"{kernel}: wrong arrays")
     segments = np.frombuffer(table).reshape(-1, 5)
-    pieces = cut(kernel, segments, length, BLOCK)
+    pieces = cut(kernel, segments, shape[0], BLOCK)
     starts, filled = [], BLOCK
     for place, (start, stop, _) in enumerate(pieces.tolist()):
         if filled + stop - start > BLOCK:
@@ -182,24 +199,37 @@ def _address(array):
     return 0 if array is None else array.__array_interface__["data"][0]
 
 
-def _run(kernel, arrays, segments, hyper, hyper_names):
+def _run(kernel, names, arrays, segments, hyper, hyper_names, required):
+    """Check and run; the first `required` arrays must be there.
+
+    The compiled function refuses what it cannot read, in a microsecond; only then `_check` looks for the words.
+    """
+    try:
+        p = arrays[0]
+        tables, blocks, _ = _plan(kernel, p.shape, segments.tobytes(), segments.shape, segments.dtype)
+        code = _compiled(kernel, p.dtype, tuple(array is not None for array in arrays))
+        _run_blocks(kernel, code, blocks, tables, hyper, len(hyper_names), names, arrays, required)
+    except (TypeError, ValueError, AttributeError):
+        _check(kernel, dict(zip(names, arrays)), segments, hyper, hyper_names)
+        raise
+
+
+def _check(kernel, arrays, segments, hyper, hyper_names):
     check(kernel, arrays, segments, hyper, hyper_names)
     for name, array in arrays.items():
-        if name != "g" and array is not None and not array.flags.writeable:
+        if array is not None and name != "g" and not array.flags.writeable:
             raise ValueError(f"{kernel}: {name} is written to, and is read-only")
         if array is not None:
             aligned(kernel, name, array)
-    p, *_ = given = arrays.values()
-    tables, blocks, _ = _plan(kernel, segments.tobytes(), len(p))
-    code = _compiled(kernel, p.dtype, tuple(array is not None for array in given))
-    _run_blocks(code, (ctypes.c_void_p * 9)(*tables, _address(hyper), *map(_address, given)), blocks)
 
 
-def _in_pool(code, context, blocks):
-    build.lib.run_blocks(code.address, ctypes.addressof(context), blocks)
+def _in_pool(kernel, code, *call):
+    build.lib.run_update(kernel, code.address, *call)
 
 
-def _one_by_one(code, context, blocks):
+def _one_by_one(kernel, code, blocks, tables, hyper, numbers, names, arrays, required):
+    _check(kernel, dict(zip(names, arrays)), np.zeros((0, 5)), hyper, range(numbers))
+    context = (ctypes.c_void_p * 9)(*tables, _address(hyper), *map(_address, arrays))
     for block in range(blocks):
         code.ctypes(context, block, 0)
 
