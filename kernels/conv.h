@@ -8,8 +8,8 @@
  * and the tile reads it there. Where windows leave the image, a task first copies the few image rows that it needs,
  * with zeros around them: a band.
  *
- *     y  = windows(x) W          rows of the tile: pixels     along k: taps, in runs of KW·C (one kernel row) or C/groups
- *     dW = windows(x)ᵀ dz        rows of the tile: taps       along k: pixels, in runs of an image row
+ *     y  = windows(x) W          rows of the tile: pixels     along k: taps (p, q, c)
+ *     dW = windows(x)ᵀ dz        rows of the tile: taps       along k: pixels (n, i, j)
  *     dx = windows'(dz) W'       as y
  *
  * For dx take the pixels (h, w) with h ≡ a modulo stride_h and w ≡ b modulo stride_w: one phase. All of them are
@@ -17,17 +17,23 @@
  * i = (h + pad_top − p·dilation_h) / stride_h. So each phase is a convolution of dz with stride 1, its taps in reverse
  * order, each tap's matrix transposed. Nothing is scattered: every element of dx is one sum.
  *
- * Order of the sums: y and dx as in matmul.h, blocks of NPDL_KB along (p, q, c) and (p, q, f); dW in blocks of NPDL_KB
- * pixels, and over long batches in parts, as any product with a transposed left matrix.
+ * Two kinds would leave the vectors' lanes empty and have their own way, told where they begin: depthwise convolution
+ * (one channel a group), and dx of fewer than NPDL_NARROW channels.
  *
- * Depthwise convolution (one channel a group) has no product in it: see below.
+ * Order of the sums: y and dx as in matmul.h, in blocks of NPDL_KB along (p, q, c) and (p, q, f); dW in blocks of
+ * NPDL_PIXELS pixels, and over long batches in parts, as any product with a transposed left matrix.
  */
 #ifndef NPDL_CONV_H
 #define NPDL_CONV_H
 
+#define NPDL_NARROW 16  /* fewer channels than this: dx by dcols; part of the bits */
+#define NPDL_PIXELS 128 /* pixels in a block sum of dW, few enough for the first cache; part of the bits */
+
 /* One axis of a phase: pixels first, first + stride, ... (`size` of them); its taps first_tap, first_tap + tap_step,
  * ... (`taps` of them) and, with these reversed, the padding before and the dilation of the convolution of dz. */
 typedef struct { int64_t first, size, first_tap, tap_step, taps, pad, dilation; } npdl_phase;
+
+static int npdl_is_depthwise(const npdl_window *g) { return g->groups > 1 && g->groups == g->channels; }
 
 static npdl_phase npdl_phase_of(int64_t phase, int64_t in, int64_t kernel, int64_t stride, int64_t pad,
                                 int64_t dilation) {
@@ -50,7 +56,6 @@ typedef struct {
     npdl_window g;           /* in: the image x; out: pixels; groups cut g.channels and the product's columns */
     int banded;              /* whether a window leaves the image */
     int64_t width, span_h;   /* of a band, in pixels; of a window */
-    int64_t joined;          /* taps whose channels follow each other in the image as in w */
     /* a pixel (n, i, j) of the result goes to `place` + n·image_step + i·row_step + j·column_step */
     int64_t place, image_step, row_step, column_step;
     npdl_phase v, h;         /* dx: which taps of w, ... */
@@ -66,7 +71,6 @@ static FN(npdl_windows) FN(npdl_windows_of)(const REAL *x, const npdl_window *g)
                 (g->out_h - 1) * g->stride_h - g->pad_top + s.span_h > g->in_h ||
                 (g->out_w - 1) * g->stride_w - g->pad_left + span_w > g->in_w);
     s.width = s.banded ? (g->out_w - 1) * g->stride_w + span_w : g->in_w;
-    s.joined = g->groups == 1 && g->dilation_w == 1 ? g->kernel_w : 1;
     return s;
 }
 
@@ -96,15 +100,14 @@ static void FN(npdl_copy_band)(const FN(npdl_windows) *s, int64_t n, int64_t fir
     }
 }
 
-/* Where the windows of pixels [r0, r1) lie: as rows of a tile or, if `row` is NULL, as runs along k. Makes their band,
- * if there must be one. */
+/* Where the windows of pixels [r0, r1) lie: as rows of the tile or, if `row` is NULL, as places along k. Makes their
+ * band, if there must be one; returns what the places are relative to. */
 static const REAL *FN(npdl_pixels)(const FN(npdl_windows) *s, int64_t r0, int64_t r1, REAL *band, npdl_row *row,
-                                   npdl_run *run, int64_t *runs) {
+                                   int64_t *place) {
     const npdl_window *g = &s->g;
     int64_t n = r0 / (g->out_h * g->out_w), i = r0 / g->out_w % g->out_h, j = r0 % g->out_w, count;
     int64_t step = g->stride_w * g->channels, top = 0, left = 0, origin = 0; /* of the image's (padded) row `top` */
     REAL *end = band;
-    *runs = 0;
     for (int64_t r = r0; r < r1; r += count, j = 0) {
         if (!s->banded) origin = n * g->in_h * g->in_w * g->channels, top = g->pad_top, left = g->pad_left;
         else if (r == r0 || i == 0) {
@@ -119,22 +122,23 @@ static const REAL *FN(npdl_pixels)(const FN(npdl_windows) *s, int64_t r0, int64_
         if (row) {
             int64_t to = s->place + n * s->image_step + i * s->row_step + j * s->column_step;
             for (int64_t e = 0; e < count; e++) *row++ = (npdl_row){from + e * step, to + e * s->column_step};
-        } else run[(*runs)++] = (npdl_run){from, count};
+        } else
+            for (int64_t e = 0; e < count; e++) *place++ = from + e * step;
         if (++i == g->out_h) i = 0, n++;
     }
     return s->banded ? band : s->x;
 }
 
-/* Where in a window taps [c0, c1) of (p, q, c) lie, as runs; how many. */
-static int64_t FN(npdl_taps)(const FN(npdl_windows) *s, int64_t c0, int64_t c1, npdl_run *run) {
+/* Where in a window taps [c0, c1) of (p, q, c) lie. */
+static void FN(npdl_taps)(const FN(npdl_windows) *s, int64_t c0, int64_t c1, int64_t *place) {
     const npdl_window *g = &s->g;
-    int64_t length = s->joined * (g->channels / g->groups), runs = 0;
-    for (int64_t c = c0; c < c1; c += run[runs++].length) {
-        int64_t tap = c / length * s->joined, p = tap / g->kernel_w, q = tap % g->kernel_w;
-        run[runs].first = (p * g->dilation_h * s->width + q * g->dilation_w) * g->channels + c % length;
-        run[runs].length = npdl_min(length - c % length, c1 - c);
+    if (c0 == c1) return; /* there may be no tap at all */
+    int64_t depth = g->channels / g->groups, q = c0 / depth % g->kernel_w, p = c0 / depth / g->kernel_w, c = c0 % depth;
+    for (; c0 < c1; c0++) {
+        *place++ = (p * g->dilation_h * s->width + q * g->dilation_w) * g->channels + c;
+        if (++c == depth) c = 0, q++;
+        if (q == g->kernel_w) q = 0, p++;
     }
-    return runs;
 }
 
 /* dx: rows [k0, k0 + k) of (p, q, f) and n columns, from c on, of the phase's weights in one group: w's taps in
@@ -155,7 +159,7 @@ static void FN(npdl_pack_phase)(const FN(npdl_product) *s, int64_t group, int64_
 
 /* Working memory of the rectangles: panels, the tile's rows, the band. */
 static size_t FN(npdl_conv_bytes)(const FN(npdl_product) *s, int64_t rows, int64_t columns) {
-    int64_t pixels = s->transpose_a ? NPDL_KB : rows;
+    int64_t pixels = s->transpose_a ? NPDL_PIXELS : rows;
     return (NPDL_KB * npdl_round_up(columns, NPDL_NW) + FN(npdl_band_size)(s->images, pixels)) * sizeof(REAL) +
            rows * sizeof(npdl_row);
 }
@@ -166,10 +170,9 @@ static void FN(npdl_conv_rectangle)(const FN(npdl_product) *s, int64_t m0, int64
     const FN(npdl_windows) *x = s->images;
     REAL *panels = work, *band;
     npdl_row *row = (npdl_row *)(panels + NPDL_KB * npdl_round_up(n, NPDL_NW));
-    npdl_run run[NPDL_KB];
-    int64_t runs, depth = x->g.channels / x->g.groups, width = s->n / x->g.groups;
+    int64_t place[NPDL_KB], depth = x->g.channels / x->g.groups, width = s->n / x->g.groups;
     band = (REAL *)(row + m);
-    const REAL *windows = FN(npdl_pixels)(x, m0, m0 + m, band, row, NULL, &runs);
+    const REAL *windows = FN(npdl_pixels)(x, m0, m0 + m, band, row, NULL);
     (void)out, (void)out_step, (void)finish;
     for (int64_t c0 = n0, c1; c0 < n0 + n; c0 = c1) {
         int64_t group = c0 / width, kb = k0, k;
@@ -178,13 +181,13 @@ static void FN(npdl_conv_rectangle)(const FN(npdl_product) *s, int64_t m0, int64
         do {
             k = npdl_min(k1 - kb, NPDL_KB);
             int last = kb + k == k1;
-            runs = FN(npdl_taps)(x, kb, kb + k, run);
+            FN(npdl_taps)(x, kb, kb + k, place);
             if (s->transpose_b) FN(npdl_pack_phase)(s, group, kb, k, c0 - group * width, c1 - c0, panels);
             else FN(npdl_pack_b)(s->b + kb * s->b_step + c0, s->b_step, 0, k, c1 - c0, panels, 0);
             for (int64_t i = 0; i < m; i += NPDL_MB) {
                 int64_t mb = npdl_min(m - i, NPDL_MB);
-                FN(npdl_tiles)(windows + group * depth, row + i, mb, run, runs, 1, panels, s->out + c0, c1 - c0,
-                               kb > k0, last ? bias : NULL);
+                FN(npdl_tiles)(windows + group * depth, row + i, mb, place, k, panels, s->out + c0, c1 - c0, kb > k0,
+                               last ? bias : NULL);
                 if (last && c1 == n0 + n) FN(npdl_epilogue)(s, m0 + i, mb, n0, n);
             }
         } while ((kb += k) < k1); /* without a tap, too: dx of a pixel that no window shows is 0 */
@@ -197,32 +200,339 @@ static void FN(npdl_dkernel_rectangle)(const FN(npdl_product) *s, int64_t m0, in
     const FN(npdl_windows) *x = s->images;
     REAL *panels = work;
     npdl_row *row = (npdl_row *)(panels + NPDL_KB * npdl_round_up(n, NPDL_NW));
-    npdl_run run[NPDL_KB];
-    int64_t runs, depth = x->g.channels / x->g.groups, width = s->n / x->g.groups;
+    int64_t place[NPDL_KB], depth = x->g.channels / x->g.groups, width = s->n / x->g.groups;
     for (int64_t i = 0; i < m; i += NPDL_KB) {
-        int64_t mb = npdl_min(m - i, NPDL_KB), e = i;
-        runs = FN(npdl_taps)(x, m0 + i, m0 + i + mb, run);
-        for (int64_t r = 0; r < runs; r++)
-            for (int64_t c = 0; c < run[r].length; c++, e++) row[e] = (npdl_row){run[r].first + c, e * out_step};
+        int64_t mb = npdl_min(m - i, NPDL_KB);
+        FN(npdl_taps)(x, m0 + i, m0 + i + mb, place);
+        for (int64_t e = 0; e < mb; e++) row[i + e] = (npdl_row){place[e], (i + e) * out_step};
     }
     (void)finish;
     if (k0 >= k1) FN(npdl_empty_sums)(out, out_step, m, n, NULL);
-    for (int64_t kb = k0; kb < k1; kb += NPDL_KB) {
-        int64_t k = npdl_min(k1 - kb, NPDL_KB);
-        const REAL *windows = FN(npdl_pixels)(x, kb, kb + k, (REAL *)(row + m), NULL, run, &runs);
+    for (int64_t kb = k0; kb < k1; kb += NPDL_PIXELS) {
+        int64_t k = npdl_min(k1 - kb, NPDL_PIXELS);
+        const REAL *windows = FN(npdl_pixels)(x, kb, kb + k, (REAL *)(row + m), NULL, place);
         for (int64_t c0 = n0, c1; c0 < n0 + n; c0 = c1) {
             int64_t group = c0 / width;
             c1 = npdl_min((group + 1) * width, n0 + n);
             FN(npdl_pack_b)(s->b + kb * s->b_step + c0, s->b_step, 0, k, c1 - c0, panels, 0);
-            FN(npdl_tiles)(windows + group * depth, row, m, run, runs, x->g.stride_w * x->g.channels, panels,
-                           out + c0 - n0, c1 - c0, kb > k0, NULL);
+            FN(npdl_tiles)(windows + group * depth, row, m, place, k, panels, out + c0 - n0,
+                           c1 - c0, kb > k0, NULL);
         }
     }
 }
 
+/* ---- what a window shows of an axis, as a table */
+
+/* to[o·kernel + p]: where in the source output o's tap p lies, −1 for nowhere. With `transposed` the source is dz and
+ * the output dx. */
+static void FN(npdl_axis)(int64_t *to, int64_t outputs, int64_t kernel, int64_t source, int64_t stride, int64_t pad,
+                          int64_t dilation, int transposed) {
+    for (int64_t o = 0; o < outputs; o++)
+        for (int64_t p = 0; p < kernel; p++, to++) {
+            int64_t at = transposed ? o + pad - p * dilation : o * stride - pad + p * dilation;
+            if (transposed) at = at % stride ? -1 : at / stride;
+            *to = at < 0 || at >= source ? -1 : at;
+        }
+}
+
+/* A convolution without a matrix product: lines of output pixels, each a sum over its taps. */
+typedef struct {
+    const REAL *x, *w, *bias;    /* x: the source, dz for dx */
+    REAL *out, *z;
+    int64_t in_h, in_w, out_h, out_w, channels, filters; /* of the source, of the output; pixels of x, out */
+    const npdl_window *g;
+    const int64_t *rows, *columns; /* tables of npdl_axis */
+    int64_t images, lines;       /* rows of the output in a task */
+    const REAL *panels;          /* npdl_narrow_task: packed weights */
+    int code;
+    const double *constants;
+} FN(npdl_lines);
+
+static size_t FN(npdl_tables_bytes)(const FN(npdl_lines) *s) {
+    return npdl_round_up((s->out_h * s->g->kernel_h + s->out_w * s->g->kernel_w) * sizeof(int64_t), 64);
+}
+
+static void FN(npdl_tables)(FN(npdl_lines) *s, int64_t *to, int transposed) {
+    const npdl_window *g = s->g;
+    int64_t *columns = to + s->out_h * g->kernel_h;
+    FN(npdl_axis)(to, s->out_h, g->kernel_h, s->in_h, g->stride_h, g->pad_top, g->dilation_h, transposed);
+    FN(npdl_axis)(columns, s->out_w, g->kernel_w, s->in_w, g->stride_w, g->pad_left, g->dilation_w, transposed);
+    s->rows = to, s->columns = columns;
+}
+
+/* ---- depthwise: a filter sees one channel, filter f channel f / multiplier
+ *
+ *     y[f] = Σ_taps x[f / multiplier] w[tap, f]     dx[c] = Σ_f Σ_taps dz[f] w[tap, f]     dW[tap, f] = Σ_pixels x dz
+ *
+ * Vectors run along the filters. With a multiplier above 1 the rows of x that are read are first spread out, so that
+ * they have a number for each filter; dx is computed for each filter and added up. dW: each image row is a sum from
+ * zero, added to its part; parts are as many rows each, NPDL_PARTS at most, and added in order. */
+
+/* nv vectors from f on, for np pixels: the second one reads `step` further on. */
+NPDL_INLINE void FN(npdl_depthwise_tile)(const int nv, const int np, const REAL *const *x, int64_t shift, int64_t step,
+                                         const REAL *const *w, int64_t taps, int64_t f, int64_t lanes, const REAL *bias,
+                                         REAL *out, int64_t out_step) {
+    VEC acc[2][4];
+    #pragma GCC unroll 4
+    for (int v = 0; v < nv; v++) acc[0][v] = acc[1][v] = BC(0);
+    for (int64_t t = 0; t < taps; t++) {
+        const REAL *from = x[t] + shift + f;
+        #pragma GCC unroll 4
+        for (int v = 0; v < nv; v++) {
+            VEC weight = lanes < VL ? LDN(w[t] + f + v * VL, lanes) : LD(w[t] + f + v * VL);
+            #pragma GCC unroll 2
+            for (int i = 0; i < np; i++) {
+                const REAL *at = from + i * step + v * VL;
+                acc[i][v] = FMA(lanes < VL ? LDN(at, lanes) : LD(at), weight, acc[i][v]);
+            }
+        }
+    }
+    #pragma GCC unroll 2
+    for (int i = 0; i < np; i++)
+        #pragma GCC unroll 4
+        for (int v = 0; v < nv; v++) {
+            int64_t at = f + v * VL;
+            if (bias) acc[i][v] += lanes < VL ? LDN(bias + at, lanes) : LD(bias + at);
+            if (lanes < VL) STN(out + i * out_step + at, acc[i][v], lanes);
+            else ST(out + i * out_step + at, acc[i][v]);
+        }
+}
+
+/* n numbers of np pixels, each the sum over the taps of x[tap] · w[tap]. */
+#define NPDL_PIXELS_OF(np)                                                                                            \
+    static void FN(npdl_depthwise_##np)(const REAL *const *x, int64_t shift, int64_t step, const REAL *const *w,      \
+                                        int64_t taps, int64_t n, const REAL *bias, REAL *out) {                       \
+        int64_t f = 0;                                                                                                \
+        for (; f + 4 * VL <= n; f += 4 * VL)                                                                          \
+            FN(npdl_depthwise_tile)(4, np, x, shift, step, w, taps, f, VL, bias, out, n);                             \
+        for (; f + VL <= n; f += VL)                                                                                  \
+            FN(npdl_depthwise_tile)(1, np, x, shift, step, w, taps, f, VL, bias, out, n);                             \
+        if (f < n) FN(npdl_depthwise_tile)(1, np, x, shift, step, w, taps, f, n - f, bias, out, n);                   \
+    }
+NPDL_PIXELS_OF(1) NPDL_PIXELS_OF(2)
+#undef NPDL_PIXELS_OF
+
+/* Whether all of a pixel's taps lie inside a row. */
+static int FN(npdl_whole)(const int64_t *columns, int64_t kernel_w) {
+    for (int64_t q = 0; q < kernel_w; q++)
+        if (columns[q] < 0) return 0;
+    return 1;
+}
+
+/* Each of n numbers `times` times. */
+static const REAL *FN(npdl_repeat)(const REAL *from, int64_t n, int64_t times, REAL *to) {
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t k = 0; k < times; k++) to[i * times + k] = from[i];
+    return to;
+}
+
+/* y or, where the output has fewer channels than the filters, dx. */
+static void FN(npdl_depthwise_task)(void *ctx, int64_t task, void *work) {
+    const FN(npdl_lines) *s = ctx;
+    const npdl_window *g = s->g;
+    int64_t all = g->kernel_h * g->kernel_w, filters = g->filters, multiplier = filters / g->channels;
+    const REAL **x = work, **w = x + all, **row = w + all;
+    REAL *sums = (REAL *)(row + g->kernel_h), *repeated = sums + filters;
+    int64_t stop = npdl_min((task + 1) * s->lines, s->images * s->out_h), depth = s->filters;
+    for (int64_t line = task * s->lines; line < stop; line++) {
+        const int64_t *rows = s->rows + line % s->out_h * g->kernel_h, *columns = s->columns;
+        const REAL *image = s->x + line / s->out_h * s->in_h * s->in_w * s->channels;
+        REAL *out = s->out + line * s->out_w * depth;
+        for (int64_t p = 0; p < g->kernel_h; p++) {
+            row[p] = rows[p] < 0 ? NULL : image + rows[p] * s->in_w * s->channels;
+            if (row[p] && s->channels < filters)
+                row[p] = FN(npdl_repeat)(row[p], s->in_w * s->channels, multiplier,
+                                         repeated + p * s->in_w * filters);
+        }
+        int64_t taps = 0, built = -1; /* the taps were listed for a pixel whose first one is in this column */
+        for (int64_t j = 0, np; j < s->out_w; j += np, columns += np * g->kernel_w, out += np * depth) {
+            int whole = FN(npdl_whole)(columns, g->kernel_w);
+            if (!whole || built < 0) {
+                taps = 0, built = whole ? columns[0] : -1;
+                for (int64_t p = 0; p < g->kernel_h; p++)
+                    for (int64_t q = 0; row[p] && q < g->kernel_w; q++)
+                        if (columns[q] >= 0) {
+                            x[taps] = row[p] + columns[q] * filters;
+                            w[taps++] = s->w + (p * g->kernel_w + q) * filters;
+                        }
+            }
+            int64_t shift = whole ? (columns[0] - built) * filters : 0, step = 0;
+            np = 1 + (whole && depth == filters && j + 1 < s->out_w &&
+                      FN(npdl_whole)(columns + g->kernel_w, g->kernel_w));
+            if (np == 2) step = (columns[g->kernel_w] - columns[0]) * filters;
+            if (np == 2) FN(npdl_depthwise_2)(x, shift, step, w, taps, filters, s->bias, out);
+            else if (depth == filters) FN(npdl_depthwise_1)(x, shift, 0, w, taps, filters, s->bias, out);
+            else {
+                FN(npdl_depthwise_1)(x, shift, 0, w, taps, filters, NULL, sums);
+                for (int64_t c = 0; c < depth; c++) {
+                    out[c] = sums[c * multiplier];
+                    for (int64_t k = 1; k < multiplier; k++) out[c] += sums[c * multiplier + k];
+                }
+            }
+        }
+        int64_t n = s->out_w * depth, at = line * n;
+        if (s->z) memcpy(s->z + at, s->out + at, n * sizeof(REAL));
+        if (s->code) FN(npdl_activate)(s->code, s->constants, s->out + at, n);
+    }
+}
+
+/* One part of dW: output rows [part·lines, ...). */
+static void FN(npdl_depthwise_part)(void *ctx, int64_t part, void *work) {
+    const FN(npdl_lines) *s = ctx;
+    const npdl_window *g = s->g;
+    int64_t filters = g->filters, multiplier = filters / g->channels, step = g->stride_w * filters;
+    int64_t stop = npdl_min((part + 1) * s->lines, s->images * g->out_h);
+    REAL *out = s->out + part * g->kernel_h * g->kernel_w * filters;
+    memset(out, 0, g->kernel_h * g->kernel_w * filters * sizeof(REAL));
+    for (int64_t line = part * s->lines; line < stop; line++)
+        for (int64_t p = 0; p < g->kernel_h; p++) {
+            int64_t at = s->rows[line % g->out_h * g->kernel_h + p];
+            if (at < 0) continue;
+            const REAL *row = s->x + (line / g->out_h * g->in_h + at) * g->in_w * g->channels;
+            if (multiplier > 1) row = FN(npdl_repeat)(row, g->in_w * g->channels, multiplier, work);
+            for (int64_t q = 0; q < g->kernel_w; q++) {
+                int64_t a = 0, b = g->out_w; /* pixels [a, b) see the image through tap q */
+                while (a < b && s->columns[a * g->kernel_w + q] < 0) a++;
+                while (a < b && s->columns[(b - 1) * g->kernel_w + q] < 0) b--;
+                if (a == b) continue;
+                const REAL *x = row + s->columns[a * g->kernel_w + q] * filters;
+                const REAL *dz = s->w + (line * g->out_w + a) * filters;
+                REAL *to = out + (p * g->kernel_w + q) * filters;
+                int64_t f = 0;
+                for (; f + 4 * VL <= filters; f += 4 * VL) {
+                    VEC acc[4] = {BC(0), BC(0), BC(0), BC(0)};
+                    for (int64_t j = 0; j < b - a; j++)
+                        #pragma GCC unroll 4
+                        for (int v = 0; v < 4; v++)
+                            acc[v] = FMA(LD(x + j * step + f + v * VL), LD(dz + j * filters + f + v * VL), acc[v]);
+                    for (int v = 0; v < 4; v++) ST(to + f + v * VL, LD(to + f + v * VL) + acc[v]);
+                }
+                for (; f < filters; f += VL) {
+                    int64_t lanes = npdl_min(filters - f, VL);
+                    VEC acc = BC(0);
+                    for (int64_t j = 0; j < b - a; j++)
+                        acc = FMA(LDN(x + j * step + f, lanes), LDN(dz + j * filters + f, lanes), acc);
+                    STN(to + f, LDN(to + f, lanes) + acc, lanes);
+                }
+            }
+        }
+}
+
+/* Runs a task on every few lines of the output, about 16384 multiply-adds. */
+static void FN(npdl_run_lines)(FN(npdl_lines) *s, int transposed) {
+    const npdl_window *g = s->g;
+    int64_t *tables = npdl_shared(FN(npdl_tables_bytes)(s));
+    if (!tables) return;
+    FN(npdl_tables)(s, tables, transposed);
+    s->lines = npdl_max(1, 16384 / npdl_max(1, s->out_w * g->filters * g->kernel_h * g->kernel_w));
+    size_t bytes = (2 * g->kernel_w + 1) * g->kernel_h * sizeof(REAL *) + g->filters * sizeof(REAL);
+    if (s->channels < g->filters) bytes += g->kernel_h * s->in_w * g->filters * sizeof(REAL);
+    npdl_parallel(FN(npdl_depthwise_task), s, npdl_ceil_div(s->images * s->out_h, s->lines), bytes);
+}
+
+static void FN(npdl_depthwise_dkernel)(const REAL *x, const REAL *dz, REAL *out, int64_t images, const npdl_window *g) {
+    int64_t size = g->kernel_h * g->kernel_w * g->filters, lines = images * g->out_h;
+    FN(npdl_lines) s = {
+        .x = x, .w = dz, .in_h = g->in_h, .in_w = g->in_w, .out_h = g->out_h, .out_w = g->out_w, .g = g,
+        .images = images, .lines = npdl_max(1, npdl_ceil_div(lines, NPDL_PARTS)),
+    };
+    int64_t parts = npdl_ceil_div(lines, s.lines);
+    size_t bytes = FN(npdl_tables_bytes)(&s);
+    char *shared = npdl_shared(bytes + parts * size * sizeof(REAL));
+    if (!shared) return;
+    FN(npdl_tables)(&s, (int64_t *)shared, 0);
+    s.out = (REAL *)(shared + bytes);
+    npdl_parallel(FN(npdl_depthwise_part), &s, parts,
+                  g->filters > g->channels ? g->in_w * g->filters * sizeof(REAL) : 0);
+    for (int64_t j = 0; j < size; j++) {
+        REAL sum = 0;
+        for (int64_t p = 0; p < parts; p++) sum += s.out[p * size + j];
+        out[j] = sum;
+    }
+}
+
+/* ---- dx of few channels: the textbook's way round
+ *
+ * With fewer than NPDL_NARROW channels most lanes of a product with C columns would be empty. So a task makes
+ * dcols = dz Wᵀ, (pixels, taps·C), for some rows of an image, and each pixel of dx adds up, in the order of the taps,
+ * what it finds there for it (col2im, but gathered). */
+
+static int64_t FN(npdl_narrow_rows)(const FN(npdl_lines) *s) { /* rows of dz that a task needs, at most */
+    const npdl_window *g = s->g;
+    return npdl_min(s->in_h, (s->lines - 1 + (g->kernel_h - 1) * g->dilation_h) / g->stride_h + 1);
+}
+
+static void FN(npdl_narrow_task)(void *ctx, int64_t task, void *work) {
+    const FN(npdl_lines) *s = ctx;
+    const npdl_window *g = s->g;
+    int64_t filters = g->filters, n = g->kernel_h * g->kernel_w * g->channels;
+    int64_t bands = npdl_ceil_div(s->out_h, s->lines);
+    int64_t image = task / bands, h0 = task % bands * s->lines, h1 = npdl_min(h0 + s->lines, s->out_h);
+    int64_t first = s->in_h, last = -1; /* rows of dz */
+    for (int64_t e = h0 * g->kernel_h; e < h1 * g->kernel_h; e++)
+        if (s->rows[e] >= 0) first = npdl_min(first, s->rows[e]), last = npdl_max(last, s->rows[e]);
+    int64_t pixels = npdl_max(0, last - first + 1) * s->in_w, place[NPDL_KB];
+    npdl_row *row = work;
+    REAL *cols = (REAL *)(row + pixels);
+    const REAL *dz = s->x + (image * s->in_h + first) * s->in_w * filters, *panels = s->panels;
+    for (int64_t i = 0; i < pixels; i++) row[i] = (npdl_row){i * filters, i * n};
+    for (int64_t i = 0; i < NPDL_KB; i++) place[i] = i;
+    for (int64_t k = 0; k < filters && pixels; k += NPDL_KB, panels += NPDL_KB * npdl_round_up(n, NPDL_NW))
+        FN(npdl_tiles)(dz + k, row, pixels, place, npdl_min(filters - k, NPDL_KB), panels, cols, n, k > 0, NULL);
+    for (int64_t h = h0; h < h1; h++)
+        for (int64_t w = 0; w < s->out_w; w++) {
+            const int64_t *rows = s->rows + h * g->kernel_h, *columns = s->columns + w * g->kernel_w;
+            REAL *to = s->out + ((image * s->out_h + h) * s->out_w + w) * g->channels;
+            for (int64_t c = 0; c < g->channels; c += VL) {
+                VEC sum = BC(0);
+                for (int64_t p = 0; p < g->kernel_h; p++)
+                    for (int64_t q = 0; rows[p] >= 0 && q < g->kernel_w; q++)
+                        if (columns[q] >= 0) /* lanes beyond the channels are read and dropped */
+                            sum += LD(cols + ((rows[p] - first) * s->in_w + columns[q]) * n +
+                                      (p * g->kernel_w + q) * g->channels + c);
+                STN(to + c, sum, npdl_min(g->channels - c, VL));
+            }
+        }
+}
+
+static void FN(npdl_narrow_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t images, const npdl_window *g) {
+    int64_t n = g->kernel_h * g->kernel_w * g->channels, filters = g->filters;
+    int64_t panel = NPDL_KB * npdl_round_up(n, NPDL_NW);
+    FN(npdl_lines) s = {
+        .x = dz, .out = out, .in_h = g->out_h, .in_w = g->out_w, .out_h = g->in_h, .out_w = g->in_w, .g = g,
+    };
+    size_t bytes = FN(npdl_tables_bytes)(&s);
+    char *shared = npdl_shared(bytes + npdl_ceil_div(filters, NPDL_KB) * panel * sizeof(REAL));
+    if (!shared || g->in_h == 0) return;
+    FN(npdl_tables)(&s, (int64_t *)shared, 1);
+    REAL *panels = (REAL *)(shared + bytes);
+    for (int64_t k = 0; k < filters; k += NPDL_KB)
+        FN(npdl_pack_b)(w + k, filters, 1, npdl_min(filters - k, NPDL_KB), n, panels + k / NPDL_KB * panel, 0);
+    s.panels = panels;
+    s.lines = npdl_max(2 * g->kernel_h, 131072 / npdl_max(1, g->in_w * n)); /* dcols stays in the second cache */
+    s.lines = npdl_min(s.lines, g->in_h);
+    int64_t pixels = FN(npdl_narrow_rows)(&s) * g->out_w;
+    npdl_parallel(FN(npdl_narrow_task), &s, images * npdl_ceil_div(g->in_h, s.lines),
+                  pixels * (sizeof(npdl_row) + n * sizeof(REAL)) + NPDL_VECTOR_BYTES);
+}
+
+/* ---- the kernels */
+
 /* out = act(windows(x) W + bias) */
 static void FN(npdl_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z, int64_t images,
                             const npdl_window *g, int code, const double *constants) {
+    if (npdl_winograd_suits(g, g->out_h, g->out_w)) {
+        FN(npdl_winograd_conv2d)(x, w, out, bias, z, images, g, code, constants);
+        return;
+    }
+    if (npdl_is_depthwise(g)) {
+        FN(npdl_lines) s = {
+            x, w, bias, out, z, g->in_h, g->in_w, g->out_h, g->out_w, g->channels, g->filters, g,
+            .images = images, .code = code, .constants = constants,
+        };
+        FN(npdl_run_lines)(&s, 0);
+        return;
+    }
     FN(npdl_windows) windows = FN(npdl_windows_of)(x, g);
     windows.column_step = g->filters, windows.row_step = g->out_w * g->filters;
     windows.image_step = g->out_h * windows.row_step;
@@ -237,6 +547,14 @@ static void FN(npdl_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL 
 
 /* out = dW = windows(x)ᵀ dz */
 static void FN(npdl_conv2d_dkernel)(const REAL *x, const REAL *dz, REAL *out, int64_t images, const npdl_window *g) {
+    if (npdl_is_depthwise(g)) {
+        FN(npdl_depthwise_dkernel)(x, dz, out, images, g);
+        return;
+    }
+    if (npdl_winograd_suits_dkernel(g, images)) {
+        FN(npdl_winograd_dkernel)(x, dz, out, images, g);
+        return;
+    }
     FN(npdl_windows) windows = FN(npdl_windows_of)(x, g);
     FN(npdl_product) s = {
         .m = g->kernel_h * g->kernel_w * (g->channels / g->groups), .n = g->filters, .k = images * g->out_h * g->out_w,
@@ -248,6 +566,21 @@ static void FN(npdl_conv2d_dkernel)(const REAL *x, const REAL *dz, REAL *out, in
 
 /* out = dx: dz convolved with the reversed, transposed weights, phase by phase */
 static void FN(npdl_conv2d_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t images, const npdl_window *g) {
+    if (npdl_winograd_suits(g, g->in_h, g->in_w)) {
+        FN(npdl_winograd_dx)(dz, w, out, images, g);
+        return;
+    }
+    if (npdl_is_depthwise(g)) {
+        FN(npdl_lines) s = {
+            dz, w, NULL, out, NULL, g->out_h, g->out_w, g->in_h, g->in_w, g->filters, g->channels, g, .images = images,
+        };
+        FN(npdl_run_lines)(&s, 1);
+        return;
+    }
+    if (g->groups == 1 && g->channels < NPDL_NARROW && g->filters > 0) {
+        FN(npdl_narrow_dx)(dz, w, out, images, g);
+        return;
+    }
     for (int64_t a = 0; a < g->stride_h; a++)
         for (int64_t b = 0; b < g->stride_w; b++) {
             npdl_phase v = npdl_phase_of(a, g->in_h, g->kernel_h, g->stride_h, g->pad_top, g->dilation_h);

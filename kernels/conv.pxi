@@ -15,6 +15,16 @@ cdef extern from "engine.h" nogil:
     void npdl_conv2d_dx_f64(const void *dz, const void *w, void *out, int64_t images, const npdl_window *g)
     void npdl_conv2d_dkernel_f32(const void *x, const void *dz, void *out, int64_t images, const npdl_window *g)
     void npdl_conv2d_dkernel_f64(const void *x, const void *dz, void *out, int64_t images, const npdl_window *g)
+    void npdl_winograd_conv2d_f32(
+        const void *x, const void *w, void *out, const void *bias, void *z, int64_t images, const npdl_window *g,
+        int code, const double *constants)
+    void npdl_winograd_dx_f32(const void *dz, const void *w, void *out, int64_t images, const npdl_window *g)
+    void npdl_winograd_dkernel_f32(const void *x, const void *dz, void *out, int64_t images, const npdl_window *g)
+    void npdl_winograd_conv2d_f64(
+        const void *x, const void *w, void *out, const void *bias, void *z, int64_t images, const npdl_window *g,
+        int code, const double *constants)
+    void npdl_winograd_dx_f64(const void *dz, const void *w, void *out, int64_t images, const npdl_window *g)
+    void npdl_winograd_dkernel_f64(const void *x, const void *dz, void *out, int64_t images, const npdl_window *g)
 
 # Numbers of elements of the arrays of a convolution.
 
@@ -104,3 +114,34 @@ def conv2d_dkernel(x, dz, out, int64_t images, window_):
         else:
             npdl_conv2d_dkernel_f64(px, pz, po, images, &g)
     done("conv2d_dkernel")
+
+
+def winograd(str kernel, a, b, out, int64_t images, window_, bias=None, z=None, int code=0, tuple constants=()):
+    """For tests: conv2d, conv2d_dx or conv2d_dkernel by winograd.h, whatever its rule says; 3x3, stride 1 only."""
+    cdef npdl_window g = window(window_)
+    cdef char t = type_of("winograd", "out", out)
+    cdef double c[3]
+    fill_constants(constants, c)
+    cdef int64_t x = size_x(images, &g), y = size_y(images, &g), w = size_w(&g)
+    sizes = {"conv2d": (x, w, y), "conv2d_dx": (y, w, x), "conv2d_dkernel": (x, y, w)}[kernel]
+    cdef void *pa = at("winograd", "a", a, t, sizes[0])
+    cdef void *pb = at("winograd", "b", b, t, sizes[1])
+    cdef void *po = at("winograd", "out", out, t, sizes[2], True)
+    cdef void *pbias = at("winograd", "bias", bias, t, g.filters)
+    cdef void *pz = at("winograd", "z", z, t, y, True)
+    if kernel == "conv2d":
+        if t == b"f":
+            npdl_winograd_conv2d_f32(pa, pb, po, pbias, pz, images, &g, code, c)
+        else:
+            npdl_winograd_conv2d_f64(pa, pb, po, pbias, pz, images, &g, code, c)
+    elif kernel == "conv2d_dx":
+        if t == b"f":
+            npdl_winograd_dx_f32(pa, pb, po, images, &g)
+        else:
+            npdl_winograd_dx_f64(pa, pb, po, images, &g)
+    else:
+        if t == b"f":
+            npdl_winograd_dkernel_f32(pa, pb, po, images, &g)
+        else:
+            npdl_winograd_dkernel_f64(pa, pb, po, images, &g)
+    done("winograd")

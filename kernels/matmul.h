@@ -1,8 +1,10 @@
 /* Matrix product: out = act(op(a) op(b) + bias), and the sum over rows.
  *
  * How it works. A task is a rectangle of the output. It goes through k in blocks of NPDL_KB; for each it packs its part
- * of b into panels of two vectors' width and NPDL_MB rows of op(a) at a time into consecutive memory, and the register
- * tile (NPDL_MR rows x 2 vectors) multiplies the two. Every output element is thus
+ * of b into panels of two vectors' width, and the register tile (NPDL_MR rows x 2 vectors) multiplies op(a) by them.
+ * The tile is told where its rows begin and where along them the numbers lie, so op(a) is read where it is, whatever
+ * its layout (conv.h reads windows of images so); where that would be slow, NPDL_MB rows at a time are packed first.
+ * Every output element is thus
  *
  *     ((s_0 + s_1) + s_2) + ...       s_i = fma over the k of block i, in order, from zero
  *
@@ -20,8 +22,10 @@
 #define NPDL_PART_K 1024     /* a part has at least this many k; part of the bits */
 #define NPDL_PART_SIDE 256   /* outputs of this many rows and columns or more are tasks enough without parts; same */
 #define NPDL_SUM_ROWS 256    /* rows in a block of sum_rows; part of the bits */
+#define NPDL_SUM_NARROW 64   /* fewer columns than this: ... */
+#define NPDL_SUM_FOLD 16     /* ... so many rows side by side; same */
 
-#define NPDL_MR_IN_REGISTERS 9
+#define NPDL_MR_IN_REGISTERS 9 /* rows of the tile whose address has a register of its own: x86-64 has 16 */
 #define NPDL_MB 96     /* rows of op(a) packed at a time: a multiple of every build's NPDL_MR */
 #define NPDL_TASK_ROWS 960    /* a task's rectangle at most: a multiple of NPDL_MB, ... */
 #define NPDL_TASK_COLUMNS 256
@@ -39,7 +43,6 @@ static inline int64_t npdl_ceil_div(int64_t a, int64_t b) { return (a + b - 1) /
 static inline int64_t npdl_round_up(int64_t a, int64_t b) { return npdl_ceil_div(a, b) * b; }
 
 typedef struct { int64_t from, to; } npdl_row;      /* where a row of the tile begins in a, and in out */
-typedef struct { int64_t first, length; } npdl_run; /* numbers along k that lie at equal distances */
 
 #endif
 
@@ -52,12 +55,12 @@ typedef struct { int64_t first, length; } npdl_run; /* numbers along k that lie 
 typedef struct FN(npdl_product) FN(npdl_product);
 struct FN(npdl_product) {
     int64_t m, n, k;         /* out (m, n) = op(a) (m, k) · op(b) (k, n) */
-    const REAL *a;           /* a as stored, rows a_step apart; or NULL, and */
-    int64_t a_step;
-    const void *images;      /* ... conv.h computes its rectangles from these: npdl_rectangle's place is taken by */
+    const REAL *a;           /* a as stored, rows a_step apart; or NULL: windows of images (conv.h), and in the */
+    int64_t a_step;          /* place of npdl_rectangle and npdl_rectangle_bytes: */
+    const void *images;
     void (*rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t n0, int64_t n, int64_t k0, int64_t k1,
                       REAL *out, int64_t out_step, int finish, void *work);
-    size_t (*bytes)(const FN(npdl_product) *s, int64_t rows, int64_t columns); /* its working memory */
+    size_t (*bytes)(const FN(npdl_product) *s, int64_t rows, int64_t columns); /* of `work` */
     int transpose_a;
     const REAL *b;
     int64_t b_step;
@@ -69,19 +72,18 @@ struct FN(npdl_product) {
     REAL *z;                 /* like out, receives the pre-activation, or NULL */
     int code;                /* activation, 0: none */
     const double *constants;
-    /* division into tasks, filled by npdl_product */
+    /* division into tasks, filled by npdl_run_product */
     int64_t task_rows, task_columns, row_tasks, column_tasks, parts, part_k;
     REAL *partial;           /* (parts, m, n) */
 };
 
 /* ---- register tile: out (+)= a · b for mr rows and nv vectors of columns, n of which are stored, (+ bias).
  *
- * Row i of a starts at a + row[i].from and goes to out + row[i].to. Within the rows the numbers k = 0, 1, ... lie in
- * runs: run.first, run.first + ak, ... So windows of an image are read where they lie, as packed rows are. b's row k is
- * at b + k·bs. mr and nv are constants where this is used; the rows' addresses stay in registers. */
-NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const npdl_row *row, const npdl_run *run,
-                               int64_t runs, int64_t ak, const REAL *b, int64_t bs, REAL *out, int64_t n, int add,
-                               const REAL *bias) {
+ * Number k of row i is a[row[i].from + place[k]], and the row goes to out + row[i].to: so windows of an image are read
+ * where they lie, as packed rows are. b's row k is at b + k·bs. mr and nv are constants where this is used. */
+NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const npdl_row *row,
+                               const int64_t *place, int64_t k, const REAL *b, int64_t bs, REAL *out, int64_t n,
+                               int add, const REAL *bias) {
     const REAL *from[NPDL_MR], *volatile others[NPDL_MR];
     VEC acc[NPDL_MR][8];
     #pragma GCC unroll 16
@@ -91,19 +93,19 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const 
         #pragma GCC unroll 8
         for (int j = 0; j < nv; j++) acc[i][j] = BC(0);
     }
-    for (; runs > 0; runs--, run++)
-        for (int64_t k = run->first, end = k + run->length * ak; k != end; k += ak, b += bs) {
-            VEC panel[8];
+    for (const int64_t *end = place + k; place < end; place++, b += bs) {
+        VEC panel[8];
+        int64_t at = *place;
+        #pragma GCC unroll 8
+        for (int j = 0; j < nv; j++) panel[j] = LD(b + j * VL);
+        #pragma GCC unroll 16
+        for (int i = 0; i < mr; i++) {
+            if (i < NPDL_MR_IN_REGISTERS) __asm__("" : "+r"(from[i])); /* or the compiler derives one from another */
+            VEC x = BC((i < NPDL_MR_IN_REGISTERS ? from[i] : others[i])[at]);
             #pragma GCC unroll 8
-            for (int j = 0; j < nv; j++) panel[j] = LD(b + j * VL);
-            #pragma GCC unroll 16
-            for (int i = 0; i < mr; i++) {
-                if (i < NPDL_MR_IN_REGISTERS) __asm__("" : "+r"(from[i]));
-                VEC x = BC((i < NPDL_MR_IN_REGISTERS ? from[i] : others[i])[k]);
-                #pragma GCC unroll 8
-                for (int j = 0; j < nv; j++) acc[i][j] = FMA(x, panel[j], acc[i][j]);
-            }
+            for (int j = 0; j < nv; j++) acc[i][j] = FMA(x, panel[j], acc[i][j]);
         }
+    }
     #pragma GCC unroll 8
     for (int j = 0; j < nv; j++) {
         int64_t lanes = npdl_min(n - j * VL, VL);
@@ -128,9 +130,9 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const 
 /* mr rows of a times one panel of nv vectors. A function for each size: the compiler keeps each in registers. */
 #define NPDL_ROWS_OF(mr, nv)                                                                                          \
     static __attribute__((noinline)) void FN(npdl_rows_##mr##_##nv)(                                                  \
-        const REAL *a, const npdl_row *row, const npdl_run *run, int64_t runs, int64_t ak, const REAL *panel,         \
-        REAL *out, int64_t n, int add, const REAL *bias) {                                                            \
-        FN(npdl_tile)(mr, nv, a, row, run, runs, ak, panel, nv * VL, out, n, add, bias);                              \
+        const REAL *a, const npdl_row *row, const int64_t *place, int64_t k, const REAL *panel, REAL *out, int64_t n, \
+        int add, const REAL *bias) {                                                                                  \
+        FN(npdl_tile)(mr, nv, a, row, place, k, panel, nv * VL, out, n, add, bias);                                   \
     }
 #define NPDL_ROWS(mr) NPDL_ROWS_OF(mr, 1) NPDL_ROWS_OF(mr, 2)
 NPDL_ROWS(1) NPDL_ROWS(2) NPDL_ROWS(3) NPDL_ROWS(4)
@@ -147,10 +149,10 @@ NPDL_ROWS(9) NPDL_ROWS(10) NPDL_ROWS(11) NPDL_ROWS(12)
 #undef NPDL_ROWS_OF
 
 /* `rows` rows of a times all panels of packed b: as few tiles as can be, all about equally large. */
-static void FN(npdl_tiles)(const REAL *a, const npdl_row *row, int64_t rows, const npdl_run *run, int64_t runs,
-                           int64_t ak, const REAL *panels, REAL *out, int64_t n, int add, const REAL *bias) {
-    static void (*const of_size[][2])(const REAL *, const npdl_row *, const npdl_run *, int64_t, int64_t, const REAL *,
-                                      REAL *, int64_t, int, const REAL *) = {
+static void FN(npdl_tiles)(const REAL *a, const npdl_row *row, int64_t rows, const int64_t *place, int64_t k,
+                           const REAL *panels, REAL *out, int64_t n, int add, const REAL *bias) {
+    static void (*const of_size[][2])(const REAL *, const npdl_row *, const int64_t *, int64_t, const REAL *, REAL *,
+                                      int64_t, int, const REAL *) = {
 #define NPDL_ROWS(mr) {FN(npdl_rows_##mr##_1), FN(npdl_rows_##mr##_2)}
         {NULL}, NPDL_ROWS(1), NPDL_ROWS(2), NPDL_ROWS(3), NPDL_ROWS(4),
 #if NPDL_MR >= 6
@@ -168,7 +170,7 @@ static void FN(npdl_tiles)(const REAL *a, const npdl_row *row, int64_t rows, con
     for (; tiles > 0; tiles--, rows -= mr, row += mr) {
         mr = npdl_ceil_div(rows, tiles);
         for (int64_t j = 0; j < n; j += NPDL_NW)
-            of_size[mr][n - j > VL](a, row, run, runs, ak, panels + j * NPDL_KB, out + j, n - j, add,
+            of_size[mr][n - j > VL](a, row, place, k, panels + j * NPDL_KB, out + j, n - j, add,
                                     bias ? bias + j : NULL);
     }
 }
@@ -179,14 +181,16 @@ static int64_t FN(npdl_one_row)(const REAL *a, const REAL *b, int64_t b_step, in
                                 const REAL *bias) {
     int64_t done = n / VL * VL;
     const npdl_row row = {0, 0};
+    int64_t place[NPDL_KB];
+    for (int64_t i = 0; i < NPDL_KB; i++) place[i] = i;
     for (int64_t kb = 0; kb < k; kb += NPDL_KB, a += NPDL_KB, b += NPDL_KB * b_step) {
-        const npdl_run run = {0, npdl_min(k - kb, NPDL_KB)};
-        const REAL *last = kb + run.length == k ? bias : NULL;
+        int64_t kc = npdl_min(k - kb, NPDL_KB);
+        const REAL *last = kb + kc == k ? bias : NULL;
         int64_t j = 0;
         for (; j + 8 * VL <= n; j += 8 * VL)
-            FN(npdl_tile)(1, 8, a, &row, &run, 1, 1, b + j, b_step, out + j, 8 * VL, kb > 0, last ? last + j : NULL);
+            FN(npdl_tile)(1, 8, a, &row, place, kc, b + j, b_step, out + j, 8 * VL, kb > 0, last ? last + j : NULL);
         for (; j < done; j += VL)
-            FN(npdl_tile)(1, 1, a, &row, &run, 1, 1, b + j, b_step, out + j, VL, kb > 0, last ? last + j : NULL);
+            FN(npdl_tile)(1, 1, a, &row, place, kc, b + j, b_step, out + j, VL, kb > 0, last ? last + j : NULL);
     }
     return k > 0 ? done : 0;
 }
@@ -254,6 +258,13 @@ static void FN(npdl_pack_a)(const FN(npdl_product) *s, int64_t m0, int64_t m, in
     for (int64_t r = 0; r < rows; r++) memcpy(to + r * step, from + r * s->a_step, columns * sizeof(REAL));
 }
 
+/* Whether a is read where it lies rather than packed: where its rows do not crowd into few sets of the first cache, or
+ * if it is transposed, where a block of it takes few pages. The same bits either way. */
+static int FN(npdl_reads_in_place)(const FN(npdl_product) *s) {
+    int64_t bytes = s->a_step * (int64_t)sizeof(REAL);
+    return s->transpose_a ? npdl_min(s->k, NPDL_KB) * bytes <= 64 * 4096 : (bytes + 128) % 4096 >= 256;
+}
+
 /* ---- tasks */
 
 /* z = out, out = act(z), on a rectangle; bias has been added. */
@@ -274,7 +285,7 @@ static void FN(npdl_empty_sums)(REAL *out, int64_t out_step, int64_t m, int64_t 
 
 /* Bytes of working memory of npdl_rectangle. */
 static size_t FN(npdl_rectangle_bytes)(const FN(npdl_product) *s, int64_t rows, int64_t columns) {
-    int64_t packed_a = s->transpose_a ? NPDL_KB * NPDL_AT_STEP : npdl_round_up(npdl_min(rows, NPDL_MB), NPDL_MR) * NPDL_A_STEP;
+    int64_t packed_a = s->transpose_a ? NPDL_KB * NPDL_AT_STEP : npdl_min(rows, NPDL_MB) * NPDL_A_STEP;
     return (NPDL_KB * npdl_round_up(columns, NPDL_NW) + packed_a) * sizeof(REAL);
 }
 
@@ -283,19 +294,24 @@ static size_t FN(npdl_rectangle_bytes)(const FN(npdl_product) *s, int64_t rows, 
 static void FN(npdl_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t n0, int64_t n, int64_t k0,
                                int64_t k1, REAL *out, int64_t out_step, int finish, void *work) {
     REAL *panels = work, *packed = panels + NPDL_KB * npdl_round_up(n, NPDL_NW);
+    int64_t in_place = FN(npdl_reads_in_place)(s), from = NPDL_A_STEP, step = 1;
+    if (s->transpose_a) from = 1, step = in_place ? s->a_step : NPDL_AT_STEP;
+    else if (in_place) from = s->a_step;
     npdl_row row[NPDL_MB];
-    for (int64_t i = 0; i < npdl_min(m, NPDL_MB); i++)
-        row[i] = (npdl_row){s->transpose_a ? i : i * NPDL_A_STEP, i * out_step};
+    for (int64_t i = 0; i < npdl_min(m, NPDL_MB); i++) row[i] = (npdl_row){i * from, i * out_step};
+    int64_t place[NPDL_KB];
+    for (int64_t i = 0; i < npdl_min(k1 - k0, NPDL_KB); i++) place[i] = i * step;
     const REAL *bias = finish && s->bias ? s->bias + n0 : NULL;
     for (int64_t kb = k0; kb < k1; kb += NPDL_KB) {
-        const npdl_run run = {0, npdl_min(k1 - kb, NPDL_KB)};
-        int64_t step = s->transpose_a ? NPDL_AT_STEP : 1, last = kb + run.length == k1;
+        int64_t k = npdl_min(k1 - kb, NPDL_KB);
+        int last = kb + k == k1;
         FN(npdl_pack_b)(s->b + (s->transpose_b ? n0 * s->b_step + kb : kb * s->b_step + n0), s->b_step, s->transpose_b,
-                        run.length, n, panels, 0);
+                        k, n, panels, 0);
         for (int64_t i = 0; i < m; i += NPDL_MB) {
             int64_t mb = npdl_min(m - i, NPDL_MB);
-            FN(npdl_pack_a)(s, m0 + i, mb, kb, run.length, packed);
-            FN(npdl_tiles)(packed, row, mb, &run, 1, step, panels, out + i * out_step, n,
+            const REAL *a = s->a + (s->transpose_a ? kb * s->a_step + m0 + i : (m0 + i) * s->a_step + kb);
+            if (!in_place) FN(npdl_pack_a)(s, m0 + i, mb, kb, k, packed), a = packed;
+            FN(npdl_tiles)(a, row, mb, place, k, panels, out + i * out_step, n,
                            kb > k0, last ? bias : NULL);
             if (finish && last) FN(npdl_epilogue)(s, m0 + i, mb, n0, n);
         }
@@ -306,6 +322,17 @@ static void FN(npdl_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m,
     }
 }
 
+/* op(a) a column, b a row: each row of out is b times a number. */
+static void FN(npdl_outer_product)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t n0, int64_t n) {
+    for (int64_t i = m0; i < m0 + m; i++) {
+        VEC x = BC(s->a[s->transpose_a ? i : i * s->a_step]);
+        REAL *out = s->out + i * s->out_step + n0;
+        int64_t j = 0;
+        for (; j + VL <= n; j += VL) ST(out + j, FMA(x, LD(s->b + n0 + j), BC(0)));
+        if (j < n) STN(out + j, FMA(x, LDN(s->b + n0 + j, n - j), BC(0)), n - j);
+    }
+}
+
 static void FN(npdl_product_task)(void *ctx, int64_t task, void *work) {
     const FN(npdl_product) *s = ctx;
     int64_t column = task % s->column_tasks, row = task / s->column_tasks % s->row_tasks;
@@ -313,8 +340,13 @@ static void FN(npdl_product_task)(void *ctx, int64_t task, void *work) {
     int64_t m0 = row * s->task_rows, m = npdl_min(s->m - m0, s->task_rows);
     int64_t n0 = column * s->task_columns, n = npdl_min(s->n - n0, s->task_columns);
     int64_t k0 = part * s->part_k, k1 = npdl_min(s->k, k0 + s->part_k);
+    if (s->k == 1 && s->a && !s->transpose_b && !s->bias && !s->z && !s->code) {
+        FN(npdl_outer_product)(s, m0, m, n0, n);
+        return;
+    }
     if (s->m == 1 && s->a && !s->transpose_a && !s->transpose_b) {
-        int64_t done = FN(npdl_one_row)(s->a, s->b + n0, s->b_step, s->k, s->out + n0, n, s->bias ? s->bias + n0 : NULL);
+        const REAL *bias = s->bias ? s->bias + n0 : NULL;
+        int64_t done = FN(npdl_one_row)(s->a, s->b + n0, s->b_step, s->k, s->out + n0, n, bias);
         FN(npdl_epilogue)(s, 0, 1, n0, done);
         n0 += done, n -= done;
         if (n == 0) return;
@@ -387,14 +419,8 @@ static void FN(npdl_matmul)(const REAL *a, const REAL *b, REAL *out, const REAL 
 
 /* ---- sum over rows */
 
-typedef struct { const REAL *x, *end; int64_t rows, columns; REAL *partial; } FN(npdl_row_sum);
-
-/* Sums of NPDL_SUM_ROWS rows; four vectors of columns at a time. */
-static void FN(npdl_sum_rows_task)(void *ctx, int64_t block, void *work) {
-    const FN(npdl_row_sum) *s = ctx;
-    int64_t r0 = block * NPDL_SUM_ROWS, rows = npdl_min(s->rows - r0, NPDL_SUM_ROWS), columns = s->columns;
-    const REAL *x = s->x + r0 * columns;
-    REAL *out = s->partial + block * columns;
+/* out = Σ_r x[r], from zero; four vectors of columns at a time. */
+static void FN(npdl_add_rows)(const REAL *x, int64_t rows, int64_t columns, REAL *out) {
     int64_t j = 0;
     for (; j + 4 * VL <= columns; j += 4 * VL) {
         VEC sum[4] = {BC(0), BC(0), BC(0), BC(0)};
@@ -406,27 +432,42 @@ static void FN(npdl_sum_rows_task)(void *ctx, int64_t block, void *work) {
     for (; j < columns; j += VL) {
         int64_t lanes = npdl_min(columns - j, VL);
         VEC sum = BC(0);
-        for (int64_t r = 0; r < rows; r++) {
-            const REAL *p = x + r * columns + j; /* lanes beyond the row are read where they exist, and dropped */
-            sum += p + VL <= s->end ? LD(p) : LDN(p, lanes);
-        }
+        for (int64_t r = 0; r < rows; r++) sum += LDN(x + r * columns + j, lanes);
         STN(out + j, sum, lanes);
+    }
+}
+
+typedef struct { const REAL *x; int64_t rows, columns, blocks, task_blocks; REAL *partial; } FN(npdl_row_sum);
+
+/* Sums of NPDL_SUM_ROWS rows each. Few columns would leave lanes empty: then NPDL_SUM_FOLD rows count as one, whose
+ * sums are added up in order, and after them the rows that are left over. */
+static void FN(npdl_sum_rows_task)(void *ctx, int64_t task, void *work) {
+    const FN(npdl_row_sum) *s = ctx;
+    int64_t columns = s->columns, stop = npdl_min((task + 1) * s->task_blocks, s->blocks);
+    REAL folded[NPDL_SUM_FOLD * NPDL_SUM_NARROW], rest[NPDL_SUM_NARROW];
+    (void)work;
+    for (int64_t block = task * s->task_blocks; block < stop; block++) {
+        int64_t rows = npdl_min(s->rows - block * NPDL_SUM_ROWS, NPDL_SUM_ROWS), wide = rows / NPDL_SUM_FOLD;
+        const REAL *x = s->x + block * NPDL_SUM_ROWS * columns;
+        REAL *out = s->partial + block * columns;
+        if (columns >= NPDL_SUM_NARROW) {
+            FN(npdl_add_rows)(x, rows, columns, out);
+            continue;
+        }
+        FN(npdl_add_rows)(x, wide, NPDL_SUM_FOLD * columns, folded);
+        FN(npdl_add_rows)(folded, NPDL_SUM_FOLD, columns, out);
+        wide *= NPDL_SUM_FOLD;
+        FN(npdl_add_rows)(x + wide * columns, rows - wide, columns, rest);
+        for (int64_t j = 0; j < columns; j++) out[j] += rest[j];
     }
 }
 
 /* out[j] = Σ_r x[r, j] */
 static void FN(npdl_sum_rows)(const REAL *x, int64_t rows, int64_t columns, REAL *out) {
     int64_t blocks = npdl_ceil_div(rows, NPDL_SUM_ROWS);
-    FN(npdl_row_sum) s = {x, x + rows * columns, rows, columns, out};
+    int64_t task_blocks = npdl_max(1, NPDL_TASK_WORK / 4 / (NPDL_SUM_ROWS * npdl_max(columns, 1)));
+    FN(npdl_row_sum) s = {x, rows, columns, blocks, task_blocks, out};
     if (blocks > 1 && !(s.partial = npdl_shared(blocks * columns * sizeof(REAL)))) return;
-    if (rows * columns < NPDL_TASK_WORK / 4)
-        for (int64_t b = 0; b < blocks; b++) FN(npdl_sum_rows_task)(&s, b, NULL);
-    else npdl_parallel(FN(npdl_sum_rows_task), &s, blocks, 0);
-    if (blocks == 0) memset(out, 0, columns * sizeof(REAL));
-    if (blocks <= 1) return;
-    for (int64_t j = 0; j < columns; j++) {
-        REAL sum = s.partial[j];
-        for (int64_t b = 1; b < blocks; b++) sum += s.partial[b * columns + j];
-        out[j] = sum;
-    }
+    npdl_parallel(FN(npdl_sum_rows_task), &s, npdl_ceil_div(blocks, task_blocks), 0);
+    if (blocks != 1) FN(npdl_add_rows)(s.partial, blocks, columns, out);
 }

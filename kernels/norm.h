@@ -16,9 +16,8 @@
 typedef struct {
     const REAL *x, *dy;
     REAL *out;
-    const REAL *shift;                    /* a channel: the mean */
-    const REAL *factor, *slope, *offset;  /* a channel each, see npdl_norm_apply_block */
-    double *partial;                      /* a block: two numbers a channel */
+    const REAL *mean, *factor, *bias, *slope, *offset;  /* a channel each, see npdl_norm_apply */
+    double *partial;                                    /* a block: two numbers a channel */
     int64_t rows, channels;
 } FN(npdl_norm_work);
 
@@ -36,16 +35,17 @@ static void FN(npdl_norm_run)(FN(npdl_norm_work) *s, npdl_block block) {
     npdl_parallel(block, s, NPDL_BLOCKS(s->rows, NPDL_NORM_ROWS) * NPDL_BLOCKS(s->channels, NPDL_NORM_CHANNELS), 0);
 }
 
-/* Four vectors of channels side by side, or the first `count` lanes of one. */
-#define NPDL_LANES_OF(wide, count) ((wide) == 4 || (count) == VL)
+/* Some vectors of channels side by side, or the first `count` lanes of one. */
+#define NPDL_LANES_OF(wide, count) ((wide) > 1 || (count) == VL)
 #define NPDL_GET(p) (NPDL_LANES_OF(wide, count) ? LD(p) : LDN(p, count))
 #define NPDL_PUT(p, v) do { if (NPDL_LANES_OF(wide, count)) ST(p, v); else STN(p, v, count); } while (0)
 
-/* Calls STRIP(wide, count) with c at the first of its channels, for all channels from c to c1. */
-#define NPDL_STRIPS(STRIP) \
-    for (; c + 4 * VL <= c1; c += 4 * VL) STRIP(4, VL); \
-    for (; c + VL <= c1; c += VL) STRIP(1, VL); \
-    if (c < c1) STRIP(1, c1 - c);
+/* Calls STRIP(wide, count, ...) with c at the first of its channels, for all channels from c to c1. */
+#define NPDL_STRIPS(STRIP, ...) \
+    for (; c + 4 * VL <= c1; c += 4 * VL) STRIP(4, VL, ##__VA_ARGS__); \
+    if (c + 2 * VL <= c1) { STRIP(2, VL, ##__VA_ARGS__); c += 2 * VL; } \
+    if (c + VL <= c1) { STRIP(1, VL, ##__VA_ARGS__); c += VL; } \
+    if (c < c1) STRIP(1, c1 - c, ##__VA_ARGS__);
 
 /* ---- statistics: mean and Σ (x − mean)² of a block */
 
@@ -109,119 +109,154 @@ static void FN(npdl_batch_norm_statistics)(const REAL *x, REAL *mean, REAL *vari
     }
 }
 
-/* ---- out = (x − shift) · factor + offset; with dy: out = (x − shift) · slope + (dy − offset) · factor */
+/* ---- results: y = a((x − mean) · factor + bias), and dx = (x − mean) · slope + (dy − offset) · factor
+ *
+ * Behind ReLU dy counts only where y > 0, and 0 stands for it elsewhere. The same formula in the same numbers says where
+ * that is: y itself is not kept.
+ */
 
-NPDL_INLINE void FN(npdl_norm_apply)(const FN(npdl_norm_work) *s, int64_t r, int64_t r1, int64_t c, int wide,
-                                     int64_t count) {
-    VEC shift[4], factor[4], slope[4], offset[4];
-    for (int j = 0; j < 4; j++) shift[j] = slope[j] = offset[j] = BC(0);
+enum { FN(npdl_norm_forward), FN(npdl_norm_backward), FN(npdl_norm_frozen) };
+
+NPDL_INLINE void FN(npdl_norm_apply)(const FN(npdl_norm_work) *s, int64_t r, int64_t r1, int64_t c, int result,
+                                     int relu, int wide, int64_t count) {
+    const VEC zero = BC(0);
+    VEC mean[4], factor[4], bias[4], slope[4], offset[4];
     for (int j = 0; j < wide; j++) {
-        if (s->shift) shift[j] = NPDL_GET(s->shift + c + j * VL);
-        if (s->slope) slope[j] = NPDL_GET(s->slope + c + j * VL);
-        if (s->offset) offset[j] = NPDL_GET(s->offset + c + j * VL);
         factor[j] = NPDL_GET(s->factor + c + j * VL);
+        if (result != FN(npdl_norm_frozen) || relu) mean[j] = NPDL_GET(s->mean + c + j * VL);
+        if (result == FN(npdl_norm_forward) || relu) bias[j] = NPDL_GET(s->bias + c + j * VL);
+        if (result == FN(npdl_norm_backward)) slope[j] = NPDL_GET(s->slope + c + j * VL);
+        if (result == FN(npdl_norm_backward)) offset[j] = NPDL_GET(s->offset + c + j * VL);
     }
     for (int64_t i = r * s->channels + c; i < r1 * s->channels; i += s->channels)
         for (int j = 0; j < wide; j++) {
-            VEC y;
-            if (!s->dy) y = FMA(NPDL_GET(s->x + i + j * VL) - shift[j], factor[j], offset[j]);
-            else if (!s->slope) y = NPDL_GET(s->dy + i + j * VL) * factor[j];
-            else y = FMA(NPDL_GET(s->x + i + j * VL) - shift[j], slope[j],
-                         (NPDL_GET(s->dy + i + j * VL) - offset[j]) * factor[j]);
+            VEC x = zero, y = zero, d = zero;
+            if (result != FN(npdl_norm_frozen) || relu) x = NPDL_GET(s->x + i + j * VL) - mean[j];
+            if (result == FN(npdl_norm_forward) || relu) y = FMA(x, factor[j], bias[j]);
+            if (result != FN(npdl_norm_forward)) d = NPDL_GET(s->dy + i + j * VL);
+            if (result != FN(npdl_norm_forward) && relu) d = SELECT(y > zero, d, zero);
+            if (result == FN(npdl_norm_forward) && relu) y = SELECT(y < zero, zero, y);
+            if (result == FN(npdl_norm_backward)) y = FMA(x, slope[j], (d - offset[j]) * factor[j]);
+            if (result == FN(npdl_norm_frozen)) y = d * factor[j];
             NPDL_PUT(s->out + i + j * VL, y);
         }
 }
 
-static void FN(npdl_norm_apply_block)(void *context, int64_t task, void *work) {
-    const FN(npdl_norm_work) *s = context;
-    int64_t r, r1, c, c1;
-    (void)work;
-    FN(npdl_norm_task)(s, task, &r, &r1, &c, &c1);
-    #define NPDL_STRIP(wide, count) FN(npdl_norm_apply)(s, r, r1, c, wide, count)
-    NPDL_STRIPS(NPDL_STRIP)
-    #undef NPDL_STRIP
-}
+#define NPDL_NORM_APPLY(result, relu) \
+    static void FN(result##_block##relu)(void *context, int64_t task, void *work) { \
+        const FN(npdl_norm_work) *s = context; \
+        int64_t r, r1, c, c1; \
+        (void)work; \
+        FN(npdl_norm_task)(s, task, &r, &r1, &c, &c1); \
+        NPDL_STRIPS(NPDL_STRIP, result, relu) \
+    }
+#define NPDL_STRIP(wide, count, result, relu) FN(npdl_norm_apply)(s, r, r1, c, FN(result), relu, wide, count)
+NPDL_NORM_APPLY(npdl_norm_forward, 0)
+NPDL_NORM_APPLY(npdl_norm_forward, 1)
+NPDL_NORM_APPLY(npdl_norm_backward, 0)
+NPDL_NORM_APPLY(npdl_norm_backward, 1)
+NPDL_NORM_APPLY(npdl_norm_frozen, 0)
+NPDL_NORM_APPLY(npdl_norm_frozen, 1)
+#undef NPDL_STRIP
+#undef NPDL_NORM_APPLY
+#define NPDL_NORM_BLOCK(result, relu) ((relu) ? FN(result##_block1) : FN(result##_block0))
 
 /* 1 / √(variance + ε) */
 NPDL_INLINE double FN(npdl_inverse_deviation)(REAL variance, double epsilon) {
     return 1 / sqrt((double)variance + epsilon);
 }
 
+/* γ / √(variance + ε), and β; of one channel, NULL standing for 1 and 0 */
+NPDL_INLINE REAL FN(npdl_norm_factor)(const REAL *gamma, const REAL *variance, double epsilon, int64_t c) {
+    return (REAL)((gamma ? gamma[c] : 1) * FN(npdl_inverse_deviation)(variance[c], epsilon));
+}
+
 static void FN(npdl_batch_norm)(const REAL *x, const REAL *mean, const REAL *variance, const REAL *gamma,
-                                const REAL *beta, double epsilon, REAL *out, int64_t rows, int64_t channels) {
-    REAL *factor = npdl_shared(2 * channels * sizeof(REAL)), *offset = factor + channels;
+                                const REAL *beta, double epsilon, int relu, REAL *out, int64_t rows,
+                                int64_t channels) {
+    REAL *factor = npdl_shared(2 * channels * sizeof(REAL)), *bias = factor + channels;
     if (!factor) return;
-    FN(npdl_norm_work) s = {.x = x, .out = out, .shift = mean, .factor = factor, .offset = offset, .rows = rows,
+    FN(npdl_norm_work) s = {.x = x, .out = out, .mean = mean, .factor = factor, .bias = bias, .rows = rows,
                             .channels = channels};
     for (int64_t c = 0; c < channels; c++) {
-        factor[c] = (REAL)((gamma ? gamma[c] : 1) * FN(npdl_inverse_deviation)(variance[c], epsilon));
-        offset[c] = beta ? beta[c] : 0;
+        factor[c] = FN(npdl_norm_factor)(gamma, variance, epsilon, c);
+        bias[c] = beta ? beta[c] : 0;
     }
-    FN(npdl_norm_run)(&s, FN(npdl_norm_apply_block));
+    FN(npdl_norm_run)(&s, NPDL_NORM_BLOCK(npdl_norm_forward, relu));
 }
 
 /* ---- gradients: Σ dy and Σ dy (x − mean) of a block */
 
 NPDL_INLINE void FN(npdl_norm_sums)(const FN(npdl_norm_work) *s, int64_t r, int64_t r1, int64_t c, double *plain,
-                                    double *product, int wide, int64_t count) {
-    VEC shift[4], sum[4], products[4];
-    for (int j = 0; j < 4; j++) sum[j] = products[j] = BC(0);
-    for (int j = 0; j < wide; j++) shift[j] = NPDL_GET(s->shift + c + j * VL);
+                                    double *product, int relu, int wide, int64_t count) {
+    VEC mean[4], factor[4], bias[4], sum[4], products[4];
+    for (int j = 0; j < wide; j++) {
+        sum[j] = products[j] = BC(0);
+        mean[j] = NPDL_GET(s->mean + c + j * VL);
+        if (relu) factor[j] = NPDL_GET(s->factor + c + j * VL), bias[j] = NPDL_GET(s->bias + c + j * VL);
+    }
     for (int64_t i = r * s->channels + c; i < r1 * s->channels; i += s->channels)
         for (int j = 0; j < wide; j++) {
-            VEC d = NPDL_GET(s->dy + i + j * VL);
+            VEC d = NPDL_GET(s->dy + i + j * VL), x = NPDL_GET(s->x + i + j * VL) - mean[j];
+            if (relu) d = SELECT(FMA(x, factor[j], bias[j]) > BC(0), d, BC(0));
             sum[j] = sum[j] + d;
-            products[j] = FMA(d, NPDL_GET(s->x + i + j * VL) - shift[j], products[j]);
+            products[j] = FMA(d, x, products[j]);
         }
     REAL d[NPDL_STRIP_LANES] = {0}, q[NPDL_STRIP_LANES] = {0};
     for (int j = 0; j < wide; j++) ST(d + j * VL, sum[j]), ST(q + j * VL, products[j]);
     for (int64_t i = 0; i < wide * count; i++) plain[i] = d[i], product[i] = q[i];
 }
 
-static void FN(npdl_norm_sums_block)(void *context, int64_t task, void *work) {
-    const FN(npdl_norm_work) *s = context;
-    int64_t r, r1, c, c1;
-    (void)work;
-    FN(npdl_norm_task)(s, task, &r, &r1, &c, &c1);
-    double *plain = s->partial + r / NPDL_NORM_ROWS * 2 * s->channels, *product = plain + s->channels;
-    #define NPDL_STRIP(wide, count) FN(npdl_norm_sums)(s, r, r1, c, plain + c, product + c, wide, count)
-    NPDL_STRIPS(NPDL_STRIP)
-    #undef NPDL_STRIP
-}
+#define NPDL_NORM_SUMS(relu) \
+    static void FN(npdl_norm_sums_block##relu)(void *context, int64_t task, void *work) { \
+        const FN(npdl_norm_work) *s = context; \
+        int64_t r, r1, c, c1; \
+        (void)work; \
+        FN(npdl_norm_task)(s, task, &r, &r1, &c, &c1); \
+        double *plain = s->partial + r / NPDL_NORM_ROWS * 2 * s->channels, *product = plain + s->channels; \
+        NPDL_STRIPS(NPDL_STRIP, relu) \
+    }
+#define NPDL_STRIP(wide, count, relu) FN(npdl_norm_sums)(s, r, r1, c, plain + c, product + c, relu, wide, count)
+NPDL_NORM_SUMS(0)
+NPDL_NORM_SUMS(1)
+#undef NPDL_STRIP
+#undef NPDL_NORM_SUMS
 
 /* frozen: mean and variance are constants. dx, dgamma, dbeta may be NULL. */
 static void FN(npdl_batch_norm_grad)(int frozen, const REAL *dy, const REAL *x, const REAL *mean, const REAL *variance,
-                                     const REAL *gamma, double epsilon, REAL *dx, REAL *dgamma, REAL *dbeta,
-                                     int64_t rows, int64_t channels) {
+                                     const REAL *gamma, const REAL *beta, double epsilon, int relu, REAL *dx,
+                                     REAL *dgamma, REAL *dbeta, int64_t rows, int64_t channels) {
     int64_t blocks = NPDL_BLOCKS(rows, NPDL_NORM_ROWS);
     int sums = dgamma || dbeta || !frozen;
     size_t numbers = sums ? (blocks + 1) * 2 * channels : 0;
-    char *memory = npdl_shared(numbers * sizeof(double) + 3 * channels * sizeof(REAL));
+    char *memory = npdl_shared(numbers * sizeof(double) + 4 * channels * sizeof(REAL));
     if (!memory) return;
     double *plain = (double *)memory, *product = plain + channels;
-    REAL *factor = (REAL *)(memory + numbers * sizeof(double)), *slope = factor + channels, *offset = slope + channels;
-    FN(npdl_norm_work) s = {.x = x, .dy = dy, .shift = mean, .rows = rows, .channels = channels};
+    REAL *factor = (REAL *)(memory + numbers * sizeof(double)), *bias = factor + channels;
+    REAL *slope = bias + channels, *offset = slope + channels;
+    FN(npdl_norm_work) s = {.x = x, .dy = dy, .out = dx, .mean = mean, .factor = factor, .bias = bias, .slope = slope,
+                            .offset = offset, .rows = rows, .channels = channels};
+    for (int64_t c = 0; c < channels; c++) {
+        factor[c] = FN(npdl_norm_factor)(gamma, variance, epsilon, c);
+        bias[c] = beta ? beta[c] : 0;
+    }
     if (sums) {
         memset(plain, 0, 2 * channels * sizeof(double));
         s.partial = product + channels;
-        FN(npdl_norm_run)(&s, FN(npdl_norm_sums_block));
+        FN(npdl_norm_run)(&s, relu ? FN(npdl_norm_sums_block1) : FN(npdl_norm_sums_block0));
         for (int64_t b = 0; b < blocks; b++)
             for (int64_t c = 0; c < 2 * channels; c++) plain[c] += s.partial[b * 2 * channels + c];
     }
-    for (int64_t c = 0; c < channels; c++) {
+    for (int64_t c = 0; sums && c < channels; c++) {
         double inverse = FN(npdl_inverse_deviation)(variance[c], epsilon), a = (gamma ? gamma[c] : 1) * inverse;
         if (dbeta) dbeta[c] = (REAL)plain[c];
         if (dgamma) dgamma[c] = (REAL)(product[c] * inverse);
-        factor[c] = (REAL)a;
-        if (frozen) continue;
         /* dx = a (dy − Σ dy / n − (x − mean) Σ dy (x − mean) / (n σ²)) */
         slope[c] = (REAL)(-a * inverse * inverse * product[c] / (double)rows);
         offset[c] = (REAL)(plain[c] / (double)rows);
     }
     if (!dx) return;
-    s.out = dx, s.factor = factor;
-    if (!frozen) s.slope = slope, s.offset = offset;
-    FN(npdl_norm_run)(&s, FN(npdl_norm_apply_block));
+    FN(npdl_norm_run)(&s, frozen ? NPDL_NORM_BLOCK(npdl_norm_frozen, relu) : NPDL_NORM_BLOCK(npdl_norm_backward, relu));
 }
 
 static void FN(npdl_moving_average)(const REAL *value, double momentum, REAL *out, int64_t n) {
@@ -233,3 +268,4 @@ static void FN(npdl_moving_average)(const REAL *value, double momentum, REAL *ou
 #undef NPDL_GET
 #undef NPDL_PUT
 #undef NPDL_STRIPS
+#undef NPDL_NORM_BLOCK

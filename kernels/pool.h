@@ -11,7 +11,8 @@
  *     npdl_shared(bytes)                       memory for all blocks of a kernel, valid until the kernel returns
  *
  * is one piece: a second request may move or overwrite the first. Where there is no memory npdl_parallel runs nothing,
- * npdl_shared gives NULL, the kernel returns, and the Python function that called it raises MemoryError.
+ * npdl_shared gives NULL, the kernel returns, and the Python function that called it raises MemoryError. A block calls
+ * neither of the two: the memory it would get is the one it has.
  *
  * How it works. The calling thread takes blocks like any other. It opens a job, wakes who sleeps, and takes blocks until
  * none are left; then it closes the job and waits for those workers only that are still inside a block. A worker that
@@ -28,10 +29,12 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define NPDL_SPIN 50000
 #define NPDL_MAX_WORKERS 1023
+#define NPDL_STACK ((size_t)1 << 21) /* of a worker: some systems give 128 KB, and kernels keep whole pieces on it */
 
 typedef void (*npdl_block)(void *ctx, int64_t block, void *work);
 
@@ -41,13 +44,21 @@ typedef struct { void *start; size_t bytes; } npdl_memory;
 
 static __thread size_t npdl_missing = 0; /* bytes that this thread asked for in vain */
 
-static void *npdl_grow(npdl_memory *m, size_t bytes) {
-    if (m->bytes < bytes || !m->start) {
-        free(m->start);
-        m->bytes = (bytes + 4096) / 4096 * 4096;
-        if (posix_memalign(&m->start, 64, m->bytes)) m->start = NULL, m->bytes = 0;
-    }
-    return m->start;
+#ifdef NPDL_EXACT_MEMORY /* for AddressSanitizer: not a byte more than was asked for */
+#define NPDL_ENOUGH(has, wants) ((has) == (wants))
+#define NPDL_ROUNDED(bytes) (bytes)
+#else
+#define NPDL_ENOUGH(has, wants) ((has) >= (wants))
+#define NPDL_ROUNDED(bytes) (((bytes) + 4095) / 4096 * 4096)
+#endif
+
+/* Whether there are that many bytes. */
+static int npdl_grow(npdl_memory *m, size_t bytes) {
+    if (NPDL_ENOUGH(m->bytes, bytes)) return 1;
+    free(m->start);
+    m->bytes = NPDL_ROUNDED(bytes);
+    if (posix_memalign(&m->start, 64, m->bytes)) m->start = NULL, m->bytes = 0;
+    return m->bytes >= bytes;
 }
 
 /* What a thread that calls kernels owns; freed when it ends. */
@@ -64,15 +75,19 @@ static void npdl_free_caller(void *p) {
 
 static npdl_caller *npdl_this_caller(void) {
     npdl_caller *caller = pthread_getspecific(npdl_caller_key);
-    if (!caller && (caller = calloc(1, sizeof *caller))) pthread_setspecific(npdl_caller_key, caller);
+    if (!caller && (caller = calloc(1, sizeof *caller)) && pthread_setspecific(npdl_caller_key, caller)) {
+        free(caller);
+        caller = NULL;
+    }
     return caller;
 }
 
 static void *npdl_shared(size_t bytes) {
     npdl_caller *caller = npdl_this_caller();
-    void *start = caller ? npdl_grow(&caller->shared, bytes) : NULL;
-    if (!start) npdl_missing = bytes;
-    return start;
+    if (!bytes) bytes = 1; /* of nothing, too, there is an address */
+    if (caller && npdl_grow(&caller->shared, bytes)) return caller->shared.start;
+    npdl_missing = bytes;
+    return NULL;
 }
 
 /* Bytes that were asked for in vain since the last call of this, 0 if none. */
@@ -169,10 +184,13 @@ static int npdl_hire(int wanted, size_t bytes) {
         sigset_t all, before;
         pthread_attr_t attributes;
         pthread_t thread;
+        /* Signals belong to Python's main thread, but for those that a worker's own instruction raises. */
         sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before); /* signals belong to Python's main thread */
+        sigdelset(&all, SIGSEGV), sigdelset(&all, SIGBUS), sigdelset(&all, SIGILL), sigdelset(&all, SIGFPE);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
         pthread_attr_init(&attributes);
         pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+        pthread_attr_setstacksize(&attributes, NPDL_STACK);
         while (npdl_pool.workers < wanted && npdl_pool.workers < NPDL_MAX_WORKERS &&
                !pthread_create(&thread, &attributes, npdl_worker, (void *)(intptr_t)npdl_pool.workers))
             npdl_pool.workers++;
@@ -185,11 +203,14 @@ static int npdl_hire(int wanted, size_t bytes) {
 }
 
 static void npdl_parallel(npdl_block fn, void *ctx, int64_t blocks, size_t bytes) {
-    npdl_caller *caller = npdl_this_caller();
-    void *work = caller ? npdl_grow(&caller->work, bytes) : NULL;
-    if (!work) {
-        npdl_missing = bytes;
-        return;
+    void *work = NULL;
+    if (bytes) {
+        npdl_caller *caller = npdl_this_caller();
+        if (!caller || !npdl_grow(&caller->work, bytes)) {
+            npdl_missing = bytes;
+            return;
+        }
+        work = caller->work.start;
     }
     int64_t wanted = npdl_get_num_threads() - 1;
     if (wanted > blocks - 1) wanted = blocks - 1;
@@ -215,8 +236,10 @@ static void npdl_parallel(npdl_block fn, void *ctx, int64_t blocks, size_t bytes
     for (int64_t block = 0; block < blocks; block++) fn(ctx, block, work);
 }
 
-/* A forked child has none of the threads, and locks in whatever state they were. */
+/* A forked child has none of the threads, and finds locks, and the memory of workers, as another thread left them that
+ * may have been about to change them. That memory is not freed: its addresses may be wrong. */
 static void npdl_after_fork(void) {
+    memset(npdl_pool.memory, 0, sizeof npdl_pool.memory);
     pthread_mutex_init(&npdl_pool.taken, NULL);
     pthread_mutex_init(&npdl_pool.sleep, NULL);
     pthread_cond_init(&npdl_pool.wake, NULL);

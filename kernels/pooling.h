@@ -38,6 +38,8 @@ typedef struct {
     uint8_t *narrow;  /* winners: one of these, or none */
     int32_t *wide;
     int64_t images, block;
+    int relu;          /* max forward: whether ReLU follows */
+    const REAL *y;     /* max backward: what it gave, or NULL without ReLU */
 } FN(npdl_pool_work);
 
 /* Winners from index i on, as integers of a REAL's width, and back. */
@@ -82,6 +84,7 @@ NPDL_INLINE void FN(npdl_max_strip)(const FN(npdl_pool_work) *s, const FN(npdl_p
             k = (wins & (INT)(p * s->g->kernel_w + q)) | (~wins & k);
             first = first ^ first;
         }
+    if (s->relu) m = SELECT(m < BC(0), BC(0), m);
     NPDL_GIVE(s->out + out + c, m);
     if (s->narrow || s->wide) FN(npdl_store_winners)(s, out + c, k, count);
 }
@@ -102,6 +105,7 @@ NPDL_INLINE void FN(npdl_average_strip)(const FN(npdl_pool_work) *s, const FN(np
 NPDL_INLINE void FN(npdl_max_grad_strip)(const FN(npdl_pool_work) *s, const FN(npdl_pool_taps) *w, int64_t in,
                                          int64_t c, int64_t count) {
     VEC d = NPDL_TAKE(s->in + in + c);
+    if (s->y) d = SELECT(NPDL_TAKE(s->y + in + c) > BC(0), d, BC(0));
     IVEC winner = FN(npdl_load_winners)(s, in + c, count);
     for (int64_t p = w->p; p < w->p1; p++)
         for (int64_t q = w->q; q < w->q1; q++) {
@@ -175,39 +179,43 @@ NPDL_POOL_BACKWARD(npdl_average_grad_block, NPDL_STRIP)
 static FN(npdl_pool_work) FN(npdl_pool_start)(const REAL *in, REAL *out, void *winners, int64_t images,
                                               const npdl_window *g) {
     const int narrow = g->kernel_h * g->kernel_w <= NPDL_NARROW_TAPS;
-    FN(npdl_pool_work) s = {in, out, g, narrow ? winners : NULL, narrow ? NULL : winners, images, 1};
+    FN(npdl_pool_work) s = {in, out, g, narrow ? winners : NULL, narrow ? NULL : winners, images, 1, 0, NULL};
     return s;
 }
 
-static void FN(npdl_pool_forward)(npdl_block block, const REAL *x, REAL *out, void *winners, int64_t images,
+static void FN(npdl_pool_forward)(npdl_block block, const REAL *x, REAL *out, void *winners, int relu, int64_t images,
                                   const npdl_window *g) {
     FN(npdl_pool_work) s = FN(npdl_pool_start)(x, out, winners, images, g);
+    s.relu = relu;
     s.block = NPDL_MORE(NPDL_GRAIN / NPDL_MORE(g->out_w * g->channels, 1), 1);
     npdl_parallel(block, &s, NPDL_BLOCKS(images * g->out_h, s.block), 0);
 }
 
-static void FN(npdl_pool_backward)(npdl_block block, const REAL *dy, REAL *out, void *winners, int64_t images,
-                                   const npdl_window *g) {
+static void FN(npdl_pool_backward)(npdl_block block, const REAL *dy, REAL *out, void *winners, const REAL *y,
+                                   int64_t images, const npdl_window *g) {
     FN(npdl_pool_work) s = FN(npdl_pool_start)(dy, out, winners, images, g);
+    s.y = y;
     s.block = NPDL_MORE(NPDL_GRAIN / NPDL_MORE(g->in_h * g->in_w * g->channels, 1), 1);
     npdl_parallel(block, &s, NPDL_BLOCKS(images, s.block), 0);
 }
 
-static void FN(npdl_max_pool2d)(const REAL *x, REAL *out, void *winners, int64_t images, const npdl_window *g) {
-    FN(npdl_pool_forward)(FN(npdl_max_block), x, out, winners, images, g);
+static void FN(npdl_max_pool2d)(const REAL *x, REAL *out, void *winners, int relu, int64_t images,
+                                const npdl_window *g) {
+    FN(npdl_pool_forward)(FN(npdl_max_block), x, out, winners, relu, images, g);
 }
 
-static void FN(npdl_max_pool2d_grad)(const REAL *dy, const void *winners, REAL *out, int64_t images,
+/* y: what npdl_max_pool2d gave if ReLU followed, else NULL. */
+static void FN(npdl_max_pool2d_grad)(const REAL *dy, const void *winners, const REAL *y, REAL *out, int64_t images,
                                      const npdl_window *g) {
-    FN(npdl_pool_backward)(FN(npdl_max_grad_block), dy, out, (void *)winners, images, g);
+    FN(npdl_pool_backward)(FN(npdl_max_grad_block), dy, out, (void *)winners, y, images, g);
 }
 
 static void FN(npdl_average_pool2d)(const REAL *x, REAL *out, int64_t images, const npdl_window *g) {
-    FN(npdl_pool_forward)(FN(npdl_average_block), x, out, NULL, images, g);
+    FN(npdl_pool_forward)(FN(npdl_average_block), x, out, NULL, 0, images, g);
 }
 
 static void FN(npdl_average_pool2d_grad)(const REAL *dy, REAL *out, int64_t images, const npdl_window *g) {
-    FN(npdl_pool_backward)(FN(npdl_average_grad_block), dy, out, NULL, images, g);
+    FN(npdl_pool_backward)(FN(npdl_average_grad_block), dy, out, NULL, NULL, images, g);
 }
 
 /* ---- whole images: arrays (images, places, channels) and (images, channels) */

@@ -2,10 +2,12 @@
 
 cdef extern from "engine.h" nogil:
     const int NPDL_NARROW_TAPS
-    void npdl_max_pool2d_f32(const void *x, void *out, void *winners, int64_t images, const npdl_window *g)
-    void npdl_max_pool2d_f64(const void *x, void *out, void *winners, int64_t images, const npdl_window *g)
-    void npdl_max_pool2d_grad_f32(const void *dy, const void *winners, void *out, int64_t images, const npdl_window *g)
-    void npdl_max_pool2d_grad_f64(const void *dy, const void *winners, void *out, int64_t images, const npdl_window *g)
+    void npdl_max_pool2d_f32(const void *x, void *out, void *winners, bint relu, int64_t images, const npdl_window *g)
+    void npdl_max_pool2d_f64(const void *x, void *out, void *winners, bint relu, int64_t images, const npdl_window *g)
+    void npdl_max_pool2d_grad_f32(
+        const void *dy, const void *winners, const void *y, void *out, int64_t images, const npdl_window *g)
+    void npdl_max_pool2d_grad_f64(
+        const void *dy, const void *winners, const void *y, void *out, int64_t images, const npdl_window *g)
     void npdl_average_pool2d_f32(const void *x, void *out, int64_t images, const npdl_window *g)
     void npdl_average_pool2d_f64(const void *x, void *out, int64_t images, const npdl_window *g)
     void npdl_average_pool2d_grad_f32(const void *dy, void *out, int64_t images, const npdl_window *g)
@@ -28,7 +30,7 @@ cdef char winner_type(const npdl_window *g) noexcept:
     return b"B" if g.kernel_h * g.kernel_w <= NPDL_NARROW_TAPS else b"i"
 
 
-def max_pool2d(x, out, winners, int64_t images, window_):
+def max_pool2d(x, out, winners, bint relu, int64_t images, window_):
     cdef npdl_window g = window(window_)
     cdef char t = type_of("max_pool2d", "x", x)
     cdef void *px = at("max_pool2d", "x", x, t, pool_in(images, &g))
@@ -36,23 +38,24 @@ def max_pool2d(x, out, winners, int64_t images, window_):
     cdef void *pw = at("max_pool2d", "winners", winners, winner_type(&g), pool_out(images, &g), True)
     with nogil:
         if t == b"f":
-            npdl_max_pool2d_f32(px, po, pw, images, &g)
+            npdl_max_pool2d_f32(px, po, pw, relu, images, &g)
         else:
-            npdl_max_pool2d_f64(px, po, pw, images, &g)
+            npdl_max_pool2d_f64(px, po, pw, relu, images, &g)
     done("max_pool2d")
 
 
-def max_pool2d_grad(dy, winners, out, int64_t images, window_):
+def max_pool2d_grad(dy, winners, y, out, int64_t images, window_):
     cdef npdl_window g = window(window_)
     cdef char t = type_of("max_pool2d_grad", "dy", dy)
     cdef void *pd = at("max_pool2d_grad", "dy", dy, t, pool_out(images, &g))
     cdef void *pw = at("max_pool2d_grad", "winners", winners, winner_type(&g), pool_out(images, &g))
+    cdef void *py = at("max_pool2d_grad", "y", y, t, pool_out(images, &g))
     cdef void *po = at("max_pool2d_grad", "out", out, t, pool_in(images, &g), True)
     with nogil:
         if t == b"f":
-            npdl_max_pool2d_grad_f32(pd, pw, po, images, &g)
+            npdl_max_pool2d_grad_f32(pd, pw, py, po, images, &g)
         else:
-            npdl_max_pool2d_grad_f64(pd, pw, po, images, &g)
+            npdl_max_pool2d_grad_f64(pd, pw, py, po, images, &g)
     done("max_pool2d_grad")
 
 

@@ -5,6 +5,9 @@ import operator
 
 import numpy as np
 
+RELU = 1
+"""The plain ReLU's code, as in npdl/activations.py."""
+
 
 def expect(kernel, name, array, shape):
     """Raise unless `array` is a NumPy array of that shape, aligned.
@@ -30,6 +33,32 @@ def aligned(kernel, name, array):
         raise ValueError(
             f"{kernel}: {name} is not aligned in memory, as a field of a packed record is not; pass {name}.copy()"
         )
+
+
+def wants_relu(kernel, activation):
+    """Whether a kernel that ends in ReLU or in nothing is asked for ReLU.
+
+    Raises:
+        ValueError: it is asked for another activation.
+    """
+    if activation is None:
+        return False
+    if getattr(activation, "code", None) != RELU:
+        raise ValueError(
+            f"{kernel}: activation must be None or the plain ReLU, got {activation!r}; run it afterwards, by the "
+            "activation kernel"
+        )
+    return True
+
+
+def needs_y(kernel, y):
+    """Raise where the output that a gradient behind ReLU reads is not given.
+
+    Raises:
+        ValueError: y is None.
+    """
+    if y is None:
+        raise ValueError(f"{kernel}: behind ReLU it needs the pooled output; pass y=")
 
 
 def key_words(kernel, key):

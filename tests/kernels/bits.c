@@ -261,13 +261,15 @@ static void FN(try_pool)(shape s, int64_t n) {
         if (bits % 2) x[i] = (REAL)(bits >> 62);
         if (bits % 64 == 0) x[i] = nan;
     }
-    FN(npdl_max_pool2d)(x, y, winners, n, &g);
-    FN(see)(y, out);
-    absorb(winners, (size_t)(out * width));
-    FN(npdl_max_pool2d)(x, y, NULL, n, &g);
-    FN(see)(y, out);
-    FN(npdl_max_pool2d_grad)(dy, winners, dx, n, &g);
-    FN(see)(dx, in);
+    for (int relu = 0; relu < 2; relu++) {
+        FN(npdl_max_pool2d)(x, y, winners, relu, n, &g);
+        FN(see)(y, out);
+        absorb(winners, (size_t)(out * width));
+        FN(npdl_max_pool2d)(x, y, NULL, relu, n, &g);
+        FN(see)(y, out);
+        FN(npdl_max_pool2d_grad)(dy, winners, relu ? y : NULL, dx, n, &g);
+        FN(see)(dx, in);
+    }
     FN(npdl_average_pool2d_grad)(dy, dx, n, &g);
     FN(see)(dx, in);
 }
@@ -289,16 +291,17 @@ static void FN(try_norm)(int64_t rows, int64_t c, int affine) {
     REAL *dgamma = FN(empty)(c), *dbeta = FN(empty)(c), *average = FN(numbers)(c, 1);
     if (!affine) gamma = beta = NULL;
     FN(npdl_batch_norm_statistics)(x, mean, variance, rows, c);
-    FN(npdl_batch_norm)(x, mean, variance, gamma, beta, epsilon, y, rows, c);
     FN(see)(mean, c);
     FN(see)(variance, c);
-    FN(see)(y, rows * c);
-    for (int frozen = 0; frozen < 2; frozen++) {
-        FN(npdl_batch_norm_grad)(frozen, dy, x, mean, variance, gamma, epsilon, y, dgamma, dbeta, rows, c);
+    for (int way = 0; way < 4; way++) {
+        const int frozen = way / 2, relu = way % 2;
+        FN(npdl_batch_norm)(x, mean, variance, gamma, beta, epsilon, relu, y, rows, c);
+        FN(see)(y, rows * c);
+        FN(npdl_batch_norm_grad)(frozen, dy, x, mean, variance, gamma, beta, epsilon, relu, y, dgamma, dbeta, rows, c);
         FN(see)(y, rows * c);
         FN(see)(dgamma, c);
         FN(see)(dbeta, c);
-        FN(npdl_batch_norm_grad)(frozen, dy, x, mean, variance, gamma, epsilon, y, NULL, NULL, rows, c);
+        FN(npdl_batch_norm_grad)(frozen, dy, x, mean, variance, gamma, beta, epsilon, relu, y, NULL, NULL, rows, c);
         FN(see)(y, rows * c);
     }
     FN(npdl_moving_average)(mean, 0.99, average, c);
@@ -401,6 +404,8 @@ static void FN(cases)(void) {
     };
     for (int64_t i = 0; i < COUNT(batches); i++)
         CASE(FN(try_conv)(batches[i], 33, 1, 0, 1), "conv%d " SHAPE_FORMAT, bits, SHAPE_NUMBERS(batches[i], 33));
+    const shape tiles = {13, 13, 64, 3, 3, 1, 1, 1, 1, 64, 1, 1}; /* more than one block sum of Winograd's tiles */
+    CASE(FN(try_conv)(tiles, 9, 1, 0, 1), "conv%d " SHAPE_FORMAT, bits, SHAPE_NUMBERS(tiles, 9));
     for (int64_t i = 0; i < COUNT(POOLS); i++)
         CASE(FN(try_pool)(POOLS[i], i % 3 + 1), "pool%d " SHAPE_FORMAT, bits, SHAPE_NUMBERS(POOLS[i], i % 3 + 1));
     static const int64_t globals[][3] = {{3, 49, 33}, {5, 1, 4}, {2, 700, 7}, {9, 300, 20}};

@@ -41,11 +41,14 @@ for dtype in ("float32", "float64"):
     total = np.empty(20, dtype)
     matmul.matmul(x, dz, out=w, transpose_a=True)
     matmul.sum_rows(x, out=total)
-    show(f"sums {dtype}", w, total)
+    wide = np.empty(100, dtype)
+    matmul.sum_rows(x.reshape(1000, 100), out=wide)
+    show(f"sums {dtype}", w, total, wide)
     for geometry in (
         ((9, 8, 6), (3, 3), (1, 1), "same", (1, 1), 10, 1), ((9, 8, 6), (3, 3), (2, 2), "same", (1, 1), 33, 1),
         ((9, 8, 6), (2, 5), (2, 1), "valid", (2, 1), 4, 2), ((6, 7, 70), (3, 3), (1, 1), "same", (1, 1), 20, 1),
-        ((10, 10, 3), (5, 5), (1, 1), "same", (1, 1), 64, 1),
+        ((10, 10, 3), (5, 5), (1, 1), "same", (1, 1), 64, 1), ((20, 21, 16), (3, 3), (2, 2), "same", (1, 1), 20, 1),
+        ((9, 8, 38), (3, 3), (2, 1), "same", (1, 1), 38, 38), ((9, 8, 5), (3, 3), (1, 1), "same", (1, 2), 15, 5),
     ):
         g = window2d(*geometry)
         shapes = (7, *geometry[0]), (7, g.out_h, g.out_w, g.filters), (*geometry[1], g.channels // g.groups, g.filters)

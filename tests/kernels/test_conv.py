@@ -41,6 +41,25 @@ GEOMETRIES = [
     ((4, 5, 70), (3, 3), (1, 1), "same", (1, 1), 20, 2),
     ((5, 4, 40), (5, 3), (2, 1), "same", (1, 2), 17, 1),
 ]
+# Where the compiled kernels change their way; too large for sums written out.
+LARGE = [
+    ((33, 31, 3), (3, 3), (1, 1), "same", (1, 1), 33, 1),  # more pixels than a task or a block has
+    ((1, 300, 2), (1, 3), (1, 1), "same", (1, 1), 5, 1),  # a row longer than a block of pixels
+    ((300, 1, 2), (3, 1), (1, 1), "same", (1, 1), 18, 1),  # and as many rows as that
+    ((8, 8, 16), (3, 3), (2, 2), "same", (1, 1), 32, 1),  # dx in phases
+    ((9, 7, 17), (1, 1), (2, 3), "valid", (1, 1), 3, 1),  # phases without a tap
+    ((5, 6, 15), (3, 2), (1, 2), "same", (2, 1), 260, 1),  # few channels, two blocks of filters
+    ((40, 37, 12), (5, 5), (1, 1), "valid", (1, 1), 10, 1),  # few channels, several bands
+    ((17, 9, 1), (5, 5), (3, 2), "same", (1, 1), 20, 1),
+    ((6, 5, 80), (3, 3), (1, 1), "same", (1, 1), 40, 2),
+    ((6, 5, 64), (3, 3), (2, 1), "same", (1, 1), 96, 8),
+    ((6, 5, 64), (1, 1), (1, 1), "same", (1, 1), 300, 4),  # groups in two tasks
+    ((12, 11, 70), (3, 3), (1, 1), "same", (1, 1), 70, 70),  # depthwise: four vectors, one, and a tail
+    ((12, 11, 67), (3, 5), (2, 1), "same", (1, 2), 67, 67),
+    ((7, 8, 35), (3, 3), (2, 2), "same", (1, 1), 70, 35),  # depthwise, two filters a channel
+    ((7, 8, 6), (4, 3), (1, 1), "valid", (2, 1), 18, 6),
+    ((3, 2, 6), (5, 5), (1, 1), "same", (1, 1), 6, 6),
+]
 
 
 def arrays(rng, g, n, dtype="float64"):
@@ -121,7 +140,7 @@ def test_reference_im2col_and_its_adjoint(rng, geometry):
 
 @needs_compiled
 @pytest.mark.parametrize("dtype", ("float32", "float64"))
-@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
+@pytest.mark.parametrize("geometry", GEOMETRIES + LARGE, ids=str)
 @pytest.mark.parametrize("n", (1, 3))
 def test_compiled_against_reference(rng, geometry, dtype, n):
     g = window2d(*geometry)
@@ -134,9 +153,10 @@ def test_compiled_against_reference(rng, geometry, dtype, n):
 @needs_compiled
 @pytest.mark.parametrize("dtype", ("float32", "float64"))
 @pytest.mark.parametrize("n", (9, 40))
-def test_long_sums_over_the_batch(rng, dtype, n):
+@pytest.mark.parametrize(("channels", "filters", "groups"), ((3, 5, 1), (8, 12, 2), (5, 5, 5), (5, 10, 5)))
+def test_long_sums_over_the_batch(rng, dtype, n, channels, filters, groups):
     """So many pixels that the kernel's gradient is cut into parts."""
-    g = window2d((17, 19, 3), (3, 3), (1, 1), "same", (1, 1), 5, 1)
+    g = window2d((17, 19, channels), (3, 3), (1, 1), "same", (1, 1), filters, groups)
     x, w, shape = arrays(rng, g, n, dtype)
     dz = rng.standard_normal(shape).astype(dtype)
     got, expected = np.empty_like(w), np.empty(w.shape)
@@ -146,7 +166,7 @@ def test_long_sums_over_the_batch(rng, dtype, n):
 
 
 @needs_compiled
-@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
+@pytest.mark.parametrize("geometry", GEOMETRIES + LARGE, ids=str)
 def test_an_image_does_not_depend_on_the_batch(rng, geometry):
     g = window2d(*geometry)
     x, w, shape = arrays(rng, g, 6, "float32")
@@ -171,9 +191,31 @@ def test_epilogue(rng, activation):
 
 
 @needs_compiled
-def test_what_lies_outside_the_image_is_not_read(rng):
+@pytest.mark.parametrize("n", (1, 9, 40))
+@pytest.mark.parametrize("groups", (1, 4))
+def test_pads_larger_than_the_window(rng, n, groups):
+    """No padding mode gives these; a geometry may."""
+    g = window2d((5, 6, 4), (1, 2), (2, 1), "valid", (1, 1), 8, groups)
+    g = g._replace(pad_top=3, pad_left=4, out_h=6, out_w=13)
+    x, w, shape = arrays(rng, g, n, "float32")
+    dz = rng.standard_normal(shape).astype("f4")
+    got, expected = run(cpu, x, w, dz, g), written_out(*(array.astype("f8") for array in (x, w, dz)), g)
+    close({name: got[name] for name in ("y", "dx", "dw")}, dict(zip(("y", "dx", "dw"), expected)), "float32")
+
+
+@needs_compiled
+@pytest.mark.parametrize(
+    "geometry",
+    (
+        ((6, 7, 3), (5, 3), (1, 2), "same", (1, 1), 4, 1),
+        ((6, 7, 17), (3, 3), (1, 1), "same", (1, 1), 4, 1),
+        ((6, 7, 5), (3, 3), (1, 1), "same", (1, 1), 10, 5),
+    ),
+    ids=str,
+)
+def test_what_lies_outside_the_image_is_not_read(rng, geometry):
     """An image inside a larger array of NaN gives what it gives alone."""
-    g = window2d((6, 7, 3), (5, 3), (1, 2), "same", (1, 1), 4, 1)
+    g = window2d(*geometry)
     x, w, shape = arrays(rng, g, 1, "float32")
     dz = rng.standard_normal(shape).astype("f4")
     alone = run(cpu, x, w, dz, g)

@@ -210,3 +210,15 @@ def test_wrong_calls_raise():
         cpu.matmul(a, b, out=frozen)
     with pytest.raises(ValueError, match=r"sum_rows: out must have shape \(5,\), got \(4,\)"):
         cpu.sum_rows(a, out=np.zeros(4, "f4"))
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", ("float32", "float64"))
+def test_sum_rows_of_every_width(rng, dtype):
+    """Around a vector, the width below which rows are folded, the rows in a block and in a fold."""
+    heights, widths = (1, 15, 16, 17, 255, 256, 273, 1030), (1, 2, 5, 10, 16, 20, 63, 64, 65, 130)
+    for rows, columns in itertools.product(heights, widths):
+        x = rng.standard_normal((rows, columns)).astype(dtype)
+        out = np.full(columns, np.nan, dtype)
+        cpu.sum_rows(x, out=out)
+        close(out, x.astype("float64").sum(axis=0), dtype)

@@ -5,11 +5,13 @@ import itertools
 import numpy as np
 import pytest
 
+from npdl import activations
 from npdl.kernels.cpu import compiled
 from npdl.kernels.reference import norm as reference
 
 needs_compiled = pytest.mark.skipif(not compiled(), reason="installed without compiled kernels")
 if compiled():
+    from npdl.kernels.cpu import activation as cpu_activation
     from npdl.kernels.cpu import norm as cpu
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
@@ -24,15 +26,15 @@ def statistics(kernels, x):
     return mean, variance
 
 
-def normalised(kernels, x, mean, variance, gamma, beta):
+def normalised(kernels, x, mean, variance, gamma, beta, **activation):
     out = np.full_like(x, np.nan)
-    kernels.batch_norm(x, mean, variance, gamma, beta, EPSILON, out=out)
+    kernels.batch_norm(x, mean, variance, gamma, beta, EPSILON, out=out, **activation)
     return out
 
 
-def gradients(kernels, name, dy, x, mean, variance, gamma):
+def gradients(kernels, name, dy, x, mean, variance, gamma, **relu):
     dx, dgamma, dbeta = np.full_like(x, np.nan), np.full_like(mean, np.nan), np.full_like(mean, np.nan)
-    getattr(kernels, name)(dy, x, mean, variance, gamma, EPSILON, dx=dx, dgamma=dgamma, dbeta=dbeta)
+    getattr(kernels, name)(dy, x, mean, variance, gamma, EPSILON, dx=dx, dgamma=dgamma, dbeta=dbeta, **relu)
     return dx, dgamma, dbeta
 
 
@@ -60,19 +62,25 @@ def test_reference_statistics_and_values(rng):
         np.testing.assert_allclose(y.reshape(-1, 4)[:, c], expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("activation", (None, activations.relu), ids=repr)
 @pytest.mark.parametrize("frozen", (False, True))
 @pytest.mark.parametrize("with_gamma", (True, False))
-def test_reference_gradients_are_the_slopes(rng, frozen, with_gamma):
+def test_reference_gradients_are_the_slopes(rng, frozen, with_gamma, activation):
     x, dy, gamma, beta = operands(rng, (5, 3))
     gamma = gamma if with_gamma else None
     mean, variance = statistics(reference, x)
+    z = normalised(reference, x, mean, variance, gamma, beta)
+    y = normalised(reference, x, mean, variance, gamma, beta, activation=activation)
+    np.testing.assert_array_equal(y, z if activation is None else (z + abs(z)) / 2)
+    assert 0 < (z > 0).sum() < z.size and abs(z).min() > 1e-4
 
     def loss(x, gamma, beta):
         at = (mean, variance) if frozen else statistics(reference, x)
-        return (dy * normalised(reference, x, *at, gamma, beta)).sum()
+        return (dy * normalised(reference, x, *at, gamma, beta, activation=activation)).sum()
 
     name = "batch_norm_frozen_grad" if frozen else "batch_norm_grad"
-    dx, dgamma, dbeta = gradients(reference, name, dy, x, mean, variance, gamma)
+    relu = {} if activation is None else {"beta": beta, "activation": activation}
+    dx, dgamma, dbeta = gradients(reference, name, dy, x, mean, variance, gamma, **relu)
     for position, gradient in enumerate((dx, dgamma, dbeta)):
         if position == 1 and gamma is None:
             continue
@@ -121,6 +129,51 @@ def test_cpu(rng, shape, dtype):
         kernel(dy, x, mean, variance, g, EPSILON, dbeta=dbeta)
         kernel(own, x, mean, variance, g, EPSILON, dx=own)
         assert [a.tobytes() for a in (own, dgamma, dbeta)] == [a.tobytes() for a in got]
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_cpu_with_relu(rng, shape, dtype):
+    """To the last bit what batch_norm and a ReLU of its own give, one after the other, NaN and signed zeros too."""
+    relu = activations.relu
+    x, dy, gamma, beta = operands(rng, shape, dtype)
+    x.flat[0] = dy.flat[-1] = np.nan
+    if x.size > 7:
+        gamma[-1], beta[-1] = -0.0, 0.0  # z = 0 and z = -0 in the last channel
+    mean, variance = statistics(cpu, np.nan_to_num(x))
+    for g, b in itertools.product((gamma, None), (beta, None)):
+        y = normalised(cpu, x, mean, variance, g, b)
+        cpu_activation.activation(y, relu, out=y)
+        assert normalised(cpu, x, mean, variance, g, b, activation=relu).tobytes() == y.tobytes()
+        own = x.copy()
+        cpu.batch_norm(own, mean, variance, g, b, EPSILON, out=own, activation=relu)
+        assert own.tobytes() == y.tobytes()
+        dz = np.empty_like(dy)
+        cpu_activation.activation_grad(dy, y, relu, out=dz)
+        for name in ("batch_norm_grad", "batch_norm_frozen_grad"):
+            expected = gradients(cpu, name, dz, x, mean, variance, g)
+            got = gradients(cpu, name, dy, x, mean, variance, g, beta=b, activation=relu)
+            assert [a.tobytes() for a in got] == [a.tobytes() for a in expected], name
+            own, kernel = dy.copy(), getattr(cpu, name)
+            kernel(own, x, mean, variance, g, EPSILON, dx=own, beta=b, activation=relu)
+            assert own.tobytes() == got[0].tobytes()
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", ("batch_norm_grad", "batch_norm_frozen_grad"))
+def test_cpu_gradients_with_relu(rng, name, dtype):
+    x, dy, gamma, beta = operands(rng, (300, 37), dtype)
+    mean, variance = statistics(cpu, x)
+    near = abs(normalised(reference, *wide(x, mean, variance, gamma, beta))) < 100 * TOLERANCE[dtype]
+    dy[near] = 0  # there rounding decides
+    for g, b in itertools.product((gamma, None), (beta, None)):
+        got = gradients(cpu, name, dy, x, mean, variance, g, beta=b, activation=activations.relu)
+        arguments = wide(dy, x, mean, variance, g, b)
+        expected = gradients(reference, name, *arguments[:5], beta=arguments[5], activation=activations.relu)
+        for a, e in zip(got, expected):
+            assert np.abs(a - e).max() <= TOLERANCE[dtype] * (0.1 + np.abs(e).max())
 
 
 @needs_compiled
@@ -177,8 +230,10 @@ def test_bits_do_not_depend_on_threads_and_build(rng, dtype, same_bits):
         for x, dy, gamma, beta in cases:
             mean, variance = statistics(cpu, x)
             yield from (mean, variance, normalised(cpu, x, mean, variance, gamma, beta))
+            yield normalised(cpu, x, mean, variance, gamma, beta, activation=activations.relu)
             for name in ("batch_norm_grad", "batch_norm_frozen_grad"):
                 yield from gradients(cpu, name, dy, x, mean, variance, gamma)
+                yield from gradients(cpu, name, dy, x, mean, variance, gamma, beta=beta, activation=activations.relu)
 
     same_bits(cpu, lambda: list(compute()))
 
@@ -206,3 +261,16 @@ def test_wrong_calls_raise(rng):
         cpu.batch_norm(mean, mean, mean, None, None, EPSILON, out=mean)
     with pytest.raises(ValueError, match=r"moving_average: value must have shape \(3,\), got \(4, 3\)"):
         cpu.moving_average(x, 0.9, out=mean)
+
+
+@pytest.mark.parametrize("kernels", [reference, pytest.param("cpu", marks=needs_compiled)], ids=["reference", "cpu"])
+@pytest.mark.parametrize("activation", (activations.tanh, activations.ReLU(max_value=6), "relu"), ids=repr)
+def test_other_activations_are_refused(kernels, activation):
+    kernels = cpu if kernels == "cpu" else kernels
+    x, mean = np.zeros((4, 3), "float32"), np.zeros(3, "float32")
+    text = r"activation must be None or the plain ReLU, got .*; run it afterwards, by the activation kernel"
+    with pytest.raises(ValueError, match=f"batch_norm: {text}"):
+        kernels.batch_norm(x, mean, mean, None, None, EPSILON, out=x, activation=activation)
+    for name in ("batch_norm_grad", "batch_norm_frozen_grad"):
+        with pytest.raises(ValueError, match=f"{name}: {text}"):
+            getattr(kernels, name)(x, x, mean, mean, None, EPSILON, activation=activation)

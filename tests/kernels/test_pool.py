@@ -5,12 +5,14 @@ import itertools
 import numpy as np
 import pytest
 
+from npdl import activations
 from npdl.kernels.cpu import compiled
 from npdl.kernels.geometry import window2d
 from npdl.kernels.reference import pool as reference
 
 needs_compiled = pytest.mark.skipif(not compiled(), reason="installed without compiled kernels")
 if compiled():
+    from npdl.kernels.cpu import activation as cpu_activation
     from npdl.kernels.cpu import pool as cpu
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
@@ -47,10 +49,10 @@ def images(rng, g, n, dtype="float64", nan=0.0):
     return x
 
 
-def max_pool(kernels, x, g):
+def max_pool(kernels, x, g, **activation):
     y = np.full((len(x), g.out_h, g.out_w, g.channels), 99, x.dtype)
     winners = np.full(y.shape, 99, np.uint8 if g.kernel_h * g.kernel_w <= 256 else np.int32)
-    kernels.max_pool2d(x, g, out=y, winners=winners)
+    kernels.max_pool2d(x, g, out=y, winners=winners, **activation)
     return y, winners
 
 
@@ -58,9 +60,9 @@ def filled(shape, dtype):
     return np.full(shape, np.nan, dtype)
 
 
-def gradient(kernels, name, arguments, g, dtype, n):
+def gradient(kernels, name, arguments, g, dtype, n, **relu):
     dx = filled((n, g.in_h, g.in_w, g.channels), dtype)
-    getattr(kernels, name)(*arguments, g, out=dx)
+    getattr(kernels, name)(*arguments, g, out=dx, **relu)
     return dx
 
 
@@ -146,6 +148,47 @@ def test_cpu(rng, channels, dtype):
         np.testing.assert_allclose(average_pool(cpu, x, g), average_pool(reference, x, g), atol=TOLERANCE[dtype])
 
 
+def test_reference_with_relu(rng):
+    """ReLU after pooling is pooling after ReLU, but for the winners; the gradient is the slope."""
+    for g in windows(channels=2):
+        x = rng.standard_normal((2, g.in_h, g.in_w, 2)) - 1
+        y, winners = max_pool(reference, x, g, activation=activations.relu)
+        z, plain = max_pool(reference, x, g)
+        np.testing.assert_array_equal(y, np.where(z > 0, z, 0))
+        np.testing.assert_array_equal(winners, plain)
+        dy = rng.standard_normal(y.shape)
+        dx = gradient(reference, "max_pool2d_grad", (dy, winners), g, "float64", 2, y=y, activation=activations.relu)
+        step = 1e-7 * rng.choice([-1, 1], x.shape)
+        up, down = (max_pool(reference, x + s, g, activation=activations.relu)[0] for s in (step, -step))
+        np.testing.assert_allclose(((up - down) * dy).sum() / 2e-7, (dx * step).sum() / 1e-7, atol=1e-6)
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("channels", (1, 10, 16, 20, 35))
+def test_cpu_with_relu(rng, channels, dtype):
+    """To the last bit what pooling and a ReLU of its own give, one after the other, NaN and signed zeros too."""
+    relu = activations.relu
+    for g in windows(channels):
+        x = images(rng, g, 3, dtype, nan=0.03)
+        x[x == 0] *= rng.choice([-1, 1], (x == 0).sum())
+        y, winners = max_pool(cpu, x, g)
+        cpu_activation.activation(y, relu, out=y)
+        got, got_winners = max_pool(cpu, x, g, activation=relu)
+        assert (got.tobytes(), got_winners.tobytes()) == (y.tobytes(), winners.tobytes())
+        only = np.empty_like(y)
+        cpu.max_pool2d(x, g, out=only, activation=relu)
+        assert only.tobytes() == y.tobytes()
+        dy = rng.standard_normal(y.shape).astype(dtype)
+        dz = np.empty_like(dy)
+        cpu_activation.activation_grad(dy, y, relu, out=dz)
+        expected = gradient(cpu, "max_pool2d_grad", (dz, winners), g, dtype, 3)
+        got = gradient(cpu, "max_pool2d_grad", (dy, winners), g, dtype, 3, y=y, activation=relu)
+        assert got.tobytes() == expected.tobytes()
+        expected = gradient(reference, "max_pool2d_grad", (dy, winners), g, dtype, 3, y=y, activation=relu)
+        np.testing.assert_allclose(got, expected, rtol=0, atol=10 * TOLERANCE[dtype])
+
+
 def global_pools(kernels, x, dy):
     """max, winners, its gradient, average, its gradient"""
     shape, clean = (x.shape[0], x.shape[3]), np.nan_to_num(x)
@@ -209,6 +252,9 @@ def test_bits_do_not_depend_on_threads_and_build(rng, dtype, same_bits):
             y, winners = max_pool(cpu, x, g)
             yield from (y, winners, average_pool(cpu, x, g))
             yield gradient(cpu, "max_pool2d_grad", (y, winners), g, dtype, len(x))
+            relu = {"activation": activations.relu}
+            y, winners = max_pool(cpu, x, g, **relu)
+            yield from (y, winners, gradient(cpu, "max_pool2d_grad", (y, winners), g, dtype, len(x), y=y, **relu))
             yield gradient(cpu, "average_pool2d_grad", (y,), g, dtype, len(x))
             yield from global_pools(cpu, x, x[:, 0, 0].copy())
 
@@ -238,6 +284,10 @@ def test_wrong_calls_raise():
         cpu.max_pool2d(x, g, out=y, winners=np.zeros(x.shape, np.uint8))
     with pytest.raises(TypeError, match="max_pool2d: winners must be uint8, got int32"):
         cpu.max_pool2d(x, g, out=y, winners=winners.astype(np.int32))
+    with pytest.raises(ValueError, match=r"max_pool2d_grad: y must have shape \(2, 2, 2, 3\), got \(2, 4, 4, 3\)"):
+        cpu.max_pool2d_grad(y, winners, g, out=x, y=x, activation=activations.relu)
+    with pytest.raises(TypeError, match="max_pool2d_grad: winners must be a NumPy array, got NoneType"):
+        cpu.max_pool2d_grad(y, None, g, out=x)
     with pytest.raises(ValueError, match=r"average_pool2d_grad: dy must have shape \(2, 2, 2, 3\)"):
         cpu.average_pool2d_grad(x, g, out=x)
     with pytest.raises(ValueError, match="max_pool2d_grad: window, strides and dilation must be at least 1"):
@@ -248,6 +298,26 @@ def test_wrong_calls_raise():
         cpu.global_max_pool2d(x, out=np.zeros((3, 2), "float32"))
     with pytest.raises(ValueError, match=r"images \(N, H, W, C\) of at least one place, got shape \(2, 0, 4, 3\)"):
         cpu.global_average_pool2d(x[:, :0].copy(), out=np.zeros((2, 3), "float32"))
+
+
+@pytest.mark.parametrize("kernels", KERNELS)
+@pytest.mark.parametrize("activation", (activations.tanh, activations.ReLU(max_value=6), "relu"), ids=repr)
+def test_other_activations_are_refused(kernels, activation):
+    g = window2d((4, 4, 3), (2, 2), (2, 2), "valid")
+    x, y = np.zeros((2, 4, 4, 3), "float32"), np.zeros((2, 2, 2, 3), "float32")
+    text = r"activation must be None or the plain ReLU, got .*; run it afterwards, by the activation kernel"
+    with pytest.raises(ValueError, match=f"max_pool2d: {text}"):
+        package(kernels).max_pool2d(x, g, out=y, activation=activation)
+    with pytest.raises(ValueError, match=f"max_pool2d_grad: {text}"):
+        package(kernels).max_pool2d_grad(y, y.astype("uint8"), g, out=x, y=y, activation=activation)
+
+
+@pytest.mark.parametrize("kernels", KERNELS)
+def test_behind_relu_the_gradient_needs_y(kernels):
+    g = window2d((4, 4, 3), (2, 2), (2, 2), "valid")
+    dx, dy = np.zeros((2, 4, 4, 3), "float32"), np.zeros((2, 2, 2, 3), "float32")
+    with pytest.raises(ValueError, match="max_pool2d_grad: behind ReLU it needs the pooled output; pass y="):
+        package(kernels).max_pool2d_grad(dy, dy.astype("uint8"), g, out=dx, activation=activations.relu)
 
 
 @needs_compiled

@@ -31,19 +31,24 @@ def work(rng, dtype="float32"):
     a = rng.standard_normal((700, 300)).astype(dtype)
     b = rng.standard_normal((300, 200)).astype(dtype)
     long, dz = rng.standard_normal((9000, 40)).astype(dtype), rng.standard_normal((9000, 24)).astype(dtype)
-    g = window2d((13, 12, 8), (3, 3), (2, 1), "same", (1, 1), 20, 2)
-    x = rng.standard_normal((40, 13, 12, 8)).astype(dtype)
-    w = rng.standard_normal((3, 3, 4, 20)).astype(dtype)
-    dy = rng.standard_normal((40, g.out_h, g.out_w, 20)).astype(dtype)
+    images = rng.standard_normal((40, 13, 12, 8)).astype(dtype)
+    convolutions = []
+    for filters, groups in ((20, 1), (20, 2), (16, 8)):  # few channels, groups, depthwise
+        g = window2d((13, 12, 8), (3, 3), (2, 1), "same", (1, 1), filters, groups)
+        w = rng.standard_normal((3, 3, 8 // groups, filters)).astype(dtype)
+        convolutions.append((g, w, rng.standard_normal((40, g.out_h, g.out_w, filters)).astype(dtype)))
 
     def run():
-        out = [np.empty(shape, dtype) for shape in ((700, 200), (40, 24), (40,), dy.shape, x.shape, w.shape)]
+        out = [np.empty(shape, dtype) for shape in ((700, 200), (40, 24), (40,))]
         matmul.matmul(a, b, out=out[0])
         matmul.matmul(long, dz, out=out[1], transpose_a=True)
         matmul.sum_rows(long, out=out[2])
-        conv.conv2d(x, w, g, out=out[3])
-        conv.conv2d_dx(dy, w, g, out=out[4])
-        conv.conv2d_dkernel(x, dy, g, out=out[5])
+        for g, w, dy in convolutions:
+            y, dx, dw = np.empty_like(dy), np.empty_like(images), np.empty_like(w)
+            conv.conv2d(images, w, g, out=y)
+            conv.conv2d_dx(dy, w, g, out=dx)
+            conv.conv2d_dkernel(images, dy, g, out=dw)
+            out += y, dx, dw
         return np.concatenate([array.ravel() for array in out])
 
     return run
@@ -92,6 +97,24 @@ def test_a_forked_child_works(rng):
         os._exit(0 if np.array_equal(run(), expected) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     np.testing.assert_array_equal(run(), expected)
+
+
+def test_the_interpreter_ends_while_kernels_run():
+    code = """
+import threading, time
+import numpy as np
+from npdl.kernels.cpu import build, matmul
+build.set_num_threads(2)
+def repeat():
+    a, out = np.ones((300, 300), "float32"), np.empty((300, 300), "float32")
+    while True:
+        matmul.matmul(a, a, out=out)
+for _ in range(3):
+    threading.Thread(target=repeat, daemon=True).start()
+time.sleep(0.2)
+"""
+    result = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("n", (0, -1, 1.5, "2", None))

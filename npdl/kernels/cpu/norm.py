@@ -1,6 +1,6 @@
 """Batch normalization; formulas: npdl/kernels/reference/norm.py, code: kernels/norm.h."""
 
-from npdl.kernels.checks import aligned, expect
+from npdl.kernels.checks import aligned, expect, wants_relu
 from npdl.kernels.cpu.build import lib
 
 
@@ -27,31 +27,41 @@ def batch_norm_statistics(x, *, mean, variance):
     lib.batch_norm_statistics(x, mean, variance, rows, channels)
 
 
-def batch_norm(x, mean, variance, gamma, beta, epsilon, *, out):
-    """out = γ (x − mean) / √(variance + ε) + β; out may be x."""
+def batch_norm(x, mean, variance, gamma, beta, epsilon, *, out, activation=None):
+    """out = a(γ (x − mean) / √(variance + ε) + β), a ReLU or nothing; out may be x."""
+    relu = wants_relu("batch_norm", activation)
     rows, channels = _sizes("batch_norm", x)
     _expect_channels("batch_norm", channels, mean=mean, variance=variance, gamma=gamma, beta=beta)
     expect("batch_norm", "out", out, x.shape)
-    lib.batch_norm(x, mean, variance, gamma, beta, epsilon, out, rows, channels)
+    lib.batch_norm(x, mean, variance, gamma, beta, epsilon, relu, out, rows, channels)
 
 
-def _gradient(kernel, frozen, dy, x, mean, variance, gamma, epsilon, dx, dgamma, dbeta):
+def _gradient(kernel, frozen, dy, x, mean, variance, gamma, epsilon, dx, dgamma, dbeta, beta, activation):
+    relu = wants_relu(kernel, activation)
     rows, channels = _sizes(kernel, x)
     expect(kernel, "dy", dy, x.shape)
     if dx is not None:
         expect(kernel, "dx", dx, x.shape)
-    _expect_channels(kernel, channels, mean=mean, variance=variance, gamma=gamma, dgamma=dgamma, dbeta=dbeta)
-    lib.batch_norm_grad(kernel, frozen, dy, x, mean, variance, gamma, epsilon, dx, dgamma, dbeta, rows, channels)
+    _expect_channels(kernel, channels, mean=mean, variance=variance, gamma=gamma, beta=beta, dgamma=dgamma, dbeta=dbeta)
+    lib.batch_norm_grad(
+        kernel, frozen, dy, x, mean, variance, gamma, beta, epsilon, relu, dx, dgamma, dbeta, rows, channels
+    )
 
 
-def batch_norm_grad(dy, x, mean, variance, gamma, epsilon, *, dx=None, dgamma=None, dbeta=None):
-    """dx = γ/σ (dy − dβ/n − x̂ dγ/n), dγ = Σ dy x̂, dβ = Σ dy; dx may be dy."""
-    _gradient("batch_norm_grad", False, dy, x, mean, variance, gamma, epsilon, dx, dgamma, dbeta)
+def batch_norm_grad(
+    dy, x, mean, variance, gamma, epsilon, *, dx=None, dgamma=None, dbeta=None, beta=None, activation=None
+):
+    """dx = γ/σ (dy − dβ/n − x̂ dγ/n), dγ = Σ dy x̂, dβ = Σ dy, after ReLU where γ x̂ + β > 0; dx may be dy."""
+    _gradient("batch_norm_grad", False, dy, x, mean, variance, gamma, epsilon, dx, dgamma, dbeta, beta, activation)
 
 
-def batch_norm_frozen_grad(dy, x, mean, variance, gamma, epsilon, *, dx=None, dgamma=None, dbeta=None):
-    """dx = γ/σ dy, dγ = Σ dy x̂, dβ = Σ dy; dx may be dy."""
-    _gradient("batch_norm_frozen_grad", True, dy, x, mean, variance, gamma, epsilon, dx, dgamma, dbeta)
+def batch_norm_frozen_grad(
+    dy, x, mean, variance, gamma, epsilon, *, dx=None, dgamma=None, dbeta=None, beta=None, activation=None
+):
+    """dx = γ/σ dy, dγ = Σ dy x̂, dβ = Σ dy, after ReLU where γ x̂ + β > 0; dx may be dy."""
+    _gradient(
+        "batch_norm_frozen_grad", True, dy, x, mean, variance, gamma, epsilon, dx, dgamma, dbeta, beta, activation
+    )
 
 
 def moving_average(value, momentum, *, out):

@@ -1,6 +1,8 @@
 """Pooling; formulas: npdl/kernels/reference/pool.py, code: kernels/pooling.h."""
 
-from npdl.kernels.checks import aligned, expect, whole_window
+import numpy as np
+
+from npdl.kernels.checks import aligned, expect, needs_y, wants_relu, whole_window
 from npdl.kernels.cpu.build import lib
 
 
@@ -25,16 +27,22 @@ def _check(kernel, g, large, small, **others):
             expect(kernel, name, array, shape)
 
 
-def max_pool2d(x, g, *, out, winners=None):
-    """out = max over the window; winners: the tap of the first maximum."""
+def max_pool2d(x, g, *, out, winners=None, activation=None):
+    """out = a(max over the window), a ReLU or nothing; winners: the tap of the first maximum."""
+    relu = wants_relu("max_pool2d", activation)
     _check("max_pool2d", g, ("x", x), ("out", out), winners=winners)
-    lib.max_pool2d(x, out, winners, len(x), g)
+    lib.max_pool2d(x, out, winners, relu, len(x), g)
 
 
-def max_pool2d_grad(dy, winners, g, *, out):
-    """dx[place] = Σ dy of the windows that this place won"""
-    _check("max_pool2d_grad", g, ("out", out), ("dy", dy), winners=winners)
-    lib.max_pool2d_grad(dy, winners, out, len(out), g)
+def max_pool2d_grad(dy, winners, g, *, out, y=None, activation=None):
+    """dx[place] = Σ dy of the windows that this place won, after ReLU of those whose y > 0"""
+    if wants_relu("max_pool2d_grad", activation):
+        needs_y("max_pool2d_grad", y)
+    else:
+        y = None
+    expect("max_pool2d_grad", "winners", winners, np.shape(dy))
+    _check("max_pool2d_grad", g, ("out", out), ("dy", dy), y=y)
+    lib.max_pool2d_grad(dy, winners, y, out, len(out), g)
 
 
 def average_pool2d(x, g, *, out):

@@ -12,12 +12,13 @@ machine code is kept in Numba's cache: `__pycache__` beside this file, else the 
 import ctypes
 import functools
 import math
+import weakref
 
 import numpy as np
 
 from npdl.kernels.checks import aligned
 from npdl.kernels.cpu import compiled
-from npdl.kernels.reference.update import ADAM_HYPER, RMSPROP_HYPER, SGD_HYPER
+from npdl.kernels.reference.update import ADAM_HYPER, RMSPROP_HYPER, SGD_HYPER, smallest
 from npdl.kernels.segments import check, cut
 
 if compiled():
@@ -51,12 +52,12 @@ def rmsprop(p, g, v, mean, velocity, segments, hyper):
 # pieces blocks[b] ... blocks[b + 1] − 1. Each element is read and written once, which also lets the loop vectorise.
 
 
-def _sgd(real, has_velocity, carray):
+def _sgd(real, least, has_velocity, carray):
     def body(context, block, work):
         blocks = carray(context[0], block + 2, np.int64)
         pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
         hyper = carray(context[3], 3, np.float64)
-        mu, nesterov = real(hyper[1]), hyper[2] != 0
+        mu, nesterov, zero = real(hyper[1]), hyper[2] != 0, real(0)
         for piece in range(blocks[block], blocks[block + 1]):
             start, stop, row = pieces[piece]
             _, _, scale, decay, _ = carray(context[2], (row + 1, 5), np.float64)[row]
@@ -71,19 +72,20 @@ def _sgd(real, has_velocity, carray):
                 for i in range(p.size):
                     d = g[i] + lam * p[i]
                     u = mu * velocity[i] + d
+                    u = zero if abs(u) < least else u
                     velocity[i] = u
                     p[i] = p[i] - eta * (d + mu * u if nesterov else u)
 
     return body
 
 
-def _adam(real, decoupled, carray):
+def _adam(real, least, decoupled, carray):
     def body(context, block, work):
         blocks = carray(context[0], block + 2, np.int64)
         pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
         learning_rate, beta_1, beta_2, bias_1, bias_2, epsilon = carray(context[3], 6, np.float64)
         b1, a1, b2, a2 = real(beta_1), real(1 - beta_1), real(beta_2), real(1 - beta_2)
-        root, eps = real(1 / math.sqrt(bias_2)), real(epsilon)
+        root, eps, zero = real(1 / math.sqrt(bias_2)), real(epsilon), real(0)
         for piece in range(blocks[block], blocks[block + 1]):
             start, stop, row = pieces[piece]
             _, _, scale, decay, _ = carray(context[2], (row + 1, 5), np.float64)[row]
@@ -100,13 +102,15 @@ def _adam(real, decoupled, carray):
                 d = g[i] + lam * w
                 s = b1 * m[i] + a1 * d
                 q = b2 * v[i] + a2 * (d * d)
+                s = zero if abs(s) < least else s
+                q = zero if q < least else q
                 m[i], v[i] = s, q
                 p[i] = keep * w - step * s / (math.sqrt(q) * root + eps)
 
     return body
 
 
-def _rmsprop(real, centered, has_velocity, carray):
+def _rmsprop(real, least, centered, has_velocity, carray):
     def body(context, block, work):
         blocks = carray(context[0], block + 2, np.int64)
         pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
@@ -124,15 +128,18 @@ def _rmsprop(real, centered, has_velocity, carray):
             for i in range(p.size):
                 d = g[i] + lam * p[i]
                 w = r * v[i] + a * (d * d)
+                w = zero if w < least else w
                 v[i] = w
                 if centered:
                     u = r * mean[i] + a * d
+                    u = zero if abs(u) < least else u
                     mean[i] = u
                     w = w - u * u
                     w = zero if w < zero else w
                 d = d / (math.sqrt(w) + eps)
                 if has_velocity:
                     d = mu * velocity[i] + d
+                    d = zero if abs(d) < least else d
                     velocity[i] = d
                 p[i] = p[i] - eta * d
 
@@ -147,13 +154,13 @@ def _compiled(kernel, dtype, given):
     """The machine code of one body; `given`: which of its arrays are not None."""
     from numba import carray, cfunc, types
 
-    real = dtype.type
+    real, least = dtype.type, smallest(dtype)
     if kernel == "sgd":
-        body = _sgd(real, given[2], carray)
+        body = _sgd(real, least, given[2], carray)
     elif kernel == "rmsprop":
-        body = _rmsprop(real, given[3], given[4], carray)
+        body = _rmsprop(real, least, given[3], given[4], carray)
     else:
-        body = _adam(real, kernel == "adamw", carray)
+        body = _adam(real, least, kernel == "adamw", carray)
     signature = types.void(types.CPointer(types.voidptr), types.int64, types.int64)
     try:  # error_model: 1 / 0 is inf, as in NumPy; a test for it in the loop would keep it from being vectorised
         return cfunc(signature, cache=True, error_model="numpy")(body)
@@ -182,26 +189,67 @@ def _address(array):
     return 0 if array is None else array.__array_interface__["data"][0]
 
 
+class _Call:
+    """One kernel on the same arrays, step after step: checked, compiled and cut into blocks once."""
+
+    def __init__(self, kernel, arrays, segments, hyper, hyper_names):
+        check(kernel, arrays, segments, hyper, hyper_names)
+        for name, array in arrays.items():
+            if name != "g" and array is not None and not array.flags.writeable:
+                raise ValueError(f"{kernel}: {name} is written to, and is read-only")
+            if array is not None:
+                aligned(kernel, name, array)
+        p, *_ = given = arrays.values()
+        self.hyper, self.segments = hyper.copy(), segments.tobytes()
+        tables, self.blocks, self.tables = _plan(kernel, self.segments, len(p))
+        self.code = _compiled(kernel, p.dtype, tuple(array is not None for array in given))
+        self.context = (ctypes.c_void_p * 9)(*tables, _address(self.hyper), *map(_address, given))
+        self.address = ctypes.addressof(self.context)
+        self.arrays = [_nothing if array is None else weakref.ref(array) for array in given]
+
+    def serves(self, arrays, segments, hyper):
+        """Whether it was made for these very arrays, and for such tables."""
+        for mine, array in zip(self.arrays, arrays.values(), strict=True):
+            if mine() is not array:
+                return False
+        return (
+            hyper.shape == self.hyper.shape
+            and hyper.dtype == self.hyper.dtype
+            and segments.dtype == hyper.dtype
+            and segments.tobytes() == self.segments
+        )
+
+    def run(self, hyper):
+        """One step."""
+        self.hyper[...] = hyper
+        _run_blocks(self)
+
+
+def _nothing():
+    return None
+
+
+_calls: dict[tuple[str, int], _Call] = {}
+"""By kernel and id(p), the last call on that p; gone with p."""
+
+
 def _run(kernel, arrays, segments, hyper, hyper_names):
-    check(kernel, arrays, segments, hyper, hyper_names)
-    for name, array in arrays.items():
-        if name != "g" and array is not None and not array.flags.writeable:
-            raise ValueError(f"{kernel}: {name} is written to, and is read-only")
-        if array is not None:
-            aligned(kernel, name, array)
-    p, *_ = given = arrays.values()
-    tables, blocks, _ = _plan(kernel, segments.tobytes(), len(p))
-    code = _compiled(kernel, p.dtype, tuple(array is not None for array in given))
-    _run_blocks(code, (ctypes.c_void_p * 9)(*tables, _address(hyper), *map(_address, given)), blocks)
+    p = arrays["p"]
+    call = _calls.get((kernel, id(p)))
+    if call is None or not call.serves(arrays, segments, hyper):
+        call = _Call(kernel, arrays, segments, hyper, hyper_names)
+        _calls[kernel, id(p)] = call
+        weakref.finalize(p, _calls.pop, (kernel, id(p)), None)
+    call.run(hyper)
 
 
-def _in_pool(code, context, blocks):
-    build.lib.run_blocks(code.address, ctypes.addressof(context), blocks)
+def _in_pool(call):
+    build.lib.run_blocks(call.code.address, call.address, call.blocks)
 
 
-def _one_by_one(code, context, blocks):
-    for block in range(blocks):
-        code.ctypes(context, block, 0)
+def _one_by_one(call):
+    for block in range(call.blocks):
+        call.code.ctypes(call.context, block, 0)
 
 
 _run_blocks = _in_pool if compiled() else _one_by_one  # no pool where npdl was installed without compiled kernels

@@ -73,6 +73,12 @@ def _cols(x, g):
     return cols
 
 
+def _side_by_side(cols):
+    """(rows, KH·KW, C) as (rows, KH·KW·C)"""
+    rows, taps, channels = cols.shape
+    return cols.reshape(rows, taps * channels)
+
+
 def _matrix(w):
     """(KH, KW, C/groups, F) as (KH·KW·C/groups, F)"""
     return w.reshape(-1, w.shape[-1])
@@ -86,7 +92,7 @@ def conv2d(x, w, g, *, out, bias=None, activation=None, z=None):
     cols = _cols(x, g)
     y = np.empty((len(cols), g.filters), x.dtype)
     for channels, filters in _groups(g):
-        cols_i = cols[:, :, channels].reshape(len(cols), -1)
+        cols_i = _side_by_side(cols[:, :, channels])
         y[:, filters] = cols_i @ _matrix(w[..., filters])
     if bias is not None:
         y += bias
@@ -100,7 +106,7 @@ def conv2d_dx(dz, w, g, *, out):
     dcols = np.empty((len(dz), taps, g.channels), dz.dtype)
     for channels, filters in _groups(g):
         dcols_i = dz[:, filters] @ _matrix(w[..., filters]).T
-        dcols[:, :, channels] = dcols_i.reshape(len(dz), taps, -1)
+        dcols[:, :, channels] = dcols_i.reshape(len(dz), taps, g.channels // g.groups)
     col2im(dcols, g, out=out)
 
 
@@ -109,5 +115,5 @@ def conv2d_dkernel(x, dz, g, *, out):
     cols = _cols(x, g)
     dz = dz.reshape(len(cols), g.filters)
     for channels, filters in _groups(g):
-        cols_i = cols[:, :, channels].reshape(len(cols), -1)
-        out[..., filters] = (cols_i.T @ dz[:, filters]).reshape(*out.shape[:-1], -1)
+        cols_i = _side_by_side(cols[:, :, channels])
+        out[..., filters] = (cols_i.T @ dz[:, filters]).reshape(out[..., filters].shape)

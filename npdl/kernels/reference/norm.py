@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from npdl.kernels.checks import wants_relu
+
 
 def _rows(x):
     return x.reshape(-1, x.shape[-1])
@@ -19,8 +21,8 @@ def batch_norm_statistics(x, *, mean, variance):
     variance[...] = ((x - mean) ** 2).mean(axis=0)
 
 
-def batch_norm(x, mean, variance, gamma, beta, epsilon, *, out):
-    """out = γ x̂ + β,   x̂ = (x − mean) / √(variance + ε)
+def batch_norm(x, mean, variance, gamma, beta, epsilon, *, out, activation=None):
+    """out = a(γ x̂ + β),   x̂ = (x − mean) / √(variance + ε)
 
     Args:
         x: (..., C).
@@ -28,21 +30,36 @@ def batch_norm(x, mean, variance, gamma, beta, epsilon, *, out):
         gamma, beta: (C,), or None for 1 and 0.
         epsilon: ε.
         out: like x; it may be x.
+        activation: a, the plain ReLU of npdl/activations.py, or None.
     """
+    relu = wants_relu("batch_norm", activation)
     y = (x - mean) / np.sqrt(variance + epsilon)
     if gamma is not None:
         y = gamma * y
     if beta is not None:
         y = y + beta
-    out[...] = y
+    out[...] = np.maximum(y, 0) if relu else y
 
 
-def batch_norm_grad(dy, x, mean, variance, gamma, epsilon, *, dx=None, dgamma=None, dbeta=None):
+def _before_relu(kernel, dy, x, mean, variance, gamma, beta, epsilon, activation):
+    """dy where γ x̂ + β > 0, else 0; without an activation dy."""
+    if not wants_relu(kernel, activation):
+        return dy
+    z = np.empty_like(x)
+    batch_norm(x, mean, variance, gamma, beta, epsilon, out=z)
+    return np.where(z > 0, dy, 0)
+
+
+def batch_norm_grad(
+    dy, x, mean, variance, gamma, epsilon, *, dx=None, dgamma=None, dbeta=None, beta=None, activation=None
+):
     """Gradients where mean and variance are those of x itself.
 
         x̂ = (x − mean) / σ      σ = √(variance + ε)
         dβ = Σ dy               dγ = Σ dy x̂
         dx = γ/σ (dy − dβ/n − x̂ dγ/n)
+
+    After ReLU, dy counts only where γ x̂ + β > 0: 0 stands for it elsewhere.
 
     Args:
         dy, x: (..., C).
@@ -51,7 +68,10 @@ def batch_norm_grad(dy, x, mean, variance, gamma, epsilon, *, dx=None, dgamma=No
         epsilon: ε.
         dx: like x, or None; it may be dy.
         dgamma, dbeta: (C,), or None.
+        beta: (C,) or None for 0; read only where there is an activation.
+        activation: as of `batch_norm`.
     """
+    dy = _before_relu("batch_norm_grad", dy, x, mean, variance, gamma, beta, epsilon, activation)
     n = len(_rows(x))
     sigma = np.sqrt(variance + epsilon)
     normal = (x - mean) / sigma
@@ -64,13 +84,16 @@ def batch_norm_grad(dy, x, mean, variance, gamma, epsilon, *, dx=None, dgamma=No
         dbeta[...] = sum_dy
 
 
-def batch_norm_frozen_grad(dy, x, mean, variance, gamma, epsilon, *, dx=None, dgamma=None, dbeta=None):
+def batch_norm_frozen_grad(
+    dy, x, mean, variance, gamma, epsilon, *, dx=None, dgamma=None, dbeta=None, beta=None, activation=None
+):
     """Gradients where mean and variance are constants.
 
         dβ = Σ dy       dγ = Σ dy x̂,  x̂ = (x − mean) / σ,  σ = √(variance + ε)        dx = γ/σ dy
 
     Args: as of `batch_norm_grad`.
     """
+    dy = _before_relu("batch_norm_frozen_grad", dy, x, mean, variance, gamma, beta, epsilon, activation)
     sigma = np.sqrt(variance + epsilon)
     sum_dy, sum_dy_normal = _rows(dy).sum(axis=0), _rows(dy * ((x - mean) / sigma)).sum(axis=0)
     if dx is not None:

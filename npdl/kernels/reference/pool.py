@@ -7,6 +7,8 @@ take no part. (A window that has none inside, which only a dilated one can, give
 
 import numpy as np
 
+from npdl.kernels.checks import needs_y, wants_relu
+
 
 def _axis(tap, size, out, stride, pad, dilation):
     """(outputs, inputs): the slices of one axis on which this tap falls inside the image."""
@@ -28,15 +30,17 @@ def _taps(g):
                 yield p * g.kernel_w + q, (slice(None), rows, cols), (slice(None), x_rows, x_cols)
 
 
-def max_pool2d(x, g, *, out, winners=None):
-    """out = max over the window; the first maximum wins, and a NaN wins over every number.
+def max_pool2d(x, g, *, out, winners=None, activation=None):
+    """out = a(max over the window); the first maximum wins, and a NaN wins over every number.
 
     Args:
         x: (N, H, W, C).
         g: the window.
         out: (N, OH, OW, C).
         winners: (N, OH, OW, C), receives the tap t of the maximum: uint8, or int32 for windows of more than 256 taps.
+        activation: a, the plain ReLU of npdl/activations.py, or None. The winners are those of x either way.
     """
+    relu = wants_relu("max_pool2d", activation)
     out[...] = -np.inf
     best = np.full(out.shape, -1)
     for t, here, there in _taps(g):
@@ -46,16 +50,23 @@ def max_pool2d(x, g, *, out, winners=None):
         best[here] = np.where(wins, t, best[here])
     if winners is not None:
         winners[...] = np.maximum(best, 0)
+    if relu:
+        out[...] = np.maximum(out, 0)
 
 
-def max_pool2d_grad(dy, winners, g, *, out):
-    """dx[place] = Σ dy of the windows that this place won
+def max_pool2d_grad(dy, winners, g, *, out, y=None, activation=None):
+    """dx[place] = Σ dy of the windows that this place won; after ReLU, of those among them whose y > 0
 
     Args:
         dy, winners: (N, OH, OW, C).
         g: the window.
         out: dx (N, H, W, C).
+        y: (N, OH, OW, C), what `max_pool2d` gave; read only where there is an activation.
+        activation: as of `max_pool2d`.
     """
+    if wants_relu("max_pool2d_grad", activation):
+        needs_y("max_pool2d_grad", y)
+        dy = np.where(y > 0, dy, 0)
     out[...] = 0
     for t, here, there in _taps(g):
         out[there] += np.where(winners[here] == t, dy[here], 0)

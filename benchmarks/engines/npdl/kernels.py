@@ -1,0 +1,168 @@
+"""Single operations: npdl's kernels, as its layers call them."""
+
+import numpy as np
+
+from benchmarks import data
+from npdl import activations, devices, losses, optimizers
+from npdl.kernels.cpu.build import lib
+from npdl.kernels.geometry import window2d
+from npdl.layers.base import Layer
+
+CPU = devices.get("cpu")
+kernels = CPU.kernels
+
+
+def on_device(array):
+    """A copy that is aligned as npdl's own buffers are."""
+    copy = CPU.alloc(array.shape, array.dtype)
+    CPU.write(copy, array)
+    return copy
+
+
+def normal(*shape, seed=0, scale=1.0):
+    return on_device(data.normal(*shape, seed=seed, scale=scale))
+
+
+def matmul(m, n, k, transpose_a, transpose_b):
+    a = normal(*((k, m) if transpose_a else (m, k)))
+    b = normal(*((n, k) if transpose_b else (k, n)), seed=1)
+    out = CPU.alloc((m, n), "float32")
+    return {"": lambda: kernels.matmul(a, b, out=out, transpose_a=transpose_a, transpose_b=transpose_b)}
+
+
+def conv(direction, batch, size, channels, filters, kernel, padding, groups):
+    g = window2d((size, size, channels), (kernel, kernel), (1, 1), padding, filters=filters, groups=groups)
+    x = normal(batch, size, size, channels)
+    w = normal(kernel, kernel, channels // groups, filters, seed=1, scale=0.1)
+    y = normal(batch, g.out_h, g.out_w, filters, seed=2)
+    if direction == "forward":
+        bias = normal(filters, seed=3)
+        return {"": lambda: kernels.conv2d(x, w, g, out=y, bias=bias)}
+    if direction == "dx":
+        return {"": lambda: kernels.conv2d_dx(y, w, g, out=x)}
+    return {"": lambda: kernels.conv2d_dkernel(x, y, g, out=w)}
+
+
+def _pool(shape):
+    n, h, w, c = shape
+    g = window2d((h, w, c), (2, 2), (2, 2), "valid")
+    y = CPU.alloc((n, g.out_h, g.out_w, c), "float32")
+    return normal(*shape), g, y, CPU.alloc(y.shape, "uint8")
+
+
+def pool_forward(shape):
+    x, g, y, winners = _pool(shape)
+    return {"": lambda: kernels.max_pool2d(x, g, out=y, winners=winners)}
+
+
+def pool_backward(shape):
+    x, g, y, winners = _pool(shape)
+    kernels.max_pool2d(x, g, out=y, winners=winners)
+    return {"": lambda: kernels.max_pool2d_grad(y, winners, g, out=x)}
+
+
+def _norm(shape):
+    """(forward, backward) of BatchNormalization with the ReLU behind it, as a training step calls the kernels."""
+    x, y, dy, dx = normal(*shape), CPU.alloc(shape, "float32"), normal(*shape, seed=1), CPU.alloc(shape, "float32")
+    gamma, beta = on_device(np.ones(shape[-1:], "float32")), CPU.zeros(shape[-1:], "float32")
+    mean, variance, moving_mean, moving_variance, dgamma, dbeta = (CPU.zeros(shape[-1:], "float32") for _ in range(6))
+    relu = activations.relu
+
+    def forward():
+        kernels.batch_norm_statistics(x, mean=mean, variance=variance)
+        kernels.moving_average(mean, 0.99, out=moving_mean)
+        kernels.moving_average(variance, 0.99, out=moving_variance)
+        kernels.batch_norm(x, mean, variance, gamma, beta, 1e-3, out=y, activation=relu)
+
+    def backward():
+        kernels.batch_norm_grad(
+            dy, x, mean, variance, gamma, 1e-3, dx=dx, dgamma=dgamma, dbeta=dbeta, beta=beta, activation=relu
+        )
+
+    return forward, backward
+
+
+def norm_forward(shape):
+    return {"": _norm(shape)[0]}
+
+
+def norm_backward(shape):
+    forward, backward = _norm(shape)
+    forward()
+    return {"": backward}
+
+
+def cross_entropy(rows, classes):
+    loss = losses.SparseCategoricalCrossentropy(from_logits=True)
+    z, y = normal(rows, classes), data.labels(rows, classes)
+    workspace = devices.Workspace(CPU)
+
+    def call():
+        with devices.use_workspace(workspace):
+            loss.forward(y, z)
+            loss.backward()
+
+    return {"": call}
+
+
+def _activation(name, size):
+    fn = activations.GELU(approximate=True) if name == "gelu_tanh" else activations.get(name)
+    z = normal(size // 1024, 1024)
+    return fn, z, CPU.alloc(z.shape, "float32")
+
+
+def activation_forward(name, size):
+    fn, z, y = _activation(name, size)
+    return {"": lambda: kernels.activation(z, fn, out=y)}
+
+
+def activation_backward(name, size):
+    fn, z, y = _activation(name, size)
+    kernels.activation(z, fn, out=y)
+    saved, dy, dx = z if fn.needs == "z" else y, normal(*z.shape, seed=1), CPU.alloc(z.shape, "float32")
+    return {"": lambda: kernels.activation_grad(dy, saved, fn, out=dx)}
+
+
+def elementary(name, size):
+    x, out = normal(size), CPU.alloc((size,), "float32")
+    return {"": lambda: lib.elementary(name, x, out)}
+
+
+def copy(size):
+    source, out = normal(size), CPU.alloc((size,), "float32")
+    return {"": lambda: CPU.write(out, source)}
+
+
+class Weights(Layer):
+    """Weights alone, `parts` tensors of one size."""
+
+    def __init__(self, parts, **base):
+        super().__init__(**base)
+        self.parts = parts
+
+    def build(self, input_shape):
+        for part in range(self.parts):
+            self.add_weight(input_shape, "ones", name=f"w{part}")
+        return input_shape
+
+
+def optimizer(name, size):
+    made = {
+        "sgd": optimizers.SGD(1e-3),
+        "sgd-momentum": optimizers.SGD(1e-3, momentum=0.9),
+        "adam": optimizers.Adam(),
+        "adamw": optimizers.AdamW(weight_decay=0.01),
+        "rmsprop": optimizers.RMSprop(),
+    }[name]
+    weights = Weights(8).init((size // 8,), seed=0)
+    CPU.write(weights.store.grad, data.normal(weights.store.grad.size, scale=1e-3))
+    return {"": lambda: made.step(weights)}
+
+
+OPERATIONS = {
+    function.__name__: function
+    for function in (
+        matmul, conv, pool_forward, pool_backward, norm_forward, norm_backward, cross_entropy, activation_forward,
+        activation_backward, elementary, copy, optimizer,
+    )
+}  # fmt: skip

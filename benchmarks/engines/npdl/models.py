@@ -1,0 +1,101 @@
+"""Whole nets in npdl: a training step, inference, an epoch, the way to an accuracy."""
+
+import time
+
+import npdl
+from benchmarks import data, nets
+from npdl import devices, layers, losses
+from npdl.callbacks import Callback
+from npdl.models.step import Step
+
+
+def build_layers(net):
+    """A net of benchmarks/nets.py as npdl's layers; a ReLU right after a convolution or Dense is its activation."""
+    built: list = []
+    for kind, *arguments in net:
+        if kind == "conv":
+            filters, kernel, padding, stride, bias = arguments
+            built.append(layers.Conv2D(filters, kernel, strides=stride, padding=padding, use_bias=bias))
+        elif kind == "dense":
+            built.append(layers.Dense(*arguments))
+        elif kind == "relu" and isinstance(built[-1], (layers.Conv2D, layers.Dense)):
+            built[-1].activation = npdl.activations.relu
+        elif kind == "residual":
+            inside, shortcut = arguments
+            shortcut = shortcut and build_layers(shortcut)
+            built.append(layers.Residual(build_layers(inside), shortcut=shortcut, activation="relu"))
+        else:
+            kinds = {
+                "norm": layers.BatchNormalization, "relu": layers.ReLU, "flatten": layers.Flatten,
+                "pool": layers.MaxPooling2D, "mean": layers.GlobalAveragePooling2D,
+            }  # fmt: skip
+            built.append(kinds[kind]())
+    return built
+
+
+def model_of(name, seed=0):
+    """The net, built, with Adam and cross-entropy from logits."""
+    shape, net = nets.NETS[name]
+    model = npdl.Sequential(build_layers(net), seed=seed)
+    model.build(shape)
+    model.compile("adam", losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
+def batch_of(net, batch):
+    return data.normal(batch, *nets.NETS[net][0]), data.labels(batch, 10)
+
+
+def train(net, batch):
+    """What `fit` runs for each batch."""
+    step = Step(model_of(net))
+    x, y = batch_of(net, batch)
+    totals = step.totals(training=True)
+    return {"": lambda: step.train(x, y, None, totals)}
+
+
+def infer(net, batch):
+    """The model called, in new memory as by hand, and in reused memory as inside `predict`."""
+    model = model_of(net)
+    x, _ = batch_of(net, batch)
+    workspace = devices.Workspace(model.device)
+
+    def reused():
+        with devices.use_workspace(workspace):
+            model(x)
+
+    return {"by hand": lambda: model(x), "workspace": reused}
+
+
+def epoch(samples, batch):
+    """fit(epochs=1), with its checks of the data and its shuffling."""
+    model = model_of("mlp")
+    x, y = data.images(samples)
+    return {"fit": lambda: model.fit(x, y, batch_size=batch, epochs=1, verbose=0)}
+
+
+class UntilAccurate(Callback):
+    """Stops `fit` at a test accuracy; `seconds` leaves out the tests themselves."""
+
+    def __init__(self, x, y, goal):
+        super().__init__()
+        self.x, self.y, self.goal, self.seconds = x, y, goal, 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seconds += time.perf_counter() - self.started
+        right = self.model.predict(self.x, batch_size=500, verbose=0).argmax(1) == self.y
+        self.model.stop_training = right.mean() >= self.goal
+
+
+def accuracy(goal, seed, every):
+    """Seconds of training until the test accuracy, looked at every so many steps, is reached."""
+    (x, y), (x_test, y_test) = data.mnist()
+    model, stop = model_of("mnist", seed), UntilAccurate(x_test, y_test, goal)
+    model.fit(x, y, batch_size=64, epochs=100, steps_per_epoch=every, verbose=0, callbacks=[stop])
+    return stop.seconds
+
+
+OPERATIONS = {function.__name__: function for function in (train, infer, epoch)}

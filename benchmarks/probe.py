@@ -1,0 +1,116 @@
+"""One number from a process that does nothing else: python -m benchmarks.probe import|first_step|... npdl|torch {}"""
+
+import json
+import os
+import pathlib
+import sys
+import time
+
+
+def import_(engine):
+    """Seconds of importing the engine where NumPy is imported already."""
+    import numpy  # noqa: F401
+
+    start = time.perf_counter()
+    __import__(engine)
+    return time.perf_counter() - start
+
+
+def first_step(engine):
+    """Seconds from the start of the process to the end of a training step, as a user's script does it."""
+    from benchmarks import data
+
+    x, y = data.normal(64, 784), data.labels(64, 10)
+    if engine == "npdl":
+        from npdl import Sequential, layers
+
+        model = Sequential([layers.Dense(128, activation="relu"), layers.Dense(10)], seed=0)
+        model.compile("adam", "sparse_categorical_crossentropy")
+        model.train_on_batch(x, y)
+    else:
+        import torch
+        from torch import nn
+
+        model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
+        optimizer = torch.optim.Adam(model.parameters(), fused=True)
+        nn.functional.cross_entropy(model(torch.from_numpy(x)), torch.from_numpy(y)).backward()
+        optimizer.step()
+    return since_start()
+
+
+def since_start():
+    """Seconds since this process began."""
+    ticks = pathlib.Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19]
+    uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
+    return uptime - int(ticks) / os.sysconf("SC_CLK_TCK")
+
+
+def memory(field):
+    """Bytes of VmRSS (now) or VmHWM (the most so far) of this process."""
+    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return 1024 * int(line.split()[1])
+    raise RuntimeError(f"/proc/self/status has no {field}")
+
+
+def _step(engine, net, batch, layout="channels_last"):
+    if engine == "npdl":
+        from benchmarks.engines.npdl.models import train
+
+        return lambda: train(net, batch)[""]
+    from benchmarks.engines.torch.models import FORMATS, training
+
+    return lambda: training(net, batch, FORMATS[layout if net != "mlp" else "contiguous"], fused=True)
+
+
+def peak(engine, above_imports, **options):
+    """The most bytes that five training steps need: of the whole process, or above what the imports took.
+
+    A step of the smallest net comes first: what an engine imports late (npdl Numba) is an import.
+    """
+    make = _step(engine, **options)
+    _step(engine, **{**options, "net": "mlp", "batch": 1})()()
+    before = memory("VmRSS") if above_imports else 0
+    pathlib.Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts anew
+    call = make()
+    for _ in range(5):
+        call()
+    return memory("VmHWM") - before
+
+
+def new_arrays(engine, **options):
+    """The most bytes of new arrays at any time in a training step, after a few."""
+    import tracemalloc  # NumPy tells it of its arrays
+
+    call = _step(engine, **options)()
+    for _ in range(3):
+        call()
+    tracemalloc.start()
+    call()
+    tracemalloc.reset_peak()
+    before, _ = tracemalloc.get_traced_memory()
+    call()
+    return tracemalloc.get_traced_memory()[1] - before
+
+
+def accuracy(engine, **options):
+    """Seconds of training to a test accuracy."""
+    if engine == "npdl":
+        from benchmarks.engines.npdl.models import accuracy as run
+    else:
+        from benchmarks.engines.torch.models import accuracy as run
+
+    return run(**options, every=100)
+
+
+PROBES = {
+    "import": import_,
+    "first_step": first_step,
+    "peak": peak,
+    "new_arrays": new_arrays,
+    "accuracy": accuracy,
+}
+
+if __name__ == "__main__":
+    _, what, engine, options = sys.argv
+    print(PROBES[what](engine, **json.loads(options)))

@@ -1,0 +1,221 @@
+"""The table as Markdown and JSON."""
+
+import dataclasses
+import itertools
+
+from benchmarks.goals import GOALS, judge
+from benchmarks.summary import geometric_mean
+
+TITLES = {
+    "train": "Training step: forward, loss, backward, Adam",
+    "infer": "Inference",
+    "compiled-train": "Training step, against torch.compile",
+    "compiled-infer": "Inference, against torch.compile",
+    "matmul": "Matrix products",
+    "conv3": "3x3 convolutions",
+    "depthwise3": "Depthwise 3x3 convolution",
+    "conv5": "5x5 convolutions of the MNIST net",
+    "pool": "Max-pooling 2x2",
+    "norm-relu": "Batch normalization and ReLU, training",
+    "cross-entropy": "Softmax cross-entropy: loss and gradient",
+    "activation": "Activations on 2^20 numbers",
+    "elementary": "Elementary functions on 2^20 numbers",
+    "optimizer": "One update of all weights, in eight tensors",
+    "epoch": "An epoch with its data pipeline: 60,000 x 784, batch 64",
+    "accuracy": "Seconds of training to 98 % test accuracy",
+    "start": "Start",
+    "memory": "Memory",
+    "size": "Installed size",
+}
+OPPONENTS = {"torch": "PyTorch", "sklearn": "scikit-learn", None: "-"}
+PICTURES = ("models.png", "convolutions.png", "operations.png")
+
+_SCALES = {"s": ((1, "s"), (1e-3, "ms"), (1e-6, "us")), "B": ((2**20, "MiB"), (2**10, "KiB"), (1, "B"))}
+
+
+def quantity(value, unit):
+    """A number with the unit that fits: 0.00123 s is "1.23 ms"."""
+    if unit == "x":
+        return f"{value:.2f}x"
+    scale, name = next((s for s in _SCALES[unit] if value >= s[0]), _SCALES[unit][-1])
+    return f"{value / scale:.3g} {name}" if value < 1000 * scale else f"{value / scale:,.0f} {name}"
+
+
+def spread(summary, unit):
+    """median (lower quartile, upper quartile)"""
+    if summary is None:
+        return "-"
+    if summary.count == 1:
+        return quantity(summary.median, unit)
+    return f"{quantity(summary.median, unit)} ({quantity(summary.low, unit)}, {quantity(summary.high, unit)})"
+
+
+def times(ratio):
+    return "-" if ratio is None else f"{ratio:.2f}"
+
+
+def verdict(met):
+    return {None: "-", True: "met", False: "**not met**"}[met]
+
+
+def table(head, rows):
+    """Lines of a Markdown table; the first column is text, the others numbers."""
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return ["| " + " | ".join(map(str, cells)) + " |" for cells in (head, rule, *rows)]
+
+
+def share(result, summary, peaks):
+    """How much of the machine's peak a side reaches, e.g. "88 % FLOP"."""
+    if summary is None or not peaks:
+        return "-"
+    row = result.row
+    for amount, peak, word in ((row.flops, peaks["flops"], "FLOP"), (row.bytes, peaks["bytes"], "bytes")):
+        if amount and _bound(row, peaks) == word:
+            return f"{100 * amount / summary.median / peak[0]:.0f} % {word}"
+    return "-"
+
+
+def _bound(row, peaks):
+    """What takes this row longer at peak: its operations or its bytes."""
+    arithmetic = (row.flops or 0) / peaks["flops"][0]
+    return "FLOP" if arithmetic >= (row.bytes or 0) / peaks["bytes"][0] else "bytes"
+
+
+def disturbance(busy):
+    """What the share of the processors that other programs used before the run means."""
+    if busy is None:
+        return "whether other programs ran is not known"
+    if busy < 0.1:
+        return f"other programs used {busy:.0%} of the processors before"
+    return f"**other programs used {busy:.0%} of the processors before: the ratios do not hold**"
+
+
+def goals_table(results):
+    """Lines: every goal of which a row was asked for."""
+    rows = []
+    for goal in GOALS:
+        outcome = judge(goal, results)
+        if outcome is None:
+            continue
+        wanted = f"{'below' if goal.figure == 'value' else 'at least'} {quantity(goal.target, goal.unit)}"
+        found = "not measured" if outcome.value is None else quantity(outcome.value, goal.unit)
+        if outcome.where:
+            found += f" ({outcome.where})"
+        if outcome.missing and outcome.value is not None:
+            found += f"; {outcome.missing} more rows not measured"
+        rows.append((goal.title, wanted, found, verdict(outcome.met)))
+    return table(("goal", "wanted", "measured", ""), rows)
+
+
+def group_table(results, peaks):
+    """Lines: one row of results each."""
+    rows = []
+    for r in results:
+        name = r.row.name.split("/", 1)[1]
+        if r.ours is None:
+            rows.append((name, r.note, *[""] * 8))
+            continue
+        ratio = times(r.ratio) if r.ratio is None or r.ratio >= 1 else f"**{times(r.ratio)}**"
+        goal = "" if r.row.goal is None else f"{r.row.goal:g}: {verdict(r.met)}"
+        how = "; ".join(filter(None, (r.ours_how and f"npdl {r.ours_how}", r.theirs_how)))
+        rows.append((
+            name, spread(r.ours, r.row.unit), spread(r.theirs, r.row.unit), ratio, times(r.ratio_of_minima),
+            times(r.ratio_alone), goal, share(r, r.ours, peaks), share(r, r.theirs, peaks), how,
+        ))  # fmt: skip
+    opponents = dict.fromkeys(OPPONENTS[r.row.opponent] for r in results if r.row.opponent)
+    opponent = " / ".join(opponents) or "-"
+    head = (
+        "", "npdl", opponent, "ratio", "of minima", "alone", "goal", "npdl's share of peak", f"{opponent}'s",
+        "configuration",
+    )  # fmt: skip
+    return table(head, rows)
+
+
+def losses(results):
+    """Lines: every row in which npdl is behind, the worst first."""
+    behind = sorted((r for r in results if r.ratio is not None and r.ratio < 1), key=lambda r: r.ratio)
+    if not behind:
+        return ["None."]
+    rows = ((r.row.name, times(r.ratio), OPPONENTS[r.row.opponent]) for r in behind)
+    return table(("row", "ratio", "opponent"), rows)
+
+
+def overview(results):
+    """Lines: wins and losses of every group."""
+    rows = []
+    for group, members in groups(results):
+        ratios = [r.ratio for r in members if r.ratio is not None]
+        if ratios:
+            ahead = sum(ratio >= 1 for ratio in ratios)
+            rows.append((
+                TITLES[group], times(geometric_mean(ratios)), times(min(ratios)), times(max(ratios)), ahead,
+                len(ratios) - ahead, len(members) - len(ratios),
+            ))  # fmt: skip
+    return table(("", "geometric mean", "least", "most", "rows ahead", "rows behind", "without a ratio"), rows)
+
+
+def groups(results):
+    """(group, its results), in the order of the rows."""
+    return [(name, list(members)) for name, members in itertools.groupby(results, key=lambda r: r.row.group)]
+
+
+def markdown(results, about, pictures=PICTURES):
+    """The whole report.
+
+    Args:
+        results: list of `Result`.
+        about: what `command.py` collects: machine, peaks, engines, settings, seconds.
+        pictures: file names beside the report.
+    """
+    machine, peaks, settings = about["machine"], about["peaks"], about["settings"]
+    versions = ", ".join(f"{engine['name']} {engine['version']}" for engine in about["engines"].values())
+    lines = [
+        "# npdl beside PyTorch, on the CPU",
+        "",
+        "Written by `python -m benchmarks`; [README.md](README.md) tells how it measures.",
+        "",
+        f"- {machine['processor']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}",
+        f"- {versions}; {settings['threads']} threads each, float32; {machine['date']}; "
+        f"{about['seconds'] / 60:.1f} minutes; {disturbance(machine['busy'])}",
+        f"- peak: {peaks['flops'][0] / 1e9:.0f} GFLOP/s ({peaks['flops'][1]}), "
+        f"{peaks['bytes'][0] / 1e9:.1f} GB/s read and written by a copy ({peaks['bytes'][1]})",
+        "",
+        "A ratio is the opponent's median time by npdl's, the two taking turns: above 1, npdl is faster; **below 1**, "
+        "it is slower. *Of minima* is the ratio of the best times, *alone* that of the medians without turns. In "
+        "brackets: quartiles.",
+        "",
+        "## Goals",
+        "",
+        *goals_table(results),
+        "",
+        "## Overview",
+        "",
+        *overview(results),
+        "",
+        *(f"![{picture.split('.')[0]}]({picture})" for picture in pictures),
+        "",
+        "## Where npdl is behind",
+        "",
+        *losses(results),
+    ]
+    for group, members in groups(results):
+        lines += ["", f"## {TITLES[group]}", "", *group_table(members, peaks)]
+    lines += ["", "## Configuration", ""]
+    for engine in about["engines"].values():
+        if engine["config"]:
+            lines += [engine["name"], "", "```", *engine["config"].strip().splitlines(), "```", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def as_json(results, about):
+    """The same as plain dictionaries and lists."""
+    rows = []
+    for r in results:
+        ratios = {"ratio": r.ratio, "ratio_of_minima": r.ratio_of_minima, "ratio_alone": r.ratio_alone, "met": r.met}
+        rows.append({**dataclasses.asdict(r), **ratios})
+    goals = [dataclasses.asdict(outcome) | {"met": outcome.met} for outcome in _outcomes(results)]
+    return {**about, "goals": goals, "rows": rows}
+
+
+def _outcomes(results):
+    return [outcome for outcome in (judge(goal, results) for goal in GOALS) if outcome]

@@ -1,0 +1,32 @@
+"""Training steps and inference of whole nets."""
+
+from benchmarks import nets
+from benchmarks.rows.row import Row
+
+BATCHES = {"mlp": (1, 64, 256), "mnist": (64, 256), "cifar": (64, 256), "vgg": (64,), "resnet20": (64,)}
+TRAINING_GOALS = {("mlp", 1): 6.0, ("cifar", 64): 2.5, ("cifar", 256): 2.5, ("vgg", 64): 2.3}
+COMPILED = (("mlp", 64), ("mnist", 64), ("cifar", 64), ("vgg", 64))  # compiling takes up to a minute a row
+
+
+def _row(group, net, batch, **more):
+    training = group.endswith("train")
+    return Row(
+        f"{group}/{net}/{batch}",
+        "train" if training else "infer",
+        {"net": net, "batch": batch},
+        flops=nets.flops(net, batch, training),
+        weight=4.0 if training else 2.0,
+        **more,
+    )
+
+
+ROWS = [
+    *(
+        _row("train", net, batch, goal=TRAINING_GOALS.get((net, batch), 1.2), quick=True)
+        for net, batches in BATCHES.items()
+        for batch in batches
+    ),
+    *(_row("infer", net, batch, goal=1.0, quick=True) for net, batches in BATCHES.items() for batch in batches),
+    *(_row("compiled-train", net, batch, against="train_compiled") for net, batch in COMPILED),
+    *(_row("compiled-infer", net, batch, against="infer_compiled") for net, batch in COMPILED),
+]

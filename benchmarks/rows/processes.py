@@ -1,0 +1,19 @@
+"""What each engine costs before and beside the arithmetic: each figure from processes of its own."""
+
+from benchmarks.rows.row import Row
+
+
+def _peak(net, above_imports):
+    name = "peak" if above_imports else "whole-process"
+    options = {"net": net, "batch": 64, "above_imports": above_imports}
+    return Row(f"memory/{name}/{net}-64", "peak", options, unit="B", goal=1.0 if above_imports else None)
+
+
+ROWS = [
+    Row("start/import", "import", quick=True),
+    Row("start/first-step", "first_step", quick=True),
+    *(_peak(net, above_imports) for above_imports in (True, False) for net in ("mlp", "cifar", "vgg")),
+    Row("memory/new-arrays-in-a-step/vgg-64", "new_arrays", {"net": "vgg", "batch": 64}, unit="B", opponent=None),
+    Row("size/package", "package_size", unit="B", quick=True),
+    Row("size/with-dependencies", "whole_size", unit="B", quick=True),
+]

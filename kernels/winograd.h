@@ -1,0 +1,484 @@
+/* Convolution with 3x3 kernels by Winograd's minimal filtering F(4x4, 3x3): a quarter of the multiplications.
+ *
+ * Four outputs of a filter of three taps, from six inputs, are the product of two polynomials. Evaluated at six points
+ * it takes six multiplications where the definition takes twelve; in two dimensions 36 where it takes 144. Each 4x4 tile
+ * of the output is computed from the 6x6 tile of the input that it sees:
+ *
+ *     y = Aᵀ [ Σ_c  (G w G^T) ⊙ (Bᵀ x B) ] A          dw = Gᵀ [ Σ_tiles  (Bᵀ x B) ⊙ (A dy Aᵀ) ] G
+ *
+ * and dx is the forward formula on dz, with the taps turned by 180° and each tap's (C, F) transposed. The sum over c at
+ * each of the 36 places ξ is a product of matrices, M[ξ] = V[ξ] U[ξ]: there the time goes, in matmul.h's register tile.
+ *
+ * The points are 0, ±a, ±b and infinity with a = 3/4, b = 3/2. They halve the rounding error of the usual 0, ±1, ±2 at
+ * the same number of operations: all of Bᵀ and A is exact in binary.
+ *
+ *          | a²b²  0  −(a²+b²)  0  1  0 |        | 1  1   1   1   1   0 |         | 1/(a²b²)      0      0 |
+ *          |  0 −ab²   −b²      a  1  0 |   Aᵀ = | 0  a  −a   b  −b   0 |         |   p     a·p    a²·p    |
+ *     Bᵀ = |  0  ab²   −b²     −a  1  0 |        | 0  a²  a²  b²  b²  0 |     G = |   p    −a·p    a²·p    |
+ *          |  0 −a²b   −a²      b  1  0 |        | 0  a³ −a³  b³ −b³  1 |         |   q     b·q    b²·q    |
+ *          |  0  a²b   −a²     −b  1  0 |                                         |   q    −b·q    b²·q    |
+ *          |  0 a²b² 0  −(a²+b²)   0  1 |        p = 1/(2a²(a²−b²))               |   0      0      1      |
+ *                                                q = 1/(2b²(b²−a²))
+ *
+ * Tiles that overhang the image read a line of zeros there, by a table of pointers: no padded copy is made.
+ *
+ * Forward and dx. The weights are transformed once a call, U[ξ][panel][channel][NW]. Then a task takes a few tiles
+ * through all three steps while they are in the cache: V[ξ][tile][channel], M[ξ][tile][filter], output with epilogue.
+ * How many tiles changes no sum. The weights' gradient is a sum over all tiles of a batch: NPDL_WINOGRAD_SUM of them at
+ * a time are transformed to panels and multiplied, M[ξ] += V[ξ]ᵀ D[ξ], by tasks of a place ξ and some channels.
+ *
+ * Which convolutions. Times of the direct way over times of this one, AVX-512, float32, one thread:
+ *
+ *     channels, image, batch       forward   dx     dW        channels, image, batch       forward   dx     dW
+ *     64 -> 64, 32x32, 16            2.3     2.3    1.9       8 -> 8, 32x32, 32              1.0     1.7    1.0
+ *     128 -> 128, 16x16, 16          2.1     2.1              3 -> 64, 32x32, 32                            0.8
+ *     64 -> 64, 8x8, 64              2.2     2.2    1.7       64 -> 64, 5x5, 64              1.1     1.1    0.8
+ *     256 -> 256, 8x8, 32            1.6     1.7              64 -> 64, 2x2, 64              0.7     0.7
+ *     32 -> 32, 16x16, 32            1.9     1.9    1.9       256 -> 256, 8x8, 8             0.9     0.9    1.3
+ *     16 -> 16, 32x32, 32            1.5     1.5    1.6       256 -> 256, 8x8, 1                            0.25
+ *     64 -> 64, 7x7, 32              1.9     2.0    1.7       256 -> 256, 4x4, 64            1.3     1.3    1.8
+ *     64 -> 64, 6x6, 64              1.5     1.5    1.2       512 -> 512, 7x7, 8             0.7     0.6    1.2
+ *     64 -> 64, 4x4, 64              2.2     2.2    2.0       64 -> 64, 8x8, 1               0.9     0.9    0.85
+ *
+ * So: 16 channels and filters or more, tiles at least half inside the image, and not more weights than the tiles of few
+ * images pay for: forward and dx transform them in every call, and may not know the batch.
+ *
+ * References: Winograd, Arithmetic Complexity of Computations, SIAM 1980; Lavin and Gray, Fast Algorithms for
+ * Convolutional Neural Networks, CVPR 2016; Barabasz et al., Error Analysis and Improving the Accuracy of Winograd
+ * Convolution for Deep Neural Networks, ACM TOMS 46, 2020.
+ */
+#ifndef NPDL_WINOGRAD_H
+#define NPDL_WINOGRAD_H
+
+#define NPDL_WINOGRAD_SUM 64   /* tiles in a block sum of the weights' gradient; part of the bits */
+
+/* The rule; part of the bits. */
+#define NPDL_WINOGRAD_CHANNELS 16   /* at least so many, and filters */
+#define NPDL_WINOGRAD_WEIGHTS 16384 /* at most so many pairs of channel and filter for each tile of an image */
+#define NPDL_WINOGRAD_LEAST 32      /* at least so many tiles in a sum over the batch */
+
+#define NPDL_WINOGRAD_TILES 24 /* a task's tiles, forward and dx */
+#define NPDL_WINOGRAD_SLICE 64 /* a task's channels in the weights' gradient */
+
+/* The rule: whether a convolution that gives images of height x width goes this way. By the layer's shape alone. */
+static int npdl_winograd_suits(const npdl_window *g, int64_t height, int64_t width) {
+    int64_t tiles = npdl_ceil_div(height, 4) * npdl_ceil_div(width, 4);
+    return g->kernel_h == 3 && g->kernel_w == 3 && g->stride_h == 1 && g->stride_w == 1 && g->dilation_h == 1 &&
+           g->dilation_w == 1 && g->groups == 1 && npdl_min(g->channels, g->filters) >= NPDL_WINOGRAD_CHANNELS &&
+           2 * height * width >= 16 * tiles && g->channels * g->filters <= NPDL_WINOGRAD_WEIGHTS * tiles;
+}
+
+/* The same for the weights' gradient: a sum over the batch, which may count. */
+static int npdl_winograd_suits_dkernel(const npdl_window *g, int64_t images) {
+    npdl_window few = *g;  /* of few weights: it does not transform them */
+    int64_t tiles = images * npdl_ceil_div(g->out_h, 4) * npdl_ceil_div(g->out_w, 4);
+    few.channels = few.filters = npdl_min(NPDL_WINOGRAD_CHANNELS, npdl_min(g->channels, g->filters));
+    return npdl_winograd_suits(&few, g->out_h, g->out_w) && tiles >= NPDL_WINOGRAD_LEAST;
+}
+
+#endif
+
+#define NPDL_ROOM 16 /* numbers behind rows and planes: powers of two would crowd them into few cache sets */
+
+/* ---- the transforms of a column or row of a tile */
+
+/* o = Bᵀ d */
+NPDL_INLINE void FN(npdl_winograd_bt)(const VEC d[6], VEC o[6]) {
+    const VEC a = BC((REAL)0.75), b = BC((REAL)1.5), a2 = BC((REAL)-0.5625), b2 = BC((REAL)-2.25);
+    const VEC product = BC((REAL)1.265625), sum = BC((REAL)-2.8125); /* a²b², −(a² + b²) */
+    VEC even_a = FMA(b2, d[2], d[4]), odd_a = FMA(b2, d[1], d[3]);
+    VEC even_b = FMA(a2, d[2], d[4]), odd_b = FMA(a2, d[1], d[3]);
+    o[0] = FMA(product, d[0], FMA(sum, d[2], d[4]));
+    o[1] = FMA(a, odd_a, even_a), o[2] = FMA(-a, odd_a, even_a);
+    o[3] = FMA(b, odd_b, even_b), o[4] = FMA(-b, odd_b, even_b);
+    o[5] = FMA(product, d[1], FMA(sum, d[3], d[5]));
+}
+
+/* o = A d */
+NPDL_INLINE void FN(npdl_winograd_a)(const VEC d[4], VEC o[6]) {
+    const VEC a = BC((REAL)0.75), b = BC((REAL)1.5), a2 = BC((REAL)0.5625), b2 = BC((REAL)2.25);
+    VEC even_a = FMA(a2, d[2], d[0]), odd_a = FMA(a2, d[3], d[1]);
+    VEC even_b = FMA(b2, d[2], d[0]), odd_b = FMA(b2, d[3], d[1]);
+    o[0] = d[0], o[5] = d[3];
+    o[1] = FMA(a, odd_a, even_a), o[2] = FMA(-a, odd_a, even_a);
+    o[3] = FMA(b, odd_b, even_b), o[4] = FMA(-b, odd_b, even_b);
+}
+
+/* o = Aᵀ m */
+NPDL_INLINE void FN(npdl_winograd_at)(const VEC m[6], VEC o[4]) {
+    const VEC a = BC((REAL)0.75), b = BC((REAL)1.5), a2 = BC((REAL)0.5625), b2 = BC((REAL)2.25);
+    const VEC a3 = BC((REAL)0.421875), b3 = BC((REAL)3.375);
+    VEC even_a = m[1] + m[2], odd_a = m[1] - m[2], even_b = m[3] + m[4], odd_b = m[3] - m[4];
+    o[0] = m[0] + even_a + even_b;
+    o[1] = FMA(b, odd_b, a * odd_a);
+    o[2] = FMA(b2, even_b, a2 * even_a);
+    o[3] = FMA(b3, odd_b, FMA(a3, odd_a, m[5]));
+}
+
+#define NPDL_WINOGRAD_ZERO BC((REAL)(64.0 / 81)) /* 1/(a²b²), p and q */
+#define NPDL_WINOGRAD_P BC((REAL)(-128.0 / 243))
+#define NPDL_WINOGRAD_Q BC((REAL)(32.0 / 243))
+
+/* o = G w */
+NPDL_INLINE void FN(npdl_winograd_g)(const VEC w[3], VEC o[6]) {
+    const VEC a = BC((REAL)0.75), b = BC((REAL)1.5), p = NPDL_WINOGRAD_P, q = NPDL_WINOGRAD_Q;
+    VEC even_a = FMA(BC((REAL)0.5625), w[2], w[0]), even_b = FMA(BC((REAL)2.25), w[2], w[0]);
+    o[0] = NPDL_WINOGRAD_ZERO * w[0], o[5] = w[2];
+    o[1] = p * FMA(a, w[1], even_a), o[2] = p * FMA(-a, w[1], even_a);
+    o[3] = q * FMA(b, w[1], even_b), o[4] = q * FMA(-b, w[1], even_b);
+}
+
+/* o = Gᵀ m */
+NPDL_INLINE void FN(npdl_winograd_gt)(const VEC m[6], VEC o[3]) {
+    const VEC p = NPDL_WINOGRAD_P, q = NPDL_WINOGRAD_Q;
+    VEC even_a = p * (m[1] + m[2]), odd_a = p * (m[1] - m[2]), even_b = q * (m[3] + m[4]), odd_b = q * (m[3] - m[4]);
+    o[0] = FMA(NPDL_WINOGRAD_ZERO, m[0], even_a + even_b);
+    o[1] = FMA(BC((REAL)1.5), odd_b, BC((REAL)0.75) * odd_a);
+    o[2] = FMA(BC((REAL)2.25), even_b, FMA(BC((REAL)0.5625), even_a, m[5]));
+}
+
+/* ---- tiles to the places ξ and back */
+
+/* The size x size pixels from (row, column) of an image (height, width, channels): a line of zeros outside it. */
+NPDL_INLINE void FN(npdl_winograd_pixels)(const REAL *image, int64_t height, int64_t width, int64_t channels,
+                                          int64_t row, int64_t column, int size, const REAL *zeros,
+                                          const REAL **pixel) {
+    for (int i = 0; i < size; i++)
+        for (int j = 0; j < size; j++) {
+            int64_t h = row + i, w = column + j;
+            int inside = h >= 0 && h < height && w >= 0 && w < width;
+            pixel[i * size + j] = inside ? image + (h * width + w) * channels : zeros;
+        }
+}
+
+/* One vector of channels of a tile, n of which exist: Bᵀ x B of 6x6 pixels, or A x Aᵀ of 4x4. What the tile to the
+ * right reads, `ahead` of it, is fetched meanwhile: the processor does not foresee so many short runs. */
+NPDL_INLINE void FN(npdl_winograd_vector)(const int size, const REAL *const *pixel, int64_t channel, int64_t n, REAL *to,
+                                          int64_t plane, int64_t ahead) {
+    VEC half[6][6], in[6], out[6];
+    #pragma GCC unroll 6
+    for (int j = 0; j < size; j++) {
+        #pragma GCC unroll 6
+        for (int i = 0; i < size; i++) {
+            const REAL *p = pixel[i * size + j] + channel;
+            in[i] = n == VL ? LD(p) : LDN(p, n);
+            if (j >= size - 4) __builtin_prefetch(p + ahead);
+        }
+        if (size == 6) FN(npdl_winograd_bt)(in, out);
+        else FN(npdl_winograd_a)(in, out);
+        #pragma GCC unroll 6
+        for (int i = 0; i < 6; i++) half[i][j] = out[i];
+    }
+    #pragma GCC unroll 6
+    for (int i = 0; i < 6; i++) {
+        if (size == 6) FN(npdl_winograd_bt)(half[i], out);
+        else FN(npdl_winograd_a)(half[i], out);
+        #pragma GCC unroll 6
+        for (int j = 0; j < 6; j++) ST(to + (i * 6 + j) * plane, out[j]);
+    }
+}
+
+/* Channels [first, end) of a tile to panels `wide` channels wide that lie `step` apart, in each of 36 planes; behind
+ * the last channel zeros up to a whole vector. */
+#define NPDL_WINOGRAD_TILE_OF(name, size)                                                                             \
+    static __attribute__((noinline)) void FN(name)(const REAL *const *pixel, int64_t first, int64_t end, REAL *to,    \
+                                                   int64_t wide, int64_t step, int64_t plane, int64_t ahead) {        \
+        for (; first < end; first += wide, to += step) {                                                              \
+            int64_t c = first, stop = npdl_min(end, first + wide);                                                    \
+            for (; c + VL <= stop; c += VL)                                                                           \
+                FN(npdl_winograd_vector)(size, pixel, c, VL, to + c - first, plane, ahead);                           \
+            if (c < stop) FN(npdl_winograd_vector)(size, pixel, c, stop - c, to + c - first, plane, ahead);           \
+        }                                                                                                             \
+    }
+NPDL_WINOGRAD_TILE_OF(npdl_winograd_tile_x, 6)
+NPDL_WINOGRAD_TILE_OF(npdl_winograd_tile_dy, 4)
+#undef NPDL_WINOGRAD_TILE_OF
+
+/* ---- forward and the input's gradient */
+
+typedef struct {
+    const REAL *x, *w, *bias;
+    REAL *out, *z;
+    int turned;                  /* dx: w is (3, 3, filters, channels), its taps are turned and each one transposed */
+    int64_t in_h, in_w, channels, out_h, out_w, filters, pad_top, pad_left;
+    int code;
+    const double *constants;
+    int64_t down, across, tiles; /* of an image; of all images */
+    int64_t task_tiles;
+    REAL *u;                     /* [36][panel][channel][NW] */
+    int64_t u_plane, v_step, v_plane, m_step, m_plane;
+} FN(npdl_winograd);
+
+#define NPDL_U_ROWS 16 /* channels of the weights that a task transforms */
+
+/* U = G w Gᵀ for one panel of filters and NPDL_U_ROWS channels. */
+static void FN(npdl_winograd_weights)(void *ctx, int64_t task, void *work) {
+    const FN(npdl_winograd) *s = ctx;
+    int64_t slices = npdl_ceil_div(s->channels, NPDL_U_ROWS), c0 = task % slices * NPDL_U_ROWS;
+    int64_t f0 = task / slices * NPDL_NW, rows = npdl_min(s->channels - c0, NPDL_U_ROWS);
+    int64_t n = npdl_min(s->filters - f0, NPDL_NW), wide = n > VL ? NPDL_NW : VL;
+    REAL *taps = work; /* [9][NPDL_U_ROWS][NW] */
+    if (n < wide) memset(taps, 0, 9 * NPDL_U_ROWS * NPDL_NW * sizeof(REAL));
+    for (int tap = 0; tap < 9; tap++) {
+        REAL *to = taps + tap * NPDL_U_ROWS * NPDL_NW;
+        if (!s->turned) {
+            const REAL *from = s->w + (tap * s->channels + c0) * s->filters + f0;
+            for (int64_t c = 0; c < rows; c++) memcpy(to + c * NPDL_NW, from + c * s->filters, n * sizeof(REAL));
+            continue;
+        }
+        const REAL *from = s->w + ((8 - tap) * s->filters + f0) * s->channels + c0;
+        int64_t f = 0;
+        for (; f + NPDL_SIDE <= n; f += NPDL_SIDE, from += NPDL_SIDE * s->channels) {
+            int64_t c = 0;
+            for (; c + NPDL_SIDE <= rows; c += NPDL_SIDE)
+                FN(npdl_transpose)(from + c, s->channels, to + c * NPDL_NW + f, NPDL_NW);
+            for (; c < rows; c++)
+                for (int i = 0; i < NPDL_SIDE; i++) to[c * NPDL_NW + f + i] = from[i * s->channels + c];
+        }
+        for (; f < n; f++, from += s->channels)
+            for (int64_t c = 0; c < rows; c++) to[c * NPDL_NW + f] = from[c];
+    }
+    REAL *u = s->u + f0 * s->channels + c0 * wide;
+    for (int64_t c = 0; c < rows; c++)
+        for (int64_t j = 0; j < wide; j += VL) {
+            VEC half[6][3], in[3], out[6];
+            #pragma GCC unroll 3
+            for (int q = 0; q < 3; q++) {
+                #pragma GCC unroll 3
+                for (int p = 0; p < 3; p++) in[p] = LD(taps + ((p * 3 + q) * NPDL_U_ROWS + c) * NPDL_NW + j);
+                FN(npdl_winograd_g)(in, out);
+                #pragma GCC unroll 6
+                for (int p = 0; p < 6; p++) half[p][q] = out[p];
+            }
+            #pragma GCC unroll 6
+            for (int p = 0; p < 6; p++) {
+                FN(npdl_winograd_g)(half[p], out);
+                #pragma GCC unroll 6
+                for (int q = 0; q < 6; q++) ST(u + (p * 6 + q) * s->u_plane + c * wide + j, out[q]);
+            }
+        }
+}
+
+/* y = Aᵀ m A + bias of one vector of filters, n of which exist, on the tile's rows x columns pixels inside the image. */
+NPDL_INLINE void FN(npdl_winograd_pixels_out)(const FN(npdl_winograd) *s, const REAL *m, int64_t f, int64_t n, REAL *to,
+                                              int64_t rows, int64_t columns) {
+    VEC half[4][6], in[6], out[4], bias = !s->bias ? BC(0) : n == VL ? LD(s->bias + f) : LDN(s->bias + f, n);
+    #pragma GCC unroll 6
+    for (int j = 0; j < 6; j++) {
+        #pragma GCC unroll 6
+        for (int i = 0; i < 6; i++) in[i] = LD(m + (i * 6 + j) * s->m_plane + f);
+        FN(npdl_winograd_at)(in, out);
+        #pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) half[i][j] = out[i];
+    }
+    #pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        if (i >= rows) break;
+        FN(npdl_winograd_at)(half[i], out);
+        #pragma GCC unroll 4
+        for (int j = 0; j < 4; j++) {
+            if (j >= columns) break;
+            REAL *p = to + (i * s->out_w + j) * s->filters + f;
+            __builtin_prefetch(p + 4 * s->filters, 1); /* of the tile to the right */
+            if (n == VL) ST(p, out[j] + bias);
+            else STN(p, out[j] + bias, n);
+        }
+    }
+}
+
+/* Some tiles, from the images to the output. */
+static void FN(npdl_winograd_task)(void *ctx, int64_t task, void *work) {
+    const FN(npdl_winograd) *s = ctx;
+    int64_t tile = task * s->task_tiles, count = npdl_min(s->tiles - tile, s->task_tiles);
+    int64_t each = s->down * s->across, image = tile / each, r = tile % each / s->across, c = tile % each % s->across;
+    REAL *zeros = work, *v = zeros + s->v_step, *m = v + 36 * s->v_plane;
+    const REAL *pixel[36];
+    npdl_row row[NPDL_WINOGRAD_TILES];
+    struct { int64_t first, rows, columns; } place[NPDL_WINOGRAD_TILES]; /* where the tile's output lies */
+    memset(zeros, 0, s->channels * sizeof(REAL));
+    for (int64_t t = 0; t < count; t++) {
+        FN(npdl_winograd_pixels)(s->x + image * s->in_h * s->in_w * s->channels, s->in_h, s->in_w, s->channels,
+                                 4 * r - s->pad_top, 4 * c - s->pad_left, 6, zeros, pixel);
+        FN(npdl_winograd_tile_x)(pixel, 0, s->channels, v + t * s->v_step, s->channels, 0, s->v_plane, 4 * s->channels);
+        row[t].from = t * s->v_step, row[t].to = t * s->m_step;
+        place[t].first = ((image * s->out_h + 4 * r) * s->out_w + 4 * c) * s->filters;
+        place[t].rows = s->out_h - 4 * r, place[t].columns = npdl_min(4, s->out_w - 4 * c);
+        if (++c == s->across) c = 0, r++;
+        if (r == s->down) r = 0, image++;
+    }
+    int64_t along[NPDL_KB];
+    for (int64_t k = 0; k < NPDL_KB; k++) along[k] = k;
+    for (int xi = 0; xi < 36; xi++)
+        for (int64_t f = 0; f < s->filters; f += NPDL_NW) {
+            int64_t wide = s->filters - f > VL ? NPDL_NW : VL;
+            for (int64_t k = 0; k < s->channels; k += NPDL_KB) {
+                FN(npdl_tiles)(v + xi * s->v_plane + k, row, count, along, npdl_min(s->channels - k, NPDL_KB),
+                               s->u + xi * s->u_plane + f * s->channels + k * wide, m + xi * s->m_plane + f, wide, k > 0,
+                               NULL);
+            }
+        }
+    for (int64_t t = 0; t < count; t++) {
+        REAL *to = s->out + place[t].first;
+        int64_t f = 0, rows = place[t].rows, columns = place[t].columns;
+        for (; f + VL <= s->filters; f += VL)
+            FN(npdl_winograd_pixels_out)(s, m + t * s->m_step, f, VL, to, rows, columns);
+        if (f < s->filters) FN(npdl_winograd_pixels_out)(s, m + t * s->m_step, f, s->filters - f, to, rows, columns);
+        if (s->z || s->code)
+            for (int64_t i = 0; i < npdl_min(4, rows); i++, to += s->out_w * s->filters) {
+                if (s->z) memcpy(s->z + (to - s->out), to, columns * s->filters * sizeof(REAL));
+                if (s->code) FN(npdl_activate)(s->code, s->constants, to, columns * s->filters);
+            }
+    }
+}
+
+static void FN(npdl_winograd_run)(FN(npdl_winograd) *s, int64_t images) {
+    s->down = npdl_ceil_div(s->out_h, 4), s->across = npdl_ceil_div(s->out_w, 4);
+    s->tiles = images * s->down * s->across;
+    if (s->tiles == 0) return;
+    s->u_plane = s->channels * npdl_round_up(s->filters, VL) + NPDL_ROOM;
+    if (!(s->u = npdl_shared(36 * s->u_plane * sizeof(REAL)))) return;
+    npdl_parallel(FN(npdl_winograd_weights), s,
+                  npdl_ceil_div(s->channels, NPDL_U_ROWS) * npdl_ceil_div(s->filters, NPDL_NW),
+                  9 * NPDL_U_ROWS * NPDL_NW * sizeof(REAL));
+
+    /* Few tiles: equally many for each thread. */
+    int64_t tasks = npdl_ceil_div(s->tiles, NPDL_WINOGRAD_TILES), threads = npdl_get_num_threads();
+    if (tasks < 4 * threads) tasks = npdl_round_up(tasks, threads);
+    s->task_tiles = npdl_ceil_div(s->tiles, tasks);
+    s->v_step = npdl_round_up(s->channels, VL) + NPDL_ROOM, s->v_plane = s->task_tiles * s->v_step + NPDL_ROOM;
+    s->m_step = npdl_round_up(s->filters, VL) + NPDL_ROOM, s->m_plane = s->task_tiles * s->m_step + NPDL_ROOM;
+    npdl_parallel(FN(npdl_winograd_task), s, npdl_ceil_div(s->tiles, s->task_tiles),
+                  (s->v_step + 36 * (s->v_plane + s->m_plane)) * sizeof(REAL));
+}
+
+/* As npdl_conv2d. */
+static void FN(npdl_winograd_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z, int64_t images,
+                                     const npdl_window *g, int code, const double *constants) {
+    FN(npdl_winograd) s = {
+        .x = x, .w = w, .bias = bias, .out = out, .z = z,
+        .in_h = g->in_h, .in_w = g->in_w, .channels = g->channels, .out_h = g->out_h, .out_w = g->out_w,
+        .filters = g->filters, .pad_top = g->pad_top, .pad_left = g->pad_left, .code = code, .constants = constants,
+    };
+    FN(npdl_winograd_run)(&s, images);
+}
+
+/* As npdl_conv2d_dx: the convolution of dz with the turned taps, so padded that dx has x's size. */
+static void FN(npdl_winograd_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t images, const npdl_window *g) {
+    FN(npdl_winograd) s = {
+        .x = dz, .w = w, .out = out, .turned = 1,
+        .in_h = g->out_h, .in_w = g->out_w, .channels = g->filters, .out_h = g->in_h, .out_w = g->in_w,
+        .filters = g->channels, .pad_top = 2 - g->pad_top, .pad_left = 2 - g->pad_left,
+    };
+    FN(npdl_winograd_run)(&s, images);
+}
+
+/* ---- the weights' gradient */
+
+typedef struct {
+    const REAL *x, *dz;
+    REAL *out;
+    const npdl_window *g;
+    int64_t down, across, first, count;    /* tiles of an image; those of this block sum */
+    int64_t room;                          /* tiles of a block sum, at most */
+    REAL *v, *d, *m;                       /* [36][C/VL][tile][VL], [36][F/NW][tile][NW] and [36][C][F], F in vectors */
+    int64_t v_plane, d_plane, m_plane, m_step;
+} FN(npdl_winograd_sum);
+
+#define NPDL_SUM_TILES 4 /* tiles that a task transforms */
+#define NPDL_SUM_ROWS_OUT 4 /* channels of dW that a task transforms back */
+
+/* V = Bᵀ x B and D = A dz Aᵀ of some tiles. */
+static void FN(npdl_winograd_sum_tiles)(void *ctx, int64_t task, void *work) {
+    const FN(npdl_winograd_sum) *s = ctx;
+    const npdl_window *g = s->g;
+    const REAL *pixel[36];
+    int64_t first = task * NPDL_SUM_TILES, filters = g->filters, rest = filters % NPDL_NW;
+    int64_t whole = rest > VL ? filters : filters - rest; /* in panels two vectors wide */
+    memset(work, 0, npdl_max(g->channels, filters) * sizeof(REAL));
+    for (int64_t t = first; t < npdl_min(first + NPDL_SUM_TILES, s->count); t++) {
+        int64_t tile = s->first + t, column = tile % s->across * 4, image = tile / s->across;
+        int64_t row = image % s->down * 4;
+        image /= s->down;
+        FN(npdl_winograd_pixels)(s->x + image * g->in_h * g->in_w * g->channels, g->in_h, g->in_w, g->channels,
+                                 row - g->pad_top, column - g->pad_left, 6, work, pixel);
+        FN(npdl_winograd_tile_x)(pixel, 0, g->channels, s->v + t * VL, VL, s->room * VL, s->v_plane, 4 * g->channels);
+        FN(npdl_winograd_pixels)(s->dz + image * g->out_h * g->out_w * filters, g->out_h, g->out_w, filters, row, column,
+                                 4, work, pixel);
+        FN(npdl_winograd_tile_dy)(pixel, 0, whole, s->d + t * NPDL_NW, NPDL_NW, s->room * NPDL_NW, s->d_plane,
+                                   4 * filters);
+        FN(npdl_winograd_tile_dy)(pixel, whole, filters, s->d + whole * s->room + t * VL, VL, 0, s->d_plane, 4 * filters);
+    }
+}
+
+/* M += Vᵀ D for one place and NPDL_WINOGRAD_SLICE channels. */
+static void FN(npdl_winograd_sum_products)(void *ctx, int64_t task, void *work) {
+    const FN(npdl_winograd_sum) *s = ctx;
+    int64_t slices = npdl_ceil_div(s->g->channels, NPDL_WINOGRAD_SLICE), xi = task / slices;
+    int64_t c0 = task % slices * NPDL_WINOGRAD_SLICE, channels = npdl_min(s->g->channels - c0, NPDL_WINOGRAD_SLICE);
+    npdl_row row[NPDL_WINOGRAD_SLICE];
+    int64_t along[NPDL_WINOGRAD_SUM];
+    (void)work;
+    for (int64_t t = 0; t < s->count; t++) along[t] = t * VL;
+    for (int64_t c = 0; c < channels; c++)
+        row[c].from = c / VL * s->room * VL + c % VL, row[c].to = c * s->m_step;
+    for (int64_t f = 0; f < s->m_step; f += NPDL_NW)
+        FN(npdl_tiles)(s->v + xi * s->v_plane + c0 * s->room, row, channels, along, s->count,
+                       s->d + xi * s->d_plane + f * s->room, s->m + xi * s->m_plane + c0 * s->m_step + f,
+                       npdl_min(s->m_step - f, NPDL_NW), s->first > 0, NULL);
+}
+
+/* dW = Gᵀ M G of some channels. */
+static void FN(npdl_winograd_sum_out)(void *ctx, int64_t task, void *work) {
+    const FN(npdl_winograd_sum) *s = ctx;
+    int64_t c = task * NPDL_SUM_ROWS_OUT, end = npdl_min(c + NPDL_SUM_ROWS_OUT, s->g->channels);
+    int64_t filters = s->g->filters, tap = s->g->channels * filters;
+    (void)work;
+    for (; c < end; c++)
+        for (int64_t f = 0; f < filters; f += VL) {
+            const REAL *m = s->m + c * s->m_step + f;
+            REAL *to = s->out + c * filters + f;
+            VEC half[3][6], in[6], out[3];
+            #pragma GCC unroll 6
+            for (int j = 0; j < 6; j++) {
+                #pragma GCC unroll 6
+                for (int i = 0; i < 6; i++) in[i] = LD(m + (i * 6 + j) * s->m_plane);
+                FN(npdl_winograd_gt)(in, out);
+                #pragma GCC unroll 3
+                for (int i = 0; i < 3; i++) half[i][j] = out[i];
+            }
+            #pragma GCC unroll 3
+            for (int i = 0; i < 3; i++) {
+                FN(npdl_winograd_gt)(half[i], out);
+                #pragma GCC unroll 3
+                for (int j = 0; j < 3; j++)
+                    if (filters - f >= VL) ST(to + (i * 3 + j) * tap, out[j]);
+                    else STN(to + (i * 3 + j) * tap, out[j], filters - f);
+            }
+        }
+}
+
+/* As npdl_conv2d_dkernel. */
+static void FN(npdl_winograd_dkernel)(const REAL *x, const REAL *dz, REAL *out, int64_t images, const npdl_window *g) {
+    FN(npdl_winograd_sum) s = {
+        .x = x, .dz = dz, .out = out, .g = g,
+        .down = npdl_ceil_div(g->out_h, 4), .across = npdl_ceil_div(g->out_w, 4),
+        .m_step = npdl_round_up(g->filters, VL),
+    };
+    int64_t tiles = images * s.down * s.across;
+    if (tiles == 0) {
+        memset(out, 0, 9 * g->channels * g->filters * sizeof(REAL));
+        return;
+    }
+    s.room = npdl_min(tiles, NPDL_WINOGRAD_SUM);
+    s.v_plane = s.room * npdl_round_up(g->channels, VL) + NPDL_ROOM, s.d_plane = s.room * s.m_step + NPDL_ROOM;
+    s.m_plane = g->channels * s.m_step + NPDL_ROOM;
+    if (!(s.v = npdl_shared(36 * (s.v_plane + s.d_plane + s.m_plane) * sizeof(REAL)))) return;
+    s.d = s.v + 36 * s.v_plane, s.m = s.d + 36 * s.d_plane;
+    for (; s.first < tiles; s.first += NPDL_WINOGRAD_SUM) {
+        s.count = npdl_min(tiles - s.first, NPDL_WINOGRAD_SUM);
+        npdl_parallel(FN(npdl_winograd_sum_tiles), &s, npdl_ceil_div(s.count, NPDL_SUM_TILES),
+                      npdl_max(g->channels, g->filters) * sizeof(REAL));
+        npdl_parallel(FN(npdl_winograd_sum_products), &s, 36 * npdl_ceil_div(g->channels, NPDL_WINOGRAD_SLICE), 0);
+    }
+    npdl_parallel(FN(npdl_winograd_sum_out), &s, npdl_ceil_div(g->channels, NPDL_SUM_ROWS_OUT), 0);
+}

@@ -1,0 +1,567 @@
+"""Random calls of every compiled kernel against the reference kernels in float64.
+
+    pytest tests/kernels/test_fuzz.py                           2,000 cases, the same ones every time
+    NPDL_FUZZ=50000 pytest tests/kernels/test_fuzz.py            that many
+    NPDL_FUZZ=50000 NPDL_FUZZ_SEED=70000 pytest ...              from that seed on: other cases
+
+A failing case names its seed and its arguments; NPDL_FUZZ=1 with that seed runs it alone. Outputs lie between guard
+numbers and start as NaN, inputs start at any multiple of their number's size, and the number of threads is drawn too.
+The tolerance comes from the sum that an element is: see `close`.
+"""
+
+import os
+
+import numpy as np
+import pytest
+
+from npdl import activations
+from npdl.devices.registry import FAMILIES
+from npdl.kernels.cpu import compiled
+from npdl.kernels.geometry import window2d
+
+if not compiled():
+    pytest.skip("installed without compiled kernels", allow_module_level=True)
+
+from npdl.kernels.cpu import activation, build, conv, dropout, loss, matmul, norm, pool, update
+from npdl.kernels.reference import activation as ref_activation
+from npdl.kernels.reference import conv as ref_conv
+from npdl.kernels.reference import dropout as ref_dropout
+from npdl.kernels.reference import loss as ref_loss
+from npdl.kernels.reference import matmul as ref_matmul
+from npdl.kernels.reference import norm as ref_norm
+from npdl.kernels.reference import pool as ref_pool
+from npdl.kernels.reference import update as ref_update
+
+FIRST_SEED = int(os.environ.get("NPDL_FUZZ_SEED", "1"))
+GUARD = 37
+ELEMENTWISE = [
+    activations.linear, activations.relu, activations.ReLU(0.1, 6.0, 0.5), activations.leaky_relu, activations.ELU(1.7),
+    activations.gelu, activations.GELU(approximate=True), activations.sigmoid, activations.tanh,
+]  # fmt: skip
+SMOOTH = [
+    fn for fn in ELEMENTWISE if fn.code not in (2,)
+]  # a jump or a kink at a threshold other than 0 is no epilogue
+
+
+class Case:
+    """The arguments of one random call, and what is wrong with its results."""
+
+    def __init__(self, kernel, seed):
+        self.rng = np.random.default_rng(seed)
+        self.kernel, self.seed = kernel, seed
+        self.dtype = np.dtype(self.pick("float32", "float64"))
+        self.eps = np.finfo(self.dtype).eps
+        self.threads = self.whole(1, 3)
+        self.facts, self.guarded = {}, []
+
+    def pick(self, *choices):
+        return choices[self.rng.integers(len(choices))]
+
+    def whole(self, low, high):
+        return int(self.rng.integers(low, high + 1))
+
+    def note(self, **facts):
+        """Keep arguments for the message of a failure; returns the last."""
+        self.facts.update(facts)
+        return [*facts.values()][-1]
+
+    def size(self, largest=300):
+        """More often small than large, often odd."""
+        return self.whole(1, self.pick(3, 9, 17, 33, 70, largest))
+
+    def place(self, values):
+        """The same array, at an address that is a multiple of its number's size and of no more."""
+        flat = np.empty(values.size + 1, values.dtype)[self.whole(0, 1) :][: values.size]
+        flat[...] = values.ravel()
+        return flat.reshape(values.shape)
+
+    def numbers(self, *shape, scale=1.0):
+        return self.place((scale * self.rng.standard_normal(shape)).astype(self.dtype))
+
+    def shares(self, *shape):
+        """From 0.001 to 1"""
+        return self.place(self.rng.uniform(0.001, 1, shape).astype(self.dtype))
+
+    def out(self, *shape, dtype=None, fill=np.nan):
+        """An output between guard numbers."""
+        dtype = np.dtype(dtype or self.dtype)
+        size = int(np.prod(shape))
+        memory = np.full(size + 2 * GUARD, 77, dtype)
+        inside = memory[GUARD : GUARD + size]
+        inside[...] = fill
+        self.guarded.append(memory)
+        return inside.reshape(shape)
+
+    def fail(self, what):
+        raise AssertionError(
+            f"{self.kernel}: {what}\n  {self.dtype}, {self.threads} threads, {self.facts}\n"
+            f"  again: NPDL_FUZZ=1 NPDL_FUZZ_SEED={self.seed} pytest tests/kernels/test_fuzz.py -k '[{self.kernel}]'"
+        )
+
+    def run(self, kernel, *args, **kwargs):
+        """Call it; neither the guards nor the inputs may change."""
+        arrays = [a for a in (*args, *kwargs.values()) if isinstance(a, np.ndarray)]
+        inputs = [a for a in arrays if not any(np.shares_memory(a, memory) for memory in self.guarded)]
+        before = [a.tobytes() for a in inputs]
+        build.set_num_threads(self.threads)
+        kernel(*args, **kwargs)
+        for memory in self.guarded:
+            if (memory[:GUARD] != 77).any() or (memory[-GUARD:] != 77).any():
+                self.fail("wrote outside an output")
+        if [a.tobytes() for a in inputs] != before:
+            self.fail("changed an input")
+
+    def equal(self, name, got, expected):
+        if not np.array_equal(got, expected, equal_nan=got.dtype.kind == "f"):
+            self.fail(f"{name} differs at {np.argwhere(got != expected)[:3].tolist()}")
+
+    def close(self, name, got, expected, length, scale=None):
+        """Within the rounding of a sum of `length` products whose absolute values add up to `scale`.
+
+        Errors of single additions are independent: they grow with √length, 8 times that is never reached by chance. The
+        constant covers what is fixed (activations, transforms of Winograd's kind, which spread an error over a tile:
+        hence the largest `scale` counts for all elements)."""
+        expected = np.asarray(expected)
+        top = max(np.abs(x).max(initial=0) for x in (expected, 0 if scale is None else scale)) + 1e-30
+        bound = 8 * self.eps * (np.sqrt(length) + 8) * top
+        wrong = ~(np.abs(got - expected) <= bound)  # a NaN is wrong
+        if wrong.any():
+            at = tuple(np.argwhere(wrong)[0].tolist())
+            self.fail(f"{name}{list(at)} is {got[at]!r}, expected {expected[at]!r} ± {bound:.2g}; {wrong.sum()} such")
+
+
+def wide(*arrays):
+    return [None if a is None else a.astype("float64") for a in arrays]
+
+
+def reference_of(kernel, shapes, *args, **kwargs):
+    """What a reference kernel gives for outputs of these shapes (name -> shape), in float64."""
+    outs = {name: np.empty(shape) for name, shape in shapes.items()}
+    kernel(*args, **kwargs, **outs)
+    return outs
+
+
+# ---- one function a kernel or pair
+
+
+def fuzz_matmul(case):
+    m, n, k = case.pick(0, case.size(), case.size()), case.size(), case.size(3000)
+    ta, tb = bool(case.whole(0, 1)), bool(case.whole(0, 1))
+    case.note(m=m, n=n, k=k, transpose_a=ta, transpose_b=tb)
+    a, b = case.numbers(*((k, m) if ta else (m, k))), case.numbers(*((n, k) if tb else (k, n)))
+    fn, bias = case.pick(None, *SMOOTH, activations.softmax), case.pick(None, case.numbers(n))
+    case.note(activation=fn, bias=bias is not None)
+    out, z = case.out(m, n), case.pick(None, case.out(m, n))
+    case.run(matmul.matmul, a, b, out=out, bias=bias, activation=fn, z=z, transpose_a=ta, transpose_b=tb)
+    a64, b64, bias64 = wide(a, b, bias)
+    expected = {"out": np.empty((m, n)), "z": np.empty((m, n))}
+    ref_matmul.matmul(a64, b64, bias=bias64, activation=fn, transpose_a=ta, transpose_b=tb, **expected)
+    scale = abs(a64.T if ta else a64) @ abs(b64.T if tb else b64) + (0 if bias is None else abs(bias64))
+    case.close("out", out, expected["out"], k, scale)
+    if z is not None:
+        case.close("z", z, expected["z"], k, scale)
+    if not ta and m:
+        row = case.out(1, n)
+        case.run(matmul.matmul, case.place(a[m - 1 :]), b, out=row, bias=bias, activation=fn, transpose_b=tb)
+        case.equal("the last row alone", row, out[m - 1 :])
+
+
+def fuzz_sum_rows(case):
+    rows, columns = case.whole(0, 4) * case.size(3000), case.size()
+    case.note(rows=rows, columns=columns)
+    x, out = case.numbers(rows, columns), case.out(columns)
+    case.run(matmul.sum_rows, x, out=out)
+    case.close("out", out, x.sum(axis=0, dtype="float64"), rows, abs(x).sum(axis=0, dtype="float64"))
+
+
+def random_window(case, grouped=True):
+    kernel, strides = (case.whole(1, 5), case.whole(1, 5)), (case.whole(1, 3), case.whole(1, 3))
+    dilation = (case.whole(1, 3), case.whole(1, 3)) if case.whole(0, 3) == 0 else (1, 1)
+    if case.whole(0, 2) == 0:
+        kernel, strides, dilation = (3, 3), (1, 1), (1, 1)
+    if not grouped and case.whole(0, 9) == 0:
+        kernel, dilation = (case.whole(15, 18), 17), (1, 1)  # on both sides of 256 taps
+    groups = case.whole(2, 5) if grouped and case.whole(0, 3) == 0 else 1
+    channels, filters = (case.pick(1, 2, 3, 5, 7, 8, 16, 17, 31, 33, 64, 65, 80) for _ in range(2))
+    if groups > 1:
+        channels, filters = groups * case.whole(1, 9), groups * case.whole(1, 17)
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation)]
+    padding = case.pick("same", "valid")
+    h, w = (case.whole(span if padding == "valid" else 1, span + case.pick(3, 9, 16)) for span in spans)
+    arguments = ((h, w, channels), kernel, strides, padding, dilation, filters, groups)
+    g = window2d(*case.note(window=arguments))
+    return g, case.note(images=case.pick(0, 1, 2, 3, 5, 8))
+
+
+def conv_arrays(case):
+    g, n = random_window(case)
+    x, dz = case.numbers(n, g.in_h, g.in_w, g.channels), case.numbers(n, g.out_h, g.out_w, g.filters)
+    return g, n, x, case.numbers(g.kernel_h, g.kernel_w, g.channels // g.groups, g.filters), dz
+
+
+def fuzz_conv2d(case):
+    g, n, x, w, dz = conv_arrays(case)
+    fn, bias = case.pick(None, *SMOOTH, activations.softmax), case.pick(None, case.numbers(g.filters))
+    case.note(activation=fn, bias=bias is not None)
+    out, z = case.out(*dz.shape), case.pick(None, case.out(*dz.shape))
+    case.run(conv.conv2d, x, w, g, out=out, bias=bias, activation=fn, z=z)
+    x64, w64, bias64 = wide(x, w, bias)
+    expected = reference_of(ref_conv.conv2d, {"out": dz.shape, "z": dz.shape}, x64, w64, g, bias=bias64, activation=fn)
+    size = reference_of(ref_conv.conv2d, {"out": dz.shape}, abs(x64), abs(w64), g)["out"]
+    if bias is not None:
+        size = size + abs(bias64)
+    length = w.size // g.filters
+    case.close("out", out, expected["out"], length, size)
+    if z is not None:
+        case.close("z", z, expected["z"], length, size)
+    if n:
+        one = case.out(1, *dz.shape[1:])
+        case.run(conv.conv2d, case.place(x[n - 1 :]), w, g, out=one, bias=bias, activation=fn)
+        case.equal("the last image alone", one, out[n - 1 :])
+
+
+def fuzz_conv2d_dx(case):
+    g, n, x, w, dz = conv_arrays(case)
+    out = case.out(*x.shape)
+    case.run(conv.conv2d_dx, dz, w, g, out=out)
+    dz64, w64 = wide(dz, w)
+    expected = reference_of(ref_conv.conv2d_dx, {"out": x.shape}, dz64, w64, g)["out"]
+    size = reference_of(ref_conv.conv2d_dx, {"out": x.shape}, abs(dz64), abs(w64), g)["out"]
+    case.close("dx", out, expected, w.size // (g.channels // g.groups), size)
+    if n:
+        one = case.out(1, *x.shape[1:])
+        case.run(conv.conv2d_dx, case.place(dz[n - 1 :]), w, g, out=one)
+        case.equal("the last image alone", one, out[n - 1 :])
+
+
+def fuzz_conv2d_dkernel(case):
+    g, n, x, w, dz = conv_arrays(case)
+    out = case.out(*w.shape)
+    case.run(conv.conv2d_dkernel, x, dz, g, out=out)
+    x64, dz64 = wide(x, dz)
+    expected = reference_of(ref_conv.conv2d_dkernel, {"out": w.shape}, x64, dz64, g)["out"]
+    size = reference_of(ref_conv.conv2d_dkernel, {"out": w.shape}, abs(x64), abs(dz64), g)["out"]
+    case.close("dW", out, expected, n * g.out_h * g.out_w, size)
+
+
+def fuzz_im2col(case):
+    g, _, x, _, dz = conv_arrays(case)
+    shape = (*dz.shape[:3], g.kernel_h * g.kernel_w * g.channels)
+    out = case.out(*shape)
+    case.run(conv.im2col, x, g, out=out)
+    expected = np.empty(shape, case.dtype)
+    ref_conv.im2col(x, g, out=expected)
+    case.equal("cols", out, expected)
+
+
+def fuzz_col2im(case):
+    g, _, x, _, dz = conv_arrays(case)
+    cols, out = case.numbers(*dz.shape[:3], g.kernel_h * g.kernel_w * g.channels), case.out(*x.shape)
+    case.run(conv.col2im, cols, g, out=out)
+    (cols64,) = wide(cols)
+    expected = reference_of(ref_conv.col2im, {"out": x.shape}, cols64, g)["out"]
+    size = reference_of(ref_conv.col2im, {"out": x.shape}, abs(cols64), g)["out"]
+    case.close("x", out, expected, g.kernel_h * g.kernel_w, size)
+
+
+def ties_and_nans(case, x):
+    """Few values, each many times, and now and then a NaN or an infinity."""
+    x[...] = case.rng.integers(-2, 3, x.shape)
+    kind = case.note(values=case.pick("ties", "nan", "infinite"))
+    if kind != "ties":
+        x[case.rng.random(x.shape) < 0.05] = np.nan if kind == "nan" else -np.inf
+    return x
+
+
+def fuzz_max_pool2d(case):
+    g, n = random_window(case, grouped=False)
+    g = g._replace(filters=g.channels)
+    x = case.numbers(n, g.in_h, g.in_w, g.channels)
+    if case.whole(0, 1):
+        ties_and_nans(case, x)
+    shape = (n, g.out_h, g.out_w, g.channels)
+    taps = "uint8" if g.kernel_h * g.kernel_w <= 256 else "int32"
+    out, winners = case.out(*shape), case.pick(None, case.out(*shape, dtype=taps, fill=255))
+    case.run(pool.max_pool2d, x, g, out=out, winners=winners)
+    expected, places = np.empty(shape, case.dtype), np.empty(shape, taps)
+    ref_pool.max_pool2d(x, g, out=expected, winners=places)
+    case.equal("out", out, expected)
+    if winners is not None:
+        case.equal("winners", winners, places)
+    relu = case.out(*shape)
+    case.run(pool.max_pool2d, x, g, out=relu, activation=activations.relu)
+    case.equal("out behind ReLU", relu, np.where(out < 0, 0, out))
+    dy, dx, same = case.numbers(*shape), case.out(*x.shape), case.out(*x.shape)
+    case.run(pool.max_pool2d_grad, dy, places, g, out=dx, y=relu, activation=activations.relu)
+    case.run(pool.max_pool2d_grad, np.where(relu > 0, dy, case.dtype.type(0)), places, g, out=same)
+    case.equal("dx behind ReLU", dx, same)
+    case.run(pool.max_pool2d_grad, dy, places, g, out=dx)
+    expected = reference_of(ref_pool.max_pool2d_grad, {"out": x.shape}, *wide(dy), places, g)["out"]
+    size = reference_of(ref_pool.max_pool2d_grad, {"out": x.shape}, *wide(abs(dy)), places, g)["out"]
+    case.close("dx", dx, expected, g.kernel_h * g.kernel_w, size)
+
+
+fuzz_max_pool2d_grad = fuzz_max_pool2d
+
+
+def fuzz_average_pool2d(case):
+    g, n = random_window(case, grouped=False)
+    g = g._replace(filters=g.channels)
+    shape = (n, g.out_h, g.out_w, g.channels)
+    x, dy = case.numbers(n, g.in_h, g.in_w, g.channels), case.numbers(*shape)
+    out, dx = case.out(*shape), case.out(*x.shape)
+    case.run(pool.average_pool2d, x, g, out=out)
+    case.run(pool.average_pool2d_grad, dy, g, out=dx)
+    length = g.kernel_h * g.kernel_w
+    for got, kernel, of in ((out, ref_pool.average_pool2d, x), (dx, ref_pool.average_pool2d_grad, dy)):
+        expected = reference_of(kernel, {"out": got.shape}, *wide(of), g)["out"]
+        size = reference_of(kernel, {"out": got.shape}, *wide(abs(of)), g)["out"]
+        case.close(kernel.__name__, got, expected, length, size)
+
+
+fuzz_average_pool2d_grad = fuzz_average_pool2d
+
+
+def fuzz_global_max_pool2d(case):
+    n, h, w, c = case.note(shape=(case.whole(0, 5), case.size(30), case.size(30), case.size(90)))
+    x = case.numbers(n, h, w, c)
+    if case.whole(0, 1):
+        ties_and_nans(case, x)
+    out, winners = case.out(n, c), case.out(n, c, dtype="int32", fill=-1)
+    case.run(pool.global_max_pool2d, x, out=out, winners=winners)
+    expected, places = np.empty((n, c), case.dtype), np.empty((n, c), "int32")
+    ref_pool.global_max_pool2d(x, out=expected, winners=places)
+    case.equal("out", out, expected)
+    case.equal("winners", winners, places)
+    dy, dx, right = case.numbers(n, c), case.out(n, h, w, c), np.empty((n, h, w, c), case.dtype)
+    case.run(pool.global_max_pool2d_grad, dy, winners, out=dx)
+    ref_pool.global_max_pool2d_grad(dy, places, out=right)
+    case.equal("dx", dx, right)
+
+
+fuzz_global_max_pool2d_grad = fuzz_global_max_pool2d
+
+
+def fuzz_global_average_pool2d(case):
+    n, h, w, c = case.note(shape=(case.whole(0, 5), case.size(30), case.size(30), case.size(90)))
+    x, dy, out, dx = case.numbers(n, h, w, c), case.numbers(n, c), case.out(n, c), case.out(n, h, w, c)
+    case.run(pool.global_average_pool2d, x, out=out)
+    case.run(pool.global_average_pool2d_grad, dy, out=dx)
+    case.close("out", out, x.mean(axis=(1, 2), dtype="float64"), h * w, abs(x).mean(axis=(1, 2), dtype="float64"))
+    case.close("dx", dx, np.broadcast_to(dy.astype("float64").reshape(n, 1, 1, c) / (h * w), dx.shape), 1)
+
+
+fuzz_global_average_pool2d_grad = fuzz_global_average_pool2d
+
+
+def fuzz_activation(case):
+    fn = case.note(
+        activation=case.pick(*ELEMENTWISE, activations.softmax, activations.Softmax(0), activations.Softmax(1))
+    )
+    lowest = int(fn.code == 9 and fn.axis == 0)  # a softmax of nothing is an error
+    shape = case.note(shape=(case.whole(lowest, 4), case.size(), case.size(2000)))
+    z, dy = case.numbers(*shape, scale=case.pick(1, 4, 30)), case.numbers(*shape)
+    y, dz = case.out(*shape), case.out(*shape)
+    case.run(activation.activation, z, fn, out=y)
+    z64, dy64, y64 = wide(z, dy, y)
+    expected = reference_of(ref_activation.activation, {"out": shape}, z64, fn)["out"]
+    # e^z is as exact as z: an error of ½ ulp of z − max z is an error of that size in the exponent
+    length = shape[1] + shape[2] if fn.code == 9 else 1
+    case.close("y", y, expected, length, max(1, abs(z64).max(initial=0)))
+    saved, saved64 = (z, z64) if fn.needs == "z" else (y, y64)
+    case.run(activation.activation_grad, dy, saved, fn, out=dz)
+    expected = reference_of(ref_activation.activation_grad, {"out": shape}, dy64, saved64, fn)["out"]
+    size = np.abs(dy64).max(initial=0) * max(1, abs(saved64).max(initial=0))
+    case.close("dz", dz, expected, length, size)
+    same = case.out(*shape)
+    same[...] = z
+    case.run(activation.activation, same, fn, out=same)
+    case.equal("y in place", same, y)
+
+
+fuzz_activation_grad = fuzz_activation
+
+
+def fuzz_batch_norm(case):
+    rows, c, far = case.size(3000), case.size(700), case.pick(0, 0, 30)
+    case.note(rows=rows, channels=c, mean=far)
+    x, dy = case.numbers(rows, c), case.numbers(rows, c)
+    x += case.dtype.type(far)
+    gamma, beta = case.pick((None, None), (case.numbers(c), case.numbers(c)))
+    mean, variance, out = case.out(c), case.out(c), case.out(rows, c)
+    case.run(norm.batch_norm_statistics, x, mean=mean, variance=variance)
+    x64, dy64, gamma64, beta64 = wide(x, dy, gamma, beta)
+    expected = reference_of(ref_norm.batch_norm_statistics, {"mean": c, "variance": c}, x64)
+    case.close("mean", mean, expected["mean"], 1, abs(x64))
+    case.close(
+        "variance", variance, expected["variance"], 256, expected["variance"].max() + abs(x64).max() ** 2 * case.eps
+    )
+    epsilon, (mean64, variance64) = 1e-3, wide(mean, variance)
+    case.run(norm.batch_norm, x, mean, variance, gamma, beta, epsilon, out=out)
+    right = reference_of(ref_norm.batch_norm, {"out": x.shape}, x64, mean64, variance64, gamma64, beta64, epsilon)[
+        "out"
+    ]
+    case.close("y", out, right, 1, abs(right).max() + 1)
+    relu = case.out(rows, c)
+    case.run(norm.batch_norm, x, mean, variance, gamma, beta, epsilon, out=relu, activation=activations.relu)
+    case.equal("y behind ReLU", relu, np.where(out < 0, 0, out))
+    masked = np.where(relu > 0, dy, case.dtype.type(0))
+    shapes = {"dx": x.shape, "dgamma": c, "dbeta": c}
+    for kernel, ref in (
+        (norm.batch_norm_grad, ref_norm.batch_norm_grad),
+        (norm.batch_norm_frozen_grad, ref_norm.batch_norm_frozen_grad),
+    ):
+        got = {name: case.out(*np.atleast_1d(shape)) for name, shape in shapes.items()}
+        case.run(kernel, dy, x, mean, variance, gamma, epsilon, **got)
+        right = reference_of(ref, shapes, dy64, x64, mean64, variance64, gamma64, epsilon)
+        sums = np.abs(dy64).sum(axis=0).max() * (1 + abs((x64 - mean64) / np.sqrt(variance64 + epsilon)).max())
+        largest = (1 if gamma is None else abs(gamma64).max()) / np.sqrt(variance64.min() + epsilon)
+        case.close("dgamma", got["dgamma"], right["dgamma"], rows, sums)
+        case.close("dbeta", got["dbeta"], right["dbeta"], rows, sums)
+        case.close("dx", got["dx"], right["dx"], rows, largest * (abs(dy64).max() + sums / np.sqrt(rows)))
+        both = [{name: case.out(*np.atleast_1d(shape)) for name, shape in shapes.items()} for _ in range(2)]
+        fused = {"beta": beta, "activation": activations.relu}
+        case.run(kernel, masked, x, mean, variance, gamma, epsilon, **both[0])
+        case.run(kernel, dy, x, mean, variance, gamma, epsilon, **both[1], **fused)
+        for name in shapes:
+            case.equal(f"{name} behind ReLU", both[1][name], both[0][name])
+
+
+fuzz_batch_norm_statistics = fuzz_batch_norm_grad = fuzz_batch_norm_frozen_grad = fuzz_batch_norm
+
+
+def fuzz_moving_average(case):
+    n, momentum = case.note(n=case.size(3000)), case.pick(0.0, 0.9, 0.99, 1.0)
+    value, out = case.numbers(n), case.out(n)
+    out[...] = case.numbers(n)
+    expected = out.astype("float64") * momentum + (1 - momentum) * value
+    case.run(norm.moving_average, value, momentum, out=out)
+    case.close("out", out, expected, 1, abs(expected).max() + abs(value).max())
+
+
+def fuzz_dropout(case):
+    shape = case.note(shape=(case.whole(0, 6), *(case.size(40) for _ in range(case.whole(0, 3)))))
+    rate, noise = case.pick(0.0, 0.1, 0.5, 0.999, 1.0), None
+    if len(shape) > 1 and case.whole(0, 1):
+        noise = tuple(case.pick(1, size) for size in shape[1:])
+    key, step = (case.whole(0, 2**32 - 1), case.whole(0, 2**32 - 1)), case.whole(0, 2**32 - 1)
+    case.note(rate=rate, noise_shape=noise)
+    x, out, expected = case.numbers(*shape), case.out(*shape), np.empty(shape, case.dtype)
+    case.run(dropout.dropout, x, rate, key, step, out=out, noise_shape=noise)
+    ref_dropout.dropout(x, rate, key, step, out=expected, noise_shape=noise)
+    case.equal("out", out, expected)
+
+
+def loss_shape(case):
+    return case.note(shape=(case.whole(1, 40), *(case.size(90) for _ in range(case.whole(0, 2)))))
+
+
+def loss_scale(case, n):
+    """The weights of n samples, some of them 0."""
+    return case.place((case.shares(n) * (case.rng.random(n) < 0.8)).astype(case.dtype))
+
+
+def check_loss(case, name, arguments, shape, top):
+    """A loss and its gradient; `arguments(dtype)` are those of both."""
+    samples, count = shape[0], int(np.prod(shape[1:]))
+    out, dp, scale = case.out(samples), case.out(*shape), loss_scale(case, samples)
+    case.run(getattr(loss, name), *arguments(case.dtype), out=out)
+    case.run(getattr(loss, f"{name}_grad"), *arguments(case.dtype), scale, out=dp)
+    expected = reference_of(getattr(ref_loss, name), {"out": samples}, *arguments("float64"))["out"]
+    case.close("loss", out, expected, 64, max(abs(expected).max(), top))
+    gradient = getattr(ref_loss, f"{name}_grad")
+    expected = reference_of(gradient, {"out": shape}, *arguments("float64"), *wide(scale))["out"]
+    case.close("gradient", dp, expected, count, max(abs(expected).max(), top / count))
+    if (dp[scale == 0] != 0).any():
+        case.fail("the gradient of a sample of weight 0 is not 0")
+
+
+def fuzz_elementwise_loss(case):
+    name, shape = case.kernel.removesuffix("_grad"), loss_shape(case)
+    t, p, extra = case.numbers(*shape), case.numbers(*shape), ()
+    if name == "huber":
+        extra = (case.pick(0.5, 1.0),)
+    if name == "binary_cross_entropy":
+        logits = bool(case.whole(0, 1))
+        t, p = case.shares(*shape), case.numbers(*shape, scale=5) if logits else case.place(case.shares(*shape) * 0.999)
+        extra = (logits, case.pick(0.0, 0.1))
+    case.note(extra=extra)
+    top = max(abs(t).max(), abs(p).max()) ** 2
+    check_loss(case, name, lambda dtype: (t.astype(dtype), p.astype(dtype), *extra), shape, top)
+
+
+def fuzz_cross_entropy(case):
+    shape, logits = (*loss_shape(case), case.size(90)), bool(case.whole(0, 1))
+    case.note(shape=shape, from_logits=logits)
+    p = case.numbers(*shape, scale=5) if logits else case.shares(*shape)
+    if "sparse" in case.kernel:
+        labels = case.rng.integers(0, shape[-1], shape[:-1]).astype(case.pick("int32", "int64"))
+        name, rest = "sparse_categorical_cross_entropy", lambda dtype: (labels, p.astype(dtype), logits)
+    else:
+        t, smoothing = case.shares(*shape), case.note(smoothing=case.pick(0.0, 0.1))
+        t /= t.sum(axis=-1, keepdims=True)
+        name, rest = "categorical_cross_entropy", lambda dtype: (t.astype(dtype), p.astype(dtype), logits, smoothing)
+    check_loss(case, name, rest, shape, 40)
+
+
+def fuzz_weighted_sum(case):
+    n = case.note(n=case.whole(0, 1) * case.size(3000))
+    values, weights, out = case.numbers(n), loss_scale(case, n), case.out(1, dtype="float64")
+    values[weights == 0] = np.nan
+    case.run(loss.weighted_sum, values, weights, out=out)
+    live = weights != 0
+    terms = values[live].astype("float64") * weights[live]
+    if not abs(out[0] - terms.sum()) <= 1e-15 * (n + 8) * (abs(terms).sum() + 1e-30):
+        case.fail(f"out is {out[0]!r}, expected {terms.sum()!r}")
+
+
+def fuzz_update(case):
+    """Bit for bit as the reference, and nothing outside the segments."""
+    n, kernel = case.note(n=case.size(40000)), case.kernel
+    ends = np.sort(case.rng.integers(0, n + 1, 2 * case.whole(0, 4))).reshape(-1, 2)
+    segments = np.array([[a, b, case.pick(1.0, 0.5), case.pick(0.0, 0.01), case.whole(0, 1)] for a, b in ends])
+    segments = segments.reshape(-1, 5)
+    case.note(segments=segments.tolist())
+    count = {"sgd": 1, "adam": 2, "adamw": 2, "rmsprop": 3}[kernel]
+    optional = {"sgd": (0,), "rmsprop": (1, 2)}.get(kernel, ())
+    state = [None if i in optional and case.whole(0, 1) else abs(case.numbers(n)) for i in range(count)]
+    case.note(state=[s is not None for s in state])
+    hyper = {
+        "sgd": [0.1, 0.9, case.whole(0, 1)],
+        "adam": [0.1, 0.9, 0.99, 0.1, 0.01, 1e-7],
+        "adamw": [0.1, 0.9, 0.99, 0.1, 0.01, 1e-7],
+        "rmsprop": [0.1, 0.9, 0.5, 1e-7],
+    }[kernel]
+    p, g, hyper = case.numbers(n), case.numbers(n), np.array(hyper, "float64")
+    results = []
+    for module, run in ((update, case.run), (ref_update, lambda kernel, *args: kernel(*args))):
+        arrays = [None if a is None else case.out(n) for a in (p, *state)]
+        for array, a in zip(arrays, (p, *state)):
+            if a is not None:
+                array[...] = a
+        run(getattr(module, kernel), arrays[0], g, *arrays[1:], segments, hyper)
+        results.append(arrays)
+    for name, got, expected in zip(("p", "state 0", "state 1", "state 2"), *results):
+        if got is not None:
+            case.equal(name, got, expected)
+
+
+FUZZ = {name: globals().get(f"fuzz_{name}") for family in FAMILIES for name in FAMILIES[family]}
+for _name in FAMILIES["loss"]:
+    if _name != "weighted_sum":
+        FUZZ[_name] = fuzz_cross_entropy if "categorical" in _name else fuzz_elementwise_loss
+for _name in FAMILIES["update"]:
+    FUZZ[_name] = fuzz_update
+
+CASES = max(1, int(os.environ.get("NPDL_FUZZ", "2000")) // len(FUZZ))
+
+
+def test_every_kernel_has_a_function_here():
+    """So that a new kernel is not forgotten."""
+    assert [name for name, function in FUZZ.items() if function is None] == []
+
+
+@pytest.mark.parametrize("kernel", [name for name, function in FUZZ.items() if function])
+def test_fuzz(kernel):
+    for seed in range(FIRST_SEED, FIRST_SEED + CASES):
+        FUZZ[kernel](Case(kernel, seed))
