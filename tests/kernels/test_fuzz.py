@@ -22,7 +22,7 @@ from npdl.kernels.geometry import window2d
 if not compiled():
     pytest.skip("installed without compiled kernels", allow_module_level=True)
 
-from npdl.kernels.cpu import activation, build, conv, dropout, loss, matmul, norm, pool, update
+from npdl.kernels.cpu import activation, build, conv, dropout, loss, matmul, merge, norm, pool, update
 from npdl.kernels.reference import activation as ref_activation
 from npdl.kernels.reference import conv as ref_conv
 from npdl.kernels.reference import dropout as ref_dropout
@@ -380,6 +380,21 @@ def fuzz_activation(case):
 
 
 fuzz_activation_grad = fuzz_activation
+
+
+def fuzz_add(case):
+    fn = case.note(activation=case.pick(None, *ELEMENTWISE))
+    shape = case.note(shape=(case.whole(0, 4), case.size(2000)))
+    a, b, out, z = case.numbers(*shape), case.numbers(*shape), case.out(*shape), case.out(*shape)
+    case.run(merge.add, a, b, out=out, activation=fn, z=z)
+    case.equal("z", z, a + b)
+    if fn is not None:
+        case.run(activation.activation, a + b, fn, out=z)
+    case.equal("y", out, z)
+    same = case.out(*shape)
+    same[...] = a
+    case.run(merge.add, same, b, out=same, activation=fn)
+    case.equal("y in place", same, out)
 
 
 def fuzz_batch_norm(case):
