@@ -126,6 +126,37 @@ cdef int done(str kernel) except -1:
     return 0
 
 
+# ---- updates: Numba compiles them, the pool runs them
+
+def run_update(
+    str kernel, size_t function, int64_t blocks, tuple tables, hyper, int64_t numbers, tuple names, tuple arrays,
+    int required,
+):
+    """npdl_parallel on the compiled body of an update, void f(void **context, int64_t block, void *work).
+
+    The context is three addresses of tables, that of `hyper`, and those of at most five arrays, NULL for None, which
+    the first `required` are not; all have the shape of the first one; all but the second one, g, are written to."""
+    cdef void *context[9]
+    cdef char type = type_of(kernel, names[0], arrays[0])
+    cdef int64_t i, length = arrays[0].size
+    cdef tuple shape = arrays[0].shape
+    for i in range(3):
+        context[i] = <void *> <size_t> tables[i]
+    context[3] = at(kernel, "hyper", hyper, b"d", numbers)
+    if len(hyper) != numbers:
+        raise ValueError(f"{kernel}: hyper must hold {numbers} numbers, got {len(hyper)}")
+    for i in range(len(arrays)):
+        if arrays[i] is None:
+            if i < required:
+                raise TypeError(f"{kernel}: {names[i]} must be an array, got None")
+        elif arrays[i].shape != shape:
+            raise ValueError(f"{kernel}: {names[i]} must have shape {shape}, got {arrays[i].shape}")
+        context[4 + i] = at(kernel, names[i], arrays[i], type, length, i != 1)
+    with nogil:
+        npdl_parallel(<npdl_block> function, context, blocks, 0)
+    done(kernel)
+
+
 # ---- families
 
 include "matmul.pxi"

@@ -179,6 +179,25 @@ def test_threads_do_not_change_a_bit(rng, variant, dtype):
     np.testing.assert_array_equal(results[0], results[2])
 
 
+@pytest.mark.parametrize("kernels", (reference, cpu))
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "sgd"])
+def test_running_means_end_in_zero_and_not_in_subnormal_numbers(rng, kernels, variant, dtype):
+    p = rng.standard_normal(40).astype(dtype)
+    count, call = VARIANTS[variant]
+    tiny, least = np.finfo(dtype).tiny, reference.smallest(np.dtype(dtype).type)
+    state = [np.full(40, 3 * least, dtype) for _ in range(count)]
+    g = np.zeros(40, dtype)
+    g[7] = np.nan
+    for t in range(1, 200):
+        call(kernels, p, g, state, one_segment(40), t)
+        for array in state:
+            assert not ((array != 0) & (np.abs(array) < tiny)).any()
+    for array in state:
+        assert np.isnan(array[7])
+        assert (np.delete(array, 7) == 0).all()
+
+
 def test_without_the_pool(rng, monkeypatch):
     segments, n = many_segments()
     p, gradients = numbers(rng, n, "float32")

@@ -13,6 +13,7 @@ import os
 
 from npdl.kernels.cpu import compiled
 
+
 class NoKernels:
     """What the rest needs of a compiled module where there is none."""
 

@@ -12,7 +12,6 @@ machine code is kept in Numba's cache: `__pycache__` beside this file, else the 
 import ctypes
 import functools
 import math
-import weakref
 
 import numpy as np
 
@@ -30,29 +29,32 @@ BLOCK = 16384
 
 def sgd(p, g, velocity, segments, hyper):
     """As `npdl.kernels.reference.update.sgd`."""
-    _run("sgd", {"p": p, "g": g, "velocity": velocity}, segments, hyper, SGD_HYPER)
+    _run("sgd", ("p", "g", "velocity"), (p, g, velocity), segments, hyper, SGD_HYPER, 2)
 
 
 def adam(p, g, m, v, segments, hyper):
     """As `npdl.kernels.reference.update.adam`."""
-    _run("adam", {"p": p, "g": g, "m": m, "v": v}, segments, hyper, ADAM_HYPER)
+    _run("adam", ("p", "g", "m", "v"), (p, g, m, v), segments, hyper, ADAM_HYPER, 4)
 
 
 def adamw(p, g, m, v, segments, hyper):
     """As `npdl.kernels.reference.update.adamw`."""
-    _run("adamw", {"p": p, "g": g, "m": m, "v": v}, segments, hyper, ADAM_HYPER)
+    _run("adamw", ("p", "g", "m", "v"), (p, g, m, v), segments, hyper, ADAM_HYPER, 4)
 
 
 def rmsprop(p, g, v, mean, velocity, segments, hyper):
     """As `npdl.kernels.reference.update.rmsprop`."""
-    _run("rmsprop", {"p": p, "g": g, "v": v, "mean": mean, "velocity": velocity}, segments, hyper, RMSPROP_HYPER)
+    names, arrays = ("p", "g", "v", "mean", "velocity"), (p, g, v, mean, velocity)
+    _run("rmsprop", names, arrays, segments, hyper, RMSPROP_HYPER, 3)
 
 
 # ---- the bodies. context: blocks, pieces, segments, hyper, then the arrays in the order of the call. Block b is the
 # pieces blocks[b] ... blocks[b + 1] − 1. Each element is read and written once, which also lets the loop vectorise.
 
 
-def _sgd(real, least, has_velocity, carray):
+def _sgd(real, has_velocity, carray):
+    least = real(smallest(real))
+
     def body(context, block, work):
         blocks = carray(context[0], block + 2, np.int64)
         pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
@@ -79,7 +81,9 @@ def _sgd(real, least, has_velocity, carray):
     return body
 
 
-def _adam(real, least, decoupled, carray):
+def _adam(real, decoupled, carray):
+    least = real(smallest(real))
+
     def body(context, block, work):
         blocks = carray(context[0], block + 2, np.int64)
         pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
@@ -101,8 +105,8 @@ def _adam(real, least, decoupled, carray):
                 w = p[i]
                 d = g[i] + lam * w
                 s = b1 * m[i] + a1 * d
-                q = b2 * v[i] + a2 * (d * d)
                 s = zero if abs(s) < least else s
+                q = b2 * v[i] + a2 * (d * d)
                 q = zero if q < least else q
                 m[i], v[i] = s, q
                 p[i] = keep * w - step * s / (math.sqrt(q) * root + eps)
@@ -110,7 +114,9 @@ def _adam(real, least, decoupled, carray):
     return body
 
 
-def _rmsprop(real, least, centered, has_velocity, carray):
+def _rmsprop(real, centered, has_velocity, carray):
+    least = real(smallest(real))
+
     def body(context, block, work):
         blocks = carray(context[0], block + 2, np.int64)
         pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
@@ -154,13 +160,15 @@ def _compiled(kernel, dtype, given):
     """The machine code of one body; `given`: which of its arrays are not None."""
     from numba import carray, cfunc, types
 
-    real, least = dtype.type, smallest(dtype)
+    if dtype not in (np.float32, np.float64):
+        raise TypeError(f"{kernel} works in float32 or float64")
+    real = dtype.type
     if kernel == "sgd":
-        body = _sgd(real, least, given[2], carray)
+        body = _sgd(real, given[2], carray)
     elif kernel == "rmsprop":
-        body = _rmsprop(real, least, given[3], given[4], carray)
+        body = _rmsprop(real, given[3], given[4], carray)
     else:
-        body = _adam(real, least, kernel == "adamw", carray)
+        body = _adam(real, kernel == "adamw", carray)
     signature = types.void(types.CPointer(types.voidptr), types.int64, types.int64)
     try:  # error_model: 1 / 0 is inf, as in NumPy; a test for it in the loop would keep it from being vectorised
         return cfunc(signature, cache=True, error_model="numpy")(body)
@@ -171,10 +179,12 @@ def _compiled(kernel, dtype, given):
 
 
 @functools.lru_cache(64)
-def _plan(kernel, table, length):
+def _plan(kernel, shape, table, table_shape, table_dtype):
     """How `segments`, given as bytes, is divided: the addresses of context[0:3], the number of blocks, the arrays."""
+    if len(shape) != 1 or len(table_shape) != 2 or table_shape[1] != 5 or table_dtype != np.float64:
+        raise ValueError(f"{kernel}: wrong arrays")
     segments = np.frombuffer(table).reshape(-1, 5)
-    pieces = cut(kernel, segments, length, BLOCK)
+    pieces = cut(kernel, segments, shape[0], BLOCK)
     starts, filled = [], BLOCK
     for place, (start, stop, _) in enumerate(pieces.tolist()):
         if filled + stop - start > BLOCK:
@@ -189,67 +199,39 @@ def _address(array):
     return 0 if array is None else array.__array_interface__["data"][0]
 
 
-class _Call:
-    """One kernel on the same arrays, step after step: checked, compiled and cut into blocks once."""
+def _run(kernel, names, arrays, segments, hyper, hyper_names, required):
+    """Check and run; the first `required` arrays must be there.
 
-    def __init__(self, kernel, arrays, segments, hyper, hyper_names):
-        check(kernel, arrays, segments, hyper, hyper_names)
-        for name, array in arrays.items():
-            if name != "g" and array is not None and not array.flags.writeable:
-                raise ValueError(f"{kernel}: {name} is written to, and is read-only")
-            if array is not None:
-                aligned(kernel, name, array)
-        p, *_ = given = arrays.values()
-        self.hyper, self.segments = hyper.copy(), segments.tobytes()
-        tables, self.blocks, self.tables = _plan(kernel, self.segments, len(p))
-        self.code = _compiled(kernel, p.dtype, tuple(array is not None for array in given))
-        self.context = (ctypes.c_void_p * 9)(*tables, _address(self.hyper), *map(_address, given))
-        self.address = ctypes.addressof(self.context)
-        self.arrays = [_nothing if array is None else weakref.ref(array) for array in given]
-
-    def serves(self, arrays, segments, hyper):
-        """Whether it was made for these very arrays, and for such tables."""
-        for mine, array in zip(self.arrays, arrays.values(), strict=True):
-            if mine() is not array:
-                return False
-        return (
-            hyper.shape == self.hyper.shape
-            and hyper.dtype == self.hyper.dtype
-            and segments.dtype == hyper.dtype
-            and segments.tobytes() == self.segments
-        )
-
-    def run(self, hyper):
-        """One step."""
-        self.hyper[...] = hyper
-        _run_blocks(self)
+    The compiled function refuses what it cannot read, in a microsecond; only then `_check` looks for the words.
+    """
+    try:
+        p = arrays[0]
+        tables, blocks, _ = _plan(kernel, p.shape, segments.tobytes(), segments.shape, segments.dtype)
+        code = _compiled(kernel, p.dtype, tuple(array is not None for array in arrays))
+        _run_blocks(kernel, code, blocks, tables, hyper, len(hyper_names), names, arrays, required)
+    except (TypeError, ValueError, AttributeError):
+        _check(kernel, dict(zip(names, arrays)), segments, hyper, hyper_names)
+        raise
 
 
-def _nothing():
-    return None
+def _check(kernel, arrays, segments, hyper, hyper_names):
+    check(kernel, arrays, segments, hyper, hyper_names)
+    for name, array in arrays.items():
+        if array is not None and name != "g" and not array.flags.writeable:
+            raise ValueError(f"{kernel}: {name} is written to, and is read-only")
+        if array is not None:
+            aligned(kernel, name, array)
 
 
-_calls: dict[tuple[str, int], _Call] = {}
-"""By kernel and id(p), the last call on that p; gone with p."""
+def _in_pool(kernel, code, *call):
+    build.lib.run_update(kernel, code.address, *call)
 
 
-def _run(kernel, arrays, segments, hyper, hyper_names):
-    p = arrays["p"]
-    call = _calls.get((kernel, id(p)))
-    if call is None or not call.serves(arrays, segments, hyper):
-        call = _Call(kernel, arrays, segments, hyper, hyper_names)
-        _calls[kernel, id(p)] = call
-        weakref.finalize(p, _calls.pop, (kernel, id(p)), None)
-    call.run(hyper)
-
-
-def _in_pool(call):
-    build.lib.run_blocks(call.code.address, call.address, call.blocks)
-
-
-def _one_by_one(call):
-    for block in range(call.blocks):
-        call.code.ctypes(call.context, block, 0)
+def _one_by_one(kernel, code, blocks, tables, hyper, numbers, names, arrays, required):
+    _check(kernel, dict(zip(names, arrays)), np.zeros((0, 5)), hyper, range(numbers))
+    context = (ctypes.c_void_p * 9)(*tables, _address(hyper), *map(_address, arrays))
+    for block in range(blocks):
+        code.ctypes(context, block, 0)
 
 
 _run_blocks = _in_pool if compiled() else _one_by_one  # no pool where npdl was installed without compiled kernels

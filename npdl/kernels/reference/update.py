@@ -2,8 +2,11 @@
 
 One call updates every tensor of a model; what `segments` and `hyper` are is told once, in `npdl.kernels.segments`.
 Letters: p weights, g gradients, η learning rate (times the segment's scale), λ weight decay. Everything but g is
-updated in place. Every operation is elementwise: nothing depends on how the work is divided. Running means smaller
-than `smallest` are set to 0; the formulas leave that out.
+updated in place. Every operation is elementwise: nothing depends on how the work is divided.
+
+A running mean (m, v, velocity) below `smallest` is set to 0. The means of a weight whose gradient stays 0, as that of a
+unit which is never active, shrink with every step; from 10⁻³⁸ on (float32) processors would need a hundred times longer
+for them, and they would never reach 0, for 0.9 times the smallest number there is rounds to itself.
 """
 
 import math
@@ -17,15 +20,14 @@ ADAM_HYPER = ("learning_rate", "beta_1", "beta_2", "bias_1", "bias_2", "epsilon"
 RMSPROP_HYPER = ("learning_rate", "rho", "momentum", "epsilon")
 
 
-def smallest(dtype):
-    """The smallest size of a running mean. Below the normal numbers (1.2e-38 in float32) arithmetic is a hundred times
-    slower, and the mean of a gradient that stays 0 would end there and stay, since 0.9 times the least is the least."""
-    return dtype.type(8 * np.finfo(dtype).tiny)
+def smallest(real):
+    """What running means keep: 2⁻¹⁰³ in float32, 2⁻⁹⁷⁰ in float64, of which every product below is a normal number."""
+    return np.finfo(real).tiny / np.finfo(real).eps
 
 
-def _flush(mean):
-    """Means smaller than `smallest` count as 0."""
-    return np.where(np.abs(mean) < smallest(mean.dtype), mean.dtype.type(0), mean)
+def _kept(x):
+    """x, and 0 where |x| is below `smallest`"""
+    return np.where(np.abs(x) < smallest(x.dtype.type), x.dtype.type(0), x)
 
 
 def _parts(kernel, arrays, segments):
@@ -58,7 +60,7 @@ def sgd(p, g, velocity, segments, hyper):
         eta, lam = real(learning_rate * scale), real(decay)
         d = g + lam * p
         if velocity is not None:
-            velocity[...] = _flush(mu * velocity + d)
+            velocity[...] = _kept(mu * velocity + d)
             d = d + mu * velocity if nesterov else velocity
         p[...] = p - eta * d
 
@@ -102,8 +104,8 @@ def _adam(kernel, arrays, segments, hyper, decoupled):
         eta = learning_rate * scale
         step, lam, keep = real(eta / bias_1), real(0 if decoupled else decay), real(1 - eta * decay if decoupled else 1)
         d = g + lam * p
-        m[...] = _flush(b1 * m + a1 * d)
-        v[...] = _flush(b2 * v + a2 * (d * d))
+        m[...] = _kept(b1 * m + a1 * d)
+        v[...] = _kept(b2 * v + a2 * (d * d))
         p[...] = keep * p - step * m / (np.sqrt(v) * root + eps)
 
 
@@ -134,14 +136,14 @@ def rmsprop(p, g, v, mean, velocity, segments, hyper):
     for (p, g, v, mean, velocity), scale, decay in _parts("rmsprop", arrays, segments):
         eta, lam = real(learning_rate * scale), real(decay)
         d = g + lam * p
-        w = _flush(r * v + a * (d * d))
+        w = _kept(r * v + a * (d * d))
         v[...] = w
         if mean is not None:
-            mean[...] = _flush(r * mean + a * d)
+            mean[...] = _kept(r * mean + a * d)
             w = w - mean * mean
             w = np.where(w < 0, real(0), w)
         d = d / (np.sqrt(w) + eps)
         if velocity is not None:
-            d = _flush(mu * velocity + d)
+            d = _kept(mu * velocity + d)
             velocity[...] = d
         p[...] = p - eta * d
