@@ -98,7 +98,7 @@ class Plan:
     @contextlib.contextmanager
     def unread_gradients(self):
         """The layers that learn or have one below them that does; the lowest need not make an input gradient."""
-        trainable = [layer.trainable for layer in self.owners]
+        trainable = [part.trainable for layer in self.owners for part in layer.walk()]
         if trainable != self._trainable:  # a callback may thaw layers at any time
             self._trainable = trainable
             self.lowest = next((i for i, layer in enumerate(self.owners) if _learns(layer)), len(self.layers))

@@ -139,6 +139,20 @@ def test_freezing_reaches_the_layers_inside():
     assert net.store.count()[1] == net.layers[0].count_params() + 3 * 2 * 8 + 2 * 2 * 8  # and moving statistics
 
 
+def test_a_layer_inside_thawed_between_steps_learns(rng):
+    net = Sequential([layers.Input((3,)), layers.Residual([layers.Dense(3), layers.ReLU()]), layers.Dense(1)], seed=0)
+    net.compile("sgd", "mse")
+    inside = net.layers[0].layers[0]
+    x, y = rng.normal(size=(8, 3)).astype("float32"), rng.normal(size=(8, 1)).astype("float32")
+    before = inside.get_weights()
+    inside.trainable = False
+    net.train_on_batch(x, y)
+    np.testing.assert_array_equal(inside.get_weights()[0], before[0])
+    inside.trainable = True
+    net.train_on_batch(x, y)
+    assert not np.array_equal(inside.get_weights()[0], before[0])
+
+
 class Cube(activations.Activation):
     name, needs = "cube", "z"
 
