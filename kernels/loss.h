@@ -154,8 +154,8 @@ typedef struct {
     const REAL *t;          /* targets, or NULL and labels of 32 or 64 bits */
     const int32_t *narrow;
     const int64_t *wide;
-    const REAL *p, *scale;  /* scale NULL: the loss itself */
-    REAL *out;
+    const REAL *p, *scale;
+    REAL *out, *dy;         /* the losses and their gradient, of which `scale` is read; either may be NULL */
     int logits;
     double smoothing;
     int64_t samples, positions, classes, block;
@@ -165,95 +165,93 @@ NPDL_INLINE int64_t FN(npdl_label)(const FN(npdl_classes_work) *s, int64_t row) 
     return s->wide ? s->wide[row] : s->narrow[row];
 }
 
-/* loss[r] of `rows` rows from row `first`; `work` holds rows · classes numbers. */
-static void FN(npdl_classes_loss)(const FN(npdl_classes_work) *s, int64_t first, int64_t rows, REAL *work, REAL *loss) {
+/* loss[r] of `rows` rows from row `first`; top and sum: of logits each row's largest and Σ exp(z − top), of
+ * probabilities sum alone. `work` holds the terms of a row. */
+static void FN(npdl_classes_loss)(const FN(npdl_classes_work) *s, int64_t first, int64_t rows, const REAL *top,
+                                  const REAL *sum, REAL *work, REAL *loss) {
     const int64_t n = s->classes;
     const REAL *p = s->p + first * n, *t = s->t ? s->t + first * n : NULL;
     const VEC keep = BC((REAL)(1 - s->smoothing)), add = BC((REAL)(s->smoothing / n));
-    REAL top[NPDL_PIECE], sum[NPDL_PIECE];
-    if (s->logits) {
-        FN(npdl_shifted_exp)(p, work, rows, n, top, sum);
-        NPDL_MAP(sum, sum, rows, FN(npdl_log)(v))
-    } else
-        for (int64_t r = 0; r < rows; r++) sum[r] = FN(npdl_sum)(p + r * n, n);
+    REAL logs[NPDL_PIECE];
+    if (s->logits) NPDL_MAP(sum, logs, rows, FN(npdl_log)(v))
     if (!t) {
         for (int64_t r = 0; r < rows; r++) {
             REAL picked = p[r * n + FN(npdl_label)(s, first + r)];
-            loss[r] = s->logits ? sum[r] - (picked - top[r]) : picked / sum[r];
+            loss[r] = s->logits ? logs[r] - (picked - top[r]) : picked / sum[r];
         }
         if (!s->logits) NPDL_MAP(loss, loss, rows, -FN(npdl_log)(FN(npdl_clip)(v)))
         return;
     }
     for (int64_t r = 0; r < rows; r++, t += n, p += n) {
-        const VEC total = BC(sum[r]);
         if (s->logits) {
-            const VEC shift = BC(top[r]);
+            const VEC total = BC(logs[r]), shift = BC(top[r]);
             NPDL_MAP2(t, p, work, n, FMA(v, keep, add) * (total - (w - shift)))
-        } else
+        } else {
+            const VEC total = BC(sum[r]);
             NPDL_MAP2(t, p, work, n, -(FMA(v, keep, add) * FN(npdl_log)(FN(npdl_clip)(w / total))))
+        }
         loss[r] = FN(npdl_sum)(work, n);
     }
 }
 
-/* The gradient of the same rows, into out. */
-static void FN(npdl_classes_grad)(const FN(npdl_classes_work) *s, int64_t first, int64_t rows) {
+/* The gradient of the same rows, into dy, which holds exp(z − top) where p are logits. */
+static void FN(npdl_classes_grad)(const FN(npdl_classes_work) *s, int64_t first, int64_t rows, const REAL *sum) {
     const int64_t n = s->classes;
     const REAL *p = s->p + first * n, *t = s->t ? s->t + first * n : NULL;
     const VEC keep = BC((REAL)(1 - s->smoothing)), add = BC((REAL)(s->smoothing / n));
-    REAL top[NPDL_PIECE], sum[NPDL_PIECE], *out = s->out + first * n;
-    if (s->logits) FN(npdl_shifted_exp)(p, out, rows, n, top, sum);
-    for (int64_t r = 0; r < rows; r++, p += n, out += n) {
+    REAL *dy = s->dy + first * n;
+    for (int64_t r = 0; r < rows; r++, p += n, dy += n) {
         const REAL scale = s->scale[(first + r) / s->positions], factor = scale / (REAL)s->positions;
-        const VEC f = BC(factor);
+        const VEC f = BC(factor), total = BC(sum[r]);
         if (scale == 0) {
-            memset(out, 0, n * sizeof(REAL));
+            memset(dy, 0, n * sizeof(REAL));
             continue;
         }
-        if (!s->logits) sum[r] = FN(npdl_sum)(p, n);
-        const VEC total = BC(sum[r]);
         if (t) {
             const REAL *row = t + r * n;
             if (s->logits) {
                 const VEC mass = BC((REAL)(1 - s->smoothing) * FN(npdl_sum)(row, n) + (REAL)s->smoothing);
-                NPDL_MAP2(row, out, out, n, (w / total * mass - FMA(v, keep, add)) * f)
+                NPDL_MAP2(row, dy, dy, n, (w / total * mass - FMA(v, keep, add)) * f)
                 continue;
             }
-            NPDL_MAP2(row, p, out, n,
+            NPDL_MAP2(row, p, dy, n,
                       FN(npdl_where_clipped)(w / total, BC(0), -FMA(v, keep, add) / FN(npdl_clip)(w / total)))
-            const VEC dot = BC(FN(npdl_long_dot)(out, p, n) / sum[r]);
-            NPDL_MAP(out, out, n, (v - dot) / total * f)
+            const VEC dot = BC(FN(npdl_long_dot)(dy, p, n) / sum[r]);
+            NPDL_MAP(dy, dy, n, (v - dot) / total * f)
             continue;
         }
         const int64_t label = FN(npdl_label)(s, first + r);
         if (s->logits) {
-            const REAL q = out[label] / sum[r];
-            NPDL_MAP(out, out, n, v / total * f)
-            out[label] = (q - 1) * factor;
+            const REAL q = dy[label] / sum[r];
+            NPDL_MAP(dy, dy, n, v / total * f)
+            dy[label] = (q - 1) * factor;
             continue;
         }
         /* g = −1/q at the label, 0 elsewhere and where q is clipped; Σ g q is −1 or 0 */
         const REAL q = p[label] / sum[r];
         const int clipped = q < (REAL)NPDL_CLIP || q > (REAL)(1 - NPDL_CLIP);
         const REAL rest = (clipped ? 0 : 1) / sum[r] * factor;
-        for (int64_t i = 0; i < n; i++) out[i] = rest;
-        if (!clipped) out[label] = (1 - 1 / q) / sum[r] * factor;
+        for (int64_t i = 0; i < n; i++) dy[i] = rest;
+        if (!clipped) dy[label] = (1 - 1 / q) / sum[r] * factor;
     }
 }
 
+/* Rows in groups: the exponentials are made once, in dy where that is asked for, and serve both. */
 static void FN(npdl_classes_block)(void *context, int64_t block, void *work) {
     const FN(npdl_classes_work) *s = context;
     const int64_t n = s->classes, group = NPDL_LESS(NPDL_MORE(NPDL_PIECE / n, 1), NPDL_PIECE);
     const int64_t last = NPDL_LESS(s->samples, (block + 1) * s->block) * s->positions;
-    REAL loss[NPDL_PIECE];
+    REAL loss[NPDL_PIECE], top[NPDL_PIECE], sum[NPDL_PIECE];
     double total = 0;
     for (int64_t row = block * s->block * s->positions, rows; row < last; row += rows) {
+        const REAL *p = s->p + row * n;
         rows = NPDL_LESS(group, last - row);
-        if (s->scale) {
-            FN(npdl_classes_grad)(s, row, rows);
-            continue;
-        }
-        FN(npdl_classes_loss)(s, row, rows, work, loss);
-        for (int64_t r = 0; r < rows; r++) {
+        if (s->logits) FN(npdl_shifted_exp)(p, s->dy ? s->dy + row * n : work, rows, n, top, sum);
+        else
+            for (int64_t r = 0; r < rows; r++) sum[r] = FN(npdl_sum)(p + r * n, n);
+        if (s->out) FN(npdl_classes_loss)(s, row, rows, top, sum, work, loss);
+        if (s->dy) FN(npdl_classes_grad)(s, row, rows, sum);
+        for (int64_t r = 0; s->out && r < rows; r++) {
             total += loss[r];
             if ((row + r + 1) % s->positions) continue;
             s->out[(row + r) / s->positions] = (REAL)(total / s->positions);
@@ -263,12 +261,12 @@ static void FN(npdl_classes_block)(void *context, int64_t block, void *work) {
 }
 
 static void FN(npdl_cross_entropy)(const REAL *t, const int32_t *narrow, const int64_t *wide, const REAL *p,
-                                   const REAL *scale, REAL *out, int logits, double smoothing, int64_t samples,
-                                   int64_t positions, int64_t classes) {
-    FN(npdl_classes_work) s = {t, narrow, wide, p, scale, out, logits, smoothing, samples, positions, classes,
+                                   const REAL *scale, REAL *out, REAL *dy, int logits, double smoothing,
+                                   int64_t samples, int64_t positions, int64_t classes) {
+    FN(npdl_classes_work) s = {t, narrow, wide, p, scale, out, dy, logits, smoothing, samples, positions, classes,
                                NPDL_MORE(NPDL_GRAIN / (positions * classes), 1)};
     npdl_parallel(FN(npdl_classes_block), &s, NPDL_BLOCKS(samples, s.block),
-                  scale ? 0 : NPDL_MORE(classes, NPDL_PIECE) * sizeof(REAL));
+                  out ? NPDL_MORE(classes, NPDL_PIECE) * sizeof(REAL) : 0);
 }
 
 /* ---- Σ weights[n] values[n], in order; a value of weight 0 is not looked at */

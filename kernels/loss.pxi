@@ -9,10 +9,10 @@ cdef extern from "engine.h" nogil:
         int kind, double c, const void *t, const void *p, const void *scale, void *out, int64_t samples, int64_t d)
     void npdl_cross_entropy_f32(
         const void *t, const int32_t *narrow, const int64_t *wide, const void *p, const void *scale, void *out,
-        int logits, double smoothing, int64_t samples, int64_t positions, int64_t classes)
+        void *dy, int logits, double smoothing, int64_t samples, int64_t positions, int64_t classes)
     void npdl_cross_entropy_f64(
         const void *t, const int32_t *narrow, const int64_t *wide, const void *p, const void *scale, void *out,
-        int logits, double smoothing, int64_t samples, int64_t positions, int64_t classes)
+        void *dy, int logits, double smoothing, int64_t samples, int64_t positions, int64_t classes)
     double npdl_weighted_sum_f32(const void *values, const void *weights, int64_t n)
     double npdl_weighted_sum_f64(const void *values, const void *weights, int64_t n)
 
@@ -37,16 +37,17 @@ def loss(str kernel, int kind, double c, y_true, y_pred, scale, out, int64_t sam
 
 
 def cross_entropy(
-    str kernel, y_true, labels, y_pred, scale, out, bint logits, double smoothing,
+    str kernel, y_true, labels, y_pred, scale, out, dy, bint logits, double smoothing,
     int64_t samples, int64_t positions, int64_t classes,
 ):
-    """Categorical cross-entropy of targets y_true or of labels; with `scale` its gradient."""
+    """Categorical cross-entropy of targets y_true or of labels: out, and with `scale` its gradient dy; one may be None."""
     cdef char type = type_of(kernel, "y_pred", y_pred)
     cdef int64_t count = samples * positions * classes, wrong
     cdef void *t_ = at(kernel, "y_true", y_true, type, count)
     cdef void *p_ = at(kernel, "y_pred", y_pred, type, count)
     cdef void *scale_ = at(kernel, "scale", scale, type, samples)
-    cdef void *out_ = at(kernel, "out", out, type, samples if scale is None else count, True)
+    cdef void *out_ = at(kernel, "out", out, type, samples, True)
+    cdef void *dy_ = at(kernel, "dy", dy, type, count, True)
     cdef int32_t *narrow = NULL
     cdef int64_t *wide = NULL
     if labels is not None:
@@ -63,11 +64,11 @@ def cross_entropy(
     with nogil:
         if type == b"f":
             npdl_cross_entropy_f32(
-                t_, narrow, wide, p_, scale_, out_, logits, smoothing,
+                t_, narrow, wide, p_, scale_, out_, dy_, logits, smoothing,
                 samples, positions, classes)
         else:
             npdl_cross_entropy_f64(
-                t_, narrow, wide, p_, scale_, out_, logits, smoothing,
+                t_, narrow, wide, p_, scale_, out_, dy_, logits, smoothing,
                 samples, positions, classes)
     done(kernel)
 

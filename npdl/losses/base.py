@@ -8,6 +8,8 @@ from npdl import devices
 from npdl.losses import targets
 from npdl.losses.weights import check_sample_weight
 
+FLOAT64 = np.dtype(np.float64)
+
 
 class Loss:
     """A number L that says how far outputs are from targets, and its gradient.
@@ -50,6 +52,7 @@ class Loss:
     folds: str | None = None
     is_classification = False
     accuracy: str | None = None
+    _one_pass = False
 
     def __init__(self, name=None, reduction="sum_over_batch_size", dtype=None):
         if reduction not in ("sum_over_batch_size", "mean"):
@@ -76,6 +79,14 @@ class Loss:
         raise NotImplementedError(
             f"{type(self).__name__} needs gradient(self, y_true, y_pred, scale, out), or its own backward"
         )
+
+    def values_and_gradient(self, y_true, y_pred, scale, out, dy):
+        """Both of the above; a subclass that has a kernel for both writes this one too."""
+        self.values(y_true, y_pred, out)
+        self.gradient(y_true, y_pred, scale, dy)
+
+    def check_settings(self):
+        """Raise where an argument is still to be settled."""
 
     def check_shape(self, shape, output_shape):
         """Raise where targets of this shape do not go with outputs of shape (N, ...)."""
@@ -113,20 +124,11 @@ class Loss:
             y_pred: the model's outputs.
             sample_weight: host array (N,) of weights, 0 or more; None is all 1.
         """
-        if devices.current_workspace() is None:
-            y_true, y_pred = self._by_hand(y_true, y_pred)
-        n = len(y_pred)
-        w = np.ones(n) if sample_weight is None else check_sample_weight(sample_weight, n)
-        m = int(np.count_nonzero(w))
-        weights, scale, values = (self.buffer(name, (n,), y_pred.dtype) for name in ("weights", "scale", "values"))
-        total = self.buffer("total", (1,), np.dtype(np.float64))
-        self.device.write(weights, w)
-        self.device.write(scale, w / max(m, 1))
+        y_true, y_pred, weights, scale, m = self._begin(y_true, y_pred, sample_weight)
+        values = self.buffer("values", scale.shape, y_pred.dtype)
         self.values(y_true, y_pred, values)  # Lₙ
-        self.k.weighted_sum(values, weights, out=total)  # Σ wₙ Lₙ
         self._save(y_true, y_pred, scale)
-        self.total, self.count = float(self.device.to_host(total)[0]), m
-        return self.total / max(m, 1)
+        return self._mean(values, weights, m)
 
     def backward(self):
         """dL/dy_pred of the last forward.
@@ -142,6 +144,22 @@ class Loss:
         dy = self.buffer("dy", y_pred.shape, y_pred.dtype)
         self.gradient(y_true, y_pred, scale, dy)  # wₙ / M · dLₙ/dp
         return dy
+
+    def forward_backward(self, y_true, y_pred, sample_weight=None):
+        """(L, dL/dy_pred): `forward` and `backward`, the same bits, in one pass over y_pred where there is a kernel."""
+        if not self._one_pass:
+            return self.forward(y_true, y_pred, sample_weight), self.backward()
+        y_true, y_pred, weights, scale, m = self._begin(y_true, y_pred, sample_weight)
+        values, dy = self.buffer("values", scale.shape, y_pred.dtype), self.buffer("dy", y_pred.shape, y_pred.dtype)
+        self.values_and_gradient(y_true, y_pred, scale, values, dy)
+        self._save(y_true, y_pred, scale)
+        return self._mean(values, weights, m), dy
+
+    def __init_subclass__(cls, **kwargs):
+        """In one pass only what belongs together: a subclass that changes one half has to write both anew."""
+        super().__init_subclass__(**kwargs)
+        parts = {"values", "gradient", "forward", "backward"} & vars(cls).keys()
+        cls._one_pass = "values_and_gradient" in vars(cls) or (cls._one_pass and not parts)
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """`forward`."""
@@ -175,6 +193,41 @@ class Loss:
         usual = {p.name: p.default for p in inspect.signature(type(self)).parameters.values()}
         chosen = {name: value for name, value in self.get_config().items() if name != "name" and value != usual[name]}
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in chosen.items())})"
+
+    def _begin(self, y_true, y_pred, sample_weight):
+        """(targets, outputs, wₙ, wₙ / M, M), checked and on the device."""
+        self.check_settings()
+        workspace = devices.current_workspace()
+        if workspace is None:
+            y_true, y_pred = self._by_hand(y_true, y_pred)
+        n, dtype = len(y_pred), y_pred.dtype
+        if sample_weight is not None or workspace is None:
+            w = np.ones(n) if sample_weight is None else check_sample_weight(sample_weight, n)
+            m = int(np.count_nonzero(w))
+            return y_true, y_pred, self._array("weights", w, dtype), self._array("scale", w / max(m, 1), dtype), m
+        equal = workspace.saved.get((id(self), n, dtype))
+        if equal is None:  # without sample weights they are the same in every step
+            equal = self._filled((n,), dtype, 1.0), self._filled((n,), dtype, 1 / max(n, 1))
+            workspace.saved[id(self), n, dtype] = equal
+        return y_true, y_pred, *equal, n
+
+    def _mean(self, values, weights, m):
+        """L of values Lₙ; sets `total` and `count`."""
+        total = self.buffer("total", (1,), FLOAT64)
+        self.k.weighted_sum(values, weights, out=total)  # Σ wₙ Lₙ
+        self.total, self.count = float(self.device.to_host(total)[0]), m
+        return self.total / max(m, 1)
+
+    def _array(self, name, values, dtype):
+        """A buffer with these values."""
+        array = self.buffer(name, values.shape, dtype)
+        self.device.write(array, values)
+        return array
+
+    def _filled(self, shape, dtype, value):
+        array = self.device.alloc(shape, dtype)
+        self.device.write(array, np.full(shape, value))
+        return array
 
     def _save(self, *values):
         workspace = devices.current_workspace()

@@ -22,13 +22,12 @@ class CrossEntropy(Loss):
             raise ValueError(f"{own}: the classes are the last axis, axis=-1, got axis={axis!r}; move that axis last")
         self.from_logits, self.label_smoothing, self.axis = from_logits, label_smoothing, axis
 
-    def forward(self, y_true, y_pred, sample_weight=None):
+    def check_settings(self):
         if self.from_logits is None:
             raise ValueError(
                 f"{type(self).__name__}: pass from_logits=True (the model ends without {self.folds}) or "
                 f"from_logits=False (it ends with {self.folds}); model.compile settles this by itself"
             )
-        return super().forward(y_true, y_pred, sample_weight)
 
 
 class BinaryCrossentropy(CrossEntropy):
@@ -149,6 +148,10 @@ class CategoricalCrossentropy(CrossEntropy):
     def gradient(self, y_true, y_pred, scale, out):
         self.k.categorical_cross_entropy_grad(y_true, y_pred, self.from_logits, self.label_smoothing, scale, out=out)
 
+    def values_and_gradient(self, y_true, y_pred, scale, out, dy):
+        smoothing = self.label_smoothing
+        self.k.categorical_cross_entropy(y_true, y_pred, self.from_logits, smoothing, out=out, scale=scale, dy=dy)
+
 
 class SparseCategoricalCrossentropy(CrossEntropy):
     """Categorical cross-entropy whose targets are the classes' numbers.
@@ -203,3 +206,6 @@ class SparseCategoricalCrossentropy(CrossEntropy):
 
     def gradient(self, y_true, y_pred, scale, out):
         self.k.sparse_categorical_cross_entropy_grad(y_true, y_pred, self.from_logits, scale, out=out)
+
+    def values_and_gradient(self, y_true, y_pred, scale, out, dy):
+        self.k.sparse_categorical_cross_entropy(y_true, y_pred, self.from_logits, out=out, scale=scale, dy=dy)

@@ -122,8 +122,7 @@ class Step:
         x = model.device.from_host(x)
         with devices.use_workspace(self.workspace):
             output = run.forward(self.layers, x) if run else self.forward(x, True)
-            self._score(output, target, w, totals)
-            dy = self.loss.backward()
+            dy = self._score(output, target, w, totals, gradient=True)
             with self.plan.unread_gradients() as trained:
                 run.backward(trained, dy) if run else self.backward(trained, dy)
             model.optimizer.step(model)
@@ -152,15 +151,22 @@ class Step:
             raise ValueError("there are no targets; pass y, or batches (x, y)")
         return losses.prepare(self.loss, y, self.model.dtype, (count, *self.model.output_shape))
 
-    def _score(self, output, target, w, totals):
-        value = self.loss.forward(self.model.device.from_host(target), output, w)
-        count = getattr(self.loss, "count", None)
+    def _score(self, output, target, w, totals, gradient=False):
+        """Add loss and metrics to `totals`; returns dL/d output if that is asked for."""
+        loss, on_device, dy = self.loss, self.model.device.from_host(target), None
+        if gradient and hasattr(loss, "forward_backward"):
+            value, dy = loss.forward_backward(on_device, output, w)
+        else:
+            value = loss.forward(on_device, output, w)
+            dy = loss.backward() if gradient else None
+        count = getattr(loss, "count", None)
         if count is None:  # a loss of the user's own that only returns its mean
             totals.add_loss(float(value) * len(target), len(target))
         else:
-            totals.add_loss(self.loss.total, count)
+            totals.add_loss(loss.total, count)
         if totals.metrics:
             totals.add_metrics(target, self.model.device.to_host(self._probabilities(output)), w)
+        return dy
 
     def _probabilities(self, output):
         """What `predict` would give, from what the loss got."""

@@ -136,12 +136,15 @@ class Optimizer:
 
     def _adopt(self, store):
         """Be the optimizer of this store: state arrays there, on its device."""
+        slots = self.slots()
+        if self._store is store and self._device is store.device and self.state.keys() == set(slots):
+            return
         if self._store is not store:
             if self._store is not None:
                 self._refuse_store()
             self._check_fit(self.state, self._weights, store)
             self._store, self._weights = store, _signature(store)
-        for name in [name for name in self.state if name not in self.slots()]:
+        for name in [name for name in self.state if name not in slots]:
             del self.state[name]  # momentum is 0 now: it starts from zero if it comes back, after saving too
         if self._device is not store.device:
             for name, array in self.state.items():
@@ -149,7 +152,7 @@ class Optimizer:
                 self.state[name] = store.device.alloc(host.shape, store.dtype)
                 store.device.write(self.state[name], host)
             self._device = store.device
-        for name in self.slots():
+        for name in slots:
             if name not in self.state:
                 self.state[name] = store.device.zeros(store.data.shape, store.dtype)
 
@@ -172,10 +175,9 @@ class Optimizer:
 
     def _segments_of(self, store):
         """The segments; one array until a `trainable`, the decay or what it leaves out changes."""
-        weights = [weight for weight in store.weights if weight.trained]
-        key = ([weight.trainable for weight in weights], self.weight_decay, self._excluded, store)
+        key = ([layer.trainable for layer in store.layers], self.weight_decay, self._excluded, store)
         if key != self._segments[0]:
-            rows = [(w.start, w.stop, 1.0, self._decay_of(w), w.trainable) for w in weights]
+            rows = [(w.start, w.stop, 1.0, self._decay_of(w), w.trainable) for w in store.weights if w.trained]
             self._segments = key, np.array(rows, np.float64).reshape(-1, 5)
         return self._segments[1]
 

@@ -269,6 +269,20 @@ def test_bits_do_not_depend_on_threads_build_and_batch(rng, dtype, same_bits):
 
 
 @pytest.mark.parametrize("kernels", KERNELS)
+@pytest.mark.parametrize("dtype", ("float32", "float64"))
+def test_loss_and_gradient_in_one_pass(rng, dtype, kernels):
+    for shape in ((5, 3), (1, 10), (300, 4), (7, 5, 33), (2, 9000)):
+        for name, arguments in cases(rng, shape, dtype):
+            if "categorical" not in name:
+                continue
+            scale = np.where(np.arange(len(arguments[1])) % 3 == 1, 0, 0.37).astype(dtype)
+            out, dy = np.empty(shape[0], dtype), np.empty(shape, dtype)
+            getattr(package(kernels), name)(*arguments, out=out, scale=scale, dy=dy)
+            assert out.tobytes() == value(package(kernels), name, arguments).tobytes()
+            assert dy.tobytes() == slope(package(kernels), name, arguments, scale).tobytes()
+
+
+@pytest.mark.parametrize("kernels", KERNELS)
 @pytest.mark.parametrize("label", (-1, 3))
 def test_labels_outside_the_classes(kernels, label):
     labels, z = np.array([0, 2, label]), np.zeros((3, 3), "float32")
@@ -281,6 +295,10 @@ def test_labels_outside_the_classes(kernels, label):
 @needs_compiled
 def test_wrong_calls_raise():
     p, out, labels = np.zeros((4, 3), "float32"), np.zeros(4, "float32"), np.zeros(4, "int64")
+    with pytest.raises(TypeError, match="cross_entropy: scale must be a NumPy array, got NoneType"):
+        cpu.sparse_categorical_cross_entropy(labels, p, True, out=out, dy=p.copy())
+    with pytest.raises(ValueError, match=r"cross_entropy: dy must have shape \(4, 3\), got \(4,\)"):
+        cpu.sparse_categorical_cross_entropy(labels, p, True, out=out, scale=out, dy=out)
     with pytest.raises(ValueError, match=r"huber: y_true must have shape \(4, 3\), got \(4,\)"):
         cpu.huber(out, p, 1.0, out=out)
     with pytest.raises(ValueError, match=r"mean_squared_error: out must have shape \(4,\), got \(4, 3\)"):

@@ -271,6 +271,49 @@ def test_a_workspace_changes_no_bit(name, device):
     assert len(addresses) == (0 if device == "strict" else 1)  # the same memory each time
 
 
+@pytest.mark.parametrize("weighted", (False, True))
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("name", CASES)
+def test_forward_and_backward_at_once(name, device, weighted):
+    rng = np.random.default_rng(11)
+    loss, target, output = case(name, device)
+    workspace = devices.Workspace(loss.device)
+    for n in (5, 3, 5):
+        t, p = target(rng, (n, 2, 3)), on(loss, output(rng, (n, 2, 3)), "float32")
+        w = np.where(rng.uniform(size=n) < 0.5, 0.0, rng.uniform(0, 1, n)) if weighted else None
+        value, total, count = loss.forward(t, p, w), loss.total, loss.count
+        dy = gradient(loss)
+        again, at_once = loss.forward_backward(t, p, w)
+        assert (again, loss.total, loss.count) == (value, total, count)
+        np.testing.assert_array_equal(loss.device.to_host(at_once), dy)
+        np.testing.assert_array_equal(gradient(loss), dy)  # of the same call
+        prepared = loss.device.from_host(loss.prepare(t, np.float32, (n, 2, 3)))
+        with devices.use_workspace(workspace):
+            again, at_once = loss.forward_backward(prepared, p, w)
+        assert (again, loss.total, loss.count) == (value, total, count)
+        np.testing.assert_array_equal(loss.device.to_host(at_once), dy)
+
+
+def test_a_subclass_that_changes_one_half_is_asked_for_it():
+    class Doubled(losses.SparseCategoricalCrossentropy):
+        def gradient(self, y_true, y_pred, scale, out):
+            super().gradient(y_true, y_pred, scale, out)
+            out *= 2
+
+    class Renamed(losses.SparseCategoricalCrossentropy):
+        accuracy = None
+
+    class Shifted(Renamed):
+        def forward(self, y_true, y_pred, sample_weight=None):
+            return super().forward(y_true, y_pred, sample_weight) + 1
+
+    y, p = [1, 0], np.array([[0.0, 1.0], [2.0, 0.0]])
+    value, dy = losses.SparseCategoricalCrossentropy(True).forward_backward(y, p)
+    assert Doubled(True).forward_backward(y, p)[1].tolist() == (2 * dy).tolist()
+    assert Renamed(True).forward_backward(y, p)[0] == value
+    assert Shifted(True).forward_backward(y, p)[0] == value + 1
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_every_buffer_is_written_before_it_is_read(name):
     rng = np.random.default_rng(8)

@@ -1,7 +1,5 @@
 """Losses; formulas: npdl/kernels/reference/loss.py, code: kernels/loss.h."""
 
-import numpy as np
-
 from npdl.kernels.checks import aligned, expect
 from npdl.kernels.cpu.build import lib
 
@@ -64,8 +62,8 @@ def binary_cross_entropy_grad(y_true, y_pred, from_logits, label_smoothing, scal
     _mean_over_elements("binary_cross_entropy_grad", _binary(from_logits), label_smoothing, y_true, y_pred, out, scale)
 
 
-def _over_classes(kernel, y_true, labels, y_pred, from_logits, label_smoothing, out, scale=None):
-    """Cross-entropy of targets or labels, or its gradient."""
+def _over_classes(kernel, y_true, labels, y_pred, from_logits, label_smoothing, out, scale, dy):
+    """Cross-entropy of targets or labels, its gradient, or both in one pass."""
     aligned(kernel, "y_pred", y_pred)
     shape = y_pred.shape
     if len(shape) < 2 or (not y_pred.size and shape[0]):
@@ -74,36 +72,40 @@ def _over_classes(kernel, y_true, labels, y_pred, from_logits, label_smoothing, 
         expect(kernel, "y_true", y_true, shape)
     else:
         expect(kernel, "labels", labels, shape[:-1])
-        if labels.dtype not in (np.int32, np.int64):
+        if labels.dtype.char not in "ilq":
             raise TypeError(f"{kernel}: labels must be int32 or int64, got {labels.dtype}; convert them by astype")
-    expect(kernel, "out", out, shape[:1] if scale is None else shape)
-    if scale is not None:
+    if out is not None:
+        expect(kernel, "out", out, shape[:1])
+    if dy is not None:
+        expect(kernel, "out" if out is None else "dy", dy, shape)
         expect(kernel, "scale", scale, shape[:1])
     if shape[0]:
         positions = y_pred.size // (shape[0] * shape[-1])
         lib.cross_entropy(
-            kernel, y_true, labels, y_pred, scale, out, from_logits, label_smoothing, shape[0], positions, shape[-1]
+            kernel, y_true, labels, y_pred, scale, out, dy, from_logits, label_smoothing, shape[0], positions, shape[-1]
         )
 
 
-def categorical_cross_entropy(y_true, y_pred, from_logits, label_smoothing, *, out):
-    """out[n] = mean over positions of −Σ t' ln p"""
-    _over_classes("categorical_cross_entropy", y_true, None, y_pred, from_logits, label_smoothing, out)
+def categorical_cross_entropy(y_true, y_pred, from_logits, label_smoothing, *, out, scale=None, dy=None):
+    """out[n] = mean over positions of −Σ t' ln p;  with scale and dy also its gradient"""
+    kernel = "categorical_cross_entropy"
+    _over_classes(kernel, y_true, None, y_pred, from_logits, label_smoothing, out, scale, dy)
 
 
 def categorical_cross_entropy_grad(y_true, y_pred, from_logits, label_smoothing, scale, *, out):
     """out = s / P · (p Σ t' − t') from logits; see the reference for probabilities"""
-    _over_classes("categorical_cross_entropy_grad", y_true, None, y_pred, from_logits, label_smoothing, out, scale)
+    kernel = "categorical_cross_entropy_grad"
+    _over_classes(kernel, y_true, None, y_pred, from_logits, label_smoothing, None, scale, out)
 
 
-def sparse_categorical_cross_entropy(labels, y_pred, from_logits, *, out):
-    """out[n] = mean over positions of −ln p[label]"""
-    _over_classes("sparse_categorical_cross_entropy", None, labels, y_pred, from_logits, 0.0, out)
+def sparse_categorical_cross_entropy(labels, y_pred, from_logits, *, out, scale=None, dy=None):
+    """out[n] = mean over positions of −ln p[label];  with scale and dy also its gradient"""
+    _over_classes("sparse_categorical_cross_entropy", None, labels, y_pred, from_logits, 0.0, out, scale, dy)
 
 
 def sparse_categorical_cross_entropy_grad(labels, y_pred, from_logits, scale, *, out):
     """out = s / P · (p − 1 at the label, p elsewhere) from logits; see the reference for probabilities"""
-    _over_classes("sparse_categorical_cross_entropy_grad", None, labels, y_pred, from_logits, 0.0, out, scale)
+    _over_classes("sparse_categorical_cross_entropy_grad", None, labels, y_pred, from_logits, 0.0, None, scale, out)
 
 
 def weighted_sum(values, weights, *, out):

@@ -156,7 +156,7 @@ def _log_normalised(p):
     return np.log(np.clip(p / p.sum(axis=-1, keepdims=True), CLIP, 1 - CLIP))
 
 
-def categorical_cross_entropy(y_true, y_pred, from_logits, label_smoothing, *, out):
+def categorical_cross_entropy(y_true, y_pred, from_logits, label_smoothing, *, out, scale=None, dy=None):
     """out[n] = mean over positions of  −Σ_c t'_c ln p_c,   t' = t (1 − s) + s/C,  s = label_smoothing
 
     From logits z: p = softmax(z), ln p = z − max z − ln Σ e^(z − max z). From probabilities: p is divided by Σ p and
@@ -168,10 +168,13 @@ def categorical_cross_entropy(y_true, y_pred, from_logits, label_smoothing, *, o
         from_logits: whether y_pred holds z.
         label_smoothing: s.
         out: (N,).
+        scale, dy: both or neither: dy becomes what `categorical_cross_entropy_grad` gives.
     """
     t = _smooth(y_true, label_smoothing, y_true.shape[-1])
     log_p = _log_softmax(y_pred) if from_logits else _log_normalised(y_pred)
     _mean(-(t * log_p).sum(axis=-1), out=out)
+    if dy is not None:
+        categorical_cross_entropy_grad(y_true, y_pred, from_logits, label_smoothing, scale, out=dy)
 
 
 def _categorical_gradient(t, y_pred, from_logits):
@@ -210,7 +213,7 @@ def _check_labels(labels, classes):
         raise ValueError(f"labels must be 0 to {classes - 1}, got {labels[wrong][0]}")
 
 
-def sparse_categorical_cross_entropy(labels, y_pred, from_logits, *, out):
+def sparse_categorical_cross_entropy(labels, y_pred, from_logits, *, out, scale=None, dy=None):
     """out[n] = mean over positions of  −ln p[label],   p as in `categorical_cross_entropy`
 
     Args:
@@ -218,6 +221,7 @@ def sparse_categorical_cross_entropy(labels, y_pred, from_logits, *, out):
         y_pred: p or z (N, ..., C).
         from_logits: whether y_pred holds z.
         out: (N,).
+        scale, dy: both or neither: dy becomes what `sparse_categorical_cross_entropy_grad` gives.
 
     Raises:
         ValueError: a label outside 0 … C − 1.
@@ -225,6 +229,8 @@ def sparse_categorical_cross_entropy(labels, y_pred, from_logits, *, out):
     _check_labels(labels, y_pred.shape[-1])
     log_p = _log_softmax(y_pred) if from_logits else _log_normalised(y_pred)
     _mean(-np.take_along_axis(log_p, labels[..., None], axis=-1), out=out)
+    if dy is not None:
+        sparse_categorical_cross_entropy_grad(labels, y_pred, from_logits, scale, out=dy)
 
 
 def sparse_categorical_cross_entropy_grad(labels, y_pred, from_logits, scale, *, out):
