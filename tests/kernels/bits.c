@@ -314,8 +314,6 @@ static void FN(try_activation)(int code, int64_t n, int wild) {
     FN(see)(out, n);
     FN(npdl_activation_grad)(code, CONSTANTS, dy, z, out, n);
     FN(see)(out, n);
-    FN(npdl_add)(code % 2, z, dy, out, n);
-    FN(see)(out, n);
 }
 
 static void FN(try_add)(int relu, int64_t n, int wild) {
