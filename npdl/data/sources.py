@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from npdl import devices
 from npdl.data import checks
 from npdl.data.convert import as_array, cast, column_names, take_rows, target_dtype
 from npdl.data.order import order
@@ -39,7 +40,7 @@ class Source:
         """Number of batches an epoch; None where it is not known."""
         raise NotImplementedError(f"{type(self).__name__} needs steps(self, batch_size)")
 
-    def batches(self, batch_size, seed=None, epoch=0, shuffle=False):
+    def batches(self, batch_size, seed=None, epoch=0, shuffle=False, reuse=False):
         """The batches of one epoch.
 
         Args:
@@ -47,8 +48,9 @@ class Source:
             seed, epoch: what the order is made from, where `shuffle` is set.
             shuffle: take the rows in the order of `order(size, seed, epoch)`; of sources of whole batches the batches,
                 where they can be asked for by number.
+            reuse: whether x may lie where that of the batch before lay, which spares the memory for a new one.
         """
-        raise NotImplementedError(f"{type(self).__name__} needs batches(self, batch_size, seed, epoch, shuffle)")
+        raise NotImplementedError(f"{type(self).__name__} needs batches(self, batch_size, seed, epoch, shuffle, reuse)")
 
     def first(self, n):
         """(x, y, w) of the first n samples, or as many as the first batch has; no batch is lost by it."""
@@ -90,9 +92,9 @@ class Rows(Source):
     def __len__(self):
         return self.size
 
-    def take(self, rows):
-        """The batch (x, y, w) of a slice, or of an array of row numbers."""
-        raise NotImplementedError(f"{type(self).__name__} needs take(self, rows)")
+    def take(self, rows, room=None):
+        """The batch (x, y, w) of a slice, or of an array of row numbers; x may lie in `room`."""
+        raise NotImplementedError(f"{type(self).__name__} needs take(self, rows, room)")
 
     def part(self, start, stop):
         """A source of the rows start ... stop-1."""
@@ -101,15 +103,18 @@ class Rows(Source):
     def steps(self, batch_size):
         return -(-self.size // checks.batch_size(batch_size))
 
-    def batches(self, batch_size, seed=None, epoch=0, shuffle=False):
+    def batches(self, batch_size, seed=None, epoch=0, shuffle=False, reuse=False):
         batch_size = checks.batch_size(batch_size)
         rows = order(self.size, seed, epoch) if shuffle else None
-        return self._batches(batch_size, rows)
+        return self._batches(batch_size, rows, self.room(batch_size) if reuse else None)
 
-    def _batches(self, batch_size, rows):
+    def _batches(self, batch_size, rows, room):
         for start in range(0, self.size, batch_size):
             stop = min(start + batch_size, self.size)
-            yield self.take(slice(start, stop) if rows is None else rows[start:stop])
+            yield self.take(slice(start, stop) if rows is None else rows[start:stop], room)
+
+    def room(self, batch_size):
+        """What `take` may write the x of one batch after another into; None where it makes a new one each time."""
 
     def first(self, n):
         return self.take(slice(0, min(n, self.size)))
@@ -143,11 +148,30 @@ class Arrays(Rows):
         self.size, self.start = len(x), start
         self._x_shape = x.shape[1:]
 
-    def take(self, rows):
-        x, y, w = (None if part is None else take_rows(part, rows) for part in (self.x, self.y, self.w))
+    def take(self, rows, room=None):
+        y, w = (None if part is None else take_rows(part, rows) for part in (self.y, self.w))
         if self.unread:
-            return self.convert(x, y, w, row_numbers=_row_numbers(rows) + self.start)
-        return cast(x, self.dtype), y, w  # checked, y and w cast, when the source was made
+            return self.convert(take_rows(self.x, rows), y, w, row_numbers=_row_numbers(rows) + self.start)
+        return self._x(rows, room), y, w  # checked, y and w cast, when the source was made
+
+    def _x(self, rows, room):
+        if room is None:
+            return cast(take_rows(self.x, rows), self.dtype)
+        if isinstance(rows, slice):
+            x = self.x[rows]
+        else:  # the numbers are right; mode="raise" would make a copy first
+            x = self.x.take(rows, axis=0, out=room[self.x.dtype][: len(rows)], mode="clip")
+        if x.dtype == self.dtype and x.flags.c_contiguous:
+            return x
+        converted = room[self.dtype][: len(x)]
+        converted[...] = x
+        return converted
+
+    def room(self, batch_size):
+        if self.unread or not (self.x.flags.c_contiguous and self.x.flags.aligned):
+            return None
+        cpu, shape = devices.get("cpu"), (min(batch_size, self.size), *self.x.shape[1:])
+        return {dtype: cpu.alloc(shape, dtype) for dtype in (self.x.dtype, self.dtype)}
 
     def part(self, start, stop):
         x, y, w = (None if part is None else part[start:stop] for part in (self.x, self.y, self.w))
@@ -170,7 +194,7 @@ class Items(Rows):
         self.size = (len(items) if stop is None else stop) - start
         self.y, self.w = y, w
 
-    def take(self, rows):
+    def take(self, rows, room=None):
         numbers = _row_numbers(rows) + self.start
         picked = [self.items[int(row)] for row in numbers]
         if not self.whole:
@@ -196,7 +220,7 @@ class Batches(Source):
     def steps(self, batch_size):
         return len(self.items)
 
-    def batches(self, batch_size, seed=None, epoch=0, shuffle=False):
+    def batches(self, batch_size, seed=None, epoch=0, shuffle=False, reuse=False):
         count = len(self.items)
         return self._batches(order(count, seed, epoch) if shuffle else range(count))
 
@@ -233,7 +257,7 @@ class Stream(Source):
         except TypeError:  # none, or one that does not know
             return None
 
-    def batches(self, batch_size, seed=None, epoch=0, shuffle=False):
+    def batches(self, batch_size, seed=None, epoch=0, shuffle=False, reuse=False):
         batch, iterator = self._ahead or self._open()
         self._ahead = None
         self._x_shape = batch[0].shape[1:]

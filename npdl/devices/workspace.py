@@ -1,6 +1,5 @@
 """Workspace: the arrays that a training or prediction loop reuses from step to step."""
 
-import contextlib
 import math
 import threading
 
@@ -42,25 +41,23 @@ class Workspace:
         self.device = device
         self.saved = {}
         self._memory = {}  # (owner, name, dtype) -> flat array
-        self._views = {}  # the same key -> {shape: view}
+        self._views = {}  # (owner, name, shape) -> the view of it that was asked for last
 
     def take(self, owner, name, shape, dtype):
         """An array of `shape`, uninitialised; the same memory for the same (owner, name)."""
-        key = (owner, name, dtype)
-        views = self._views.get(key)
-        if views is not None:
-            view = views.get(shape)
-            if view is not None:
-                return poison(self.device, view) if _debug else view
-        count = math.prod(shape)
+        view = self._views.get((owner, name, shape))
+        if view is None or view.dtype != dtype:
+            view = self._views[owner, name, shape] = self._view(owner, name, shape, dtype)
+        return poison(self.device, view) if _debug else view
+
+    def _view(self, owner, name, shape, dtype):
+        count, key = math.prod(shape), (owner, name, dtype)
         flat = self._memory.get(key)
         if flat is None or flat.size < count:
             flat = self._memory[key] = self.device.alloc((count,), dtype)
-            views = None
-        if views is None:
-            views = self._views[key] = {}
-        view = views[shape] = flat[0:count].reshape(shape)
-        return poison(self.device, view)
+            for other in [other for other in self._views if other[:2] == (owner, name)]:
+                del self._views[other]  # of what was too small
+        return flat[0:count].reshape(shape)
 
     @property
     def nbytes(self):
@@ -73,12 +70,15 @@ def current_workspace():
     return getattr(_active, "workspace", None)
 
 
-@contextlib.contextmanager
-def use_workspace(workspace):
+class use_workspace:
     """Every layer called by this thread inside the `with` takes its memory from `workspace`."""
-    before = current_workspace()
-    _active.workspace = workspace
-    try:
-        yield workspace
-    finally:
-        _active.workspace = before
+
+    def __init__(self, workspace):
+        self.workspace = workspace
+
+    def __enter__(self):
+        self.before, _active.workspace = current_workspace(), self.workspace
+        return self.workspace
+
+    def __exit__(self, *_):
+        _active.workspace = self.before

@@ -233,11 +233,10 @@ class Layer:
         return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in config.items())})"
 
     def _take(self, owner, name, shape, dtype):
-        workspace = devices.current_workspace()
-        dtype = self.dtype if dtype is None else dtype
-        if workspace is None:
-            return devices.poison(self.device, self.device.alloc(shape, dtype))
-        return workspace.take(owner, name, shape, dtype)
+        workspace, dtype = devices.current_workspace(), dtype or self.dtype
+        if workspace is not None:
+            return workspace.take(owner, name, shape, dtype)
+        return devices.poison(self.device, self.device.alloc(shape, dtype))
 
 
 def _restore(cls, config, built):

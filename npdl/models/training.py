@@ -167,7 +167,7 @@ class Trainer:
     def _evaluate(self, step, source, batch_size, steps, caller):
         totals, workspace = step.totals(training=False), devices.Workspace(self.device)
         caller.on_test_begin()
-        batches = self._checked(source, itertools.islice(source.batches(batch_size), steps))
+        batches = self._checked(source, itertools.islice(source.batches(batch_size, reuse=True), steps))
         for number, (x, y, w) in enumerate(batches):
             caller.on_test_batch_begin(number)
             step.test(x, y, w, totals, workspace)
@@ -188,17 +188,17 @@ class Trainer:
         steps = checks.positive("steps", steps, default=None)
         verbose = 0 if verbose == "auto" else verbose
         params = {"epochs": 1, "steps": steps or source.steps(batch_size), "verbose": verbose}
-        workspace, parts = devices.Workspace(self.device), []
+        workspace, results = devices.Workspace(self.device), Results(_rows(source.size, steps, batch_size))
         with contextlib.closing(_callers(self, params, callbacks)) as caller:
             caller.on_predict_begin()
-            for number, (x, *_) in enumerate(itertools.islice(source.batches(batch_size), steps)):
+            for number, (x, *_) in enumerate(itertools.islice(source.batches(batch_size, reuse=True), steps)):
                 caller.on_predict_batch_begin(number)
                 with devices.use_workspace(workspace):
-                    parts.append(np.array(self.device.to_host(self._infer(x))))
+                    results.add(self.device.to_host(self._infer(x)))
                 caller.on_predict_batch_end(number, {})
-            checks.some_batches(len(parts))
+            checks.some_batches(results.batches)
             caller.on_predict_end()
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return results.array()
 
     def _infer(self, x):
         """The outputs of a host batch, on the device; checked, since an iterable may give any shape."""
@@ -310,6 +310,45 @@ class Trainer:
         return weights if w is None else weights * np.asarray(w, np.float64)
 
 
+class Results:
+    """The outputs of one batch after another, copied into one array.
+
+    Args:
+        size: how many rows come at most; None where it is not known: then they are joined at the end.
+    """
+
+    def __init__(self, size):
+        self.size, self.batches, self.rows, self.parts, self.whole = size, 0, 0, [], None
+
+    def add(self, y):
+        """Copy the outputs of a batch."""
+        self.batches += 1
+        if self.size is None:
+            self.parts.append(np.array(y))
+            return
+        if self.whole is None:
+            self.whole = np.empty((self.size, *y.shape[1:]), y.dtype)
+        stop = self.rows + len(y)
+        if y.shape[1:] != self.whole.shape[1:]:  # an axis of free length
+            raise ValueError(
+                f"predict gives one array, but the outputs of one batch have samples of shape {self.whole.shape[1:]}, "
+                f"those of a later one {y.shape[1:]}; predict them one by one"
+            )
+        self.whole[self.rows : stop] = y
+        self.rows = stop
+
+    def array(self):
+        """All of them."""
+        if self.size is None:
+            return self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts)
+        return self.whole if self.rows == self.size else self.whole[: self.rows].copy()
+
+
+def _rows(size, steps, batch_size):
+    """How many rows `steps` batches have at most, None where it is not known."""
+    return size if size is None or steps is None else min(size, steps * batch_size)
+
+
 def _callers(model, params, callbacks, *last):
     """The progress bar first, so that what others print stands on clean lines; the history last: it sees all logs."""
     bars = [cb.ProgressBar(params["verbose"])] if params["verbose"] else []
@@ -331,10 +370,11 @@ def _epochs(source, batch_size, seed, shuffle, steps, first):
     """
     if steps is None:
         for epoch in itertools.count(first):
-            yield source.batches(batch_size, seed=seed, epoch=epoch, shuffle=shuffle)
+            yield source.batches(batch_size, seed=seed, epoch=epoch, shuffle=shuffle, reuse=True)
     start, skipped = divmod(first * steps, source.steps(batch_size) or first * steps + 1)
     stream = itertools.chain.from_iterable(
-        source.batches(batch_size, seed=seed, epoch=epoch, shuffle=shuffle) for epoch in itertools.count(start)
+        source.batches(batch_size, seed=seed, epoch=epoch, shuffle=shuffle, reuse=True)
+        for epoch in itertools.count(start)
     )
     if source.size is not None:  # an iterator has moved on by itself
         stream = itertools.islice(stream, skipped, None)

@@ -370,3 +370,21 @@ def test_split_refuses_batches():
     for source in (as_source(batches_of()), as_source(list(batches_of()))):
         with pytest.raises(ValueError, match="these data come as batches; pass validation_data"):
             source.split(0.1)
+
+
+@pytest.mark.parametrize("shuffle", (False, True))
+@pytest.mark.parametrize("dtype", ("float32", "float64", "uint8", "bool", ">f4"))
+def test_batches_in_reused_memory_are_the_same(dtype, shuffle):
+    x = (np.arange(60).reshape(10, 2, 3) % 7).astype(dtype)
+    for array in (x, x[:, ::-1], np.asfortranarray(x)):
+        source = as_source(array, np.arange(10))
+        fresh = source.batches(4, seed=1, epoch=2, shuffle=shuffle)
+        reused = source.batches(4, seed=1, epoch=2, shuffle=shuffle, reuse=True)
+        addresses = set()
+        for (a, y, _), (b, z, _) in zip(fresh, reused, strict=True):
+            assert b.dtype == np.float32 and b.flags.c_contiguous
+            np.testing.assert_array_equal(a, b)
+            np.testing.assert_array_equal(y, z)
+            addresses.add(b.ctypes.data)
+        if array is x and (shuffle or dtype != "float32"):
+            assert len(addresses) == 1

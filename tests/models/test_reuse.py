@@ -2,6 +2,7 @@
 
 import copy
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -260,3 +261,65 @@ def test_layers_inside_layers_are_saved_under_names_of_their_own(tmp_path):
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
     with pytest.raises(ValueError, match="two weights are called 'block/dense/kernel'; give the layers inside a layer"):
         Sequential([Block(4, second="dense")]).build((4,))
+
+
+# ---- memory of a training step
+
+
+def dense_net():
+    return [layers.Dense(128, activation="relu"), layers.Dropout(0.2), layers.Dense(10)], (784,)
+
+
+def small_cnn():
+    stack = [
+        layers.Conv2D(8, 3, padding="same"), layers.BatchNormalization(), layers.ReLU(), layers.MaxPooling2D(2),
+        layers.Flatten(), layers.Dense(10),
+    ]  # fmt: skip
+    return stack, (16, 16, 3)
+
+
+@pytest.mark.parametrize("optimizer", ("sgd", "adam", "adamw", "rmsprop"))
+@pytest.mark.parametrize("net", (dense_net, small_cnn))
+def test_a_step_in_steady_state_makes_no_new_arrays(net, optimizer):
+    stack, shape = net()
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((64, *shape), dtype="float32"), rng.integers(0, 10, 64)
+    model = Sequential(stack, seed=0)
+    model.compile(optimizer, "sparse_categorical_crossentropy", ["accuracy"])
+    model.train_on_batch(x, y)
+    step = model._current_step()
+    totals = step.totals(training=True)
+    for _ in range(2):
+        step.train(x, y, None, totals)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        step.train(x, y, None, totals)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak - before < 32 * 1024
+
+
+def test_predict_writes_into_one_array():
+    model = trained()
+    whole = model.predict(X)
+    for size in (1, 7, 40, 100):
+        np.testing.assert_array_equal(model.predict(X, batch_size=size), whole)
+    np.testing.assert_array_equal(model.predict(X, batch_size=7, steps=2), whole[:14])
+    np.testing.assert_array_equal(model.predict(iter([(X[:3], None), (X[3:9], None)])), whole[:9])
+    assert model.predict(X).flags.owndata
+
+
+def test_predict_refuses_outputs_of_different_shapes():
+    class Sentences:
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, row):
+            return np.ones((3 if row < 2 else 1, 4), "float32")
+
+    model = Sequential([layers.Input((None, 4)), layers.Dense(2)], seed=0)
+    with pytest.raises(ValueError, match=r"samples of shape \(3, 2\), those of a later one \(1, 2\); predict them one"):
+        model.predict(Sentences(), batch_size=2)
