@@ -44,7 +44,7 @@ static void FN(npdl_activate_to)(int code, const double *constants, const REAL *
     if (code == NPDL_GENERAL_RELU) b = BC((REAL)constants[1]), c = BC((REAL)constants[2]);
     switch (code) {
     case NPDL_LINEAR: if (out != z) memcpy(out, z, n * sizeof(REAL)); break;
-    case NPDL_RELU: NPDL_MAP(z, out, n, MAX(zero, v)) break;
+    case NPDL_RELU: NPDL_MAP(z, out, n, RELU(v)) break;
     case NPDL_GENERAL_RELU: NPDL_MAP(z, out, n, SELECT(v >= b, b, SELECT(v >= c, v, a * (v - c)))) break;
     case NPDL_LEAKY_RELU: NPDL_MAP(z, out, n, SELECT(v > zero, v, a * v)) break;
     case NPDL_ELU: NPDL_MAP(z, out, n, SELECT(v > zero, v, a * FN(npdl_expm1_negative)(v))) break;

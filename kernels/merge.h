@@ -15,9 +15,8 @@ static void FN(npdl_add_block)(void *context, int64_t block, void *work) {
     const int64_t start = block * NPDL_GRAIN, n = NPDL_LESS(s->n - start, NPDL_GRAIN);
     const REAL *a = s->a + start, *b = s->b + start;
     REAL *out = s->out + start;
-    const VEC zero = BC(0);
     (void)work;
-    if (s->relu) NPDL_MAP2(a, b, out, n, (v = v + w, SELECT(v < zero, zero, v)))
+    if (s->relu) NPDL_MAP2(a, b, out, n, (v = v + w, RELU(v)))
     else NPDL_MAP2(a, b, out, n, v + w)
 }
 

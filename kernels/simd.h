@@ -10,7 +10,8 @@
  *     LDN(p, n), STN(p, v, n)     the first n <= VL lanes only; lanes that are not loaded are 0
  *     BC(s)               s in every lane
  *     SELECT(m, a, b)     a where the mask m is all ones, b where it is 0
- *     MAX(a, b), MIN(a, b)        a > b ? a : b and a < b ? a : b: b where one is NaN, so MAX(BC(0), b) is ReLU
+ *     MAX(a, b), MIN(a, b)        a > b ? a : b and a < b ? a : b: b where one is NaN, so MAX(BC(0), b) keeps NaN
+ *     RELU(v)             max(v, 0), +0 for −0: then ReLU before and after max-pooling give the same bits
  *     FMA(a, b, c)        a·b + c, rounded once (twice where the machine has no FMA)
  *
  * Register tile of the matrix product: NPDL_MR rows x 2 vectors, all accumulators in registers.
@@ -58,6 +59,7 @@
 #define FMA(a, b, c) FN(npdl_fma)(a, b, c)
 #define FMA1(a, b, c) FN(npdl_fma1)(a, b, c)
 #define MAX(a, b) FN(npdl_maximum)(a, b)
+#define RELU(v) (MAX(BC(0), v) + BC(0))
 #define MIN(a, b) FN(npdl_minimum)(a, b)
 #define SELECT(m, a, b) ((VEC)(((m) & (IVEC)(a)) | (~(m) & (IVEC)(b))))
 
