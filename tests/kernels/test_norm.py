@@ -272,7 +272,7 @@ def test_wrong_calls_raise(rng):
 def test_other_activations_are_refused(kernels, activation):
     kernels = cpu if kernels == "cpu" else kernels
     x, mean = np.zeros((4, 3), "float32"), np.zeros(3, "float32")
-    text = r"activation must be None or the plain ReLU, got .*; run it afterwards, by the activation kernel"
+    text = r"activation must be None, linear or the plain ReLU, got .*; run it afterwards, by the activation kernel"
     with pytest.raises(ValueError, match=f"batch_norm: {text}"):
         kernels.batch_norm(x, mean, mean, None, None, EPSILON, out=x, activation=activation)
     for name in ("batch_norm_grad", "batch_norm_frozen_grad"):
