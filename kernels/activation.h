@@ -17,23 +17,23 @@ enum {
 
 NPDL_INLINE VEC FN(npdl_gelu)(VEC z) {
     VEC density, cdf = FN(npdl_normal)(z, &density);
-    return SELECT(z < BC(-40), BC(-40), z) * cdf;  /* −infinity · 0 is not a number */
+    return MAX(BC(-40), z) * cdf;  /* −infinity · 0 is not a number */
 }
 
 NPDL_INLINE VEC FN(npdl_gelu_slope)(VEC z) {
     VEC density, cdf = FN(npdl_normal)(z, &density);
-    VEC near = SELECT(z < BC(-40), BC(-40), SELECT(z > BC(40), BC(40), z));
+    VEC near = MAX(BC(-40), MIN(BC(40), z));
     return FMA(near, density, cdf);
 }
 
 /* ½ (1 + tanh u) = σ(2u) = s: from e = e^−|2u| neither s nor s (1 − s) loses digits. */
 NPDL_INLINE VEC FN(npdl_gelu_tanh)(VEC z, VEC *slope) {
     const VEC a = BC((REAL)1.5957691216057308), b = BC((REAL)0.044715);  /* 2 √(2/π) */
-    VEC near = SELECT(z < BC(-30), BC(-30), SELECT(z > BC(30), BC(30), z)), square = near * near;
+    VEC near = MAX(BC(-30), MIN(BC(30), z)), square = near * near;
     VEC u = a * near * FMA(b, square, BC(1)), e = FN(npdl_exp)(-FN(npdl_abs)(u)), w = BC(1) / (BC(1) + e);
     VEC s = SELECT(u < BC(0), e * w, w);
     *slope = FMA(near * (e * w * w), a * FMA(b * BC(3), square, BC(1)), s);
-    return SELECT(z < BC(-30), BC(-30), z) * s;
+    return MAX(BC(-30), z) * s;
 }
 
 /* out = a(z), n elements; not for softmax. */
@@ -44,7 +44,7 @@ static void FN(npdl_activate_to)(int code, const double *constants, const REAL *
     if (code == NPDL_GENERAL_RELU) b = BC((REAL)constants[1]), c = BC((REAL)constants[2]);
     switch (code) {
     case NPDL_LINEAR: if (out != z) memcpy(out, z, n * sizeof(REAL)); break;
-    case NPDL_RELU: NPDL_MAP(z, out, n, SELECT(v < zero, zero, v)) break;
+    case NPDL_RELU: NPDL_MAP(z, out, n, RELU(v)) break;
     case NPDL_GENERAL_RELU: NPDL_MAP(z, out, n, SELECT(v >= b, b, SELECT(v >= c, v, a * (v - c)))) break;
     case NPDL_LEAKY_RELU: NPDL_MAP(z, out, n, SELECT(v > zero, v, a * v)) break;
     case NPDL_ELU: NPDL_MAP(z, out, n, SELECT(v > zero, v, a * FN(npdl_expm1_negative)(v))) break;

@@ -521,7 +521,7 @@ static void FN(npdl_narrow_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t
 /* out = act(windows(x) W + bias) */
 static void FN(npdl_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z, int64_t images,
                             const npdl_window *g, int code, const double *constants) {
-    if (npdl_winograd_suits(g)) {
+    if (npdl_winograd_suits(g, g->out_h, g->out_w)) {
         FN(npdl_winograd_conv2d)(x, w, out, bias, z, images, g, code, constants);
         return;
     }
@@ -566,7 +566,7 @@ static void FN(npdl_conv2d_dkernel)(const REAL *x, const REAL *dz, REAL *out, in
 
 /* out = dx: dz convolved with the reversed, transposed weights, phase by phase */
 static void FN(npdl_conv2d_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t images, const npdl_window *g) {
-    if (npdl_winograd_suits(g)) {
+    if (npdl_winograd_suits(g, g->in_h, g->in_w)) {
         FN(npdl_winograd_dx)(dz, w, out, images, g);
         return;
     }

@@ -26,6 +26,7 @@
 #define NPDL_SUM_FOLD 16     /* ... so many rows side by side; same */
 
 #define NPDL_MR_IN_REGISTERS 9 /* rows of the tile whose address has a register of its own: x86-64 has 16 */
+#define NPDL_AHEAD 16  /* rows of b that are fetched before they are packed */
 #define NPDL_MB 96     /* rows of op(a) packed at a time: a multiple of every build's NPDL_MR */
 #define NPDL_TASK_ROWS 960    /* a task's rectangle at most: a multiple of NPDL_MB, ... */
 #define NPDL_TASK_COLUMNS 256
@@ -228,7 +229,10 @@ static void FN(npdl_pack_b)(const REAL *b, int64_t b_step, int transpose, int64_
         if (!transpose) {
             if (width == bs)
                 for (int64_t r = 0; r < k; r++, from += b_step)
-                    for (int64_t j = 0; j < bs; j += VL) ST(to + r * bs + j, LD(from + j));
+                    for (int64_t j = 0; j < bs; j += VL) {
+                        __builtin_prefetch(from + NPDL_AHEAD * b_step + j); /* rows may lie pages apart */
+                        ST(to + r * bs + j, LD(from + j));
+                    }
             else
                 for (int64_t r = 0; r < k; r++, from += b_step) {
                     if (bs > VL) ST(to + r * bs, LD(from));

@@ -135,7 +135,7 @@ NPDL_INLINE void FN(npdl_norm_apply)(const FN(npdl_norm_work) *s, int64_t r, int
             if (result == FN(npdl_norm_forward) || relu) y = FMA(x, factor[j], bias[j]);
             if (result != FN(npdl_norm_forward)) d = NPDL_GET(s->dy + i + j * VL);
             if (result != FN(npdl_norm_forward) && relu) d = SELECT(y > zero, d, zero);
-            if (result == FN(npdl_norm_forward) && relu) y = SELECT(y < zero, zero, y);
+            if (result == FN(npdl_norm_forward) && relu) y = RELU(y);
             if (result == FN(npdl_norm_backward)) y = FMA(x, slope[j], (d - offset[j]) * factor[j]);
             if (result == FN(npdl_norm_frozen)) y = d * factor[j];
             NPDL_PUT(s->out + i + j * VL, y);

@@ -84,7 +84,7 @@ NPDL_INLINE void FN(npdl_max_strip)(const FN(npdl_pool_work) *s, const FN(npdl_p
             k = (wins & (INT)(p * s->g->kernel_w + q)) | (~wins & k);
             first = first ^ first;
         }
-    if (s->relu) m = SELECT(m < BC(0), BC(0), m);
+    if (s->relu) m = RELU(m);
     NPDL_GIVE(s->out + out + c, m);
     if (s->narrow || s->wide) FN(npdl_store_winners)(s, out + c, k, count);
 }

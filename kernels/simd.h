@@ -10,6 +10,8 @@
  *     LDN(p, n), STN(p, v, n)     the first n <= VL lanes only; lanes that are not loaded are 0
  *     BC(s)               s in every lane
  *     SELECT(m, a, b)     a where the mask m is all ones, b where it is 0
+ *     MAX(a, b), MIN(a, b)        a > b ? a : b and a < b ? a : b: b where one is NaN, so MAX(BC(0), b) keeps NaN
+ *     RELU(v)             max(v, 0), +0 for −0: then ReLU before and after max-pooling give the same bits
  *     FMA(a, b, c)        a·b + c, rounded once (twice where the machine has no FMA)
  *
  * Register tile of the matrix product: NPDL_MR rows x 2 vectors, all accumulators in registers.
@@ -56,6 +58,9 @@
 #define BC(s) FN(npdl_broadcast)(s)
 #define FMA(a, b, c) FN(npdl_fma)(a, b, c)
 #define FMA1(a, b, c) FN(npdl_fma1)(a, b, c)
+#define MAX(a, b) FN(npdl_maximum)(a, b)
+#define RELU(v) (MAX(BC(0), v) + BC(0))
+#define MIN(a, b) FN(npdl_minimum)(a, b)
 #define SELECT(m, a, b) ((VEC)(((m) & (IVEC)(a)) | (~(m) & (IVEC)(b))))
 
 #endif
@@ -108,6 +113,26 @@ NPDL_INLINE VEC FMA(VEC a, VEC b, VEC c) {
                           vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b));
 #else
     return a * b + c;
+#endif
+}
+
+NPDL_INLINE VEC MAX(VEC a, VEC b) {
+#if NPDL_VECTOR_BYTES == 64
+    return (VEC)NPDL_PICK(_mm512_max_ps((__m512)a, (__m512)b), _mm512_max_pd((__m512d)a, (__m512d)b));
+#elif NPDL_VECTOR_BYTES == 32
+    return (VEC)NPDL_PICK(_mm256_max_ps((__m256)a, (__m256)b), _mm256_max_pd((__m256d)a, (__m256d)b));
+#else
+    return SELECT(a > b, a, b);
+#endif
+}
+
+NPDL_INLINE VEC MIN(VEC a, VEC b) {
+#if NPDL_VECTOR_BYTES == 64
+    return (VEC)NPDL_PICK(_mm512_min_ps((__m512)a, (__m512)b), _mm512_min_pd((__m512d)a, (__m512d)b));
+#elif NPDL_VECTOR_BYTES == 32
+    return (VEC)NPDL_PICK(_mm256_min_ps((__m256)a, (__m256)b), _mm256_min_pd((__m256d)a, (__m256d)b));
+#else
+    return SELECT(a < b, a, b);
 #endif
 }
 

@@ -55,6 +55,12 @@ EDITS = [
         "NPDL_MAP2(dy, saved, out, n, SELECT(w > zero, zero, v))",
     ),
     (
+        "the sum of a residual block subtracted",
+        "merge.h",
+        "NPDL_MAP2(a, b, out, n, v + w)",
+        "NPDL_MAP2(a, b, out, n, v - w)",
+    ),
+    (
         "dropout keeps one value more",
         "dropout.h",
         "(words[i] >> 8) >= s->threshold",

@@ -110,6 +110,10 @@ GLOBAL_MAX = [(layers.GlobalMaxPooling2D(), (3, 4, 2))]
 GLOBAL_AVERAGE = [(layers.GlobalAveragePooling2D(), (3, 4, 2))]
 NORM = [(layers.BatchNormalization(), (3, 2, 4))]
 FROZEN = [(layers.BatchNormalization(trainable=False, moving_mean_initializer="ones"), (3, 2, 4))]
+RESIDUAL = [
+    (layers.Residual([layers.Dense(4, activation="tanh"), layers.Dense(4)], activation="gelu"), (4,)),
+    (layers.Residual([layers.Dense(3, activation="tanh")], [layers.Dense(3, name="s")], "tanh"), (4,)),
+]
 DROPOUT = [(layers.Dropout(0.4), (6,)), (layers.Dropout(0.0), (6,))]
 ACTIVATIONS = [
     (layers.Activation(name), (7,)) for name in ("relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softmax")
@@ -133,6 +137,8 @@ TARGETS = {
     "layers.activation:Activation.forward": layer_checks(*ACTIVATIONS[:3]),
     "layers.dropout:Dropout.backward": layer_checks(*DROPOUT),
     "layers.dropout:Dropout.forward": layer_checks(*DROPOUT),
+    "layers.residual:Residual.backward": layer_checks(*RESIDUAL),
+    "layers.residual:Residual.forward": layer_checks(*RESIDUAL),
     "layers.flatten:Flatten.backward": layer_checks((layers.Flatten(), (2, 3))),
     "layers.reshape:Reshape.backward": layer_checks((layers.Reshape((3, -1)), (2, 3))),
     "losses.base:Loss.backward": loss_checks("cpu", "MeanSquaredError"),

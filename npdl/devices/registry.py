@@ -14,6 +14,7 @@ FAMILIES = {
         "global_max_pool2d", "global_max_pool2d_grad", "global_average_pool2d", "global_average_pool2d_grad",
     ),
     "activation": ("activation", "activation_grad"),
+    "merge": ("add",),
     "norm": ("batch_norm_statistics", "batch_norm", "batch_norm_grad", "batch_norm_frozen_grad", "moving_average"),
     "dropout": ("dropout",),
     "loss": (

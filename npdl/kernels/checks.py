@@ -5,8 +5,8 @@ import operator
 
 import numpy as np
 
-RELU = 1
-"""The plain ReLU's code, as in npdl/activations.py."""
+LINEAR, RELU = 0, 1
+"""Codes of the identity and of the plain ReLU, as in npdl/activations.py."""
 
 
 def expect(kernel, name, array, shape):
@@ -41,14 +41,13 @@ def wants_relu(kernel, activation):
     Raises:
         ValueError: it is asked for another activation.
     """
-    if activation is None:
-        return False
-    if getattr(activation, "code", None) != RELU:
+    code = LINEAR if activation is None else getattr(activation, "code", None)
+    if code not in (LINEAR, RELU):
         raise ValueError(
-            f"{kernel}: activation must be None or the plain ReLU, got {activation!r}; run it afterwards, by the "
-            "activation kernel"
+            f"{kernel}: activation must be None, linear or the plain ReLU, got {activation!r}; run it afterwards, "
+            "by the activation kernel"
         )
-    return True
+    return code == RELU
 
 
 def needs_y(kernel, y):

@@ -125,9 +125,9 @@ class Layer:
         self.check(x)
         return self.forward(x, training)
 
-    def check(self, x):
-        """Raise where x is not what this layer was built for."""
-        self.check_shape(x.shape[1:])
+    def check(self, x, expected=None):
+        """Raise where x is not what this layer was built for: samples of its `input_shape`, or of another expected."""
+        self.check_shape(x.shape[1:], expected)
         if x.dtype != self.dtype:
             raise TypeError(
                 f"{self.name} works in {self.dtype}, got {x.dtype}; pass x.astype({self.dtype.name!r}), "
@@ -136,9 +136,9 @@ class Layer:
         if isinstance(x, np.ndarray) and not x.flags.c_contiguous:
             raise ValueError(f"{self.name} reads C-contiguous arrays; pass np.ascontiguousarray(x)")
 
-    def check_shape(self, sample):
+    def check_shape(self, sample, expected=None):
         """Raise where this is not the shape of a sample that the layer was built for."""
-        expected = self.input_shape
+        expected = self.input_shape if expected is None else expected
         if len(sample) != len(expected) or any(e not in (None, s) for e, s in zip(expected, sample)):
             wanted, came = (", ".join(["N", *("any" if s is None else str(s) for s in x)]) for x in (expected, sample))
             raise ValueError(
@@ -181,16 +181,16 @@ class Layer:
         return self.params[name] if name in self.params else self.state[name]
 
     def count_params(self):
-        """Number of parameters, trained or not."""
-        return sum(int(np.prod(declared.shape, dtype=np.int64)) for declared in self.declared)
+        """Number of parameters, trained or not, those of layers inside too."""
+        return sum(int(np.prod(one.shape, dtype=np.int64)) for part in self.walk() for one in part.declared)
 
     def get_weights(self):
-        """Host copies of the weights, trained ones first, in the order of `add_weight`."""
-        return [np.array(self.device.to_host(a)) for a in (*self.params.values(), *self.state.values())]
+        """Host copies of the weights, in the order of `add_weight`, trained ones first in each layer of `walk`."""
+        return [np.array(self.device.to_host(a)) for x in self.walk() for a in (*x.params.values(), *x.state.values())]
 
     def set_weights(self, weights):
         """Write the weights from host arrays in the order of `get_weights`."""
-        arrays = [*self.params.values(), *self.state.values()]
+        arrays = [array for part in self.walk() for array in (*part.params.values(), *part.state.values())]
         expected, came = [array.shape for array in arrays], [np.shape(values) for values in weights]
         if expected != came:
             raise ValueError(f"{self.name} has weights of shapes {expected}, got {came}; nothing was written")
@@ -223,8 +223,8 @@ class Layer:
         """Copies and pickles: configuration and weights, on a store of their own."""
         config, objects = self.get_config(), (activations.Activation, initializers.Initializer)
         config.update({key: own for key, own in vars(self).items() if key in config and isinstance(own, objects)})
-        values = self.store and [(part.get_weights(), part.step) for part in self.walk()]
-        built = self.store and (self.input_shape, self.dtype.name, self.store.seed, values)
+        steps = [part.step for part in self.walk()]
+        built = self.store and (self.input_shape, self.dtype.name, self.store.seed, self.get_weights(), steps)
         return _restore, (type(self), config, built)
 
     def __repr__(self):
@@ -242,8 +242,8 @@ class Layer:
 def _restore(cls, config, built):
     layer = cls.from_config(config)
     if built:
-        input_shape, dtype, seed, values = built
-        layer.init(input_shape, dtype, seed)
-        for part, (weights, part.step) in zip(layer.walk(), values, strict=True):
-            part.set_weights(weights)
+        input_shape, dtype, seed, weights, steps = built
+        layer.init(input_shape, dtype, seed).set_weights(weights)
+        for part, step in zip(layer.walk(), steps, strict=True):
+            part.step = step
     return layer

@@ -1,6 +1,6 @@
 """BatchNormalization: each channel with mean 0 and variance 1 over the batch."""
 
-from npdl import initializers
+from npdl import activations, initializers
 from npdl.layers.base import Layer
 
 
@@ -37,6 +37,8 @@ class BatchNormalization(Layer):
     >>> list(BatchNormalization().init(input_shape=(14, 14, 8)).params)
     ['gamma', 'beta']
     """
+
+    activation = activations.linear  # a model puts the ReLU layer that follows here, inside fit and predict
 
     def __init__(
         self, axis=-1, momentum=0.99, epsilon=1e-3, center=True, scale=True,
@@ -83,7 +85,8 @@ class BatchNormalization(Layer):
             self.k.moving_average(mean, self.momentum, out=self.state["moving_mean"])
             self.k.moving_average(variance, self.momentum, out=self.state["moving_variance"])
         y = self.buffer("y", x.shape)
-        self.k.batch_norm(x, mean, variance, gamma, beta, self.epsilon, out=y)  # y = γ (x − μ)/σ + β
+        # y = γ (x − μ)/σ + β
+        self.k.batch_norm(x, mean, variance, gamma, beta, self.epsilon, out=y, activation=self.activation)
         if training:
             self.save(x, mean, variance, frozen)
         else:
@@ -92,11 +95,11 @@ class BatchNormalization(Layer):
 
     def backward(self, dy):
         x, mean, variance, frozen = self.saved()
-        gamma = self.params.get("gamma")
+        gamma, beta = self.params.get("gamma"), self.params.get("beta")
         dx = self.inplace("dx", dy) if self.needs_dx else None
         grad = self.k.batch_norm_frozen_grad if frozen else self.k.batch_norm_grad
         grad(
             dy, x, mean, variance, gamma, self.epsilon,
-            dx=dx, dgamma=self.grads.get("gamma"), dbeta=self.grads.get("beta"),
+            dx=dx, dgamma=self.grads.get("gamma"), dbeta=self.grads.get("beta"), beta=beta, activation=self.activation,
         )  # fmt: skip
         return dx

@@ -1,5 +1,6 @@
 """MaxPooling2D and AveragePooling2D."""
 
+from npdl import activations
 from npdl.layers import arguments
 from npdl.layers.base import Layer
 
@@ -32,7 +33,7 @@ class MaxPooling2D(_Pooling2D):
     The first maximum wins a tie. Places outside the image take no part: they never win, however negative the image is.
 
     Shapes: x (N, H, W, C) · y (N, OH, OW, C), sizes as in `Conv2D`.
-    Saves: winners, one byte an output, the number of the tap that won: x itself is not needed any more.
+    Saves: winners, one byte an output, the number of the tap that won, and y: x itself is not needed any more.
 
     Args:
         pool_size: the window's height and width, one number for both or two.
@@ -47,23 +48,25 @@ class MaxPooling2D(_Pooling2D):
     (14, 14, 8)
     """
 
+    activation = activations.linear  # a model puts the ReLU layer beside it here, inside fit and predict
+
     def forward(self, x, training=False):
         g = self.window
         y = self.buffer("y", (len(x), g.out_h, g.out_w, g.channels))
         if not training:
-            self.k.max_pool2d(x, g, out=y)
+            self.k.max_pool2d(x, g, out=y, activation=self.activation)
             self.forget()
             return y
         taps = g.kernel_h * g.kernel_w
         winners = self.buffer("winners", y.shape, "uint8" if taps <= 256 else "int32")
-        self.k.max_pool2d(x, g, out=y, winners=winners)
-        self.save(winners)
+        self.k.max_pool2d(x, g, out=y, winners=winners, activation=self.activation)
+        self.save(winners, y)
         return y
 
     def backward(self, dy):
-        winners, g = self.saved(), self.window
+        (winners, y), g = self.saved(), self.window
         dx = self.buffer("dx", (len(dy), g.in_h, g.in_w, g.channels))
-        self.k.max_pool2d_grad(dy, winners, g, out=dx)
+        self.k.max_pool2d_grad(dy, winners, g, out=dx, y=y, activation=self.activation)
         return dx
 
 

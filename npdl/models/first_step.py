@@ -17,8 +17,8 @@ class FirstStep:
         """y of the chain."""
         self.views = testing.Views(layers)
         for layer in layers:
-            if is_custom(layer):
-                testing.demand_arguments(layer, "forward", "x, training=False")
+            for part in filter(is_custom, layer.walk()):
+                testing.demand_arguments(part, "forward", "x, training=False")
             self.inputs[id(layer)] = x
             y = layer.forward(x, True)
             self._check(layer, "forward", y, x.dtype, (len(x), *layer.output_shape))
@@ -59,8 +59,7 @@ def check_custom_gradients(model, step, x, target, w):
         ValueError: a backward is wrong; the message says where and by how much.
         TypeError: a forward or backward takes other arguments than it is given.
     """
-    custom = [i for i, layer in enumerate(model.layers) if is_custom(layer)]
-    if not custom and not is_custom(step.loss):
+    if not any(map(is_custom, (*model.walk(), step.loss))):
         return
     layers = step.twins()
     if np.issubdtype(target.dtype, np.floating):
@@ -68,7 +67,7 @@ def check_custom_gradients(model, step, x, target, w):
     for rows in _row_counts(len(x)):
         y = np.array(x[:rows], np.float64)
         for layer in layers:
-            if is_custom(layer):
+            if any(map(is_custom, layer.walk())):
                 _demand(testing.gradient_check(layer, y), layer.name)
             y = layer.forward(y, True)
         if is_custom(step.loss):

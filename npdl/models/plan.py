@@ -6,6 +6,7 @@ import copy
 import numpy as np
 
 from npdl import losses
+from npdl.models.fusion import fuse
 
 
 def final_activation(model):
@@ -81,27 +82,32 @@ def choose_loss(model, y):
 
 
 class Plan:
-    """Where a training step's backward stops.
+    """Which layers a step runs, and where its backward stops.
 
     Args:
-        layers: what the step runs.
+        layers: a chain of layers.
         owners: the model's layers at the same places, whose `trainable` counts.
 
     Attributes:
-        lowest: index of the lowest layer with trainable weights.
+        layers: what to run, after `prepare`.
+        lowest: index there of the lowest layer with trainable weights.
     """
 
     def __init__(self, layers, owners):
-        self.layers, self.owners = layers, owners
-        self.lowest, self._trainable = 0, None
+        self.given, self.parts = (layers, owners), [part for layer in owners for part in layer.walk()]
+        self.layers, self.lowest, self._made_for = layers, 0, None
+
+    def prepare(self, fused=True):
+        """Make the layers to run; anew where one has been frozen or thawed, as a callback may do at any time."""
+        made_for = fused, [part.trainable for part in self.parts]
+        if made_for != self._made_for:
+            self._made_for = made_for
+            self.layers, owners = fuse(*self.given) if fused else self.given
+            self.lowest = next((i for i, layer in enumerate(owners) if _learns(layer)), len(self.layers))
 
     @contextlib.contextmanager
     def unread_gradients(self):
         """The layers that learn or have one below them that does; the lowest need not make an input gradient."""
-        trainable = [layer.trainable for layer in self.owners]
-        if trainable != self._trainable:  # a callback may thaw layers at any time
-            self._trainable = trainable
-            self.lowest = next((i for i, layer in enumerate(self.owners) if _learns(layer)), len(self.layers))
         trained = self.layers[self.lowest :]
         for layer in trained[:1]:
             layer.needs_dx = False

@@ -43,8 +43,15 @@ def _from_config(entry, module, custom_objects):
         raise _unknown(name)
     if entry["config"] is None:  # a function, or a class without configuration
         return found() if isinstance(found, type) else found
-    config = {key: _own_part(value, own) for key, value in entry["config"].items()}
+    config = {key: _inside(value, own) for key, value in entry["config"].items()}
     return found.from_config(config)
+
+
+def _inside(value, own):
+    """A layer's argument from its description: layers inside it, an activation, an initializer, or a plain value."""
+    if isinstance(value, list) and value and all(isinstance(part, dict) and "class_name" in part for part in value):
+        return [layer_from_config(part, own) for part in value]
+    return _own_part(value, own)
 
 
 def _own_part(value, own):
@@ -94,7 +101,7 @@ def to_parts(model):
     header = {
         "format": FORMAT,
         "config": model.get_config(),
-        "step": {layer.name: layer.step for layer in model.layers if layer.step},
+        "step": {layer.name: layer.step for layer in model.walk() if layer.step},
         "compiled": _compiled(model),
     }
     tensors = {}
@@ -107,10 +114,10 @@ def to_parts(model):
 
 def custom_classes(model):
     """The user's own classes and metric functions in a model, by name."""
-    parts = [part for layer in model.layers for part in vars(layer).values() if hasattr(part, "get_config")]
+    parts = [part for layer in model.walk() for part in vars(layer).values() if hasattr(part, "get_config")]
     kinds = [
         x if inspect.isfunction(x) else type(x)
-        for x in (*model.layers, *parts, model.loss, *model.metrics, *model.weighted_metrics)
+        for x in (*model.walk(), *parts, model.loss, *model.metrics, *model.weighted_metrics)
     ]
     return {kind.__name__: kind for kind in kinds if not kind.__module__.startswith(("npdl.", "builtins"))}
 
@@ -118,7 +125,7 @@ def custom_classes(model):
 def from_parts(cls, header, tensors, custom_objects=None):
     """The model that `to_parts` took apart."""
     model = cls.from_config(header["config"], custom_objects)
-    for layer in model.layers:
+    for layer in model.walk():
         layer.step = header["step"].get(layer.name, 0)
     if "weights" in tensors:
         _assign(model, tensors["weights"])

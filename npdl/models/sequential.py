@@ -184,8 +184,8 @@ class Sequential(Trainer, Layer):
             x = layer.forward(x, training)
         return x
 
-    def check_shape(self, sample):
-        self.layers[0].check_shape(sample)
+    def check_shape(self, sample, expected=None):
+        self.layers[0].check_shape(sample, expected)
 
     def backward(self, dy):
         """dL/dx from dy = dL/dy; assigns every layer's gradients."""

@@ -4,6 +4,7 @@ import copy
 
 from npdl import activations, devices, losses, metrics, testing
 from npdl.models.first_step import FirstStep, check_custom_gradients, is_custom
+from npdl.models.fusion import twin
 from npdl.models.plan import Plan, settle_logits
 
 
@@ -49,7 +50,7 @@ class Step:
         layers: the model's; where the loss takes logits, the last one is a copy without its activation, on the same
             weights.
         activation: what that copy leaves out, else None.
-        plan: where backward stops.
+        plan: what runs, and where backward stops.
         workspace: the training steps' reused memory.
     """
 
@@ -62,7 +63,7 @@ class Step:
         self.layers, self.activation = list(model.layers), None
         if folds:
             self.activation = model.layers[-1].activation
-            self.layers[-1] = without_activation(model.layers[-1])
+            self.layers[-1] = twin(model.layers[-1], activation=activations.linear)
         logits = not folds and getattr(self.loss, "from_logits", False)
         named = [*model.metrics, *model.weighted_metrics]
         found = [metrics.resolve(metric, self.loss, model.output_shape, logits) for metric in named]
@@ -80,14 +81,13 @@ class Step:
 
     def _signature(self):
         model = self.model
-        activation = getattr(model.layers[-1], "activation", None)
         return (
             model.store,
             model.device,
             model.loss,
             model.metrics,
             model.weighted_metrics,
-            activation,
+            [getattr(layer, "activation", None) for layer in model.walk()],
             len(model.layers),
         )
 
@@ -119,24 +119,28 @@ class Step:
         if first and model.check_gradients:
             check_custom_gradients(model, self, x, target, w)
         run = FirstStep() if first else None
+        self.plan.prepare(fused=not first)  # the first step looks at the layers one by one
         x = model.device.from_host(x)
         with devices.use_workspace(self.workspace):
-            output = run.forward(self.layers, x) if run else self.forward(x, True)
+            output = run.forward(self.plan.layers, x) if run else self.forward(x, True)
             dy = self._score(output, target, w, totals, gradient=True)
             with self.plan.unread_gradients() as trained:
                 run.backward(trained, dy) if run else self.backward(trained, dy)
             model.optimizer.step(model)
-        self.first = False
+        if first:
+            self.first = False
+            self.close()  # other layers run from now on, with memory of their own
 
     def test(self, x, y, w, totals, workspace):
         """Loss and metrics of a batch, without training."""
         self.model.check_shape(x.shape[1:])
+        self.plan.prepare()
         with devices.use_workspace(workspace):
             self._score(self.forward(self.model.device.from_host(x), False), self.target(y, len(x)), w, totals)
 
     def forward(self, x, training):
         """What the loss takes."""
-        for layer in self.layers:
+        for layer in self.plan.layers:
             x = layer.forward(x, training)
         return x
 
@@ -175,10 +179,3 @@ class Step:
         y = devices.current_workspace().take("probabilities", "y", output.shape, output.dtype)
         self.model.device.kernels.activation(output, self.activation, out=y)
         return y
-
-
-def without_activation(layer):
-    """A copy of a layer on the same weights that gives what its activation would get."""
-    twin = object.__new__(type(layer))
-    twin.__dict__.update(layer.__dict__, activation=activations.linear)
-    return twin

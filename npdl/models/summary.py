@@ -21,12 +21,11 @@ def table(model):
     rows = [("layer", "output shape", "parameters", "FLOPs", "output bytes")]
     for layer in model.layers:
         free = any(axis is None for axis in layer.output_shape)
-        count = sum(part.count_params() for part in layer.walk())
         rows.append(
             (
                 f"{layer.name} ({type(layer).__name__}){'' if layer.trainable else ' frozen'}",
                 _shape(layer.output_shape),
-                f"{count:,}",
+                f"{layer.count_params():,}",
                 "?" if free else f"{layer.flops():,}",
                 "?" if free else _bytes(math.prod(layer.output_shape) * size),
             )

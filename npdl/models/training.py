@@ -10,6 +10,7 @@ import numpy as np
 from npdl import callbacks as cb
 from npdl import data, devices, losses, metrics, optimizers, testing
 from npdl.models import checks
+from npdl.models.fusion import fuse
 from npdl.models.plan import choose_loss
 from npdl.models.step import Step
 
@@ -188,23 +189,24 @@ class Trainer:
         steps = checks.positive("steps", steps, default=None)
         verbose = 0 if verbose == "auto" else verbose
         params = {"epochs": 1, "steps": steps or source.steps(batch_size), "verbose": verbose}
+        layers, _ = fuse(self.layers, self.layers)
         workspace, results = devices.Workspace(self.device), Results(_rows(source.size, steps, batch_size))
         with contextlib.closing(_callers(self, params, callbacks)) as caller:
             caller.on_predict_begin()
             for number, (x, *_) in enumerate(itertools.islice(source.batches(batch_size, reuse=True), steps)):
                 caller.on_predict_batch_begin(number)
                 with devices.use_workspace(workspace):
-                    results.add(self.device.to_host(self._infer(x)))
+                    results.add(self.device.to_host(self._infer(layers, x)))
                 caller.on_predict_batch_end(number, {})
             checks.some_batches(results.batches)
             caller.on_predict_end()
         return results.array()
 
-    def _infer(self, x):
-        """The outputs of a host batch, on the device; checked, since an iterable may give any shape."""
+    def _infer(self, layers, x):
+        """What these layers make of a host batch, on the device; checked, since an iterable may give any shape."""
         self.check_shape(x.shape[1:])
         x = self.device.from_host(x)
-        for layer in self.layers:
+        for layer in layers:
             x = layer.forward(x, False)
         return x
 

@@ -128,13 +128,23 @@ def _step(case, layer, x, backwards=1):
     y = layer.forward(layer.device.from_host(x), True)
     results = _host(layer, y=y)
     dy = case.dy(results["y"])
-    for grad in layer.grads.values():
-        layer.device.write(grad, np.full(grad.shape, np.nan, grad.dtype))
+    for part in layer.walk():
+        for grad in part.grads.values():
+            layer.device.write(grad, np.full(grad.shape, np.nan, grad.dtype))
     for _ in range(backwards):
         dx = layer.backward(layer.device.from_host(dy.copy()))
-    state = {f"state {name}": array for name, array in layer.state.items()}
-    grads = {f"gradient of {name}": array for name, array in layer.grads.items()}
-    return {**results, **_host(layer, dx=dx, **grads, **state)}
+    grads = {f"gradient of {name}": array for name, array in _named(layer, "grads").items()}
+    return {**results, **_host(layer, dx=dx, **grads, **_state(layer))}
+
+
+def _named(layer, kind):
+    """The arrays in `params`, `grads` or `state`, those of layers inside too, by name."""
+    whose = {part: "" if part is layer else f"{part.name}/" for part in layer.walk()}
+    return {f"{whose[part]}{name}": array for part in whose for name, array in getattr(part, kind).items()}
+
+
+def _state(layer):
+    return {f"state {name}": array for name, array in _named(layer, "state").items()}
 
 
 def _infer(layer, x):
@@ -186,9 +196,10 @@ def _check_training(case, n, dtype):
         _demand(np.isfinite(values).all(), f"{case.name}: {name} is not finite, or is added to instead of assigned")
     used = case.make(dtype)
     _step(case, used, case.x(n, dtype, "other x"))
-    for name, values in _host(used, **case.make(dtype).state).items():
-        used.device.write(used.state[name], values)
-    used.step = 0
+    for part, fresh in zip(used.walk(), case.make(dtype).walk(), strict=True):
+        for name, values in _host(fresh, **fresh.state).items():
+            used.device.write(part.state[name], values)
+        part.step = 0
     case.same("a second training step and a first", _step(case, used, x), once)
     top = case.make(dtype)
     top.needs_dx = False
@@ -208,12 +219,12 @@ def _demand_raises(case, layer, x, when):
 def _check_inference(case, n, dtype):
     layer, x = case.make(dtype), case.x(n, dtype)
     layer.forward(x, True)
-    step, state = layer.step, _host(layer, **layer.state)
+    steps, state = [part.step for part in layer.walk()], _host(layer, **_state(layer))
     kept, whole = x.copy(), _infer(layer, x)["y"]
     _demand(np.isfinite(whole).all(), f"{case.name}: y of an inference forward is not finite")
     _demand_raises(case, layer, x, "after an inference forward")
-    case.same("an inference forward", _host(layer, **layer.state), state)
-    _demand(layer.step == step, f"{case.name}: an inference forward raised step")
+    case.same("an inference forward", _host(layer, **_state(layer)), state)
+    _demand([part.step for part in layer.walk()] == steps, f"{case.name}: an inference forward raised step")
     _demand(x.tobytes() == kept.tobytes(), f"{case.name}: x was written")
     for i in range(n):
         alone = _infer(layer, x[i : i + 1])

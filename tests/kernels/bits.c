@@ -316,6 +316,14 @@ static void FN(try_activation)(int code, int64_t n, int wild) {
     FN(see)(out, n);
 }
 
+static void FN(try_add)(int relu, int64_t n, int wild) {
+    REAL *a = wild ? FN(patterns)(n) : FN(numbers)(n, 8), *b = FN(numbers)(n, 8), *out = FN(empty)(n);
+    FN(npdl_add)(relu, a, b, out, n);
+    FN(see)(out, n);
+    FN(npdl_add)(relu, out, b, out, n);
+    FN(see)(out, n);
+}
+
 static void FN(try_elementary)(int function, int64_t n, int wild) {
     REAL *x = wild ? FN(patterns)(n) : FN(numbers)(n, 32), *out = FN(empty)(n);
     FN(npdl_elementary)(function, x, out, n);
@@ -419,6 +427,9 @@ static void FN(cases)(void) {
     for (int code = 0; code < NPDL_SOFTMAX; code++)
         for (int wild = 0; wild < 2; wild++)
             CASE(FN(try_activation)(code, wild ? 20011 : 40003, wild), "activation%d %d wild%d", bits, code, wild);
+    for (int relu = 0; relu < 2; relu++)
+        for (int wild = 0; wild < 2; wild++)
+            CASE(FN(try_add)(relu, wild ? 20011 : 40003, wild), "add%d relu%d wild%d", bits, relu, wild);
     for (int function = 0; function < 7; function++)
         for (int wild = 0; wild < 2; wild++)
             CASE(FN(try_elementary)(function, 10007, wild), "elementary%d %d wild%d", bits, function, wild);
@@ -469,7 +480,7 @@ static int64_t FN(random_size)(void) {
 }
 
 static void FN(random_case)(void) {
-    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 11);
+    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 12);
     const int64_t m = FN(random_size)(), n = FN(random_size)(), k = FN(random_size)() * (between(0, 9) ? 1 : 10);
     const int a = (int)between(0, 1), b = (int)between(0, 1), c = (int)between(0, 1), code = (int)between(0, 8);
     const int64_t images = between(0, 5);
@@ -490,6 +501,7 @@ static void FN(random_case)(void) {
                   bits, 32 * (code % 3), a, (int)m, (int)images + 1, (int)n); break;
     case 11: CASE(FN(try_dropout)(images, m, n, 2 * a, b, b ? 0 : c), "dropout%d %dx%dx%d %d %d %d", bits, (int)images,
                   (int)m, (int)n, a, b, c); break;
+    case 12: CASE(FN(try_add)(a, m * n, b), "add%d relu%d %d wild%d", bits, a, (int)(m * n), b); break;
     }
 }
 

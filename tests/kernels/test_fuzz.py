@@ -22,12 +22,13 @@ from npdl.kernels.geometry import window2d
 if not compiled():
     pytest.skip("installed without compiled kernels", allow_module_level=True)
 
-from npdl.kernels.cpu import activation, build, conv, dropout, loss, matmul, norm, pool, update
+from npdl.kernels.cpu import activation, build, conv, dropout, loss, matmul, merge, norm, pool, update
 from npdl.kernels.reference import activation as ref_activation
 from npdl.kernels.reference import conv as ref_conv
 from npdl.kernels.reference import dropout as ref_dropout
 from npdl.kernels.reference import loss as ref_loss
 from npdl.kernels.reference import matmul as ref_matmul
+from npdl.kernels.reference import merge as ref_merge
 from npdl.kernels.reference import norm as ref_norm
 from npdl.kernels.reference import pool as ref_pool
 from npdl.kernels.reference import update as ref_update
@@ -380,6 +381,24 @@ def fuzz_activation(case):
 
 
 fuzz_activation_grad = fuzz_activation
+
+
+def fuzz_add(case):
+    fn = case.note(activation=case.pick(None, *SMOOTH))
+    shape = case.note(shape=(case.whole(0, 4), case.size(), case.size(2000)))
+    a, b = case.numbers(*shape, scale=case.pick(1, 4, 30)), case.numbers(*shape)
+    y, z = case.out(*shape), case.pick(None, case.out(*shape))
+    case.run(merge.add, a, b, out=y, activation=fn, z=z)
+    a64, b64 = wide(a, b)
+    expected = reference_of(ref_merge.add, {"out": shape, "z": shape}, a64, b64, activation=fn)
+    terms = max(1, abs(a64).max(initial=0) + abs(b64).max(initial=0))
+    case.close("y", y, expected["out"], 2, terms)
+    if z is not None:
+        case.equal("z", z, a + b)
+    same = case.out(*shape)
+    same[...] = b
+    case.run(merge.add, a, same, out=same, activation=fn)
+    case.equal("y in place", same, y)
 
 
 def fuzz_batch_norm(case):

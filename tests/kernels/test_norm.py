@@ -259,6 +259,10 @@ def test_wrong_calls_raise(rng):
         cpu.batch_norm_frozen_grad(x, x, mean, mean, None, EPSILON, dx=np.zeros((4, 3)))
     with pytest.raises(ValueError, match=r"batch_norm: x must be \(\.\.\., C\) with at least one channel"):
         cpu.batch_norm(mean, mean, mean, None, None, EPSILON, out=mean)
+    with pytest.raises(TypeError, match="batch_norm: mean must be a NumPy array, got NoneType"):
+        cpu.batch_norm(x, None, mean, None, None, EPSILON, out=x)
+    with pytest.raises(TypeError, match="batch_norm_grad: variance must be a NumPy array, got NoneType"):
+        cpu.batch_norm_grad(x, x, mean, None, None, EPSILON)
     with pytest.raises(ValueError, match=r"moving_average: value must have shape \(3,\), got \(4, 3\)"):
         cpu.moving_average(x, 0.9, out=mean)
 
@@ -268,7 +272,7 @@ def test_wrong_calls_raise(rng):
 def test_other_activations_are_refused(kernels, activation):
     kernels = cpu if kernels == "cpu" else kernels
     x, mean = np.zeros((4, 3), "float32"), np.zeros(3, "float32")
-    text = r"activation must be None or the plain ReLU, got .*; run it afterwards, by the activation kernel"
+    text = r"activation must be None, linear or the plain ReLU, got .*; run it afterwards, by the activation kernel"
     with pytest.raises(ValueError, match=f"batch_norm: {text}"):
         kernels.batch_norm(x, mean, mean, None, None, EPSILON, out=x, activation=activation)
     for name in ("batch_norm_grad", "batch_norm_frozen_grad"):

@@ -305,7 +305,7 @@ def test_wrong_calls_raise():
 def test_other_activations_are_refused(kernels, activation):
     g = window2d((4, 4, 3), (2, 2), (2, 2), "valid")
     x, y = np.zeros((2, 4, 4, 3), "float32"), np.zeros((2, 2, 2, 3), "float32")
-    text = r"activation must be None or the plain ReLU, got .*; run it afterwards, by the activation kernel"
+    text = r"activation must be None, linear or the plain ReLU, got .*; run it afterwards, by the activation kernel"
     with pytest.raises(ValueError, match=f"max_pool2d: {text}"):
         package(kernels).max_pool2d(x, g, out=y, activation=activation)
     with pytest.raises(ValueError, match=f"max_pool2d_grad: {text}"):

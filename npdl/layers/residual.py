@@ -1,0 +1,112 @@
+"""Residual: a chain of layers and a way around it."""
+
+from npdl import activations
+from npdl.layers.batch_normalization import BatchNormalization
+from npdl.layers.container import Container
+from npdl.layers.conv2d import Conv2D
+from npdl.layers.dense import Dense
+
+
+class Residual(Container):
+    """Residual block: what a chain of layers F makes of x is added to x itself, or to what a shortcut S makes of it.
+
+        forward     z = F(x) + S(x)         y = a(z)
+        backward    dz = dy · a'(z)
+                    dx = dF + dS            dF = ∂Fᵀ dz,  dS = ∂Sᵀ dz
+
+    F and S are layers one after the other, as in a Sequential; without a shortcut S(x) = x and dS = dz.
+
+    Shapes: x (N, ...) · F(x), S(x) and y (N, ...), all three alike; without a shortcut x too.
+    Saves: y (or z, where a' is computed from z); the layers inside save their own.
+
+    Args:
+        layers: list of the layers of F.
+        shortcut: list of the layers of S, None for x itself.
+        activation: name or `npdl.activations` object; None is linear.
+
+    Raises:
+        TypeError: something else than a layer.
+        ValueError: no layer in F; a layer that is somewhere else already; two of one name; F(x) and S(x) of different
+            shapes.
+
+    Reference: He, Zhang, Ren and Sun, Deep Residual Learning for Image Recognition, 2015.
+
+    >>> block = Residual(
+    ...     [Conv2D(8, 3, padding="same", strides=2), BatchNormalization()],
+    ...     shortcut=[Conv2D(8, 1, strides=2)], activation="relu",
+    ... )
+    >>> block.init(input_shape=(6, 6, 4), seed=0).output_shape
+    (3, 3, 8)
+    """
+
+    def __init__(self, layers, shortcut=None, activation=None, **base):
+        super().__init__({"layers": layers, "shortcut": shortcut or None}, **base)
+        if not self.layers:
+            raise ValueError("Residual needs at least one layer to go around; pass e.g. Residual([layers.Dense(10)])")
+        self.activation = activations.get(activation)
+        _let_overwrite(self.layers, shared=True)
+        _let_overwrite(self.shortcut or (), shared=False)
+
+    def build(self, input_shape):
+        ends = []
+        for chain in (self.layers, self.shortcut or ()):
+            shape = input_shape
+            for layer in chain:
+                shape = layer.build_once(shape)
+            ends.append(shape)
+        if ends[0] != ends[1]:
+            taken = "its shortcut makes" if self.shortcut else "it adds x, which has"
+            raise ValueError(
+                f"{self.name}: the layers of this Residual make samples of shape {ends[0]}, {taken} {ends[1]}, and "
+                f"only equal shapes can be added; pass shortcut=[{_projection(input_shape, ends[0])}]"
+            )
+        return ends[0]
+
+    def forward(self, x, training=False):
+        f = s = x
+        for layer in self.layers:
+            f = layer.forward(f, training)  # F(x)
+        for layer in self.shortcut or ():
+            s = layer.forward(s, training)  # S(x)
+        y = self.buffer("y", f.shape)
+        z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
+        self.k.add(f, s, out=y, z=z, activation=self.activation)  # y = a(F(x) + S(x))
+        if training:
+            self.save(y if z is None else z)
+        else:
+            self.forget()
+        return y
+
+    def backward(self, dy):
+        y = self.saved()
+        dz = self.inplace("dz", dy)
+        self.k.activation_grad(dy, y, self.activation, out=dz)  # dz = dy · a'(z)
+        df = ds = dz
+        for layer in reversed(self.layers):
+            df = layer.backward(df)  # dF
+        for layer in reversed(self.shortcut or ()):
+            ds = layer.backward(ds)  # dS
+        if not self.needs_dx:
+            return None
+        dx = self.buffer("dx", df.shape) if self.shortcut else dz
+        self.k.add(df, ds, out=dx)  # dx = dF + dS
+        return dx
+
+
+def _let_overwrite(chain, shared):
+    """Say which layers may write over the dy that they get: not over dz while the other branch has yet to read it.
+
+    Below a layer that makes a dx of its own, and does not pass on what it got or a view of it, dy is nobody else's.
+    """
+    for layer in reversed(chain):
+        layer.may_overwrite = not shared
+        shared = shared and type(layer) not in (BatchNormalization, Conv2D, Dense)
+
+
+def _projection(x, y):
+    """A layer that makes samples of shape y of samples of shape x, as code."""
+    if len(x) == len(y) == 3 and None not in (*x, *y) and min(y) > 0:
+        strides = (-(-x[0] // y[0]), -(-x[1] // y[1]))
+        given = strides[0] if strides[0] == strides[1] else strides
+        return f"layers.Conv2D({y[-1]}, 1{'' if given == 1 else f', strides={given}'})"
+    return f"layers.Dense({y[-1]})" if len(x) == len(y) else f"..., layers that make {y} of {x}"

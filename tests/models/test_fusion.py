@@ -1,0 +1,111 @@
+"""Fusion: what fit and predict leave out changes no bit."""
+
+import numpy as np
+import pytest
+
+import npdl
+from npdl import Sequential, activations, layers
+from npdl.models.fusion import fuse
+
+
+def vgg():
+    return [
+        layers.Conv2D(20, 3, padding="same"), layers.BatchNormalization(), layers.ReLU(),
+        layers.Conv2D(16, 3, padding="same", activation="relu"), layers.MaxPooling2D(2),
+        layers.Conv2D(5, 3), layers.MaxPooling2D(2), layers.Activation("relu"),
+        layers.Flatten(), layers.Dense(9), layers.ReLU(), layers.Dropout(0.3), layers.Dense(4),
+    ]  # fmt: skip
+
+
+def residual():
+    block = layers.Residual(
+        [
+            layers.Conv2D(6, 3, padding="same"),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Conv2D(6, 3, padding="same"),
+            layers.BatchNormalization(),
+        ],
+        shortcut=[layers.Conv2D(6, 1), layers.BatchNormalization()],
+    )
+    return [layers.Conv2D(4, 3), layers.ReLU(), block, layers.ReLU(), layers.MaxPooling2D(3), layers.Flatten(),
+            layers.Dense(4)]  # fmt: skip
+
+
+@pytest.fixture
+def images(rng):
+    x = rng.standard_normal((40, 12, 12, 3)).astype("float32")
+    x[:, 3:6] = -0.0  # zeros of either sign, and ties
+    return x, rng.integers(0, 4, 40)
+
+
+@pytest.mark.parametrize("dtype", ("float32", "float64"))
+@pytest.mark.parametrize("net", (vgg, residual))
+def test_fit_and_predict_give_the_bits_of_the_layers_one_by_one(net, dtype, images):
+    x, y = images
+    x = x.astype(dtype)
+    fitted, stepped = Sequential(net(), seed=1, dtype=dtype), Sequential(net(), seed=1, dtype=dtype)
+    loss = npdl.losses.SparseCategoricalCrossentropy(from_logits=True)
+    fitted.compile(npdl.optimizers.Adam(0.01), loss)
+    fitted.fit(x, y, epochs=3, batch_size=16, verbose=0)
+    optimizer = npdl.optimizers.Adam(0.01)
+    for epoch in range(3):
+        for xb, yb in npdl.data.batches(x, y, batch_size=16, seed=1, epoch=epoch):
+            loss.forward(yb, stepped.forward(xb.astype(dtype), training=True))
+            stepped.backward(loss.backward())
+            optimizer.step(stepped)
+    for a, b in zip(fitted.get_weights(), stepped.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert fitted.predict(x).tobytes() == stepped.forward(x).tobytes()
+    fitted.layers[0].params["bias"][0] = stepped.layers[0].params["bias"][0] = np.nan
+    predicted = fitted.predict(x)
+    assert np.isnan(predicted).all()
+    np.testing.assert_array_equal(predicted, stepped.forward(x))
+
+
+def run_types(net):
+    chain = net()
+    return [(type(layer).__name__, getattr(getattr(layer, "activation", None), "name", None)) for layer in
+            fuse(chain, chain)[0]]  # fmt: skip
+
+
+def test_what_is_left_out():
+    assert run_types(vgg) == [
+        ("Conv2D", "linear"), ("BatchNormalization", "relu"), ("Conv2D", "linear"), ("MaxPooling2D", "relu"),
+        ("Conv2D", "linear"), ("MaxPooling2D", "relu"), ("Flatten", None), ("Dense", "relu"), ("Dropout", None),
+        ("Dense", "linear"),
+    ]  # fmt: skip
+    chain = residual()
+    (_, block, *_), owners = fuse(chain, chain)
+    assert [type(layer).__name__ for layer in block.layers] == [
+        "Conv2D", "BatchNormalization", "Conv2D", "BatchNormalization",
+    ]  # fmt: skip
+    assert owners == [chain[0], chain[2], *chain[4:]]
+    assert len(chain[2].layers) == 5 and chain[2].activation == activations.linear  # the model's own are as they were
+
+
+def test_other_activations_and_subclasses_stay():
+    class Own(layers.Dense):
+        pass
+
+    chain = [Own(3), layers.ReLU(), layers.Dense(3, activation="tanh"), layers.ReLU(), layers.Dense(3),
+             layers.ReLU(6.0), layers.Flatten(), layers.ReLU()]  # fmt: skip
+    assert fuse(chain, chain) == (chain, chain)
+
+
+def test_a_layer_thawed_within_an_epoch_learns_from_the_next_step_on(images):
+    """Twins follow the layers whose place they take."""
+    x, y = images
+    norm = layers.BatchNormalization(trainable=False)
+    model = Sequential([layers.Conv2D(4, 3), norm, layers.ReLU(), layers.Flatten(), layers.Dense(4)], seed=0)
+
+    class Thaw(npdl.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            norm.trainable = batch >= 2
+            seen.append(norm.get_weights()[2].copy())
+
+    seen = []
+    model.fit(x, y, batch_size=10, verbose=0, callbacks=[Thaw()])
+    np.testing.assert_array_equal(seen[1], seen[0])
+    np.testing.assert_array_equal(seen[2], seen[0])
+    assert not np.array_equal(seen[3], seen[0])
