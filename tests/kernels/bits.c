@@ -362,11 +362,12 @@ static void FN(try_cross_entropy)(int labels, int logits, int64_t samples, int64
     int64_t *wide = take((size_t)rows * sizeof(int64_t), sizeof(int64_t));
     for (int64_t i = 0; i < rows; i++) wide[i] = narrow[i] = (int32_t)between(0, classes - 1);
     if (samples > 1) scale[samples / 2] = 0;
-    for (int gradient = 0; gradient < 2; gradient++) {
-        FN(npdl_cross_entropy)(labels ? NULL : t, labels == 32 ? narrow : NULL, labels == 64 ? wide : NULL, p,
-                               gradient ? scale : NULL, gradient ? dp : loss, logits, labels ? 0 : 0.125, samples,
+    for (int what = 1; what < 4; what++) { /* the loss, its gradient, both at once */
+        FN(npdl_cross_entropy)(labels ? NULL : t, labels == 32 ? narrow : NULL, labels == 64 ? wide : NULL, p, scale,
+                               what & 1 ? loss : NULL, what & 2 ? dp : NULL, logits, labels ? 0 : 0.125, samples,
                                positions, classes);
-        FN(see)(gradient ? dp : loss, gradient ? n : samples);
+        if (what & 1) FN(see)(loss, samples);
+        if (what & 2) FN(see)(dp, n);
     }
 }
 
