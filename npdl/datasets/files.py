@@ -2,14 +2,12 @@
 
 import gzip
 import hashlib
-import http.client
 import os
 import pathlib
 import pickle
 import shutil
 import tarfile
 import tempfile
-import urllib.request
 import zipfile
 import zlib
 from typing import NamedTuple
@@ -112,6 +110,8 @@ def _check(path, data, expected):
 
 def _download(dataset, files, places):
     """Bring files into the last of the places; all urls are tried in turn."""
+    import http.client  # here and below: sockets and TLS take a tenth of the time of `import npdl`
+
     failures = []
     while files:
         group = [
@@ -136,6 +136,8 @@ def _download(dataset, files, places):
 
 def _fetch(url, files, folder):
     """Download one url; what is in it, once checked, is moved into `folder`."""
+    import urllib.request
+
     folder.mkdir(parents=True, exist_ok=True)
     print(f"npdl: downloading {url} to {folder}", flush=True)
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
