@@ -18,7 +18,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 EDITS = [
-    ("a block sum subtracted", "matmul.h", "if (add) v = LD(to + j * VL) + v;", "if (add) v = LD(to + j * VL) - v;"),
+    ("a block sum subtracted", "matmul.h", "if (add) v = LD(to) + v;", "if (add) v = LD(to) - v;"),
     (
         "a partial product left out",
         "matmul.h",
@@ -28,16 +28,22 @@ EDITS = [
     (
         "a block of rows left out",
         "matmul.h",
-        "for (int64_t b = 1; b < blocks; b++) sum +=",
-        "for (int64_t b = 2; b < blocks; b++) sum +=",
+        "if (blocks != 1) FN(npdl_add_rows)(s.partial, blocks, columns, out);",
+        "if (blocks != 1) FN(npdl_add_rows)(s.partial, blocks - 1, columns, out);",
     ),
-    ("window one row too low", "conv.h", "i * g->stride_h - g->pad_top + p", "i * g->stride_h + 1 - g->pad_top + p"),
+    (
+        "window one row too low",
+        "conv.h",
+        "for (int64_t r = first - g->pad_top; rows",
+        "for (int64_t r = first + 1 - g->pad_top; rows",
+    ),
     (
         "taps not reversed in dx",
         "conv.h",
-        "for (int64_t p = v.taps - 1; p >= 0; p--)",
-        "for (int64_t p = 0; p < v.taps; p++)",
+        "(x->v.taps - 1 - tap / x->h.taps) * x->v.tap_step",
+        "(tap / x->h.taps) * x->v.tap_step",
     ),
+    ("a wrong point of Winograd's", "winograd.h", "b2 = BC((REAL)-2.25)", "b2 = BC((REAL)-2.0)"),
     ("the last maximum wins", "pooling.h", "~(v <= m) & (m == m)", "~(v < m) & (m == m)"),
     ("average gradient without 1/N", "pooling.h", "VEC sum = NPDL_TAKE(x) + d;", "VEC sum = NPDL_TAKE(x) + d * BC(2);"),
     ("variance by n - 1", "norm.h", "(REAL)(q[c] / (double)rows)", "(REAL)(q[c] / (double)(rows - 1))"),
