@@ -8,9 +8,10 @@
  *
  *     ((s_0 + s_1) + s_2) + ...       s_i = fma over the k of block i, in order, from zero
  *
- * whatever the tile, the rectangle and the number of rows are; only NPDL_KB is part of the bits. A product with a
- * transposed left matrix is a sum over a batch and may be long and small: it is cut into at most NPDL_PARTS parts along
- * k, by shape alone, and the parts' results are added in order.
+ * whatever the tile, the rectangle and the number of rows are; only NPDL_KB is part of the bits. Where outputs are few
+ * and sums are long, the block sums are made side by side, by tasks that each read rows of b that follow each other, and
+ * added in the same order afterwards. A product with a transposed left matrix is a sum over a batch: if it is long it is
+ * cut into at most NPDL_PARTS parts along k, by shape alone, and the parts' results are added in order.
  *
  * Reference: Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication, ACM TOMS 34, 2008.
  */
@@ -32,6 +33,9 @@
 #define NPDL_TASK_COLUMNS 256
 #define NPDL_TASK_WORK 131072 /* ... how many multiply-adds are worth a task of their own, ... */
 #define NPDL_TASK_K 8         /* ... and how many of them an output is worth that takes fewer: it is written, too */
+#define NPDL_FEW_OUTPUTS 32768 /* at most so many, and sums this long: the block sums are made side by side */
+#define NPDL_LONG_SUM 2048
+#define NPDL_LONG_ROW 512      /* the same for a single row of outputs */
 
 #if defined(__has_builtin)
 #if __has_builtin(__builtin_shufflevector)
@@ -349,16 +353,16 @@ static void FN(npdl_product_task)(void *ctx, int64_t task, void *work) {
         FN(npdl_outer_product)(s, m0, m, n0, n);
         return;
     }
+    int finish = s->parts == 1;
+    REAL *out = finish ? s->out + m0 * s->out_step + n0 : s->partial + (part * s->m + m0) * s->n + n0;
     if (s->m == 1 && s->a && !s->transpose_a && !s->transpose_b) {
-        const REAL *bias = s->bias ? s->bias + n0 : NULL;
-        int64_t done = FN(npdl_one_row)(s->a, s->b + n0, s->b_step, s->k, s->out + n0, n, bias);
-        FN(npdl_epilogue)(s, 0, 1, n0, done);
-        n0 += done, n -= done;
+        const REAL *bias = finish && s->bias ? s->bias + n0 : NULL;
+        int64_t done = FN(npdl_one_row)(s->a + k0, s->b + k0 * s->b_step + n0, s->b_step, k1 - k0, out, n, bias);
+        if (finish) FN(npdl_epilogue)(s, 0, 1, n0, done);
+        n0 += done, n -= done, out += done;
         if (n == 0) return;
     }
-    REAL *out = s->out + m0 * s->out_step + n0, *partial = s->partial + (part * s->m + m0) * s->n + n0;
-    if (s->parts == 1) s->rectangle(s, m0, m, n0, n, k0, k1, out, s->out_step, 1, work);
-    else s->rectangle(s, m0, m, n0, n, k0, k1, partial, s->n, 0, work);
+    s->rectangle(s, m0, m, n0, n, k0, k1, out, finish ? s->out_step : s->n, finish, work);
 }
 
 /* out = partial 0 + partial 1 + ..., in this order, on task_rows rows. */
@@ -387,7 +391,8 @@ static void FN(npdl_run_product)(FN(npdl_product) *s) {
     if (s->transpose_a) {
         int64_t sides = npdl_ceil_div(s->m, NPDL_PART_SIDE) * npdl_ceil_div(s->n, NPDL_PART_SIDE);
         s->parts = npdl_max(1, npdl_min(NPDL_PARTS / sides, s->k / NPDL_PART_K));
-    }
+    } else if (s->m * s->n <= NPDL_FEW_OUTPUTS && s->k >= (s->m > 1 ? NPDL_LONG_SUM : NPDL_LONG_ROW))
+        s->parts = npdl_ceil_div(s->k, NPDL_KB);
     s->part_k = npdl_round_up(npdl_ceil_div(s->k, s->parts), NPDL_KB);
     s->parts = npdl_max(1, npdl_ceil_div(s->k, npdl_max(s->part_k, 1)));
 
@@ -398,7 +403,7 @@ static void FN(npdl_run_product)(FN(npdl_product) *s) {
     int64_t part_k = npdl_max(npdl_min(s->part_k, s->k), NPDL_TASK_K);
     while (s->parts * npdl_ceil_div(s->m, rows) * npdl_ceil_div(s->n, columns) < wanted &&
            npdl_min(rows, s->m) * columns * part_k >= 2 * NPDL_TASK_WORK) {
-        if (rows >= columns && rows > NPDL_MR) rows = npdl_round_up(rows / 2, NPDL_MR);
+        if (rows > 2 * NPDL_MB || (columns <= NPDL_NW && rows > NPDL_MR)) rows = npdl_round_up(rows / 2, NPDL_MR);
         else if (columns > NPDL_NW) columns = npdl_round_up(columns / 2, NPDL_NW);
         else break;
     }
