@@ -117,6 +117,23 @@ cdef void *at(str kernel, str name, object array, char type, int64_t count, bint
     return numpy.PyArray_DATA(a)
 
 
+def expect(str kernel, str name, object array, tuple shape):
+    """Raise unless `array` is a NumPy array of that shape; for the wrappers, which know what shapes go together.
+
+    Raises:
+        TypeError: not an array.
+        ValueError: another shape.
+    """
+    cdef numpy.ndarray a = array_of(kernel, name, array)
+    cdef int i, axes = a.ndim
+    cdef bint same = axes == len(shape)
+    if same:
+        for i in range(axes):
+            same = same and a.shape[i] == <int64_t> shape[i]
+    if not same:
+        raise ValueError(f"{kernel}: {name} must have shape {shape}, got {array.shape}")
+
+
 cdef npdl_window window(g) except *:
     """The C struct of a Window2D."""
     cdef npdl_window w

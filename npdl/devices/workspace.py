@@ -5,7 +5,12 @@ import threading
 
 import numpy as np
 
-_active = threading.local()
+
+class _Active(threading.local):
+    workspace = None
+
+
+_active = _Active()
 _debug = False
 
 
@@ -67,7 +72,7 @@ class Workspace:
 
 def current_workspace():
     """The workspace of this thread's running loop, None by hand."""
-    return getattr(_active, "workspace", None)
+    return _active.workspace
 
 
 class use_workspace:
@@ -77,7 +82,7 @@ class use_workspace:
         self.workspace = workspace
 
     def __enter__(self):
-        self.before, _active.workspace = current_workspace(), self.workspace
+        self.before, _active.workspace = _active.workspace, self.workspace
         return self.workspace
 
     def __exit__(self, *_):

@@ -3,6 +3,8 @@
 `output_shape` is the outputs' whole shape, (N, ...); None stands for an axis of any length.
 """
 
+import functools
+
 import numpy as np
 
 
@@ -46,6 +48,7 @@ def check_length(owner, shape, output_shape):
         )
 
 
+@functools.lru_cache(256)  # every batch asks, with the same shapes
 def check_same_shape(owner, shape, output_shape):
     """y has the outputs' shape; nothing is broadcast.
 
@@ -98,6 +101,7 @@ def check_range(owner, y, what, fix):
         raise ValueError(f"{owner}: {what} must lie between 0 and 1, got {y[index]} at {where}; {fix}")
 
 
+@functools.lru_cache(256)  # every batch asks, with the same shapes
 def check_labels_shape(owner, shape, output_shape):
     """One label a position: the outputs' shape without its last axis, or with 1 there.
 
