@@ -16,7 +16,7 @@ class Goal:
         rows: shell patterns of the rows' names.
         target: the number.
         figure: "least" ratio, "mean" ratio (geometric), or npdl's own "value", which is to be below.
-        unit: of a value: "s" or "B".
+        unit: of a value: "s", "B" or "x".
     """
 
     title: str
@@ -58,6 +58,8 @@ GOALS = [
     Goal("an epoch of the MLP, against DataLoader", ("epoch/mlp/DataLoader",), 3.0),
     Goal("import, on top of NumPy's", ("start/import",), 0.1, "value", "s"),
     Goal("new arrays in a steady training step", ("memory/new-arrays*",), 256 * 1024, "value", "B"),
+    Goal("how much busy neighbours slow a step, against PyTorch's", ("neighbours/*-busy/*",), 1.0),
+    Goal("steps and np.matmul in turn, by the sum of the two", ("neighbours/numpy/*",), 1.4, "value"),
     Goal("peak memory above the imports', the worse net", ("memory/peak/*",), 1.0),
 ]
 

@@ -1,8 +1,11 @@
 """One number from a process that does nothing else: python -m benchmarks.probe import|first_step|... npdl|torch {}"""
 
+import contextlib
 import json
 import os
 import pathlib
+import statistics
+import subprocess
 import sys
 import time
 
@@ -93,6 +96,64 @@ def new_arrays(engine, **options):
     return tracemalloc.get_traced_memory()[1] - before
 
 
+@contextlib.contextmanager
+def busy_processes(count):
+    """So many processes, each of which would take a core for itself."""
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        time.sleep(0.3)
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def in_turn(calls, rounds=12, repeats=5):
+    """[median seconds of each call], in blocks of `repeats` that take turns; a block's first call does not count."""
+    samples: list[list[float]] = [[] for _ in calls]
+    for _ in range(rounds):
+        for call, taken in zip(calls, samples, strict=True):
+            call()
+            for _ in range(repeats):
+                start = time.perf_counter()
+                call()
+                taken.append(time.perf_counter() - start)
+    return [statistics.median(taken) for taken in samples]
+
+
+def beside_busy(engine, busy, **options):
+    """How many times as long a training step takes while other processes want all of `busy` cores."""
+    call = _step(engine, **options)()
+    (free,) = in_turn([call])
+    with busy_processes(busy):
+        (loaded,) = in_turn([call])
+    return loaded / free
+
+
+def beside_numpy(engine, **options):
+    """Training steps and matrix products of NumPy in turn, by the sum of what they take apart.
+
+    Two pools of threads that both wait by spinning, each on the other's cores, make this many times 1.
+    """
+    import numpy as np
+
+    step = _step(engine, **options)()
+    a = np.ones((512, 512), np.float32)
+    product = np.empty_like(a)
+
+    def multiply():
+        np.matmul(a, a, out=product)
+
+    def both():
+        step()
+        multiply()
+
+    apart = sum(in_turn([step, multiply]))
+    (together,) = in_turn([both])
+    return together / apart
+
+
 def accuracy(engine, **options):
     """Seconds of training to a test accuracy."""
     if engine == "npdl":
@@ -108,6 +169,8 @@ PROBES = {
     "first_step": first_step,
     "peak": peak,
     "new_arrays": new_arrays,
+    "beside_busy": beside_busy,
+    "beside_numpy": beside_numpy,
     "accuracy": accuracy,
 }
 

@@ -1,4 +1,4 @@
-"""What is measured in a process of its own, or on the disk: start, memory, size, the way to an accuracy."""
+"""What is measured in a process of its own, or on the disk: start, memory, size, neighbours, the way to an accuracy."""
 
 import importlib.metadata
 import json
@@ -66,7 +66,8 @@ def whole_size(engine, threads):
 
 
 LAYOUTS = ({"layout": "contiguous"}, {"layout": "channels_last"})  # PyTorch's memory formats: the smaller peak counts
-MEASURES = {"import", "first_step", "peak", "new_arrays", "accuracy", "package_size", "whole_size"}
+PROBES = {"import", "first_step", "peak", "new_arrays", "beside_busy", "beside_numpy", "accuracy"}
+MEASURES = PROBES | {"package_size", "whole_size"}
 
 
 def _samples(row, engine, settings):
@@ -81,7 +82,7 @@ def _samples(row, engine, settings):
         if row.operation in ("import", "first_step"):
             probe(row.operation, engine, settings.threads, **row.options)  # files come into memory, caches are written
         layouts = LAYOUTS if (row.operation, engine) == ("peak", "torch") else ({},)
-        for _ in range(settings.launches if row.unit == "s" else 2):
+        for _ in range(1 if row.unit == "B" else settings.launches):  # memory is the same each time
             yield min(probe(row.operation, engine, settings.threads, **row.options, **layout) for layout in layouts)
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 
 from benchmarks.goals import GOALS, judge
+from benchmarks.rows import ROWS
 from benchmarks.summary import geometric_mean
 
 TITLES = {
@@ -25,6 +26,7 @@ TITLES = {
     "accuracy": "Seconds of training to 98 % test accuracy",
     "start": "Start",
     "memory": "Memory",
+    "neighbours": "How many times as long a step takes beside busy processes, or in turn with NumPy's products",
     "size": "Installed size",
 }
 OPPONENTS = {"torch": "PyTorch", "sklearn": "scikit-learn", None: "-"}
@@ -132,12 +134,15 @@ def group_table(results, peaks):
 
 
 def losses(results):
-    """Lines: every row in which npdl is behind, the worst first."""
-    behind = sorted((r for r in results if r.ratio is not None and r.ratio < 1), key=lambda r: r.ratio)
+    """Lines: every row in which npdl is behind by one of the three ratios, the worst first."""
+    behind = sorted((r for r in results if r.ratios and min(r.ratios) < 1), key=lambda r: min(r.ratios))
     if not behind:
         return ["None."]
-    rows = ((r.row.name, times(r.ratio), OPPONENTS[r.row.opponent]) for r in behind)
-    return table(("row", "ratio", "opponent"), rows)
+    rows = (
+        (r.row.name, times(r.ratio), times(r.ratio_of_minima), times(r.ratio_alone), OPPONENTS[r.row.opponent])
+        for r in behind
+    )
+    return table(("row", "ratio", "of minima", "alone", "opponent"), rows)
 
 
 def overview(results):
@@ -177,6 +182,7 @@ def markdown(results, about, pictures=PICTURES):
         f"- {machine['processor']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}",
         f"- {versions}; {settings['threads']} threads each, float32; {machine['date']}; "
         f"{about['seconds'] / 60:.1f} minutes; {disturbance(machine['busy'])}",
+        f"- {len(results)} of {len(ROWS)} rows" + ("" if len(results) == len(ROWS) else ": **a part of the table**"),
         f"- peak: {peaks['flops'][0] / 1e9:.0f} GFLOP/s ({peaks['flops'][1]}), "
         f"{peaks['bytes'][0] / 1e9:.1f} GB/s read and written by a copy ({peaks['bytes'][1]})",
         "",

@@ -24,18 +24,18 @@ class Settings:
     """
 
     threads: int
-    seconds: float = 0.8
+    seconds: float = 0.6
     turn: float = 0.02
     rounds: int = 6
     slow: float = 2.0
     alone: float = 0.25
-    launches: int = 5
+    launches: int = 3
     fresh: bool = True
 
 
 def quick(threads):
     """Settings for a first look."""
-    return Settings(threads, seconds=0.25, rounds=3, launches=3, fresh=False)
+    return Settings(threads, seconds=0.25, rounds=3, launches=2, fresh=False)
 
 
 class Runner:

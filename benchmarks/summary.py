@@ -59,6 +59,11 @@ class Result:
         return divided(self.theirs_alone, self.ours_alone, "median")
 
     @property
+    def ratios(self):
+        """The three, as far as they are there."""
+        return [r for r in (self.ratio, self.ratio_of_minima, self.ratio_alone) if r is not None]
+
+    @property
     def met(self):
         """Whether the row's goal is reached; None where it has none or was not measured."""
         return None if self.row.goal is None or self.ratio is None else self.ratio >= self.row.goal

@@ -122,16 +122,22 @@ static struct {
     pthread_mutex_t taken;            /* held by the thread whose job it is */
     pthread_mutex_t sleep;
     pthread_cond_t wake;
+    pthread_cond_t rest;              /* of workers that are more than the user wants now */
     int threads;                      /* how many the user wants; set from Python at import, and by set_num_threads */
     int workers;                      /* how many there are */
     npdl_memory memory[NPDL_MAX_WORKERS];
 } npdl_pool = {
     .taken = PTHREAD_MUTEX_INITIALIZER, .sleep = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER,
-    .threads = 1,
+    .rest = PTHREAD_COND_INITIALIZER, .threads = 1,
 };
 
 static inline int npdl_get_num_threads(void) { return NPDL_LOAD(npdl_pool.threads); }
-static inline void npdl_set_num_threads(int n) { NPDL_STORE(npdl_pool.threads, n < 1 ? 1 : n); }
+static inline void npdl_set_num_threads(int n) {
+    NPDL_STORE(npdl_pool.threads, n < 1 ? 1 : n);
+    pthread_mutex_lock(&npdl_pool.sleep);
+    pthread_cond_broadcast(&npdl_pool.rest);
+    pthread_mutex_unlock(&npdl_pool.sleep);
+}
 
 static inline void npdl_pause(void) {
 #if defined(__x86_64__)
@@ -147,9 +153,14 @@ static inline int64_t npdl_nanoseconds(void) {
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* Waits until there is another job than `seen`; its number. */
-static uint64_t npdl_next_job(uint64_t seen) {
+/* Worker `self` waits until there is another job than `seen`; its number. */
+static uint64_t npdl_next_job(int self, uint64_t seen) {
     uint64_t job;
+    if (self >= npdl_get_num_threads() - 1) {
+        pthread_mutex_lock(&npdl_pool.sleep);
+        while (self >= npdl_get_num_threads() - 1) pthread_cond_wait(&npdl_pool.rest, &npdl_pool.sleep);
+        pthread_mutex_unlock(&npdl_pool.sleep);
+    }
     int64_t start = npdl_nanoseconds();
     do {
         for (int i = 0; i < 16; i++) {
@@ -179,7 +190,7 @@ static void npdl_take_blocks(int self, npdl_block fn, void *ctx, void *work) {
 static void *npdl_worker(void *number) {
     int self = (int)(intptr_t)number;
     for (uint64_t job = 0;;) {
-        job = npdl_next_job(job);
+        job = npdl_next_job(self, job);
         NPDL_ADD(npdl_pool.inside, 1); /* before looking whether it is open: who closes a job counts those inside after */
         if (NPDL_LOAD(npdl_pool.open) && self < npdl_pool.wanted)
             npdl_take_blocks(self + 1, npdl_pool.fn, npdl_pool.ctx, npdl_pool.memory[self].start);
@@ -255,6 +266,7 @@ static void npdl_after_fork(void) {
     pthread_mutex_init(&npdl_pool.taken, NULL);
     pthread_mutex_init(&npdl_pool.sleep, NULL);
     pthread_cond_init(&npdl_pool.wake, NULL);
+    pthread_cond_init(&npdl_pool.rest, NULL);
     npdl_pool.workers = npdl_pool.open = npdl_pool.inside = npdl_pool.sleeping = 0;
 }
 

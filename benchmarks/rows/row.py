@@ -16,7 +16,7 @@ class Row:
         goal: the opponent's time divided by npdl's is to be at least this.
         opponent: the engine on the other side, "torch" or "sklearn"; None: npdl alone.
         against: the opponent's operation where it has another name.
-        unit: of what is measured: "s" or "B".
+        unit: of what is measured: "s", "B" or "x".
         weight: share of time beside other rows.
         quick: whether `--quick` measures it.
     """

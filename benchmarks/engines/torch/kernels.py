@@ -74,10 +74,15 @@ def pool_backward(shape):
     def make(memory_format):
         x = images(*shape, memory_format=memory_format)
         dy, indices = aten.max_pool2d_with_indices(x, [2, 2])
-        backward = aten.max_pool2d_with_indices_backward
-        return lambda: backward(dy, x, [2, 2], [2, 2], [0, 0], [1, 1], False, indices)
+        backward, window = aten.max_pool2d_with_indices_backward, ([2, 2], [2, 2], [0, 0], [1, 1], False)
+        dx = torch.empty_like(x)
+        return {
+            "new": lambda: backward(dy, x, *window, indices),
+            "out=": lambda: backward.grad_input(dy, x, *window, indices, grad_input=dx),
+        }
 
-    return in_both_formats(make)
+    made = in_both_formats(make)
+    return {f"{layout} {way}": call for layout, calls in made.items() for way, call in calls.items()}
 
 
 def _norm(shape, memory_format):
