@@ -68,6 +68,9 @@ class StrictDevice(Device):
         array._host[...] = 0
         return array
 
+    def owner(self, array):
+        return super().owner(array._host)
+
     def from_host(self, array, dtype=None):
         if isinstance(array, StrictArray):
             return array
