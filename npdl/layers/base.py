@@ -80,9 +80,7 @@ class Layer:
         self.declared.append(Declared(name, tuple(shape), initializers.get(initializer), trainable))
 
     def buffer(self, name, shape, dtype=None):
-        """An uninitialised array of the layer's own, as long as anyone refers to it: fresh memory by hand, reused inside
-        fit and predict.
-        """
+        """An uninitialised array, nobody else's while anyone refers to it: in reused memory inside fit and predict."""
         return self._take(id(self), name, shape, dtype)
 
     def scratch(self, name, shape, dtype=None):
@@ -95,8 +93,7 @@ class Layer:
 
     def save(self, *values):
         """Keep what `backward` needs; the last act of a training forward."""
-        workspace = devices.current_workspace()
-        if workspace is None:
+        if (workspace := devices.current_workspace()) is None:
             self._saved = values
         else:
             workspace.saved[id(self)] = values
@@ -110,9 +107,8 @@ class Layer:
         return values[0] if len(values) == 1 else values
 
     def forget(self):
-        """Drop what was saved; an inference forward calls it, and a model once nobody reads it any more."""
-        workspace = devices.current_workspace()
-        if workspace is None:
+        """Drop what was saved; an inference forward calls it, and a model's step after backward."""
+        if (workspace := devices.current_workspace()) is None:
             self._saved = None
         else:
             workspace.saved.pop(id(self), None)
