@@ -59,8 +59,12 @@ class Device:
         array[...] = 0
         return array
 
+    def view(self, array):
+        """Another array over the same memory."""
+        return array.view()
+
     def owner(self, array):
-        """The object that this array of `alloc` refers to, with every view of it and no other array."""
+        """The object that this array of `alloc` refers to, and so does every view of it, and no other array."""
         return array.base
 
     def from_host(self, array, dtype=None):

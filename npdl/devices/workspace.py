@@ -7,6 +7,7 @@ import threading
 import numpy as np
 
 MOST_WASTE = 2  # how many times larger than asked for a piece of memory may be
+NOTHING = None, None
 
 _active = threading.local()
 _debug = False
@@ -53,23 +54,29 @@ class Workspace:
         self.device = device
         self.saved = {}
         self._pieces = {}  # dtype -> list
-        self._last = {}  # (owner, name, dtype) -> the piece that was given to it
+        self._last = {}  # (owner, name, dtype) -> the piece that it got last
+        self._served = {}  # (owner, name, shape, dtype) -> the piece that it got last, and the array in it
 
     def take(self, owner, name, shape, dtype):
         """An array of `shape`, uninitialised, in memory that nobody else sees while the array is referred to."""
-        count, asker = math.prod(shape), (owner, name, dtype)
-        piece = self._last.get(asker)
-        if piece is None or piece.count < count or not piece.is_free():
-            piece = self._last[asker] = self._find(piece, count, np.dtype(dtype))
-        array = piece.memory[0:count].reshape(shape)
+        request = owner, name, shape, dtype
+        piece, whole = self._served.get(request, NOTHING)
+        if piece is None or not piece.is_free():
+            piece = self._find(self._last.get((owner, name, dtype)), math.prod(shape), np.dtype(dtype))
+            whole = piece.cut(shape)
+            self._last[owner, name, dtype], self._served[request] = piece, (piece, whole)
+        array = self.device.view(whole)  # that it is gone shows in its owner's references
         return poison(self.device, array) if _debug else array
 
     def _find(self, last, count, dtype):
-        """The smallest free piece that will do without too much waste, else a new one; a last one too small goes."""
+        """The last piece if it will do, else the smallest free one without too much waste, else a new one."""
         pieces = self._pieces.setdefault(dtype, [])
-        if last is not None and last.count < count:
+        if last is not None and last.count < count:  # outgrown
             pieces.remove(last)
             self._last = {asker: piece for asker, piece in self._last.items() if piece is not last}
+            self._served = {request: given for request, given in self._served.items() if given[0] is not last}
+        elif last is not None and last.is_free():
+            return last
         fitting = [piece for piece in pieces if count <= piece.count <= MOST_WASTE * count and piece.is_free()]
         if fitting:
             return min(fitting, key=lambda piece: piece.count)
@@ -87,12 +94,19 @@ class _Piece:
 
     def __init__(self, device, count, dtype):
         self.memory, self.count = device.alloc((count,), dtype), count
-        self.owner = device.owner(self.memory)
-        self.references = sys.getrefcount(self.owner)  # while no array lies in it
+        self.owner, self.cuts = device.owner(self.memory), {}
+        self.references = sys.getrefcount(self.owner)  # of this piece itself
 
     def is_free(self):
-        """Whether no array that lies in it is referred to any more."""
+        """Whether nobody else refers to an array that lies in it."""
         return sys.getrefcount(self.owner) == self.references
+
+    def cut(self, shape):
+        """The array of that shape over the first elements, for the workspace alone: made once and kept."""
+        if shape not in self.cuts:
+            self.cuts[shape] = self.memory[0 : math.prod(shape)].reshape(shape)
+            self.references += 1
+        return self.cuts[shape]
 
 
 def current_workspace():
