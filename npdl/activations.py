@@ -22,13 +22,13 @@ class Activation:
         name: Keras' name.
         code: the number under which the compiled kernels know it; None: they call this object instead.
         constants: up to three numbers for the compiled kernels.
-        needs: what the derivative is computed from, "y" or "z".
+        needs: what the derivative is computed from, "y", "z" or, for a constant, None.
     """
 
     name = ""
     code: int | None = None
     constants: tuple[float, ...] = ()
-    needs = "y"
+    needs: str | None = "y"
 
     def __call__(self, z):
         """a(z)"""
@@ -41,6 +41,10 @@ class Activation:
     def gradient(self, dy, saved):
         """dz = dy · a'(z)"""
         return dy * self.derivative(saved)
+
+    def kept(self, y, z=None):
+        """What a layer keeps for the derivative: that one of the two that it `needs`, None for neither."""
+        return {"y": y, "z": z}.get(self.needs)
 
     def get_config(self):
         """The arguments that make an equal object."""
@@ -60,13 +64,13 @@ class Activation:
 class Linear(Activation):
     """y = z"""
 
-    name, code = "linear", 0
+    name, code, needs = "linear", 0, None
 
     def __call__(self, z):
         return z
 
-    def derivative(self, y):
-        return np.ones_like(y)
+    def gradient(self, dy, saved):
+        return dy
 
 
 class ReLU(Activation):

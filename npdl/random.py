@@ -21,6 +21,8 @@ import numpy as np
 
 from npdl.kernels.reference.philox import philox
 
+PIECE = 1 << 13  # random numbers that are computed at once; an even number
+
 _lock = threading.Lock()
 _seed = None  # of set_seed
 _draws = 0  # how many draw_seed() have been made from it
@@ -91,19 +93,30 @@ def key(seed, *path):
     return int.from_bytes(words[:4], "little"), int.from_bytes(words[4:], "little")
 
 
-def _words(key, count):
-    """`count` random words of 64 bits: (w0, w1) and (w2, w3) of each counter."""
+def _words(key, count, start=0):
+    """`count` random words of 64 bits from an even `start` on: (w0, w1) and (w2, w3) of each counter."""
     counter = np.zeros((-(-count // 2), 4), np.uint32)
-    index = np.arange(len(counter), dtype=np.uint64)
+    index = np.arange(start // 2, start // 2 + len(counter), dtype=np.uint64)
     counter[:, 0], counter[:, 1] = index & np.uint64(0xFFFFFFFF), index >> np.uint64(32)
     words = philox(counter, key).astype(np.uint64)
     return (words[:, 0::2] | words[:, 1::2] << np.uint64(32)).reshape(-1)[:count]
 
 
-def _probabilities(key, shape):
+def _draw(key, shape, function):
+    """float64 of `shape`: what an elementwise function makes of each word.
+
+    Piece by piece, for what is computed on the way is many times larger than the result, and stays in the cache so.
+    """
+    values = np.empty(math.prod(shape))
+    for start in range(0, values.size, PIECE):
+        part = values[start : start + PIECE]
+        part[...] = function(_words(key, part.size, start))
+    return values.reshape(shape)[()]  # a number where shape is ()
+
+
+def _probability(words):
     """(k + ½) / 2⁵² for a random k of 52 bits: inside (0, 1), symmetric about ½, each exact."""
-    words = _words(key, math.prod(shape))
-    return (((words >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52).reshape(shape)
+    return ((words >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
 
 
 def uniform(key, shape, low=0.0, high=1.0):
@@ -122,8 +135,12 @@ def uniform(key, shape, low=0.0, high=1.0):
     """
     if not low < high:
         raise ValueError(f"uniform needs low < high, got low={low}, high={high}; swap them")
-    u = ((_words(key, math.prod(shape)) >> np.uint64(11)).astype(np.float64) * 2.0**-53).reshape(shape)
-    return np.minimum(low + (high - low) * u, np.nextafter(high, low))  # rounding may reach high
+
+    def value(words):
+        u = (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        return np.minimum(low + (high - low) * u, np.nextafter(high, low))  # rounding may reach high
+
+    return _draw(key, shape, value)
 
 
 def normal(key, shape, mean=0.0, stddev=1.0):
@@ -134,7 +151,7 @@ def normal(key, shape, mean=0.0, stddev=1.0):
         shape: of the result.
         mean, stddev: of the distribution.
     """
-    return mean + stddev * inverse_normal(_probabilities(key, shape))
+    return _draw(key, shape, lambda words: mean + stddev * inverse_normal(_probability(words)))
 
 
 BELOW_TWO = 0.02275013194817921  # Φ(−2)
@@ -150,9 +167,12 @@ def truncated_normal(key, shape, mean=0.0, stddev=1.0):
         shape: of the result.
         mean, stddev: of the normal distribution before it is cut.
     """
-    u = _probabilities(key, shape)
-    z = inverse_normal(BELOW_TWO + (1.0 - 2.0 * BELOW_TWO) * u)
-    return mean + stddev * np.clip(z, -2.0, 2.0)
+
+    def value(words):
+        z = inverse_normal(BELOW_TWO + (1.0 - 2.0 * BELOW_TWO) * _probability(words))
+        return mean + stddev * np.clip(z, -2.0, 2.0)
+
+    return _draw(key, shape, value)
 
 
 def integers(key, shape, low, high):

@@ -59,6 +59,14 @@ class Device:
         array[...] = 0
         return array
 
+    def view(self, array):
+        """Another array over the same memory."""
+        return array.view()
+
+    def owner(self, array):
+        """The object that this array of `alloc` refers to, and so does every view of it, and no other array."""
+        return array.base
+
     def from_host(self, array, dtype=None):
         """A host array on this device: C-contiguous, of `dtype`; the array itself where that is what it already is."""
         return np.ascontiguousarray(array, dtype)

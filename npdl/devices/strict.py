@@ -68,6 +68,12 @@ class StrictDevice(Device):
         array._host[...] = 0
         return array
 
+    def view(self, array):
+        return StrictArray(array._host.view())
+
+    def owner(self, array):
+        return super().owner(array._host)
+
     def from_host(self, array, dtype=None):
         if isinstance(array, StrictArray):
             return array

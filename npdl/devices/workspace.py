@@ -1,9 +1,13 @@
 """Workspace: the arrays that a training or prediction loop reuses from step to step."""
 
 import math
+import sys
 import threading
 
 import numpy as np
+
+MOST_WASTE = 2  # how many times larger than asked for a piece of memory may be
+NOTHING = None, None
 
 
 class _Active(threading.local):
@@ -36,7 +40,16 @@ def poison(device, array):
 
 
 class Workspace:
-    """Memory by (owner, name); a request that fits gets a view of the first elements of what is there.
+    """Memory for the arrays of a loop's steps: an array gives its memory back when nobody refers to it any more.
+
+    What is live when is so for Python to say, and no layer has to: an output lives while the next layer reads it, or
+    while somebody has saved it; a gradient until the layer below has made its own. The memory then serves whoever asks
+    next: the outputs of a `predict` take turns, and gradients lie where activations lay that backward has passed. A
+    layer that keeps an array for itself has it for as long as it does. That works because all views of a piece of
+    memory, and views of those, refer to one object, its `device.owner`, whose references Python counts.
+
+    Each asker, by (owner, name), gets the same memory as the last time if that is free. So a step that is like the one
+    before it finds all of its arrays where they were, and a smaller batch takes the first elements of them.
 
     Attributes:
         saved: what each layer keeps from forward to backward, by the layer's id.
@@ -45,29 +58,60 @@ class Workspace:
     def __init__(self, device):
         self.device = device
         self.saved = {}
-        self._memory = {}  # (owner, name, dtype) -> flat array
-        self._views = {}  # (owner, name, shape) -> the view of it that was asked for last
+        self._pieces = {}  # dtype -> list
+        self._last = {}  # (owner, name, dtype) -> the piece that it got last
+        self._served = {}  # (owner, name, shape, dtype) -> the piece that it got last, and the array in it
 
     def take(self, owner, name, shape, dtype):
-        """An array of `shape`, uninitialised; the same memory for the same (owner, name)."""
-        view = self._views.get((owner, name, shape))
-        if view is None or view.dtype != dtype:
-            view = self._views[owner, name, shape] = self._view(owner, name, shape, dtype)
-        return poison(self.device, view) if _debug else view
+        """An array of `shape`, uninitialised, in memory that nobody else sees while the array is referred to."""
+        request = owner, name, shape, dtype
+        piece, whole = self._served.get(request, NOTHING)
+        if piece is None or not piece.is_free():
+            piece = self._find(self._last.get((owner, name, dtype)), math.prod(shape), np.dtype(dtype))
+            whole = piece.cut(shape)
+            self._last[owner, name, dtype], self._served[request] = piece, (piece, whole)
+        array = self.device.view(whole)  # that it is gone shows in its owner's references
+        return poison(self.device, array) if _debug else array
 
-    def _view(self, owner, name, shape, dtype):
-        count, key = math.prod(shape), (owner, name, dtype)
-        flat = self._memory.get(key)
-        if flat is None or flat.size < count:
-            flat = self._memory[key] = self.device.alloc((count,), dtype)
-            for other in [other for other in self._views if other[:2] == (owner, name)]:
-                del self._views[other]  # of what was too small
-        return flat[0:count].reshape(shape)
+    def _find(self, last, count, dtype):
+        """The last piece if it will do, else the smallest free one without too much waste, else a new one."""
+        pieces = self._pieces.setdefault(dtype, [])
+        if last is not None and last.count < count:  # outgrown
+            pieces.remove(last)
+            self._last = {asker: piece for asker, piece in self._last.items() if piece is not last}
+            self._served = {request: given for request, given in self._served.items() if given[0] is not last}
+        elif last is not None and last.is_free():
+            return last
+        fitting = [piece for piece in pieces if count <= piece.count <= MOST_WASTE * count and piece.is_free()]
+        if fitting:
+            return min(fitting, key=lambda piece: piece.count)
+        pieces.append(_Piece(self.device, count, dtype))
+        return pieces[-1]
 
     @property
     def nbytes(self):
         """Bytes held."""
-        return sum(flat.size * flat.dtype.itemsize for flat in self._memory.values())
+        return sum(piece.count * dtype.itemsize for dtype, pieces in self._pieces.items() for piece in pieces)
+
+
+class _Piece:
+    """One piece of a workspace's memory."""
+
+    def __init__(self, device, count, dtype):
+        self.memory, self.count = device.alloc((count,), dtype), count
+        self.owner, self.cuts = device.owner(self.memory), {}
+        self.references = sys.getrefcount(self.owner)  # of this piece itself
+
+    def is_free(self):
+        """Whether nobody else refers to an array that lies in it."""
+        return sys.getrefcount(self.owner) == self.references
+
+    def cut(self, shape):
+        """The array of that shape over the first elements, for the workspace alone: made once and kept."""
+        if shape not in self.cuts:
+            self.cuts[shape] = self.memory[0 : math.prod(shape)].reshape(shape)
+            self.references += 1
+        return self.cuts[shape]
 
 
 def current_workspace():

@@ -29,7 +29,7 @@ class Activation(Layer):
         y = self.buffer("y", x.shape)
         self.k.activation(x, self.activation, out=y)  # y = a(x)
         if training:
-            self.save(x if self.activation.needs == "z" else y)
+            self.save(self.activation.kept(y, x))
         else:
             self.forget()
         return y

@@ -80,7 +80,7 @@ class Layer:
         self.declared.append(Declared(name, tuple(shape), initializers.get(initializer), trainable))
 
     def buffer(self, name, shape, dtype=None):
-        """An uninitialised array of the layer's own: fresh by hand, reused from step to step inside fit and predict."""
+        """An uninitialised array, nobody else's while anyone refers to it: in reused memory inside fit and predict."""
         return self._take(id(self), name, shape, dtype)
 
     def scratch(self, name, shape, dtype=None):
@@ -93,8 +93,7 @@ class Layer:
 
     def save(self, *values):
         """Keep what `backward` needs; the last act of a training forward."""
-        workspace = devices.current_workspace()
-        if workspace is None:
+        if (workspace := devices.current_workspace()) is None:
             self._saved = values
         else:
             workspace.saved[id(self)] = values
@@ -108,9 +107,11 @@ class Layer:
         return values[0] if len(values) == 1 else values
 
     def forget(self):
-        """Drop what was saved; an inference forward calls it."""
-        if devices.current_workspace() is None:
+        """Drop what was saved; an inference forward calls it, and a model's step after backward."""
+        if (workspace := devices.current_workspace()) is None:
             self._saved = None
+        else:
+            workspace.saved.pop(id(self), None)
 
     def random_key(self, purpose):
         """Key of this layer's random numbers for one purpose: (seed, place in the model, purpose)."""

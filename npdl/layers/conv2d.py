@@ -87,7 +87,7 @@ class Conv2D(Layer):
         z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
         self.k.conv2d(x, W, g, out=y, z=z, bias=b, activation=self.activation)  # y = a(im2col(x) W + b)
         if training:
-            self.save(x, y if z is None else z)
+            self.save(x, self.activation.kept(y, z))
         else:
             self.forget()
         return y

@@ -58,7 +58,7 @@ class Dense(Layer):
         z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
         self.k.matmul(x, W, out=y, z=z, bias=b, activation=self.activation)  # y = a(x W + b)
         if training:
-            self.save(x, y if z is None else z)
+            self.save(x, self.activation.kept(y, z))
         else:
             self.forget()
         return y

@@ -72,7 +72,7 @@ class Residual(Container):
         z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
         self.k.add(f, s, out=y, z=z, activation=self.activation)  # y = a(F(x) + S(x))
         if training:
-            self.save(y if z is None else z)
+            self.save(self.activation.kept(y, z))
         else:
             self.forget()
         return y

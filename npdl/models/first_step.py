@@ -8,31 +8,28 @@ CHECKED_ROWS = (8, 5)  # of the first batch: two numbers, so that a wrong 1/N sh
 
 
 class FirstStep:
-    """Runs a chain of layers and checks what each one gives: shape, dtype and memory order of y and dx."""
+    """Looks at what each layer of a chain gives: shape, dtype and memory order of y and dx.
 
-    def __init__(self):
+    Args:
+        layers: the chain.
+    """
+
+    def __init__(self, layers):
         self.inputs = {}
-
-    def forward(self, layers, x):
-        """y of the chain."""
         self.views = testing.Views(layers)
-        for layer in layers:
-            for part in filter(is_custom, layer.walk()):
-                testing.demand_arguments(part, "forward", "x, training=False")
-            self.inputs[id(layer)] = x
-            y = layer.forward(x, True)
-            self._check(layer, "forward", y, x.dtype, (len(x), *layer.output_shape))
-            x = y
-        return x
+        for part in filter(is_custom, (part for layer in layers for part in layer.walk())):
+            testing.demand_arguments(part, "forward", "x, training=False")
 
-    def backward(self, layers, dy):
-        """Backward through the chain, lowest layer last."""
-        for layer in reversed(layers):
-            x, dx = self.inputs[id(layer)], layer.backward(dy)
-            self.views.demand()
-            if layer.needs_dx:
-                self._check(layer, "backward", dx, x.dtype, x.shape)
-            dy = dx
+    def forward(self, layer, x, y):
+        """Look at y = layer.forward(x)."""
+        self.inputs[id(layer)] = x.dtype, x.shape  # not x, whose memory others are waiting for
+        self._check(layer, "forward", y, x.dtype, (len(x), *layer.output_shape))
+
+    def backward(self, layer, dx):
+        """Look at what the layer's backward returned and where it wrote."""
+        self.views.demand()
+        if layer.needs_dx:
+            self._check(layer, "backward", dx, *self.inputs[id(layer)])
 
     @staticmethod
     def _check(layer, what, array, dtype, shape):

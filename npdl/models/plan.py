@@ -97,12 +97,12 @@ class Plan:
         self.given, self.parts = (layers, owners), [part for layer in owners for part in layer.walk()]
         self.layers, self.lowest, self._made_for = layers, 0, None
 
-    def prepare(self, fused=True):
+    def prepare(self):
         """Make the layers to run; anew where one has been frozen or thawed, as a callback may do at any time."""
-        made_for = fused, [part.trainable for part in self.parts]
+        made_for = [part.trainable for part in self.parts]
         if made_for != self._made_for:
             self._made_for = made_for
-            self.layers, owners = fuse(*self.given) if fused else self.given
+            self.layers, owners = fuse(*self.given)
             self.lowest = next((i for i, layer in enumerate(owners) if _learns(layer)), len(self.layers))
 
     @contextlib.contextmanager

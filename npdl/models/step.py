@@ -118,18 +118,16 @@ class Step:
         target = self.target(y, len(x))
         if first and model.check_gradients:
             check_custom_gradients(model, self, x, target, w)
-        run = FirstStep() if first else None
-        self.plan.prepare(fused=not first)  # the first step looks at the layers one by one
+        self.plan.prepare()
+        check = FirstStep(self.plan.layers) if first else None
         x = model.device.from_host(x)
         with devices.use_workspace(self.workspace):
-            output = run.forward(self.plan.layers, x) if run else self.forward(x, True)
+            output = self.forward(x, True, check)
             dy = self._score(output, target, w, totals, gradient=True)
             with self.plan.unread_gradients() as trained:
-                run.backward(trained, dy) if run else self.backward(trained, dy)
+                self.backward(trained, dy, check)
             model.optimizer.step(model)
-        if first:
-            self.first = False
-            self.close()  # other layers run from now on, with memory of their own
+        self.first = False
 
     def test(self, x, y, w, totals, workspace):
         """Loss and metrics of a batch, without training."""
@@ -138,16 +136,24 @@ class Step:
         with devices.use_workspace(workspace):
             self._score(self.forward(self.model.device.from_host(x), False), self.target(y, len(x)), w, totals)
 
-    def forward(self, x, training):
+    def forward(self, x, training, check=None):
         """What the loss takes."""
-        for layer in self.plan.layers:
-            x = layer.forward(x, training)
+        for place, layer in enumerate(self.plan.layers):
+            y = layer.forward(x, training)
+            if check:
+                check.forward(layer, x, y)
+            if place < self.plan.lowest:  # no backward will come here
+                _let_go(layer)
+            x = y
         return x
 
-    def backward(self, layers, dy):
+    def backward(self, layers, dy, check=None):
         """The gradients of these layers, the last one first."""
         for layer in reversed(layers):
             dy = layer.backward(dy)
+            if check:
+                check.backward(layer, dy)
+            _let_go(layer)
 
     def target(self, y, count):
         """One batch of targets as the loss takes them."""
@@ -179,3 +185,9 @@ class Step:
         y = devices.current_workspace().take("probabilities", "y", output.shape, output.dtype)
         self.model.device.kernels.activation(output, self.activation, out=y)
         return y
+
+
+def _let_go(layer):
+    """Forget what the layer saved in the workspace, whose memory then serves others."""
+    for part in layer.walk():
+        part.forget()

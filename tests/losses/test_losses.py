@@ -268,6 +268,7 @@ def test_a_workspace_changes_no_bit(name, device):
         np.testing.assert_array_equal(again, dy)
         if device != "strict":
             addresses.add(again.ctypes.data)
+        del again  # its memory is free now
     assert len(addresses) == (0 if device == "strict" else 1)  # the same memory each time
 
 

@@ -17,7 +17,7 @@ def activation_grad(dy, saved, fn, *, out):
 
     Args:
         dy: the gradient of y.
-        saved: y or z, as `fn.needs` says.
+        saved: y or z, as `fn.needs` says, or None.
         fn: an object of npdl/activations.py.
         out: like dy; it may be dy.
     """
