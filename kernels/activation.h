@@ -15,31 +15,45 @@ enum {
 
 /* ---- elementwise */
 
-NPDL_INLINE VEC FN(npdl_gelu)(VEC z) {
-    VEC density, cdf = FN(npdl_normal)(z, &density);
-    return MAX(BC(-40), z) * cdf;  /* −infinity · 0 is not a number */
-}
-
-NPDL_INLINE VEC FN(npdl_gelu_slope)(VEC z) {
-    VEC density, cdf = FN(npdl_normal)(z, &density);
-    VEC near = MAX(BC(-40), MIN(BC(40), z));
-    return FMA(near, density, cdf);
+/* z becomes gelu'(z). */
+NPDL_INLINE void FN(npdl_gelu_slopes)(VEC *z, int count) {
+    VEC density[NPDL_WIDE], near[NPDL_WIDE];
+    EACH near[j] = MAX(BC(-40), MIN(BC(40), z[j]));
+    FN(npdl_normals)(z, density, count);
+    EACH z[j] = FMA(near[j], density[j], z[j]);
 }
 
 /* ½ (1 + tanh u) = σ(2u) = s: from e = e^−|2u| neither s nor s (1 − s) loses digits. */
-NPDL_INLINE VEC FN(npdl_gelu_tanh)(VEC z, VEC *slope) {
+NPDL_INLINE void FN(npdl_gelu_tanh_both)(VEC *z, VEC *slope, int count) {
     const VEC a = BC((REAL)1.5957691216057308), b = BC((REAL)0.044715);  /* 2 √(2/π) */
-    VEC near = MAX(BC(-30), MIN(BC(30), z)), square = near * near;
-    VEC u = a * near * FMA(b, square, BC(1)), e = FN(npdl_exp)(-FN(npdl_abs)(u)), w = BC(1) / (BC(1) + e);
-    VEC s = SELECT(u < BC(0), e * w, w);
-    *slope = FMA(near * (e * w * w), a * FMA(b * BC(3), square, BC(1)), s);
-    return MAX(BC(-30), z) * s;
+    VEC near[NPDL_WIDE], square[NPDL_WIDE], u[NPDL_WIDE], e[NPDL_WIDE], w[NPDL_WIDE], s[NPDL_WIDE];
+    EACH near[j] = MAX(BC(-30), MIN(BC(30), z[j]));
+    EACH square[j] = near[j] * near[j];
+    EACH u[j] = a * near[j] * FMA(b, square[j], BC(1));
+    EACH e[j] = -FN(npdl_abs)(u[j]);
+    FN(npdl_exps)(e, count);
+    EACH w[j] = BC(1) / (BC(1) + e[j]);
+    EACH s[j] = SELECT(u[j] < BC(0), e[j] * w[j], w[j]);
+    EACH slope[j] = FMA(near[j] * (e[j] * w[j] * w[j]), a * FMA(b * BC(3), square[j], BC(1)), s[j]);
+    EACH z[j] = MAX(BC(-30), z[j]) * s[j];
+}
+
+NPDL_INLINE void FN(npdl_gelu_tanhs)(VEC *z, int count) {
+    VEC slope[NPDL_WIDE];
+    FN(npdl_gelu_tanh_both)(z, slope, count);
+}
+
+/* z becomes the slope. */
+NPDL_INLINE void FN(npdl_gelu_tanh_slopes)(VEC *z, int count) {
+    VEC slope[NPDL_WIDE];
+    FN(npdl_gelu_tanh_both)(z, slope, count);
+    EACH z[j] = slope[j];
 }
 
 /* out = a(z), n elements; not for softmax. */
 static void FN(npdl_activate_to)(int code, const double *constants, const REAL *z, REAL *out, int64_t n) {
     const VEC zero = BC(0);
-    VEC a = zero, b = zero, c = zero, slope;
+    VEC a = zero, b = zero, c = zero;
     if (code == NPDL_GENERAL_RELU || code == NPDL_LEAKY_RELU || code == NPDL_ELU) a = BC((REAL)constants[0]);
     if (code == NPDL_GENERAL_RELU) b = BC((REAL)constants[1]), c = BC((REAL)constants[2]);
     switch (code) {
@@ -47,11 +61,15 @@ static void FN(npdl_activate_to)(int code, const double *constants, const REAL *
     case NPDL_RELU: NPDL_MAP(z, out, n, RELU(v)) break;
     case NPDL_GENERAL_RELU: NPDL_MAP(z, out, n, SELECT(v >= b, b, SELECT(v >= c, v, a * (v - c)))) break;
     case NPDL_LEAKY_RELU: NPDL_MAP(z, out, n, SELECT(v > zero, v, a * v)) break;
-    case NPDL_ELU: NPDL_MAP(z, out, n, SELECT(v > zero, v, a * FN(npdl_expm1_negative)(v))) break;
-    case NPDL_GELU: NPDL_MAP(z, out, n, FN(npdl_gelu)(v)) break;
-    case NPDL_GELU_TANH: NPDL_MAP(z, out, n, FN(npdl_gelu_tanh)(v, &slope)) break;
-    case NPDL_SIGMOID: NPDL_MAP(z, out, n, FN(npdl_sigmoid)(v)) break;
-    case NPDL_TANH: NPDL_MAP(z, out, n, FN(npdl_tanh)(v)) break;
+    case NPDL_ELU:
+        NPDL_MAP2_WIDE(z, z, out, n, FN(npdl_expm1s_negative), SELECT(v[j] > zero, v[j], a * w[j]))
+        break;
+    case NPDL_GELU:  /* −infinity · 0 is not a number */
+        NPDL_MAP2_WIDE(z, z, out, n, FN(npdl_cdfs), MAX(BC(-40), v[j]) * w[j])
+        break;
+    case NPDL_GELU_TANH: NPDL_MAP_WIDE(z, out, n, FN(npdl_gelu_tanhs)) break;
+    case NPDL_SIGMOID: NPDL_MAP_WIDE(z, out, n, FN(npdl_sigmoids)) break;
+    case NPDL_TANH: NPDL_MAP_WIDE(z, out, n, FN(npdl_tanhs)) break;
     }
 }
 
@@ -64,7 +82,7 @@ NPDL_INLINE void FN(npdl_activate)(int code, const double *constants, REAL *p, i
 static void FN(npdl_activate_grad)(int code, const double *constants, const REAL *dy, const REAL *saved, REAL *out,
                                    int64_t n) {
     const VEC zero = BC(0), one = BC(1);
-    VEC a = zero, b = zero, c = zero, slope;
+    VEC a = zero, b = zero, c = zero;
     if (code == NPDL_GENERAL_RELU || code == NPDL_LEAKY_RELU || code == NPDL_ELU) a = BC((REAL)constants[0]);
     if (code == NPDL_GENERAL_RELU) b = BC((REAL)constants[1]), c = BC((REAL)constants[2]);
     switch (code) {  /* v = dy, w = saved */
@@ -73,8 +91,8 @@ static void FN(npdl_activate_grad)(int code, const double *constants, const REAL
     case NPDL_GENERAL_RELU: NPDL_MAP2(dy, saved, out, n, SELECT(w >= b, zero, SELECT(w > c, v, a * v))) break;
     case NPDL_LEAKY_RELU: NPDL_MAP2(dy, saved, out, n, SELECT(w > zero, v, a * v)) break;
     case NPDL_ELU: NPDL_MAP2(dy, saved, out, n, SELECT(w > zero, v, v * (w + a))) break;
-    case NPDL_GELU: NPDL_MAP2(dy, saved, out, n, v * FN(npdl_gelu_slope)(w)) break;
-    case NPDL_GELU_TANH: NPDL_MAP2(dy, saved, out, n, (FN(npdl_gelu_tanh)(w, &slope), v * slope)) break;
+    case NPDL_GELU: NPDL_MAP2_WIDE(dy, saved, out, n, FN(npdl_gelu_slopes), v[j] * w[j]) break;
+    case NPDL_GELU_TANH: NPDL_MAP2_WIDE(dy, saved, out, n, FN(npdl_gelu_tanh_slopes), v[j] * w[j]) break;
     case NPDL_SIGMOID: NPDL_MAP2(dy, saved, out, n, v * (w * (one - w))) break;
     case NPDL_TANH: NPDL_MAP2(dy, saved, out, n, v * FMA(-w, w, one)) break;
     }
@@ -125,7 +143,7 @@ static void FN(npdl_shifted_exp)(const REAL *z, REAL *e, int64_t rows, int64_t n
         VEC shift = BC(top[r] = FN(npdl_max)(row, n));
         NPDL_MAP(row, to, n, v - shift)
     }
-    NPDL_MAP(e, e, rows * n, FN(npdl_exp)(v))
+    NPDL_MAP_WIDE(e, e, rows * n, FN(npdl_exps))
     for (int64_t r = 0; r < rows; r++) sum[r] = FN(npdl_sum)(e + r * n, n);
 }
 
@@ -226,14 +244,13 @@ static void FN(npdl_softmax)(const REAL *dy, const REAL *in, REAL *out, int64_t 
 /* ---- one elementary function by itself: what its tests call */
 
 static void FN(npdl_elementary)(int function, const REAL *x, REAL *out, int64_t n) {
-    VEC density;
     switch (function) {
-    case 0: NPDL_MAP(x, out, n, FN(npdl_exp)(v)) break;
-    case 1: NPDL_MAP(x, out, n, FN(npdl_expm1_negative)(v)) break;
+    case 0: NPDL_MAP_WIDE(x, out, n, FN(npdl_exps)) break;
+    case 1: NPDL_MAP_WIDE(x, out, n, FN(npdl_expm1s_negative)) break;
     case 2: NPDL_MAP(x, out, n, FN(npdl_log)(v)) break;
     case 3: NPDL_MAP(x, out, n, FN(npdl_log1p)(v)) break;
-    case 4: NPDL_MAP(x, out, n, FN(npdl_tanh)(v)) break;
-    case 5: NPDL_MAP(x, out, n, FN(npdl_sigmoid)(v)) break;
-    case 6: NPDL_MAP(x, out, n, FN(npdl_normal)(v, &density)) break;
+    case 4: NPDL_MAP_WIDE(x, out, n, FN(npdl_tanhs)) break;
+    case 5: NPDL_MAP_WIDE(x, out, n, FN(npdl_sigmoids)) break;
+    case 6: NPDL_MAP_WIDE(x, out, n, FN(npdl_cdfs)) break;
     }
 }

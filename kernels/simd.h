@@ -13,6 +13,7 @@
  *     MAX(a, b), MIN(a, b)        a > b ? a : b and a < b ? a : b: b where one is NaN, so MAX(BC(0), b) keeps NaN
  *     RELU(v)             max(v, 0), +0 for −0: then ReLU before and after max-pooling give the same bits
  *     FMA(a, b, c)        a·b + c, rounded once (twice where the machine has no FMA)
+ *     LOOKUP(table, i)    table[i mod 16], floats only
  *
  * Register tile of the matrix product: NPDL_MR rows x 2 vectors, all accumulators in registers.
  */
@@ -58,6 +59,7 @@
 #define BC(s) FN(npdl_broadcast)(s)
 #define FMA(a, b, c) FN(npdl_fma)(a, b, c)
 #define FMA1(a, b, c) FN(npdl_fma1)(a, b, c)
+#define LOOKUP(table, i) FN(npdl_lookup)(table, i)
 #define MAX(a, b) FN(npdl_maximum)(a, b)
 #define RELU(v) (MAX(BC(0), v) + BC(0))
 #define MIN(a, b) FN(npdl_minimum)(a, b)
@@ -184,6 +186,27 @@ NPDL_INLINE void STN(REAL *p, VEC v, int64_t n) {
     REAL lanes[NPDL_VECTOR_BYTES / sizeof(REAL)];
     ST(lanes, v);
     memcpy(p, lanes, n * sizeof(REAL));
+}
+
+#endif
+
+#if NPDL_REAL_BITS == 32
+
+NPDL_INLINE VEC LOOKUP(const REAL *table, IVEC i) {
+#if NPDL_VECTOR_BYTES == 64
+    return (VEC)_mm512_permutexvar_ps((__m512i)i, _mm512_loadu_ps(table));
+#elif NPDL_VECTOR_BYTES == 32
+    __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), (__m256i)i);
+    __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), (__m256i)i);
+    return (VEC)_mm256_blendv_ps(low, high, (__m256)(i << 28));
+#elif defined(__aarch64__) && defined(__ARM_NEON)
+    uint32x4_t bytes = ((uint32x4_t)i & 15) * 0x04040404u + 0x03020100u;
+    return (VEC)vqtbl4q_u8(vld1q_u8_x4((const uint8_t *)table), (uint8x16_t)bytes);
+#else
+    VEC v;
+    for (int j = 0; j < VL; j++) v[j] = table[i[j] & 15];
+    return v;
+#endif
 }
 
 #endif
