@@ -85,13 +85,50 @@ typedef struct {
 typedef uint8_t FN(npdl_narrow_lanes) __attribute__((vector_size(NPDL_VECTOR_BYTES / sizeof(REAL))));
 typedef int32_t FN(npdl_wide_lanes) __attribute__((vector_size(4 * NPDL_VECTOR_BYTES / sizeof(REAL))));
 
+/* __builtin_convertvector, where GCC 12 would take the lanes apart one by one */
+NPDL_INLINE IVEC FN(npdl_widen)(FN(npdl_narrow_lanes) narrow) {
+#if NPDL_VECTOR_BYTES >= 32
+    __m128i bytes = _mm_setzero_si128();
+    memcpy(&bytes, &narrow, sizeof narrow);
+#if NPDL_VECTOR_BYTES == 64 && NPDL_REAL_BITS == 32
+    return (IVEC)_mm512_cvtepu8_epi32(bytes);
+#elif NPDL_VECTOR_BYTES == 64
+    return (IVEC)_mm512_cvtepu8_epi64(bytes);
+#elif NPDL_REAL_BITS == 32
+    return (IVEC)_mm256_cvtepu8_epi32(bytes);
+#else
+    return (IVEC)_mm256_cvtepu8_epi64(bytes);
+#endif
+#else
+    return __builtin_convertvector(narrow, IVEC);
+#endif
+}
+
+NPDL_INLINE FN(npdl_narrow_lanes) FN(npdl_narrow)(IVEC wide) {
+#if NPDL_VECTOR_BYTES == 32
+    FN(npdl_narrow_lanes) narrow;
+    const __m256i zero = _mm256_setzero_si256();
+    __m256i w = (__m256i)wide;
+#if NPDL_REAL_BITS == 64
+    w = _mm256_shuffle_epi32(w, 0x88);  /* the low halves of a 128-bit lane's two numbers, twice */
+#endif
+    w = _mm256_packus_epi16(_mm256_packs_epi32(w, zero), zero);  /* the bytes of a 128-bit lane, at its start */
+    __m128i low = _mm256_castsi256_si128(w), high = _mm256_extracti128_si256(w, 1);
+    w = _mm256_castsi128_si256(NPDL_REAL_BITS == 32 ? _mm_unpacklo_epi32(low, high) : _mm_unpacklo_epi16(low, high));
+    memcpy(&narrow, &w, sizeof narrow);
+    return narrow;
+#else
+    return __builtin_convertvector(wide, FN(npdl_narrow_lanes));
+#endif
+}
+
 NPDL_INLINE IVEC FN(npdl_load_winners)(const FN(npdl_pool_work) *s, int64_t i, int64_t count) {
     FN(npdl_narrow_lanes) narrow = {0};
     FN(npdl_wide_lanes) wide = {0};
     if (s->narrow) {
         if (count == VL) memcpy(&narrow, s->narrow + i, sizeof narrow);
         else npdl_copy_few(&narrow, s->narrow + i, count, sizeof narrow);
-        return __builtin_convertvector(narrow, IVEC);
+        return FN(npdl_widen)(narrow);
     }
     if (count == VL) memcpy(&wide, s->wide + i, sizeof wide);
     else npdl_copy_few(&wide, s->wide + i, count * sizeof(int32_t), sizeof wide);
@@ -100,7 +137,7 @@ NPDL_INLINE IVEC FN(npdl_load_winners)(const FN(npdl_pool_work) *s, int64_t i, i
 
 NPDL_INLINE void FN(npdl_store_winners)(const FN(npdl_pool_work) *s, int64_t i, IVEC winner, int64_t count) {
     if (s->narrow) {
-        FN(npdl_narrow_lanes) narrow = __builtin_convertvector(winner, FN(npdl_narrow_lanes));
+        FN(npdl_narrow_lanes) narrow = FN(npdl_narrow)(winner);
         if (count == VL) memcpy(s->narrow + i, &narrow, sizeof narrow);
         else npdl_copy_few(s->narrow + i, &narrow, count, sizeof narrow);
         return;
@@ -190,6 +227,16 @@ NPDL_INLINE void FN(npdl_average_grad_strip)(const FN(npdl_pool_work) *s, const 
         }
 }
 
+/* dx = dy / places, where no place belongs to two windows */
+NPDL_INLINE void FN(npdl_average_tile_strip)(const FN(npdl_pool_work) *s, const FN(npdl_pool_taps) *w, int64_t in,
+                                             int64_t c, int64_t count) {
+    const int64_t places = (w->p1 - w->p) * (w->q1 - w->q);
+    VEC d = NPDL_TAKE(s->in + in + c) / BC((REAL)places) + BC(0);
+    for (int64_t p = w->p; p < w->p1; p++)
+        for (int64_t q = w->q; q < w->q1; q++)
+            NPDL_GIVE(s->out + c + w->origin + p * w->down + q * w->right, d);
+}
+
 /* Row `row` of all results (N · OH rows): STRIP at each of its windows, CHANNELS naming how the channels are gone
  * through. 2 as `kernel` stands for 2 x 2 windows that lie inside the image, of which the compiler then knows all about
  * the taps; 0 for any. */
@@ -261,6 +308,7 @@ NPDL_POOL_FORWARD(npdl_max_block2, 2, NPDL_STRIP)
 #undef NPDL_STRIP
 #define NPDL_STRIP(count) FN(npdl_average_strip)(s, &w, at, c, count)
 NPDL_POOL_FORWARD(npdl_average_block, 0, NPDL_STRIP)
+NPDL_POOL_FORWARD(npdl_average_block2, 2, NPDL_STRIP)
 #undef NPDL_STRIP
 #define NPDL_STRIP(count) FN(npdl_max_grad_strip)(s, &w, at, c, count)
 NPDL_POOL_BACKWARD(npdl_max_grad_block, NPDL_STRIP)
@@ -271,6 +319,10 @@ NPDL_POOL_TILES(npdl_max_tiles_block2, 2, NPDL_STRIP)
 #undef NPDL_STRIP
 #define NPDL_STRIP(count) FN(npdl_average_grad_strip)(s, &w, at, c, count)
 NPDL_POOL_BACKWARD(npdl_average_grad_block, NPDL_STRIP)
+#undef NPDL_STRIP
+#define NPDL_STRIP(count) FN(npdl_average_tile_strip)(s, &w, at, c, count)
+NPDL_POOL_TILES(npdl_average_tiles_block, 0, NPDL_STRIP)
+NPDL_POOL_TILES(npdl_average_tiles_block2, 2, NPDL_STRIP)
 #undef NPDL_STRIP
 
 static FN(npdl_pool_work) FN(npdl_pool_start)(const REAL *in, REAL *out, void *winners, int64_t images,
@@ -312,12 +364,13 @@ static void FN(npdl_max_pool2d_grad)(const REAL *dy, const void *winners, const 
 
 static void FN(npdl_average_pool2d)(const REAL *x, REAL *out, int64_t images, const npdl_window *g) {
     FN(npdl_pool_work) s = FN(npdl_pool_start)(x, out, NULL, images, g);
-    FN(npdl_pool_rows)(FN(npdl_average_block), &s);
+    FN(npdl_pool_rows)(npdl_windows_of_two(g) ? FN(npdl_average_block2) : FN(npdl_average_block), &s);
 }
 
 static void FN(npdl_average_pool2d_grad)(const REAL *dy, REAL *out, int64_t images, const npdl_window *g) {
     FN(npdl_pool_work) s = FN(npdl_pool_start)(dy, out, NULL, images, g);
-    FN(npdl_pool_images)(FN(npdl_average_grad_block), &s);
+    if (!npdl_windows_tile(g)) FN(npdl_pool_images)(FN(npdl_average_grad_block), &s);
+    else FN(npdl_pool_rows)(npdl_windows_of_two(g) ? FN(npdl_average_tiles_block2) : FN(npdl_average_tiles_block), &s);
 }
 
 /* ---- whole images: arrays (images, places, channels) and (images, channels) */
