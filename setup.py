@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 
+import numpy
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CCompilerError
@@ -109,7 +110,8 @@ def extensions():
             f"npdl.kernels.cpu._{name}",
             [f"kernels/_{name}.pyx"],
             depends=sources,
-            include_dirs=["kernels"],
+            include_dirs=["kernels", numpy.get_include()],
+            define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
             extra_compile_args=flags,
         )
         for name, flags in ARCHITECTURES[machine()].items()

@@ -2,8 +2,10 @@
 # npdl/kernels/cpu/<family>.py, which has compared the shapes; here every array's type, order and number of elements are
 # checked, the GIL is let go, and the C function of the right number type is called.
 
-from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+cimport numpy
 from libc.stdint cimport int64_t, int32_t, uint8_t, uint32_t, uint64_t
+
+numpy.import_array()
 
 cdef extern from "engine.h" nogil:
     ctypedef void (*npdl_block)(void *ctx, int64_t block, void *work)
@@ -54,58 +56,65 @@ cdef dict TYPE_NAMES = {
 }
 
 
-cdef char letter(const Py_buffer *view) noexcept:
-    cdef char c = view.format[0]
-    if view.format[1]:  # '>f', '=f': swapped or unaligned
+cdef char letter(numpy.ndarray array) noexcept:
+    """The type letter; ? where there is none, as for numbers of the other byte order."""
+    cdef int type = numpy.PyArray_TYPE(array)
+    cdef size_t bytes = <size_t> numpy.PyArray_ITEMSIZE(array)
+    if numpy.PyArray_ISBYTESWAPPED(array):
         return b"?"
-    if c == b"l":  # C's long is 8 bytes on Linux and macOS, 4 on Windows
-        return b"q" if view.itemsize == 8 else b"i"
-    if c == b"L":
-        return b"I" if view.itemsize == 4 else b"?"
-    return c
+    if type == numpy.NPY_FLOAT:
+        return b"f"
+    if type == numpy.NPY_DOUBLE:
+        return b"d"
+    if type == numpy.NPY_UBYTE:
+        return b"B"
+    if type == numpy.NPY_UINT or type == numpy.NPY_ULONG:
+        return b"I" if bytes == 4 else b"?"
+    if type == numpy.NPY_INT or type == numpy.NPY_LONG or type == numpy.NPY_LONGLONG:  # long is 4 bytes on Windows
+        return b"q" if bytes == 8 else b"i"
+    return b"?"
 
 
-cdef int get_view(str kernel, str name, object array, Py_buffer *view, bint write) except -1:
-    try:
-        PyObject_GetBuffer(array, view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (PyBUF_WRITABLE if write else 0))
-    except (BufferError, TypeError, ValueError) as error:
-        raise TypeError(
-            f"{kernel}: {name} must be a {'writable ' if write else ''}C-contiguous NumPy array, got "
-            f"{type(array).__name__} ({error}); pass np.ascontiguousarray({name})"
-        ) from None
-    return 0
+cdef numpy.ndarray array_of(str kernel, str name, object array):
+    """It, if it is an array.
+
+    Raises:
+        TypeError: something else.
+    """
+    if not isinstance(array, numpy.ndarray):
+        raise TypeError(f"{kernel}: {name} must be a NumPy array, got {type(array).__name__}; pass np.asarray({name})")
+    return <numpy.ndarray> array
 
 
 cdef char type_of(str kernel, str name, object array) except 0:
     """The type letter of an array of float32 or float64: what decides which C function is called."""
-    cdef Py_buffer view
-    cdef char c
-    get_view(kernel, name, array, &view, False)
-    c = letter(&view)
-    PyBuffer_Release(&view)
+    cdef char c = letter(array_of(kernel, name, array))
     if c != b"f" and c != b"d":
         raise TypeError(f"{kernel} works in float32 or float64, got {name} of {array.dtype}; convert it by astype")
     return c
 
 
 cdef void *at(str kernel, str name, object array, char type, int64_t count, bint write=False) except? NULL:
-    """The address of a C-contiguous array of `count` numbers of that type; NULL for None.
+    """The address of a C-contiguous, aligned array of `count` numbers of that type; NULL for None.
 
     The array must outlive the call: it does, being an argument of the Python function that asks."""
-    cdef Py_buffer view
-    cdef char c
-    cdef int64_t size
-    cdef void *address
     if array is None:
         return NULL
-    get_view(kernel, name, array, &view, write)
-    c, size, address = letter(&view), view.len // (view.itemsize or 1), view.buf
-    PyBuffer_Release(&view)
-    if c != type:
+    cdef numpy.ndarray a = array_of(kernel, name, array)
+    if not numpy.PyArray_IS_C_CONTIGUOUS(a) or (write and not numpy.PyArray_ISWRITEABLE(a)):
+        raise TypeError(
+            f"{kernel}: {name} must be a {'writable ' if write else ''}C-contiguous NumPy array; "
+            f"pass np.ascontiguousarray({name}){', of a read-only array its copy()' if write else ''}"
+        )
+    if letter(a) != type:
         raise TypeError(f"{kernel}: {name} must be {TYPE_NAMES[type]}, got {array.dtype}; convert it by astype")
-    if size != count:
-        raise ValueError(f"{kernel}: {name} must have {count} elements, got {size} (shape {array.shape})")
-    return address
+    if numpy.PyArray_SIZE(a) != count:
+        raise ValueError(f"{kernel}: {name} must have {count} elements, got {array.size} (shape {array.shape})")
+    if not numpy.PyArray_ISALIGNED(a):
+        raise ValueError(
+            f"{kernel}: {name} is not aligned in memory, as a field of a packed record is not; pass {name}.copy()"
+        )
+    return numpy.PyArray_DATA(a)
 
 
 cdef npdl_window window(g) except *:

@@ -19,9 +19,37 @@ cdef int fill_constants(tuple constants, double *to) except -1:
     return 0
 
 
-def matmul(a, b, out, bias, z, int64_t m, int64_t n, int64_t k, bint ta, bint tb, int code, tuple constants):
+cdef int64_t rows_of(numpy.ndarray array) noexcept:
+    """The product of all its axes but the last: a matrix of so many rows and array.shape[-1] columns."""
+    cdef int64_t rows = 1
+    cdef int i
+    for i in range(array.ndim - 1):
+        rows *= array.shape[i]
+    return rows
+
+
+def matmul(a, b, out, bias, z, bint ta, bint tb, int code, tuple constants):
     cdef char t = type_of("matmul", "out", out)
+    cdef numpy.ndarray a_ = array_of("matmul", "a", a), b_ = array_of("matmul", "b", b), out_ = out
+    cdef int64_t m, k, rows, n
     cdef double c[3]
+    if not (a_.ndim and b_.ndim and out_.ndim):
+        raise ValueError(f"matmul: a, b and out need at least one axis, got shapes {a.shape}, {b.shape}, {out.shape}")
+    m, k = rows_of(a_), a_.shape[a_.ndim - 1]
+    if ta:
+        m, k = k, m
+    rows, n = rows_of(b_), b_.shape[b_.ndim - 1]
+    if tb:
+        rows, n = n, rows
+    if rows != k or out_.shape[out_.ndim - 1] != n or rows_of(out_) != m:
+        raise ValueError(
+            f"matmul: a {a.shape}{' transposed' if ta else ''} times b {b.shape}{' transposed' if tb else ''} does not "
+            f"give out {out.shape}; expected ({m}, {k}) · ({k}, {n})"
+        )
+    if bias is not None and bias.shape != (n,):
+        raise ValueError(f"matmul: bias must have shape ({n},), got {bias.shape}")
+    if z is not None and z.shape != out.shape:
+        raise ValueError(f"matmul: z must have shape {out.shape}, got {z.shape}")
     fill_constants(constants, c)
     cdef void *pa = at("matmul", "a", a, t, m * k)
     cdef void *pb = at("matmul", "b", b, t, k * n)
@@ -36,7 +64,11 @@ def matmul(a, b, out, bias, z, int64_t m, int64_t n, int64_t k, bint ta, bint tb
     done("matmul")
 
 
-def sum_rows(x, out, int64_t rows, int64_t columns):
+def sum_rows(x, out):
+    cdef numpy.ndarray x_ = array_of("sum_rows", "x", x), out_ = array_of("sum_rows", "out", out)
+    if not x_.ndim or out_.ndim != 1 or out_.shape[0] != x_.shape[x_.ndim - 1]:
+        raise ValueError(f"sum_rows: out must have shape {x.shape[-1:]}, got {out.shape}")
+    cdef int64_t rows = rows_of(x_), columns = out_.shape[0]
     cdef char t = type_of("sum_rows", "out", out)
     cdef void *px = at("sum_rows", "x", x, t, rows * columns)
     cdef void *po = at("sum_rows", "out", out, t, columns, True)

@@ -10,17 +10,16 @@ LINEAR, RELU = 0, 1
 
 
 def expect(kernel, name, array, shape):
-    """Raise unless `array` is a NumPy array of that shape, aligned.
+    """Raise unless `array` is a NumPy array of that shape.
 
     Raises:
         TypeError: not an array.
-        ValueError: another shape, or not aligned.
+        ValueError: another shape.
     """
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{kernel}: {name} must be a NumPy array, got {type(array).__name__}; pass np.asarray({name})")
-    if array.shape != tuple(shape):
+    if array.shape != shape:
         raise ValueError(f"{kernel}: {name} must have shape {tuple(shape)}, got {array.shape}")
-    aligned(kernel, name, array)
 
 
 def aligned(kernel, name, array):

@@ -1,12 +1,11 @@
 """Losses; formulas: npdl/kernels/reference/loss.py, code: kernels/loss.h."""
 
-from npdl.kernels.checks import aligned, expect
+from npdl.kernels.checks import expect
 from npdl.kernels.cpu.build import lib
 
 
 def _mean_over_elements(kernel, kind, constant, y_true, y_pred, out, scale=None):
     """A loss that is a mean over each sample's elements, or its gradient."""
-    aligned(kernel, "y_pred", y_pred)
     shape = y_pred.shape
     expect(kernel, "y_true", y_true, shape)
     expect(kernel, "out", out, shape[:1] if scale is None else shape)
@@ -64,7 +63,6 @@ def binary_cross_entropy_grad(y_true, y_pred, from_logits, label_smoothing, scal
 
 def _over_classes(kernel, y_true, labels, y_pred, from_logits, label_smoothing, out, scale, dy):
     """Cross-entropy of targets or labels, its gradient, or both in one pass."""
-    aligned(kernel, "y_pred", y_pred)
     shape = y_pred.shape
     if len(shape) < 2 or (not y_pred.size and shape[0]):
         raise ValueError(f"{kernel}: y_pred must be (N, ..., classes) with at least one class, got shape {shape}")
@@ -110,7 +108,6 @@ def sparse_categorical_cross_entropy_grad(labels, y_pred, from_logits, scale, *,
 
 def weighted_sum(values, weights, *, out):
     """out[0] = Σ weights[n] · values[n] over the weights that are not 0"""
-    aligned("weighted_sum", "values", values)
     expect("weighted_sum", "weights", weights, values.shape)
     expect("weighted_sum", "out", out, (1,))
     lib.weighted_sum(values, weights, out)
