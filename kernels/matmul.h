@@ -30,7 +30,8 @@
 #define NPDL_MB 96     /* rows of op(a) packed at a time: a multiple of every build's NPDL_MR */
 #define NPDL_TASK_ROWS 960    /* a task's rectangle at most: a multiple of NPDL_MB, ... */
 #define NPDL_TASK_COLUMNS 256
-#define NPDL_TASK_WORK 131072 /* ... and how many multiply-adds are worth a task of their own */
+#define NPDL_TASK_WORK 131072 /* ... how many multiply-adds are worth a task of their own, ... */
+#define NPDL_TASK_K 8         /* ... and how many of them an output is worth that takes fewer: it is written, too */
 
 #if defined(__has_builtin)
 #if __has_builtin(__builtin_shufflevector)
@@ -394,9 +395,9 @@ static void FN(npdl_run_product)(FN(npdl_product) *s) {
     int64_t wanted = npdl_get_num_threads() > 1 ? npdl_get_num_threads() * 4 : 1;
     int64_t rows = npdl_min(npdl_round_up(s->m, NPDL_MR), NPDL_TASK_ROWS);
     int64_t columns = npdl_min(npdl_round_up(s->n, NPDL_NW), NPDL_TASK_COLUMNS);
-    int64_t part_k = npdl_min(s->part_k, s->k);
+    int64_t part_k = npdl_max(npdl_min(s->part_k, s->k), NPDL_TASK_K);
     while (s->parts * npdl_ceil_div(s->m, rows) * npdl_ceil_div(s->n, columns) < wanted &&
-           rows * columns * part_k >= 2 * NPDL_TASK_WORK) {
+           npdl_min(rows, s->m) * columns * part_k >= 2 * NPDL_TASK_WORK) {
         if (rows >= columns && rows > NPDL_MR) rows = npdl_round_up(rows / 2, NPDL_MR);
         else if (columns > NPDL_NW) columns = npdl_round_up(columns / 2, NPDL_NW);
         else break;

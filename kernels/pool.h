@@ -16,7 +16,9 @@
  *
  * How it works. The calling thread takes blocks like any other. It opens a job, wakes who sleeps, and takes blocks until
  * none are left; then it closes the job and waits for those workers only that are still inside a block. A worker that
- * comes late, because another process has its core, finds the job closed and is not waited for. An idle worker watches
+ * comes late, because another process has its core, finds the job closed and is not waited for. Each thread has a share
+ * of the blocks, those that follow each other, and takes from the others' when its own is done: so in one kernel after
+ * the other it finds the same images, or the same rows of a matrix, in its own cache. An idle worker watches
  * for the next job for NPDL_SPIN nanoseconds, since the kernels of a training step follow each other closely, and then
  * sleeps, so that it takes nothing from others. Jobs of several Python threads do not queue: whoever finds the workers
  * taken runs its blocks alone. The child of a fork starts workers of its own.
@@ -104,14 +106,15 @@ static inline size_t npdl_take_missing(void) {
 #define NPDL_ADD(p, value) __atomic_fetch_add(&(p), value, __ATOMIC_SEQ_CST)
 #define NPDL_OWN_LINE __attribute__((aligned(128))) /* what one thread writes does not evict what others read */
 
+typedef struct { int64_t next, stop; } NPDL_OWN_LINE npdl_share; /* the next block to be taken, and the last one's end */
+
 static struct {
     /* the job; written while it is closed and nobody is inside */
     npdl_block fn;
     void *ctx;
-    int64_t blocks;
     int wanted;                       /* workers 0 ... wanted - 1 take part */
     /* its state */
-    int64_t next NPDL_OWN_LINE;       /* the next block to be taken */
+    npdl_share share[NPDL_MAX_WORKERS + 1]; /* the caller's, then the workers' */
     int open NPDL_OWN_LINE;           /* whether workers may enter */
     uint64_t job;                     /* its number: a change is what workers wait for */
     int inside NPDL_OWN_LINE;         /* workers that have entered */
@@ -162,8 +165,15 @@ static uint64_t npdl_next_job(uint64_t seen) {
     return job;
 }
 
-static void npdl_take_blocks(npdl_block fn, void *ctx, int64_t blocks, void *work) {
-    for (int64_t block; (block = NPDL_ADD(npdl_pool.next, 1)) < blocks;) fn(ctx, block, work);
+/* The blocks of thread `self`'s share, then what is left of the others'. */
+static void npdl_take_blocks(int self, npdl_block fn, void *ctx, void *work) {
+    for (int i = 0; i <= npdl_pool.wanted; i++) {
+        npdl_share *share = &npdl_pool.share[(self + i) % (npdl_pool.wanted + 1)];
+        while (NPDL_LOAD(share->next) < share->stop) { /* looked at first: a share that is done stays as it is */
+            int64_t block = NPDL_ADD(share->next, 1);
+            if (block < share->stop) fn(ctx, block, work);
+        }
+    }
 }
 
 static void *npdl_worker(void *number) {
@@ -172,7 +182,7 @@ static void *npdl_worker(void *number) {
         job = npdl_next_job(job);
         NPDL_ADD(npdl_pool.inside, 1); /* before looking whether it is open: who closes a job counts those inside after */
         if (NPDL_LOAD(npdl_pool.open) && self < npdl_pool.wanted)
-            npdl_take_blocks(npdl_pool.fn, npdl_pool.ctx, npdl_pool.blocks, npdl_pool.memory[self].start);
+            npdl_take_blocks(self + 1, npdl_pool.fn, npdl_pool.ctx, npdl_pool.memory[self].start);
         NPDL_ADD(npdl_pool.inside, -1);
     }
     return NULL;
@@ -216,8 +226,10 @@ static void npdl_parallel(npdl_block fn, void *ctx, int64_t blocks, size_t bytes
     if (wanted > blocks - 1) wanted = blocks - 1;
     if (wanted > 0 && !pthread_mutex_trylock(&npdl_pool.taken)) {
         npdl_pool.wanted = npdl_hire((int)wanted, bytes);
-        npdl_pool.fn = fn, npdl_pool.ctx = ctx, npdl_pool.blocks = blocks;
-        NPDL_STORE(npdl_pool.next, 0);
+        npdl_pool.fn = fn, npdl_pool.ctx = ctx;
+        int64_t shares = npdl_pool.wanted + 1;
+        for (int64_t i = 0; i < shares; i++)
+            npdl_pool.share[i].next = blocks * i / shares, npdl_pool.share[i].stop = blocks * (i + 1) / shares;
         NPDL_STORE(npdl_pool.open, 1);
         NPDL_ADD(npdl_pool.job, 1);
         if (NPDL_LOAD(npdl_pool.sleeping)) {
@@ -225,7 +237,7 @@ static void npdl_parallel(npdl_block fn, void *ctx, int64_t blocks, size_t bytes
             pthread_cond_broadcast(&npdl_pool.wake);
             pthread_mutex_unlock(&npdl_pool.sleep);
         }
-        npdl_take_blocks(fn, ctx, blocks, work);
+        npdl_take_blocks(0, fn, ctx, work);
         NPDL_STORE(npdl_pool.open, 0);
         for (int i = 0; NPDL_LOAD(npdl_pool.inside); i++)
             if (i < 1000) npdl_pause();
