@@ -258,7 +258,8 @@ NPDL_INLINE void FN(npdl_average_tile_strip)(const FN(npdl_pool_work) *s, const 
  * row's end, if there is as much to read. */
 #define NPDL_AGAIN(g, strip) \
     const int64_t last = w.origin + (w.p1 - 1) * w.down + (w.q1 - 1) * w.right; \
-    const int64_t row_ends = (g->out_w - j) * g->channels, x_ends = s->images * g->in_h * g->in_w * g->channels - last; \
+    const int64_t row_ends = (g->out_w - j) * g->channels; \
+    const int64_t x_ends = s->images * g->in_h * g->in_w * g->channels - last; \
     NPDL_CHANNELS_AGAIN(g->channels, NPDL_LESS(row_ends, x_ends), strip)
 
 /* The compiler need not fear that results are written over these. */

@@ -19,9 +19,7 @@ def batch_norm_grad(
 ):
     """dx = γ/σ (dy − dβ/n − x̂ dγ/n), dγ = Σ dy x̂, dβ = Σ dy, after ReLU where γ x̂ + β > 0; dx may be dy."""
     relu = wants_relu("batch_norm_grad", activation)
-    lib.batch_norm_grad(
-        "batch_norm_grad", False, dy, x, mean, variance, gamma, beta, epsilon, relu, dx, dgamma, dbeta
-    )
+    lib.batch_norm_grad("batch_norm_grad", False, dy, x, mean, variance, gamma, beta, epsilon, relu, dx, dgamma, dbeta)
 
 
 def batch_norm_frozen_grad(
