@@ -286,8 +286,8 @@ NPDL_INLINE void FN(npdl_average_tile_strip)(const FN(npdl_pool_work) *s, const 
             NPDL_POOL_ROW(row, 0, NPDL_EACH, strip) \
     }
 
-/* Where windows lie side by side: every place is written once, and 0 where there is no window. A window's numbers lie in
- * x as its results do in y, only further apart: there is room in x where there is in y. */
+/* Where windows lie side by side: every place is written once, and 0 where there is no window. A window's numbers lie
+ * in x as its results do in y, only further apart: there is room in x where there is in y. */
 #define NPDL_POOL_TILES(name, kernel, strip) \
     static void FN(name)(void *context, int64_t block, void *work) { \
         NPDL_POOL_LOCALS \
