@@ -156,7 +156,7 @@ def test_windows_side_by_side(rng, padding, kernel, dtype):
     """Images that windows fill and images with rest rows and columns, channels around a vector's width."""
     for channels in (1, 2, 5, 7, 8, 9, 10, 15, 16, 17, 20, 33):
         for size in ((6, 6), (7, 6), (6, 8), (8, 11), (2, 3), (6, 48)):
-            if size[1] < kernel[1]:
+            if size[0] < kernel[0] or size[1] < kernel[1]:
                 continue
             g = window2d((*size, channels), kernel, kernel, padding)
             x = images(rng, g, 2, dtype, nan=0.03)
