@@ -134,6 +134,26 @@ def expect(str kernel, str name, object array, tuple shape):
         raise ValueError(f"{kernel}: {name} must have shape {shape}, got {array.shape}")
 
 
+cdef void *shaped(
+    str kernel, str name, object array, char type, int axes, const numpy.npy_intp *shape, bint write=False,
+) except? NULL:
+    """`at` of an array of that shape, not None.
+
+    Raises:
+        ValueError: another shape.
+    """
+    cdef numpy.ndarray a = array_of(kernel, name, array)
+    cdef bint same = a.ndim == axes
+    cdef int i = 0
+    while same and i < axes:
+        same = a.shape[i] == shape[i]
+        i += 1
+    if not same:
+        expected = tuple([shape[i] for i in range(axes)])
+        raise ValueError(f"{kernel}: {name} must have shape {expected}, got {array.shape}")
+    return at(kernel, name, array, type, numpy.PyArray_SIZE(a), write)
+
+
 cdef npdl_window window(g) except *:
     """The C struct of a Window2D."""
     cdef npdl_window w

@@ -148,6 +148,29 @@ def test_cpu(rng, channels, dtype):
         np.testing.assert_allclose(average_pool(cpu, x, g), average_pool(reference, x, g), atol=TOLERANCE[dtype])
 
 
+@needs_compiled
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("kernel", [(2, 2), (3, 3), (2, 3)], ids=str)
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_windows_side_by_side(rng, padding, kernel, dtype):
+    """Images that windows fill and images with rest rows and columns, channels around a vector's width."""
+    for channels in (1, 2, 5, 7, 8, 9, 10, 15, 16, 17, 20, 33):
+        for size in ((6, 6), (7, 6), (6, 8), (8, 11), (2, 3), (6, 48)):
+            if size[0] < kernel[0] or size[1] < kernel[1]:
+                continue
+            g = window2d((*size, channels), kernel, kernel, padding)
+            x = images(rng, g, 2, dtype, nan=0.03)
+            y, winners = max_pool(cpu, x, g)
+            expected, expected_winners = max_pool(reference, x, g)
+            np.testing.assert_array_equal(y, expected)
+            np.testing.assert_array_equal(winners, expected_winners)
+            dy = rng.standard_normal(y.shape).astype(dtype)
+            got, expected = (gradient(k, "max_pool2d_grad", (dy, winners), g, dtype, 2) for k in (cpu, reference))
+            np.testing.assert_array_equal(got, expected)
+            got, expected = (gradient(k, "average_pool2d_grad", (dy,), g, dtype, 2) for k in (cpu, reference))
+            np.testing.assert_allclose(got, expected, rtol=0, atol=TOLERANCE[dtype])
+
+
 def test_reference_with_relu(rng):
     """ReLU after pooling is pooling after ReLU, but for the winners; the gradient is the slope."""
     for g in windows(channels=2):
