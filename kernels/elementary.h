@@ -39,7 +39,7 @@
  * floats by a quarter), and others as before. An address beyond the array does no harm. */
 #define NPDL_FETCH(p) \
     for (int byte_ = 0; byte_ < NPDL_WIDE * NPDL_VECTOR_BYTES; byte_ += 64) \
-        __builtin_prefetch((const char *)(p) + 2048 + byte_);
+        __builtin_prefetch((const void *)((uintptr_t)(p) + 2048 + byte_));
 
 /* out[i] = FUNCTION of in[i], NPDL_WIDE vectors at a time; FUNCTION(v, count) replaces v[j]. */
 #define NPDL_MAP_WIDE(in, out, size, FUNCTION) \

@@ -17,8 +17,8 @@
 #define NPDL_NORM_GROUP 8
 #define NPDL_NORM_AHEAD 1024
 /* The address is a number here: it may lie behind the array. */
-#define NPDL_FETCH(p, write) __builtin_prefetch((const void *)((uintptr_t)(p) + NPDL_NORM_AHEAD), write)
-#define NPDL_STRIP_LANES (4 * NPDL_VECTOR_BYTES / sizeof(REAL))
+#define NPDL_FETCH_OUTPUT(p) __builtin_prefetch((const void *)((uintptr_t)(p) + NPDL_NORM_AHEAD), 1)
+#define NPDL_STRIP_LANES (4 * NPDL_VECTOR_BYTES / (int64_t)sizeof(REAL))
 
 #endif
 
@@ -162,7 +162,7 @@ NPDL_INLINE void FN(npdl_norm_apply)(const FN(npdl_norm_work) *s, int64_t r, int
     for (int64_t i = r * s->channels + c; i < r1 * s->channels; i += s->channels)
         for (int j = 0; j < wide; j++) {
             VEC x = zero, y = zero, d = zero;
-            NPDL_FETCH(s->out + i + j * VL, 1);
+            NPDL_FETCH_OUTPUT(s->out + i + j * VL);
             if (result != FN(npdl_norm_frozen) || relu) x = NPDL_GET(s->x + i + j * VL) - mean[j];
             if (result == FN(npdl_norm_forward) || relu) y = FMA(x, factor[j], bias[j]);
             if (result != FN(npdl_norm_forward)) d = NPDL_GET(s->dy + i + j * VL);
