@@ -44,6 +44,7 @@ static int npdl_cpu_level(void) {
 #include "activation.h"
 #include "matmul.h"
 #include "winograd.h"
+#include "depthwise.h"
 #include "conv.h"
 #include "norm.h"
 #include "pooling.h"
