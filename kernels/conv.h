@@ -18,7 +18,8 @@
  * order, each tap's matrix transposed. Nothing is scattered: every element of dx is one sum.
  *
  * Two kinds would leave the vectors' lanes empty and have their own way: depthwise convolution (one channel a group;
- * depthwise.h), and dx of fewer than NPDL_NARROW channels, told where it begins.
+ * depthwise.h), and dx of fewer than NPDL_NARROW channels, told where it begins. Both y and that dx have a faster way
+ * to the same bits where there are many images (narrow.h).
  *
  * Order of the sums: y and dx as in matmul.h, in blocks of NPDL_KB along (p, q, c) and (p, q, f); dW in blocks of
  * NPDL_PIXELS pixels, and over long batches in parts, as any product with a transposed left matrix.
@@ -263,7 +264,32 @@ static void FN(npdl_narrow_task)(void *ctx, int64_t task, void *work) {
         }
 }
 
+/* The same with images along the vectors, for the first `images` of them. */
+static void FN(npdl_narrow_dx_lanes)(const REAL *dz, const REAL *w, REAL *out, int64_t images, const npdl_window *g) {
+    int64_t taps = g->kernel_h * g->kernel_w, c = g->channels, filters = g->filters;
+    FN(npdl_lines) s = {
+        .x = dz, .out = out, .in_h = g->out_h, .in_w = g->out_w, .out_h = g->in_h, .out_w = g->in_w, .g = g,
+        .channels = filters, .filters = c, .images = images,
+    };
+    size_t bytes = FN(npdl_tables_bytes)(&s);
+    char *shared = npdl_shared(bytes + taps * c * filters * sizeof(REAL));
+    if (!shared) return;
+    FN(npdl_tables)(&s, (int64_t *)shared, 1);
+    REAL *weights = (REAL *)(shared + bytes);
+    for (int64_t t = 0; t < taps; t++)
+        for (int64_t f = 0; f < filters; f++)
+            for (int64_t e = 0; e < c; e++) weights[(t * filters + f) * c + e] = w[(t * c + e) * filters + f];
+    s.panels = weights;
+    FN(npdl_run_lanes)(&s);
+}
+
 static void FN(npdl_narrow_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t images, const npdl_window *g) {
+    if (images >= NPDL_NW && g->filters <= NPDL_LANES_FILTERS && g->kernel_h * g->kernel_w * g->channels >= 16) {
+        int64_t whole = images / NPDL_NW * NPDL_NW;
+        FN(npdl_narrow_dx_lanes)(dz, w, out, whole, g);
+        dz += whole * g->out_h * g->out_w * g->filters, out += whole * g->in_h * g->in_w * g->channels;
+        if (!(images -= whole)) return;
+    }
     int64_t n = g->kernel_h * g->kernel_w * g->channels, filters = g->filters;
     int64_t panel = NPDL_KB * npdl_round_up(n, NPDL_NW);
     FN(npdl_lines) s = {
@@ -286,6 +312,14 @@ static void FN(npdl_narrow_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t
 
 /* ---- the kernels */
 
+/* Whether y is better made with images along the vectors: it gives the same bits. With filters along them a quarter or
+ * more of the lanes would be empty. */
+static int FN(npdl_lanes_suit)(const npdl_window *g, int64_t images) {
+    int64_t k = g->kernel_h * g->kernel_w * g->channels; /* a single block sum, of enough work for the transposes */
+    return g->groups == 1 && images >= NPDL_NW && k >= 16 && k <= NPDL_KB && g->out_h > 0 && g->out_w > 0 &&
+           4 * g->filters <= 3 * npdl_round_up(g->filters, VL);
+}
+
 /* out = act(windows(x) W + bias) */
 static void FN(npdl_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z, int64_t images,
                             const npdl_window *g, int code, const double *constants) {
@@ -300,6 +334,16 @@ static void FN(npdl_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL 
         };
         FN(npdl_run_lines)(&s, 0);
         return;
+    }
+    if (FN(npdl_lanes_suit)(g, images)) {
+        FN(npdl_lines) s = {
+            x, w, bias, out, z, g->in_h, g->in_w, g->out_h, g->out_w, g->channels, g->filters, g,
+            .images = images / NPDL_NW * NPDL_NW, .panels = w, .code = code, .constants = constants,
+        };
+        FN(npdl_run_lanes)(&s);
+        int64_t done = s.images * g->out_h * g->out_w * g->filters;
+        x += s.images * g->in_h * g->in_w * g->channels, out += done, images -= s.images;
+        if (z) z += done;
     }
     FN(npdl_windows) windows = FN(npdl_windows_of)(x, g);
     windows.column_step = g->filters, windows.row_step = g->out_w * g->filters;

@@ -45,6 +45,7 @@ static int npdl_cpu_level(void) {
 #include "matmul.h"
 #include "winograd.h"
 #include "depthwise.h"
+#include "narrow.h"
 #include "conv.h"
 #include "norm.h"
 #include "pooling.h"
