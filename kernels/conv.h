@@ -17,8 +17,9 @@
  * i = (h + pad_top − p·dilation_h) / stride_h. So each phase is a convolution of dz with stride 1, its taps in reverse
  * order, each tap's matrix transposed. Nothing is scattered: every element of dx is one sum.
  *
- * Two kinds would leave the vectors' lanes empty and have their own way, told where they begin: depthwise convolution
- * (one channel a group), and dx of fewer than NPDL_NARROW channels.
+ * Two kinds would leave the vectors' lanes empty and have their own way: depthwise convolution (one channel a group;
+ * depthwise.h), and dx of fewer than NPDL_NARROW channels, told where it begins. Both y and that dx have a faster way
+ * to the same bits where there are many images (narrow.h).
  *
  * Order of the sums: y and dx as in matmul.h, in blocks of NPDL_KB along (p, q, c) and (p, q, f); dW in blocks of
  * NPDL_PIXELS pixels, and over long batches in parts, as any product with a transposed left matrix.
@@ -32,8 +33,6 @@
 /* One axis of a phase: pixels first, first + stride, ... (`size` of them); its taps first_tap, first_tap + tap_step,
  * ... (`taps` of them) and, with these reversed, the padding before and the dilation of the convolution of dz. */
 typedef struct { int64_t first, size, first_tap, tap_step, taps, pad, dilation; } npdl_phase;
-
-static int npdl_is_depthwise(const npdl_window *g) { return g->groups > 1 && g->groups == g->channels; }
 
 static npdl_phase npdl_phase_of(int64_t phase, int64_t in, int64_t kernel, int64_t stride, int64_t pad,
                                 int64_t dilation) {
@@ -221,236 +220,6 @@ static void FN(npdl_dkernel_rectangle)(const FN(npdl_product) *s, int64_t m0, in
     }
 }
 
-/* ---- what a window shows of an axis, as a table */
-
-/* to[o·kernel + p]: where in the source output o's tap p lies, −1 for nowhere. With `transposed` the source is dz and
- * the output dx. */
-static void FN(npdl_axis)(int64_t *to, int64_t outputs, int64_t kernel, int64_t source, int64_t stride, int64_t pad,
-                          int64_t dilation, int transposed) {
-    for (int64_t o = 0; o < outputs; o++)
-        for (int64_t p = 0; p < kernel; p++, to++) {
-            int64_t at = transposed ? o + pad - p * dilation : o * stride - pad + p * dilation;
-            if (transposed) at = at % stride ? -1 : at / stride;
-            *to = at < 0 || at >= source ? -1 : at;
-        }
-}
-
-/* A convolution without a matrix product: lines of output pixels, each a sum over its taps. */
-typedef struct {
-    const REAL *x, *w, *bias;    /* x: the source, dz for dx */
-    REAL *out, *z;
-    int64_t in_h, in_w, out_h, out_w, channels, filters; /* of the source, of the output; pixels of x, out */
-    const npdl_window *g;
-    const int64_t *rows, *columns; /* tables of npdl_axis */
-    int64_t images, lines;       /* rows of the output in a task */
-    const REAL *panels;          /* npdl_narrow_task: packed weights */
-    int code;
-    const double *constants;
-} FN(npdl_lines);
-
-static size_t FN(npdl_tables_bytes)(const FN(npdl_lines) *s) {
-    return npdl_round_up((s->out_h * s->g->kernel_h + s->out_w * s->g->kernel_w) * sizeof(int64_t), 64);
-}
-
-static void FN(npdl_tables)(FN(npdl_lines) *s, int64_t *to, int transposed) {
-    const npdl_window *g = s->g;
-    int64_t *columns = to + s->out_h * g->kernel_h;
-    FN(npdl_axis)(to, s->out_h, g->kernel_h, s->in_h, g->stride_h, g->pad_top, g->dilation_h, transposed);
-    FN(npdl_axis)(columns, s->out_w, g->kernel_w, s->in_w, g->stride_w, g->pad_left, g->dilation_w, transposed);
-    s->rows = to, s->columns = columns;
-}
-
-/* ---- depthwise: a filter sees one channel, filter f channel f / multiplier
- *
- *     y[f] = Σ_taps x[f / multiplier] w[tap, f]     dx[c] = Σ_f Σ_taps dz[f] w[tap, f]     dW[tap, f] = Σ_pixels x dz
- *
- * Vectors run along the filters. With a multiplier above 1 the rows of x that are read are first spread out, so that
- * they have a number for each filter; dx is computed for each filter and added up. dW: each image row is a sum from
- * zero, added to its part; parts are as many rows each, NPDL_PARTS at most, and added in order. */
-
-/* nv vectors from f on, for np pixels: the second one reads `step` further on. */
-NPDL_INLINE void FN(npdl_depthwise_tile)(const int nv, const int np, const REAL *const *x, int64_t shift, int64_t step,
-                                         const REAL *const *w, int64_t taps, int64_t f, int64_t lanes, const REAL *bias,
-                                         REAL *out, int64_t out_step) {
-    VEC acc[2][4];
-    #pragma GCC unroll 4
-    for (int v = 0; v < nv; v++) acc[0][v] = acc[1][v] = BC(0);
-    for (int64_t t = 0; t < taps; t++) {
-        const REAL *from = x[t] + shift + f;
-        #pragma GCC unroll 4
-        for (int v = 0; v < nv; v++) {
-            VEC weight = lanes < VL ? LDN(w[t] + f + v * VL, lanes) : LD(w[t] + f + v * VL);
-            #pragma GCC unroll 2
-            for (int i = 0; i < np; i++) {
-                const REAL *at = from + i * step + v * VL;
-                acc[i][v] = FMA(lanes < VL ? LDN(at, lanes) : LD(at), weight, acc[i][v]);
-            }
-        }
-    }
-    #pragma GCC unroll 2
-    for (int i = 0; i < np; i++)
-        #pragma GCC unroll 4
-        for (int v = 0; v < nv; v++) {
-            int64_t at = f + v * VL;
-            if (bias) acc[i][v] += lanes < VL ? LDN(bias + at, lanes) : LD(bias + at);
-            if (lanes < VL) STN(out + i * out_step + at, acc[i][v], lanes);
-            else ST(out + i * out_step + at, acc[i][v]);
-        }
-}
-
-/* n numbers of np pixels, each the sum over the taps of x[tap] · w[tap]. */
-#define NPDL_PIXELS_OF(np)                                                                                            \
-    static void FN(npdl_depthwise_##np)(const REAL *const *x, int64_t shift, int64_t step, const REAL *const *w,      \
-                                        int64_t taps, int64_t n, const REAL *bias, REAL *out) {                       \
-        int64_t f = 0;                                                                                                \
-        for (; f + 4 * VL <= n; f += 4 * VL)                                                                          \
-            FN(npdl_depthwise_tile)(4, np, x, shift, step, w, taps, f, VL, bias, out, n);                             \
-        for (; f + VL <= n; f += VL)                                                                                  \
-            FN(npdl_depthwise_tile)(1, np, x, shift, step, w, taps, f, VL, bias, out, n);                             \
-        if (f < n) FN(npdl_depthwise_tile)(1, np, x, shift, step, w, taps, f, n - f, bias, out, n);                   \
-    }
-NPDL_PIXELS_OF(1) NPDL_PIXELS_OF(2)
-#undef NPDL_PIXELS_OF
-
-/* Whether all of a pixel's taps lie inside a row. */
-static int FN(npdl_whole)(const int64_t *columns, int64_t kernel_w) {
-    for (int64_t q = 0; q < kernel_w; q++)
-        if (columns[q] < 0) return 0;
-    return 1;
-}
-
-/* Each of n numbers `times` times. */
-static const REAL *FN(npdl_repeat)(const REAL *from, int64_t n, int64_t times, REAL *to) {
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t k = 0; k < times; k++) to[i * times + k] = from[i];
-    return to;
-}
-
-/* y or, where the output has fewer channels than the filters, dx. */
-static void FN(npdl_depthwise_task)(void *ctx, int64_t task, void *work) {
-    const FN(npdl_lines) *s = ctx;
-    const npdl_window *g = s->g;
-    int64_t all = g->kernel_h * g->kernel_w, filters = g->filters, multiplier = filters / g->channels;
-    const REAL **x = work, **w = x + all, **row = w + all;
-    REAL *sums = (REAL *)(row + g->kernel_h), *repeated = sums + filters;
-    int64_t stop = npdl_min((task + 1) * s->lines, s->images * s->out_h), depth = s->filters;
-    for (int64_t line = task * s->lines; line < stop; line++) {
-        const int64_t *rows = s->rows + line % s->out_h * g->kernel_h, *columns = s->columns;
-        const REAL *image = s->x + line / s->out_h * s->in_h * s->in_w * s->channels;
-        REAL *out = s->out + line * s->out_w * depth;
-        for (int64_t p = 0; p < g->kernel_h; p++) {
-            row[p] = rows[p] < 0 ? NULL : image + rows[p] * s->in_w * s->channels;
-            if (row[p] && s->channels < filters)
-                row[p] = FN(npdl_repeat)(row[p], s->in_w * s->channels, multiplier,
-                                         repeated + p * s->in_w * filters);
-        }
-        int64_t taps = 0, built = -1; /* the taps were listed for a pixel whose first one is in this column */
-        for (int64_t j = 0, np; j < s->out_w; j += np, columns += np * g->kernel_w, out += np * depth) {
-            int whole = FN(npdl_whole)(columns, g->kernel_w);
-            if (!whole || built < 0) {
-                taps = 0, built = whole ? columns[0] : -1;
-                for (int64_t p = 0; p < g->kernel_h; p++)
-                    for (int64_t q = 0; row[p] && q < g->kernel_w; q++)
-                        if (columns[q] >= 0) {
-                            x[taps] = row[p] + columns[q] * filters;
-                            w[taps++] = s->w + (p * g->kernel_w + q) * filters;
-                        }
-            }
-            int64_t shift = whole ? (columns[0] - built) * filters : 0, step = 0;
-            np = 1 + (whole && depth == filters && j + 1 < s->out_w &&
-                      FN(npdl_whole)(columns + g->kernel_w, g->kernel_w));
-            if (np == 2) step = (columns[g->kernel_w] - columns[0]) * filters;
-            if (np == 2) FN(npdl_depthwise_2)(x, shift, step, w, taps, filters, s->bias, out);
-            else if (depth == filters) FN(npdl_depthwise_1)(x, shift, 0, w, taps, filters, s->bias, out);
-            else {
-                FN(npdl_depthwise_1)(x, shift, 0, w, taps, filters, NULL, sums);
-                for (int64_t c = 0; c < depth; c++) {
-                    out[c] = sums[c * multiplier];
-                    for (int64_t k = 1; k < multiplier; k++) out[c] += sums[c * multiplier + k];
-                }
-            }
-        }
-        int64_t n = s->out_w * depth, at = line * n;
-        if (s->z) memcpy(s->z + at, s->out + at, n * sizeof(REAL));
-        if (s->code) FN(npdl_activate)(s->code, s->constants, s->out + at, n);
-    }
-}
-
-/* One part of dW: output rows [part·lines, ...). */
-static void FN(npdl_depthwise_part)(void *ctx, int64_t part, void *work) {
-    const FN(npdl_lines) *s = ctx;
-    const npdl_window *g = s->g;
-    int64_t filters = g->filters, multiplier = filters / g->channels, step = g->stride_w * filters;
-    int64_t stop = npdl_min((part + 1) * s->lines, s->images * g->out_h);
-    REAL *out = s->out + part * g->kernel_h * g->kernel_w * filters;
-    memset(out, 0, g->kernel_h * g->kernel_w * filters * sizeof(REAL));
-    for (int64_t line = part * s->lines; line < stop; line++)
-        for (int64_t p = 0; p < g->kernel_h; p++) {
-            int64_t at = s->rows[line % g->out_h * g->kernel_h + p];
-            if (at < 0) continue;
-            const REAL *row = s->x + (line / g->out_h * g->in_h + at) * g->in_w * g->channels;
-            if (multiplier > 1) row = FN(npdl_repeat)(row, g->in_w * g->channels, multiplier, work);
-            for (int64_t q = 0; q < g->kernel_w; q++) {
-                int64_t a = 0, b = g->out_w; /* pixels [a, b) see the image through tap q */
-                while (a < b && s->columns[a * g->kernel_w + q] < 0) a++;
-                while (a < b && s->columns[(b - 1) * g->kernel_w + q] < 0) b--;
-                if (a == b) continue;
-                const REAL *x = row + s->columns[a * g->kernel_w + q] * filters;
-                const REAL *dz = s->w + (line * g->out_w + a) * filters;
-                REAL *to = out + (p * g->kernel_w + q) * filters;
-                int64_t f = 0;
-                for (; f + 4 * VL <= filters; f += 4 * VL) {
-                    VEC acc[4] = {BC(0), BC(0), BC(0), BC(0)};
-                    for (int64_t j = 0; j < b - a; j++)
-                        #pragma GCC unroll 4
-                        for (int v = 0; v < 4; v++)
-                            acc[v] = FMA(LD(x + j * step + f + v * VL), LD(dz + j * filters + f + v * VL), acc[v]);
-                    for (int v = 0; v < 4; v++) ST(to + f + v * VL, LD(to + f + v * VL) + acc[v]);
-                }
-                for (; f < filters; f += VL) {
-                    int64_t lanes = npdl_min(filters - f, VL);
-                    VEC acc = BC(0);
-                    for (int64_t j = 0; j < b - a; j++)
-                        acc = FMA(LDN(x + j * step + f, lanes), LDN(dz + j * filters + f, lanes), acc);
-                    STN(to + f, LDN(to + f, lanes) + acc, lanes);
-                }
-            }
-        }
-}
-
-/* Runs a task on every few lines of the output, about 16384 multiply-adds. */
-static void FN(npdl_run_lines)(FN(npdl_lines) *s, int transposed) {
-    const npdl_window *g = s->g;
-    int64_t *tables = npdl_shared(FN(npdl_tables_bytes)(s));
-    if (!tables) return;
-    FN(npdl_tables)(s, tables, transposed);
-    s->lines = npdl_max(1, 16384 / npdl_max(1, s->out_w * g->filters * g->kernel_h * g->kernel_w));
-    size_t bytes = (2 * g->kernel_w + 1) * g->kernel_h * sizeof(REAL *) + g->filters * sizeof(REAL);
-    if (s->channels < g->filters) bytes += g->kernel_h * s->in_w * g->filters * sizeof(REAL);
-    npdl_parallel(FN(npdl_depthwise_task), s, npdl_ceil_div(s->images * s->out_h, s->lines), bytes);
-}
-
-static void FN(npdl_depthwise_dkernel)(const REAL *x, const REAL *dz, REAL *out, int64_t images, const npdl_window *g) {
-    int64_t size = g->kernel_h * g->kernel_w * g->filters, lines = images * g->out_h;
-    FN(npdl_lines) s = {
-        .x = x, .w = dz, .in_h = g->in_h, .in_w = g->in_w, .out_h = g->out_h, .out_w = g->out_w, .g = g,
-        .images = images, .lines = npdl_max(1, npdl_ceil_div(lines, NPDL_PARTS)),
-    };
-    int64_t parts = npdl_ceil_div(lines, s.lines);
-    size_t bytes = FN(npdl_tables_bytes)(&s);
-    char *shared = npdl_shared(bytes + parts * size * sizeof(REAL));
-    if (!shared) return;
-    FN(npdl_tables)(&s, (int64_t *)shared, 0);
-    s.out = (REAL *)(shared + bytes);
-    npdl_parallel(FN(npdl_depthwise_part), &s, parts,
-                  g->filters > g->channels ? g->in_w * g->filters * sizeof(REAL) : 0);
-    for (int64_t j = 0; j < size; j++) {
-        REAL sum = 0;
-        for (int64_t p = 0; p < parts; p++) sum += s.out[p * size + j];
-        out[j] = sum;
-    }
-}
-
 /* ---- dx of few channels: the textbook's way round
  *
  * With fewer than NPDL_NARROW channels most lanes of a product with C columns would be empty. So a task makes
@@ -495,7 +264,32 @@ static void FN(npdl_narrow_task)(void *ctx, int64_t task, void *work) {
         }
 }
 
+/* The same with images along the vectors, for the first `images` of them. */
+static void FN(npdl_narrow_dx_lanes)(const REAL *dz, const REAL *w, REAL *out, int64_t images, const npdl_window *g) {
+    int64_t taps = g->kernel_h * g->kernel_w, c = g->channels, filters = g->filters;
+    FN(npdl_lines) s = {
+        .x = dz, .out = out, .in_h = g->out_h, .in_w = g->out_w, .out_h = g->in_h, .out_w = g->in_w, .g = g,
+        .channels = filters, .filters = c, .images = images,
+    };
+    size_t bytes = FN(npdl_tables_bytes)(&s);
+    char *shared = npdl_shared(bytes + taps * c * filters * sizeof(REAL));
+    if (!shared) return;
+    FN(npdl_tables)(&s, (int64_t *)shared, 1);
+    REAL *weights = (REAL *)(shared + bytes);
+    for (int64_t t = 0; t < taps; t++)
+        for (int64_t f = 0; f < filters; f++)
+            for (int64_t e = 0; e < c; e++) weights[(t * filters + f) * c + e] = w[(t * c + e) * filters + f];
+    s.panels = weights;
+    FN(npdl_run_lanes)(&s);
+}
+
 static void FN(npdl_narrow_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t images, const npdl_window *g) {
+    if (images >= NPDL_NW && g->filters <= NPDL_LANES_FILTERS && g->kernel_h * g->kernel_w * g->channels >= 16) {
+        int64_t whole = images / NPDL_NW * NPDL_NW;
+        FN(npdl_narrow_dx_lanes)(dz, w, out, whole, g);
+        dz += whole * g->out_h * g->out_w * g->filters, out += whole * g->in_h * g->in_w * g->channels;
+        if (!(images -= whole)) return;
+    }
     int64_t n = g->kernel_h * g->kernel_w * g->channels, filters = g->filters;
     int64_t panel = NPDL_KB * npdl_round_up(n, NPDL_NW);
     FN(npdl_lines) s = {
@@ -518,6 +312,14 @@ static void FN(npdl_narrow_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t
 
 /* ---- the kernels */
 
+/* Whether y is better made with images along the vectors: it gives the same bits. With filters along them a quarter or
+ * more of the lanes would be empty. */
+static int FN(npdl_lanes_suit)(const npdl_window *g, int64_t images) {
+    int64_t k = g->kernel_h * g->kernel_w * g->channels; /* a single block sum, of enough work for the transposes */
+    return g->groups == 1 && images >= NPDL_NW && k >= 16 && k <= NPDL_KB && g->out_h > 0 && g->out_w > 0 &&
+           4 * g->filters <= 3 * npdl_round_up(g->filters, VL);
+}
+
 /* out = act(windows(x) W + bias) */
 static void FN(npdl_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z, int64_t images,
                             const npdl_window *g, int code, const double *constants) {
@@ -532,6 +334,16 @@ static void FN(npdl_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL 
         };
         FN(npdl_run_lines)(&s, 0);
         return;
+    }
+    if (FN(npdl_lanes_suit)(g, images)) {
+        FN(npdl_lines) s = {
+            x, w, bias, out, z, g->in_h, g->in_w, g->out_h, g->out_w, g->channels, g->filters, g,
+            .images = images / NPDL_NW * NPDL_NW, .panels = w, .code = code, .constants = constants,
+        };
+        FN(npdl_run_lanes)(&s);
+        int64_t done = s.images * g->out_h * g->out_w * g->filters;
+        x += s.images * g->in_h * g->in_w * g->channels, out += done, images -= s.images;
+        if (z) z += done;
     }
     FN(npdl_windows) windows = FN(npdl_windows_of)(x, g);
     windows.column_step = g->filters, windows.row_step = g->out_w * g->filters;

@@ -44,6 +44,8 @@ static int npdl_cpu_level(void) {
 #include "activation.h"
 #include "matmul.h"
 #include "winograd.h"
+#include "depthwise.h"
+#include "narrow.h"
 #include "conv.h"
 #include "norm.h"
 #include "pooling.h"

@@ -43,6 +43,12 @@ EDITS = [
         "(x->v.taps - 1 - tap / x->h.taps) * x->v.tap_step",
         "(tap / x->h.taps) * x->v.tap_step",
     ),
+    (
+        "a tap's sum subtracted in dx of few channels",
+        "narrow.h",
+        "sum[i][0] += acc[i][0]",
+        "sum[i][0] -= acc[i][0]",
+    ),
     ("a wrong point of Winograd's", "winograd.h", "b2 = BC((REAL)-2.25)", "b2 = BC((REAL)-2.0)"),
     ("the last maximum wins", "pooling.h", "~(v <= m) & (m == m)", "~(v < m) & (m == m)"),
     ("average gradient without 1/N", "pooling.h", "VEC sum = NPDL_TAKE(x) + d;", "VEC sum = NPDL_TAKE(x) + d * BC(2);"),

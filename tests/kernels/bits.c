@@ -410,6 +410,7 @@ static void FN(cases)(void) {
     /* a long sum over the batch: partial sums of the kernel's gradient */
     static const shape batches[] = {
         {12, 12, 3, 3, 3, 1, 1, 1, 1, 20, 1, 1}, {8, 8, 16, 3, 3, 1, 1, 1, 1, 16, 1, 1}, {14, 14, 1, 5, 5, 1, 1, 1, 1, 10, 1, 0},
+        {12, 12, 10, 5, 5, 1, 1, 1, 1, 20, 1, 0}, {9, 8, 7, 3, 2, 2, 1, 1, 2, 10, 1, 1}, {5, 4, 2, 2, 5, 1, 2, 2, 1, 5, 1, 1},
     };
     for (int64_t i = 0; i < COUNT(batches); i++)
         CASE(FN(try_conv)(batches[i], 33, 1, 0, 1), "conv%d " SHAPE_FORMAT, bits, SHAPE_NUMBERS(batches[i], 33));
@@ -483,7 +484,7 @@ static void FN(random_case)(void) {
     const int bits = 8 * sizeof(REAL), kind = (int)between(0, 12);
     const int64_t m = FN(random_size)(), n = FN(random_size)(), k = FN(random_size)() * (between(0, 9) ? 1 : 10);
     const int a = (int)between(0, 1), b = (int)between(0, 1), c = (int)between(0, 1), code = (int)between(0, 8);
-    const int64_t images = between(0, 5);
+    const int64_t images = kind == 3 ? between(0, 40) : between(0, 5);
     const shape s = FN(random_shape)(kind != 4);
     switch (kind) {
     case 0: CASE(FN(try_matmul)(m, n, k, a, b, c, code % 2, code), "matmul%d %dx%dx%d ta%d tb%d bias%d act%d", bits, (int)m,

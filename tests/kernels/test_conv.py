@@ -152,6 +152,23 @@ def test_compiled_against_reference(rng, geometry, dtype, n):
 
 @needs_compiled
 @pytest.mark.parametrize("dtype", ("float32", "float64"))
+@pytest.mark.parametrize("geometry", [*GEOMETRIES, LARGE[6], LARGE[7]], ids=str)
+@pytest.mark.parametrize("n", (16, 37))
+def test_images_side_by_side(rng, geometry, dtype, n):
+    """Batches that fill the vectors with images, and have some left over."""
+    g = window2d(*geometry)
+    x, w, shape = arrays(rng, g, n, dtype)
+    dz, bias = rng.standard_normal(shape).astype(dtype), rng.standard_normal(g.filters).astype(dtype)
+    got, expected = ({name: np.full(shape, np.nan, dtype) for name in ("out", "z")} for _ in range(2))
+    got["dx"], expected["dx"] = np.full_like(x, np.nan), np.full_like(x, np.nan)
+    for kernels, out in ((cpu, got), (reference, expected)):
+        kernels.conv2d(x, w, g, bias=bias, activation=activations.tanh, out=out["out"], z=out["z"])
+        kernels.conv2d_dx(dz, w, g, out=out["dx"])
+    close(got, expected, dtype)
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", ("float32", "float64"))
 @pytest.mark.parametrize("n", (9, 40))
 @pytest.mark.parametrize(("channels", "filters", "groups"), ((3, 5, 1), (8, 12, 2), (5, 5, 5), (5, 10, 5)))
 def test_long_sums_over_the_batch(rng, dtype, n, channels, filters, groups):
@@ -167,12 +184,13 @@ def test_long_sums_over_the_batch(rng, dtype, n, channels, filters, groups):
 
 @needs_compiled
 @pytest.mark.parametrize("geometry", GEOMETRIES + LARGE, ids=str)
-def test_an_image_does_not_depend_on_the_batch(rng, geometry):
+@pytest.mark.parametrize("n", (6, 33))
+def test_an_image_does_not_depend_on_the_batch(rng, geometry, n):
     g = window2d(*geometry)
-    x, w, shape = arrays(rng, g, 6, "float32")
+    x, w, shape = arrays(rng, g, n, "float32")
     dz, bias = rng.standard_normal(shape).astype("f4"), rng.standard_normal(g.filters).astype("f4")
     whole = run(cpu, x, w, dz, g, bias=bias)
-    for i in (0, 2, 5):
+    for i in (0, 2, n - 1):
         alone = run(cpu, x[i : i + 1], w, dz[i : i + 1], g, bias=bias)
         for name in ("y", "dx", "cols", "image"):
             np.testing.assert_array_equal(alone[name][0], whole[name][i], err_msg=name)
