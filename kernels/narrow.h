@@ -25,26 +25,26 @@ typedef struct { int64_t from, weight, length; } npdl_run;
 /* ---- transposes */
 
 #if NPDL_REAL_BITS == 32 && NPDL_VECTOR_BYTES == 64
-#define NPDL_WIDE(name) _mm512_##name
+#define NPDL_X86_WIDE(name) _mm512_##name
 #elif NPDL_REAL_BITS == 32 && NPDL_VECTOR_BYTES == 32
-#define NPDL_WIDE(name) _mm256_##name
+#define NPDL_X86_WIDE(name) _mm256_##name
 #endif
 
-#ifdef NPDL_WIDE
+#ifdef NPDL_X86_WIDE
 /* Transposes each square of 4 x 4 numbers in four vectors. */
 NPDL_INLINE void FN(npdl_transpose_lanes)(const VEC v[4], VEC to[4]) {
-    VEC ab = (VEC)NPDL_WIDE(unpacklo_ps)(v[0], v[1]), cd = (VEC)NPDL_WIDE(unpacklo_ps)(v[2], v[3]);
-    to[0] = (VEC)NPDL_WIDE(shuffle_ps)(ab, cd, 0x44), to[1] = (VEC)NPDL_WIDE(shuffle_ps)(ab, cd, 0xee);
-    ab = (VEC)NPDL_WIDE(unpackhi_ps)(v[0], v[1]), cd = (VEC)NPDL_WIDE(unpackhi_ps)(v[2], v[3]);
-    to[2] = (VEC)NPDL_WIDE(shuffle_ps)(ab, cd, 0x44), to[3] = (VEC)NPDL_WIDE(shuffle_ps)(ab, cd, 0xee);
+    VEC ab = (VEC)NPDL_X86_WIDE(unpacklo_ps)(v[0], v[1]), cd = (VEC)NPDL_X86_WIDE(unpacklo_ps)(v[2], v[3]);
+    to[0] = (VEC)NPDL_X86_WIDE(shuffle_ps)(ab, cd, 0x44), to[1] = (VEC)NPDL_X86_WIDE(shuffle_ps)(ab, cd, 0xee);
+    ab = (VEC)NPDL_X86_WIDE(unpackhi_ps)(v[0], v[1]), cd = (VEC)NPDL_X86_WIDE(unpackhi_ps)(v[2], v[3]);
+    to[2] = (VEC)NPDL_X86_WIDE(shuffle_ps)(ab, cd, 0x44), to[3] = (VEC)NPDL_X86_WIDE(shuffle_ps)(ab, cd, 0xee);
 }
-#undef NPDL_WIDE
-#define NPDL_WIDE 1
+#undef NPDL_X86_WIDE
+#define NPDL_X86_WIDE 1
 #endif
 
 /* NPDL_SIDE numbers of VL images, `image` apart, to lanes; and back. */
 NPDL_INLINE void FN(npdl_into_lanes)(const REAL *x, int64_t image, REAL *lanes) {
-#if NPDL_WIDE
+#if NPDL_X86_WIDE
     VEC v[4], to[4];
     #pragma GCC unroll 4
     for (int k = 0; k < 4; k++) { /* images k, k + 4, ... */
@@ -66,7 +66,7 @@ NPDL_INLINE void FN(npdl_into_lanes)(const REAL *x, int64_t image, REAL *lanes) 
 }
 
 NPDL_INLINE void FN(npdl_out_of_lanes)(const REAL *lanes, int64_t image, REAL *x) {
-#if NPDL_WIDE
+#if NPDL_X86_WIDE
     VEC v[4], from[4];
     for (int r = 0; r < 4; r++) from[r] = LD(lanes + r * NPDL_NW);
     FN(npdl_transpose_lanes)(from, v);
@@ -87,7 +87,7 @@ NPDL_INLINE void FN(npdl_out_of_lanes)(const REAL *lanes, int64_t image, REAL *x
     for (int i = 0; i < VL; i += NPDL_SIDE) FN(npdl_transpose)(lanes + i, NPDL_NW, x + i * image, image);
 #endif
 }
-#undef NPDL_WIDE
+#undef NPDL_X86_WIDE
 
 /* Asks for a cache line of each of VL images: that far apart, no machine sees a stream in them. */
 NPDL_INLINE void FN(npdl_fetch_next)(const REAL *x, int64_t image, const int write) {
