@@ -24,12 +24,8 @@
  *
  * Forward and dx. The weights are transformed once a call, U[ξ][panel][channel][NW]. Then a task takes a few tiles
  * through all three steps while they are in the cache: V[ξ][tile][channel], M[ξ][tile][filter], output with epilogue.
- * How many tiles changes no sum.
- *
- * The weights' gradient is a sum over all tiles of a batch, in parts by shape and batch size. A task makes some channels
- * and filters of a part, all of it in its thread's cache: NPDL_WINOGRAD_SUM tiles at a time are transformed to panels
- * and multiplied, M[ξ] += V[ξ]ᵀ D[ξ], and M becomes dW. Other tasks transform the same tiles again: with 64 channels and
- * 64 filters that costs less than a V and D that all threads would share. The parts' dW are added in order.
+ * How many tiles changes no sum. The weights' gradient is a sum over all tiles of a batch: NPDL_WINOGRAD_SUM of them at
+ * a time are transformed to panels and multiplied, M[ξ] += V[ξ]ᵀ D[ξ], by tasks of a place ξ and some channels.
  *
  * Which convolutions. Times of the direct way over times of this one, AVX-512, float32, one thread:
  *
@@ -54,9 +50,7 @@
 #ifndef NPDL_WINOGRAD_H
 #define NPDL_WINOGRAD_H
 
-#define NPDL_WINOGRAD_SUM 32   /* tiles in a block sum of the weights' gradient; part of the bits */
-#define NPDL_WINOGRAD_PARTS 16 /* partial sums of 64 x 64 weights' gradients, at most; part of the bits */
-#define NPDL_WINOGRAD_PART_TILES 64 /* a part has at least this many tiles; part of the bits */
+#define NPDL_WINOGRAD_SUM 64   /* tiles in a block sum of the weights' gradient; part of the bits */
 
 /* The rule; part of the bits. */
 #define NPDL_WINOGRAD_CHANNELS 16   /* at least so many, and filters */
@@ -64,7 +58,7 @@
 #define NPDL_WINOGRAD_LEAST 32      /* at least so many tiles in a sum over the batch */
 
 #define NPDL_WINOGRAD_TILES 24 /* a task's tiles, forward and dx */
-#define NPDL_WINOGRAD_SLICE 64 /* a task's channels, and filters, in the weights' gradient */
+#define NPDL_WINOGRAD_SLICE 64 /* a task's channels in the weights' gradient */
 
 /* The rule: whether a convolution that gives images of height x width goes this way. By the layer's shape alone. */
 static int npdl_winograd_suits(const npdl_window *g, int64_t height, int64_t width) {
@@ -384,24 +378,70 @@ typedef struct {
     const REAL *x, *dz;
     REAL *out;
     const npdl_window *g;
-    int64_t down, across, tiles;           /* of an image; of all images */
-    int64_t parts, part_tiles;             /* partial sums, tiles of each */
-    int64_t channels, filters, slices;     /* of a task; groups of filters */
+    int64_t down, across, first, count;    /* tiles of an image; those of this block sum */
+    int64_t room;                          /* tiles of a block sum, at most */
+    REAL *v, *d, *m;                       /* [36][C/VL][tile][VL], [36][F/NW][tile][NW] and [36][C][F], F in vectors */
     int64_t v_plane, d_plane, m_plane, m_step;
-    REAL *partial;                         /* (parts, 3, 3, C, F) */
 } FN(npdl_winograd_sum);
 
-/* dW = Gᵀ M G of some channels and filters; `to` is the first one's place. */
-static void FN(npdl_winograd_sum_out)(const FN(npdl_winograd_sum) *s, const REAL *m, int64_t channels, int64_t filters,
-                                      REAL *to) {
-    int64_t tap = s->g->channels * s->g->filters;
-    for (int64_t c = 0; c < channels; c++, m += s->m_step, to += s->g->filters)
+#define NPDL_SUM_TILES 4 /* tiles that a task transforms */
+#define NPDL_SUM_ROWS_OUT 4 /* channels of dW that a task transforms back */
+
+/* V = Bᵀ x B and D = A dz Aᵀ of some tiles. */
+static void FN(npdl_winograd_sum_tiles)(void *ctx, int64_t task, void *work) {
+    const FN(npdl_winograd_sum) *s = ctx;
+    const npdl_window *g = s->g;
+    const REAL *pixel[36];
+    int64_t first = task * NPDL_SUM_TILES, filters = g->filters, rest = filters % NPDL_NW;
+    int64_t whole = rest > VL ? filters : filters - rest; /* in panels two vectors wide */
+    memset(work, 0, npdl_max(g->channels, filters) * sizeof(REAL));
+    for (int64_t t = first; t < npdl_min(first + NPDL_SUM_TILES, s->count); t++) {
+        int64_t tile = s->first + t, column = tile % s->across * 4, image = tile / s->across;
+        int64_t row = image % s->down * 4;
+        image /= s->down;
+        FN(npdl_winograd_pixels)(s->x + image * g->in_h * g->in_w * g->channels, g->in_h, g->in_w, g->channels,
+                                 row - g->pad_top, column - g->pad_left, 6, work, pixel);
+        FN(npdl_winograd_tile_x)(pixel, 0, g->channels, s->v + t * VL, VL, s->room * VL, s->v_plane, 4 * g->channels);
+        FN(npdl_winograd_pixels)(s->dz + image * g->out_h * g->out_w * filters, g->out_h, g->out_w, filters, row, column,
+                                 4, work, pixel);
+        FN(npdl_winograd_tile_dy)(pixel, 0, whole, s->d + t * NPDL_NW, NPDL_NW, s->room * NPDL_NW, s->d_plane,
+                                   4 * filters);
+        FN(npdl_winograd_tile_dy)(pixel, whole, filters, s->d + whole * s->room + t * VL, VL, 0, s->d_plane, 4 * filters);
+    }
+}
+
+/* M += Vᵀ D for one place and NPDL_WINOGRAD_SLICE channels. */
+static void FN(npdl_winograd_sum_products)(void *ctx, int64_t task, void *work) {
+    const FN(npdl_winograd_sum) *s = ctx;
+    int64_t slices = npdl_ceil_div(s->g->channels, NPDL_WINOGRAD_SLICE), xi = task / slices;
+    int64_t c0 = task % slices * NPDL_WINOGRAD_SLICE, channels = npdl_min(s->g->channels - c0, NPDL_WINOGRAD_SLICE);
+    npdl_row row[NPDL_WINOGRAD_SLICE];
+    int64_t along[NPDL_WINOGRAD_SUM];
+    (void)work;
+    for (int64_t t = 0; t < s->count; t++) along[t] = t * VL;
+    for (int64_t c = 0; c < channels; c++)
+        row[c].from = c / VL * s->room * VL + c % VL, row[c].to = c * s->m_step;
+    for (int64_t f = 0; f < s->m_step; f += NPDL_NW)
+        FN(npdl_tiles)(s->v + xi * s->v_plane + c0 * s->room, row, channels, along, s->count,
+                       s->d + xi * s->d_plane + f * s->room, s->m + xi * s->m_plane + c0 * s->m_step + f,
+                       npdl_min(s->m_step - f, NPDL_NW), s->first > 0, NULL);
+}
+
+/* dW = Gᵀ M G of some channels. */
+static void FN(npdl_winograd_sum_out)(void *ctx, int64_t task, void *work) {
+    const FN(npdl_winograd_sum) *s = ctx;
+    int64_t c = task * NPDL_SUM_ROWS_OUT, end = npdl_min(c + NPDL_SUM_ROWS_OUT, s->g->channels);
+    int64_t filters = s->g->filters, tap = s->g->channels * filters;
+    (void)work;
+    for (; c < end; c++)
         for (int64_t f = 0; f < filters; f += VL) {
+            const REAL *m = s->m + c * s->m_step + f;
+            REAL *to = s->out + c * filters + f;
             VEC half[3][6], in[6], out[3];
             #pragma GCC unroll 6
             for (int j = 0; j < 6; j++) {
                 #pragma GCC unroll 6
-                for (int i = 0; i < 6; i++) in[i] = LD(m + f + (i * 6 + j) * s->m_plane);
+                for (int i = 0; i < 6; i++) in[i] = LD(m + (i * 6 + j) * s->m_plane);
                 FN(npdl_winograd_gt)(in, out);
                 #pragma GCC unroll 3
                 for (int i = 0; i < 3; i++) half[i][j] = out[i];
@@ -411,76 +451,10 @@ static void FN(npdl_winograd_sum_out)(const FN(npdl_winograd_sum) *s, const REAL
                 FN(npdl_winograd_gt)(half[i], out);
                 #pragma GCC unroll 3
                 for (int j = 0; j < 3; j++)
-                    if (filters - f >= VL) ST(to + f + (i * 3 + j) * tap, out[j]);
-                    else STN(to + f + (i * 3 + j) * tap, out[j], filters - f);
+                    if (filters - f >= VL) ST(to + (i * 3 + j) * tap, out[j]);
+                    else STN(to + (i * 3 + j) * tap, out[j], filters - f);
             }
         }
-}
-
-/* One part, for some channels and filters: V = Bᵀ x B, [36][C/VL][tile][VL], and D = A dz Aᵀ, [36][F/NW][tile][NW], of
- * a block of tiles, M += Vᵀ D, [36][C][F], and at the end dW. */
-static void FN(npdl_winograd_sum_task)(void *ctx, int64_t task, void *work) {
-    const FN(npdl_winograd_sum) *s = ctx;
-    const npdl_window *g = s->g;
-    const int64_t room = NPDL_WINOGRAD_SUM;
-    int64_t part = task % s->parts, c0 = task / s->parts / s->slices * s->channels;
-    int64_t f0 = task / s->parts % s->slices * s->filters;
-    int64_t channels = npdl_min(g->channels - c0, s->channels), filters = npdl_min(g->filters - f0, s->filters);
-    int64_t rest = filters % NPDL_NW, whole = rest > VL ? filters : filters - rest; /* in panels two vectors wide */
-    int64_t end = npdl_min((part + 1) * s->part_tiles, s->tiles);
-    REAL *v = work, *d = v + 36 * s->v_plane, *m = d + 36 * s->d_plane, *zeros = m + 36 * s->m_plane;
-    npdl_row row[NPDL_WINOGRAD_SLICE];
-    int64_t along[NPDL_WINOGRAD_SUM];
-    for (int64_t t = 0; t < room; t++) along[t] = t * VL;
-    for (int64_t c = 0; c < channels; c++)
-        row[c].from = c / VL * room * VL + c % VL, row[c].to = c * s->m_step;
-    memset(zeros, 0, npdl_max(s->channels, s->filters) * sizeof(REAL));
-
-    for (int64_t first = part * s->part_tiles; first < end; first += room) {
-        int64_t count = npdl_min(end - first, room);
-        for (int64_t t = 0; t < count; t++) {
-            const REAL *pixel[36];
-            int64_t tile = first + t, column = tile % s->across * 4, image = tile / s->across;
-            int64_t line = image % s->down * 4;
-            image /= s->down;
-            FN(npdl_winograd_pixels)(s->x + image * g->in_h * g->in_w * g->channels + c0, g->in_h, g->in_w, g->channels,
-                                     line - g->pad_top, column - g->pad_left, 6, zeros, pixel);
-            FN(npdl_winograd_tile_x)(pixel, 0, channels, v + t * VL, VL, room * VL, s->v_plane, 4 * g->channels);
-            FN(npdl_winograd_pixels)(s->dz + image * g->out_h * g->out_w * g->filters + f0, g->out_h, g->out_w,
-                                     g->filters, line, column, 4, zeros, pixel);
-            FN(npdl_winograd_tile_dy)(pixel, 0, whole, d + t * NPDL_NW, NPDL_NW, room * NPDL_NW, s->d_plane,
-                                      4 * g->filters);
-            FN(npdl_winograd_tile_dy)(pixel, whole, filters, d + whole * room + t * VL, VL, 0, s->d_plane,
-                                      4 * g->filters);
-        }
-        for (int xi = 0; xi < 36; xi++)
-            for (int64_t f = 0; f < filters; f += NPDL_NW)
-                FN(npdl_tiles)(v + xi * s->v_plane, row, channels, along, count, d + xi * s->d_plane + f * room,
-                               m + xi * s->m_plane + f, filters - f > VL ? NPDL_NW : VL, first > part * s->part_tiles,
-                               NULL);
-    }
-    REAL *to = s->parts > 1 ? s->partial + part * 9 * g->channels * g->filters : s->out;
-    FN(npdl_winograd_sum_out)(s, m, channels, filters, to + c0 * g->filters + f0);
-}
-
-#define NPDL_WINOGRAD_COMBINE 4096 /* weights that a task combines */
-
-/* dW = partial 0 + partial 1 + ..., in this order. */
-static void FN(npdl_winograd_combine)(void *ctx, int64_t task, void *work) {
-    const FN(npdl_winograd_sum) *s = ctx;
-    int64_t size = 9 * s->g->channels * s->g->filters, end = npdl_min((task + 1) * NPDL_WINOGRAD_COMBINE, size);
-    (void)work;
-    for (int64_t i = task * NPDL_WINOGRAD_COMBINE; i < end; i += VL) {
-        int64_t lanes = npdl_min(end - i, VL);
-        VEC sum = LDN(s->partial + i, lanes);
-        for (int64_t part = 1; part < s->parts; part++) sum += LDN(s->partial + part * size + i, lanes);
-        STN(s->out + i, sum, lanes);
-    }
-}
-
-/* Cuts `size` channels or filters into slices of at most `most`; how large they are. */
-static int64_t FN(npdl_winograd_slice)(int64_t size, int64_t most) {
-    return npdl_min(npdl_round_up(npdl_ceil_div(size, npdl_ceil_div(size, most)), NPDL_NW), size);
 }
 
 /* As npdl_conv2d_dkernel. */
@@ -488,25 +462,23 @@ static void FN(npdl_winograd_dkernel)(const REAL *x, const REAL *dz, REAL *out, 
     FN(npdl_winograd_sum) s = {
         .x = x, .dz = dz, .out = out, .g = g,
         .down = npdl_ceil_div(g->out_h, 4), .across = npdl_ceil_div(g->out_w, 4),
-        .channels = FN(npdl_winograd_slice)(g->channels, NPDL_WINOGRAD_SLICE),
-        .filters = FN(npdl_winograd_slice)(g->filters, NPDL_WINOGRAD_SLICE),
+        .m_step = npdl_round_up(g->filters, VL),
     };
-    int64_t size = 9 * g->channels * g->filters;
-    s.tiles = images * s.down * s.across;
-    if (s.tiles == 0) {
-        memset(out, 0, size * sizeof(REAL));
+    int64_t tiles = images * s.down * s.across;
+    if (tiles == 0) {
+        memset(out, 0, 9 * g->channels * g->filters * sizeof(REAL));
         return;
     }
-    s.parts = npdl_min(NPDL_WINOGRAD_PARTS, npdl_ceil_div(NPDL_WINOGRAD_PARTS * 64 * 64, g->channels * g->filters));
-    s.parts = npdl_max(1, npdl_min(s.parts, s.tiles / NPDL_WINOGRAD_PART_TILES));
-    s.part_tiles = npdl_round_up(npdl_ceil_div(s.tiles, s.parts), NPDL_WINOGRAD_SUM);
-    s.parts = npdl_ceil_div(s.tiles, s.part_tiles);
-    if (s.parts > 1 && !(s.partial = npdl_shared(s.parts * size * sizeof(REAL)))) return;
-    s.slices = npdl_ceil_div(g->filters, s.filters), s.m_step = npdl_round_up(s.filters, VL);
-    s.v_plane = NPDL_WINOGRAD_SUM * npdl_round_up(s.channels, VL) + NPDL_ROOM;
-    s.d_plane = NPDL_WINOGRAD_SUM * s.m_step + NPDL_ROOM, s.m_plane = s.channels * s.m_step + NPDL_ROOM;
-    int64_t numbers = 36 * (s.v_plane + s.d_plane + s.m_plane) + npdl_max(s.channels, s.filters);
-    npdl_parallel(FN(npdl_winograd_sum_task), &s, s.parts * npdl_ceil_div(g->channels, s.channels) * s.slices,
-                  numbers * sizeof(REAL));
-    if (s.parts > 1) npdl_parallel(FN(npdl_winograd_combine), &s, npdl_ceil_div(size, NPDL_WINOGRAD_COMBINE), 0);
+    s.room = npdl_min(tiles, NPDL_WINOGRAD_SUM);
+    s.v_plane = s.room * npdl_round_up(g->channels, VL) + NPDL_ROOM, s.d_plane = s.room * s.m_step + NPDL_ROOM;
+    s.m_plane = g->channels * s.m_step + NPDL_ROOM;
+    if (!(s.v = npdl_shared(36 * (s.v_plane + s.d_plane + s.m_plane) * sizeof(REAL)))) return;
+    s.d = s.v + 36 * s.v_plane, s.m = s.d + 36 * s.d_plane;
+    for (; s.first < tiles; s.first += NPDL_WINOGRAD_SUM) {
+        s.count = npdl_min(tiles - s.first, NPDL_WINOGRAD_SUM);
+        npdl_parallel(FN(npdl_winograd_sum_tiles), &s, npdl_ceil_div(s.count, NPDL_SUM_TILES),
+                      npdl_max(g->channels, g->filters) * sizeof(REAL));
+        npdl_parallel(FN(npdl_winograd_sum_products), &s, 36 * npdl_ceil_div(g->channels, NPDL_WINOGRAD_SLICE), 0);
+    }
+    npdl_parallel(FN(npdl_winograd_sum_out), &s, npdl_ceil_div(g->channels, NPDL_SUM_ROWS_OUT), 0);
 }
