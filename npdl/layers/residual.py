@@ -44,8 +44,8 @@ class Residual(Container):
         if not self.layers:
             raise ValueError("Residual needs at least one layer to go around; pass e.g. Residual([layers.Dense(10)])")
         self.activation = activations.get(activation)
-        _let_overwrite(self.layers, shared=True)
-        _let_overwrite(self.shortcut or (), shared=False)
+        passed_on = _let_overwrite(self.layers, shared=True)
+        _let_overwrite(self.shortcut or (), shared=passed_on)  # then dF is dz, and is yet to be added to dS
 
     def build(self, input_shape):
         ends = []
@@ -97,10 +97,14 @@ def _let_overwrite(chain, shared):
     """Say which layers may write over the dy that they get: not over dz while the other branch has yet to read it.
 
     Below a layer that makes a dx of its own, and does not pass on what it got or a view of it, dy is nobody else's.
+
+    Returns:
+        whether dz itself may come out at the end of the chain.
     """
     for layer in reversed(chain):
         layer.may_overwrite = not shared
         shared = shared and type(layer) not in (BatchNormalization, Conv2D, Dense)
+    return shared
 
 
 def _projection(x, y):

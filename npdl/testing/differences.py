@@ -209,19 +209,28 @@ class _Chain:
                 part.state[name][...] = values
         return self.layers[i].forward(x, True)
 
-    def run(self, first, x):
-        """L of the layers from `first` on."""
+    def output(self, first, x):
+        """y of the layers from `first` on."""
         for i in range(first, len(self.layers)):
             x = self.forward(i, x)
-        return self.terms(x)
+        return x
 
-    def backward(self, first):
-        """dL/dx of layer `first`."""
+    def run(self, first, x):
+        """L of the layers from `first` on."""
+        return self.terms(self.output(first, x))
+
+    def backward(self, first, x):
+        """dL/dx of layer `first`; in reused memory as in `fit`, where a layer may write over the dy that it gets."""
+        workspace = devices.Workspace(self.layers[first].device)
+        with devices.use_workspace(workspace):
+            output = self.output(first, x)
+        self.terms(output)
         dy = self.r.copy() if self.loss is None else self.loss.backward()
-        for layer in reversed(self.layers[first:]):
-            if dy is None:
-                raise ValueError(f"{layer.name} gets no dy: the backward of the layer after it returned None")
-            dy = layer.backward(dy)
+        with devices.use_workspace(workspace):
+            for layer in reversed(self.layers[first:]):
+                if dy is None:
+                    raise ValueError(f"{layer.name} gets no dy: the backward of the layer after it returned None")
+                dy = layer.backward(dy)
         return dy
 
     def tensors(self, x, nudge):
@@ -230,8 +239,7 @@ class _Chain:
         for i, layer in enumerate(self.layers):
             x = np.array(x)  # a copy: a layer's y may be a view of its x
             nudge_array(x, random.key(self.seed, "nudge", i, "input"), nudge)
-            self.run(i, x)
-            dx = self.backward(i)
+            dx = self.backward(i, x)
             self.views.demand()
             mine = [(p.name, name, p.params[name], p.grads[name]) for p in layer.walk() for name in p.params]
             if dx is not None and np.issubdtype(x.dtype, np.floating):
