@@ -6,7 +6,7 @@ import copy
 import numpy as np
 
 from npdl import losses
-from npdl.models.fusion import fuse
+from npdl.models.fusion import follow, fuse, is_hooked, looked_at, twins
 
 
 def final_activation(model):
@@ -45,7 +45,7 @@ def settle_logits(loss, model):
             f"loss=losses.{type(loss).__name__}(from_logits=True), or from_logits=False if it gives probabilities"
         )
     last = model.layers[-1]
-    folds = layer is last and ending == loss.folds
+    folds = layer is last and ending == loss.folds and not is_hooked(last)
     folds = folds and getattr(last.activation, "axis", -1) in (-1, len(last.output_shape))
     loss.from_logits = folds or ending not in ("softmax", "sigmoid")
     return loss, folds
@@ -95,15 +95,24 @@ class Plan:
 
     def __init__(self, layers, owners):
         self.given, self.parts = (layers, owners), [part for layer in owners for part in layer.walk()]
-        self.layers, self.lowest, self._made_for = layers, 0, None
+        self.layers, self.owners, self.lowest = layers, owners, 0
+        self._twins, self._looked_at = twins(layers), None
 
     def prepare(self):
-        """Make the layers to run; anew where one has been frozen or thawed, as a callback may do at any time."""
-        made_for = [part.trainable for part in self.parts]
-        if made_for != self._made_for:
-            self._made_for = made_for
-            self.layers, owners = fuse(*self.given)
-            self.lowest = next((i for i, layer in enumerate(owners) if _learns(layer)), len(self.layers))
+        """Make the layers to run what the model's are now: a callback may freeze one or set an attribute at any time.
+
+        Returns:
+            whether they are others than before, so that nobody asks for the memory of those any more.
+        """
+        anew = self._looked_at != (now := looked_at(self.parts))
+        if anew:
+            self._looked_at = now
+            self.layers, self.owners = fuse(*self.given)
+            self._twins = twins(self.layers)
+        for other in self._twins:
+            follow(other)
+        self.lowest = next((i for i, layer in enumerate(self.owners) if _learns(layer)), len(self.layers))
+        return anew
 
     @contextlib.contextmanager
     def unread_gradients(self):

@@ -4,7 +4,7 @@ import copy
 
 from npdl import activations, devices, losses, metrics, testing
 from npdl.models.first_step import FirstStep, check_custom_gradients, is_custom
-from npdl.models.fusion import twin
+from npdl.models.fusion import looked_at, twin
 from npdl.models.plan import Plan, settle_logits
 
 
@@ -87,7 +87,7 @@ class Step:
             model.loss,
             model.metrics,
             model.weighted_metrics,
-            [getattr(layer, "activation", None) for layer in model.walk()],
+            looked_at(model.walk()),
             len(model.layers),
         )
 
@@ -118,7 +118,7 @@ class Step:
         target = self.target(y, len(x))
         if first and model.check_gradients:
             check_custom_gradients(model, self, x, target, w)
-        self.plan.prepare()
+        self._prepare()
         check = FirstStep(self.plan.layers) if first else None
         x = model.device.from_host(x)
         with devices.use_workspace(self.workspace):
@@ -132,9 +132,13 @@ class Step:
     def test(self, x, y, w, totals, workspace):
         """Loss and metrics of a batch, without training."""
         self.model.check_shape(x.shape[1:])
-        self.plan.prepare()
+        self._prepare()
         with devices.use_workspace(workspace):
             self._score(self.forward(self.model.device.from_host(x), False), self.target(y, len(x)), w, totals)
+
+    def _prepare(self):
+        if self.plan.prepare():
+            self.close()  # other layers run from now on, with memory of their own
 
     def forward(self, x, training, check=None):
         """What the loss takes."""
