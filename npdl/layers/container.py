@@ -32,6 +32,10 @@ class Container(Layer):
         """The layers inside, chain by chain."""
         return [part for name in self.chains for part in getattr(self, name) or ()]
 
+    def trained(self, chain):
+        """The layers of a chain that backward goes through: all, or as far as it has to where nobody reads dx."""
+        return chain if self.needs_dx else chain[lowest_to_learn(chain) :]
+
     def _own(self, part):
         kind, taken = type(self).__name__, self.inner_names
         if not isinstance(part, Layer) or hasattr(part, "compile"):
@@ -111,6 +115,14 @@ class Container(Layer):
         config = super().get_config()
         del config["name"], config["trainable"]
         return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in config.items())})"
+
+
+def lowest_to_learn(chain):
+    """The place of the lowest layer in a chain that has weights to learn, the chain's length where none has."""
+    for place, layer in enumerate(chain):
+        if any(part.trainable and any(declared.trained for declared in part.declared) for part in layer.walk()):
+            return place
+    return len(chain)
 
 
 def _unbuilt(part, name):

@@ -82,9 +82,9 @@ class Residual(Container):
         dz = self.inplace("dz", dy)
         self.k.activation_grad(dy, y, self.activation, out=dz)  # dz = dy · a'(z)
         df = ds = dz
-        for layer in reversed(self.layers):
+        for layer in reversed(self.trained(self.layers)):
             df = layer.backward(df)  # dF
-        for layer in reversed(self.shortcut or ()):
+        for layer in reversed(self.trained(self.shortcut or ())):
             ds = layer.backward(ds)  # dS
         if not self.needs_dx:
             return None

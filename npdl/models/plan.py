@@ -6,6 +6,7 @@ import copy
 import numpy as np
 
 from npdl import losses
+from npdl.layers.container import lowest_to_learn
 from npdl.models.fusion import follow, fuse, is_hooked, looked_at, twins
 
 
@@ -45,7 +46,7 @@ def settle_logits(loss, model):
             f"loss=losses.{type(loss).__name__}(from_logits=True), or from_logits=False if it gives probabilities"
         )
     last = model.layers[-1]
-    folds = layer is last and ending == loss.folds and not is_hooked(last)
+    folds = layer is last and ending == loss.folds and last.activation.code is not None and not is_hooked(last)
     folds = folds and getattr(last.activation, "axis", -1) in (-1, len(last.output_shape))
     loss.from_logits = folds or ending not in ("softmax", "sigmoid")
     return loss, folds
@@ -111,21 +112,27 @@ class Plan:
             self._twins = twins(self.layers)
         for other in self._twins:
             follow(other)
-        self.lowest = next((i for i, layer in enumerate(self.owners) if _learns(layer)), len(self.layers))
+        self.lowest = lowest_to_learn(self.owners)
         return anew
 
     @contextlib.contextmanager
     def unread_gradients(self):
         """The layers that learn or have one below them that does; the lowest need not make an input gradient."""
         trained = self.layers[self.lowest :]
-        for layer in trained[:1]:
-            layer.needs_dx = False
+        unread = list(_lowest(trained))
         try:
+            for layer in unread:
+                layer.needs_dx = False
             yield trained
         finally:
-            for layer in trained[:1]:
+            for layer in unread:
                 layer.needs_dx = True
 
 
-def _learns(layer):
-    return any(part.trainable and any(declared.trained for declared in part.declared) for part in layer.walk())
+def _lowest(layers):
+    """The lowest layer of a chain that begins with one that learns; if it is a container, those of its chains too."""
+    for layer in layers[:1]:
+        yield layer
+        for chain in getattr(layer, "chains", ()):
+            inside = getattr(layer, chain) or ()
+            yield from _lowest(inside[lowest_to_learn(inside) :])

@@ -175,6 +175,7 @@ class Trainer:
             caller.on_test_batch_end(number, totals.logs())
         checks.some_batches(totals.batches)
         results = totals.logs()
+        step.keep(totals)
         caller.on_test_end(results)
         return results
 
@@ -224,6 +225,7 @@ class Trainer:
         step, (x, y, w) = self._one_batch("test_on_batch", x, y, sample_weight)
         totals = step.totals(training=False)
         step.test(x, y, w, totals, devices.Workspace(self.device))
+        step.keep(totals)
         return _results(totals.logs(), return_dict)
 
     def predict_on_batch(self, x):
