@@ -8,6 +8,9 @@ import numpy as np
 LINEAR, RELU = 0, 1
 """Codes of the identity and of the plain ReLU, as in npdl/activations.py."""
 
+LARGEST = 2**31 - 1
+"""Of the numbers of a window: compiled code multiplies two of them in 64 bits."""
+
 
 def expect(kernel, name, array, shape):
     """Raise unless `array` is a NumPy array of that shape, aligned.
@@ -80,7 +83,7 @@ def key_words(kernel, key):
 
 @functools.lru_cache(256)
 def whole_window(kernel, g):
-    """Raise unless every number of a `Window2D` is whole; of a fraction the compiled code would drop a part.
+    """Raise unless every number of a `Window2D` is whole and of 31 bits; compiled code would drop what is beyond.
 
     Raises:
         ValueError: one is not.
@@ -88,3 +91,5 @@ def whole_window(kernel, g):
     for name, size in zip(g._fields, g):
         if size != size // 1:
             raise ValueError(f"{kernel}: {name} must be a whole number, got {size!r}; make the window by window2d(...)")
+        if abs(size) > LARGEST:
+            raise ValueError(f"{kernel}: {name} must be at most {LARGEST}, got {size!r}; make the window smaller")
