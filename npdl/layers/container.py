@@ -1,5 +1,7 @@
 """Container: a layer with chains of layers inside it."""
 
+from collections.abc import Iterable
+
 from npdl import names
 from npdl.layers.base import Layer
 
@@ -20,7 +22,7 @@ class Container(Layer):
 
     def __init__(self, chains, **base):
         self.chains, self.inner_names = tuple(chains), []
-        vars(self).update({name: chain if chain is None else list(chain) for name, chain in chains.items()})
+        vars(self).update({name: chain and listed(self, name, chain) for name, chain in chains.items()})
         super().__init__(**{**base, "trainable": True})
         for part in self.inner():
             self._own(part)
@@ -115,6 +117,20 @@ class Container(Layer):
         config = super().get_config()
         del config["name"], config["trainable"]
         return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in config.items())})"
+
+
+def listed(container, argument, given):
+    """The layers of a list, or of anything else that gives one after the other, as a list.
+
+    Raises:
+        TypeError: a layer itself, or nothing that can be gone through.
+    """
+    if isinstance(given, Layer) or not isinstance(given, Iterable):
+        kind = type(container).__name__
+        inside = "*map(copy.deepcopy, model.layers)" if hasattr(given, "compile") else "layers.Dense(10)"
+        before = "layers, shortcut=" if argument == "shortcut" else ""
+        raise TypeError(f"{kind} takes a list as {argument}, got {given!r}; pass a list: {kind}({before}[{inside}])")
+    return list(given)
 
 
 def lowest_to_learn(chain):
