@@ -85,7 +85,8 @@ def set_num_threads(n):
     """
     if not isinstance(n, numbers.Integral) or isinstance(n, bool) or not 1 <= n < 1 << 31:
         raise ValueError(
-            f"set_num_threads needs a whole number of at least 1 and below 2**31, got {n!r}; pass e.g. {_default_threads()}"
+            f"set_num_threads needs a whole number of at least 1 and below 2**31, got {n!r}; "
+            f"pass e.g. {_default_threads()}"
         )
     lib.set_num_threads(int(n))
 
