@@ -1,10 +1,8 @@
 """Sums of arrays; formulas: npdl/kernels/reference/merge.py, code: kernels/merge.h."""
 
-from npdl.kernels.checks import aligned, expect
+from npdl.kernels.checks import LINEAR, RELU, aligned, expect
 from npdl.kernels.cpu import activation as activations
 from npdl.kernels.cpu.build import lib
-
-LINEAR, RELU = 0, 1  # codes of npdl/activations.py that take no pass of their own
 
 
 def add(a, b, *, out, activation=None, z=None):
