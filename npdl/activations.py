@@ -93,7 +93,8 @@ class ReLU(Activation):
         y = z                       threshold <= z <  max_value
         y = negative_slope · (z − threshold)    z <  threshold
 
-    a'(z) = 1, 0 or negative_slope likewise; 0 at the kink z = 0 of the plain form, as in PyTorch and TensorFlow.
+    a'(z) = 1, 0 or negative_slope likewise; 0 at the kink z = 0 of the plain form, as in PyTorch and TensorFlow. Of
+    z = −0 the plain form makes +0, the others, such as max_value=6, −0.
     """
 
     name, code = "relu", 1

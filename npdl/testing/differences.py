@@ -100,7 +100,8 @@ def _slope(tensor, move, h, touched, sides=False):
         if sides:
             _, here = at(0.0)
             left, right = _change(below, here)[0] / down, _change(above, here)[0] / up
-        lost = ROUNDING * float(np.sum(np.abs(np.ravel(above)[touched])))  # by backward itself, where all of the gradient cancels
+        seen = np.abs(np.ravel(above)[touched])
+        lost = ROUNDING * float(np.sum(seen))  # by backward itself, where all of the gradient cancels
         return _Slope(central, left, right, rounding / (up - down) + lost)
     finally:
         flat[where] = start

@@ -175,3 +175,9 @@ class Renamed(activations.Tanh):
 
 def test_a_subclass_without_a_formula_stays_compiled():
     assert Renamed().code == activations.tanh.code
+
+
+@pytest.mark.parametrize(("own", "negative"), [(activations.ReLU(), False), (activations.ReLU(max_value=6.0), True)])
+def test_the_sign_of_zero(own, negative):
+    layer = layers.Activation(own).init((1,), dtype="float64")
+    assert np.signbit(layer(np.array([[-0.0]])))[0, 0] == negative
