@@ -2,12 +2,16 @@
 
 import contextlib
 import copy
+import operator
 
 import numpy as np
 
-from npdl import losses
+from npdl import activations, losses
 from npdl.layers.container import lowest_to_learn
 from npdl.models.fusion import follow, fuse, is_hooked, looked_at, twins
+
+PLAIN = (bool, int, float, str, tuple, type(None), activations.Activation)
+"""Types of the attributes that are compared from step to step: one look at each of them is cheap."""
 
 
 def final_activation(model):
@@ -97,7 +101,8 @@ class Plan:
     def __init__(self, layers, owners):
         self.given, self.parts = (layers, owners), [part for layer in owners for part in layer.walk()]
         self.layers, self.owners, self.lowest = layers, owners, 0
-        self._twins, self._looked_at = twins(layers), None
+        self._twins, self._watched = twins(layers), []
+        self._looked_at, self._seen = None, None
 
     def prepare(self):
         """Make the layers to run what the model's are now: a callback may freeze one or set an attribute at any time.
@@ -105,15 +110,34 @@ class Plan:
         Returns:
             whether they are others than before, so that nobody asks for the memory of those any more.
         """
+        if self._seen == self._look():
+            return False
         anew = self._looked_at != (now := looked_at(self.parts))
         if anew:
             self._looked_at = now
             self.layers, self.owners = fuse(*self.given)
             self._twins = twins(self.layers)
+            self._watched = self._watch()
         for other in self._twins:
             follow(other)
         self.lowest = lowest_to_learn(self.owners)
+        self._seen = self._look()
         return anew
+
+    def _watch(self):
+        """(attributes of a layer, what gets some of them): all plain ones where a twin follows, else what decides."""
+        followed, watched = {id(other.twin_of[0]) for other in self._twins}, []
+        for part in self.parts:
+            mine = vars(part)
+            names = [name for name, value in mine.items() if isinstance(value, PLAIN) and not name.startswith("_")]
+            if id(part) not in followed:
+                names = [name for name in ("trainable", "activation") if name in mine]
+            watched.append((mine, operator.itemgetter(*(names or ["needs_dx"]))))
+        return watched
+
+    def _look(self):
+        """What may change the plan, in some microseconds; by their number it sees a `forward` put on a layer."""
+        return [(len(mine), some(mine)) for mine, some in self._watched]
 
     @contextlib.contextmanager
     def unread_gradients(self):
