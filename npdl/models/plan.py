@@ -7,7 +7,7 @@ import operator
 import numpy as np
 
 from npdl import activations, losses
-from npdl.layers.container import lowest_to_learn
+from npdl.layers.chains import lowest_to_learn
 from npdl.models.fusion import follow, fuse, is_hooked, looked_at, twins
 
 PLAIN = (bool, int, float, str, tuple, type(None), activations.Activation)

@@ -3,8 +3,7 @@
 import numpy as np
 
 from npdl import devices, random
-from npdl.layers import Input, Layer
-from npdl.layers.container import listed
+from npdl.layers import Input, Layer, chains
 from npdl.models import checks, saving, summary
 from npdl.models.training import Trainer
 from npdl.params import ParamStore
@@ -41,7 +40,7 @@ class Sequential(Trainer, Layer):
         self.seed = random.draw_seed() if seed is None else random.check_seed(seed)
         self.device = devices.get("cpu")
         self.sample_shape = None  # one sample's shape, when told before the weights are made
-        for layer in listed(self, "layers", layers or ()):
+        for layer in chains.listed(self, "layers", layers or ()):
             self._append(layer)
         if not trainable:
             self.trainable = False
