@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import operator
+import threading
 
 import numpy as np
 
@@ -103,6 +104,7 @@ class Plan:
         self.layers, self.owners, self.lowest = layers, owners, 0
         self._twins, self._watched = twins(layers), []
         self._looked_at, self._seen = None, None
+        self._making = threading.Lock()  # several threads may evaluate one model
 
     def prepare(self):
         """Make the layers to run what the model's are now: a callback may freeze one or set an attribute at any time.
@@ -112,6 +114,10 @@ class Plan:
         """
         if self._seen == self._look():
             return False
+        with self._making:
+            return self._make()
+
+    def _make(self):
         anew = self._looked_at != (now := looked_at(self.parts))
         if anew:
             self._looked_at = now
