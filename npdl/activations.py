@@ -30,6 +30,19 @@ class Activation:
     constants: tuple[float, ...] = ()
     needs: str | None = "y"
 
+    def __init_subclass__(cls, **kwargs):
+        """What a built-in function's compiled code and shortcuts compute is no longer so for a formula of your own."""
+        super().__init_subclass__(**kwargs)
+        for kind in cls.__mro__[: cls.__mro__.index(Activation)]:  # the first that has any of them, a mixin too
+            if "code" in vars(kind):
+                break
+            if {"__call__", "derivative", "gradient"} & vars(kind).keys():
+                cls.code = None
+                if "derivative" in vars(kind) and "gradient" not in vars(kind):
+                    cls.gradient = Activation.gradient  # softmax and linear have another
+                cls.needs = cls.needs or "y"
+                break
+
     def __call__(self, z):
         """a(z)"""
         raise NotImplementedError(f"{type(self).__name__} needs __call__(self, z), the formula of a(z)")
@@ -80,15 +93,17 @@ class ReLU(Activation):
         y = z                       threshold <= z <  max_value
         y = negative_slope · (z − threshold)    z <  threshold
 
-    a'(z) = 1, 0 or negative_slope likewise; 0 at the kink z = 0 of the plain form, as in PyTorch and TensorFlow.
+    a'(z) = 1, 0 or negative_slope likewise; 0 at the kink z = 0 of the plain form, as in PyTorch and TensorFlow. Of
+    z = −0 the plain form makes +0, the others, such as max_value=6, −0.
     """
 
-    name = "relu"
+    name, code = "relu", 1
 
     def __init__(self, negative_slope=0.0, max_value=None, threshold=0.0):
         self.negative_slope, self.max_value, self.threshold = negative_slope, max_value, threshold
         self.plain = negative_slope == 0 and max_value is None and threshold == 0
-        self.code, self.needs = (1, "y") if self.plain else (2, "z")
+        code, self.needs = (1, "y") if self.plain else (2, "z")
+        self.code = None if type(self).code is None else code
         self.constants = (negative_slope, math.inf if max_value is None else max_value, threshold)
 
     def __call__(self, z):
@@ -160,11 +175,11 @@ class GELU(Activation):
     Reference: Hendrycks and Gimpel, Gaussian Error Linear Units, 2016.
     """
 
-    name, needs = "gelu", "z"
+    name, code, needs = "gelu", 5, "z"
 
     def __init__(self, approximate=False):
         self.approximate = approximate
-        self.code = 6 if approximate else 5
+        self.code = 6 if approximate and type(self).code else type(self).code
 
     def _tanh(self, z):
         c = math.sqrt(2 / math.pi)

@@ -7,6 +7,35 @@ import numpy as np
 import pytest
 
 import npdl
+from npdl import layers
+
+
+class Around(layers.Layer):
+    """y = x + inner(x): a layer of the user's own with a layer inside."""
+
+    def __init__(self, width, activation=None, **base):
+        super().__init__(**base)
+        self.width, self.activation = width, activation
+        self.inner = layers.Dense(width, activation=activation, name="inner")
+
+    def build(self, input_shape):
+        return self.inner.build_once(input_shape)
+
+    def walk(self):
+        yield self
+        yield from self.inner.walk()
+
+    def forward(self, x, training=False):
+        return x + self.inner.forward(x, training)
+
+    def backward(self, dy):
+        return self.inner.backward(dy) + dy
+
+
+@pytest.fixture
+def around():
+    """The class of a layer of the user's own with a layer inside."""
+    return Around
 
 
 @pytest.fixture

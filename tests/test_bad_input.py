@@ -161,6 +161,75 @@ def test_evaluate_before_compile():
         Sequential([layers.Dense(1)]).evaluate(X, X[:, :1])
 
 
+def test_validation_data_are_named():
+    for data, text in (
+        (X, r"validation_data: expected \(x, y\) or .*, got ndarray of shape \(12, 3\); pass validation"),
+        ((X,), r"validation_data: expected \(x, y\) or \(x, y, sample_weight\), got 1 parts"),
+        ((X, LABELS[:5]), r"validation_data: expected one row each a sample, but x has 12, y has 5"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            fit(classifier(), X, LABELS, validation_data=data)
+
+
+def test_one_sample_where_a_batch_is_wanted():
+    model = classifier()
+    model.build((3,))
+    text = r"x has shape \(3,\), which is that of one sample; dense takes batches \(N, 3\): pass x\[None\]"
+    with pytest.raises(ValueError, match=text):
+        model.predict(X[0])
+    with pytest.raises(ValueError, match=text):
+        model.evaluate(X[0], LABELS[:3])
+    assert model.predict(X[:3]).shape == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("dy", "error", "text"),
+    [
+        (np.ones((2, 1)), TypeError, r"takes dy = dL/dy in float32, got float64; pass dy.astype\('float32'\)"),
+        (
+            np.ones((2, 4), "f4"),
+            ValueError,
+            r"of the shape of the outputs of dense_1, \(N, 1\), got \(2, 4\); pass",
+        ),
+        (np.ones(2, "f4"), ValueError, r"of the shape of the outputs of dense_1, \(N, 1\), got \(2,\); pass what"),
+        ([[1.0], [1.0]], TypeError, r"as an array, got list; pass what loss.backward\(\) gives, or np.asarray"),
+        (np.ones((2, 2), "f4")[:, :1], ValueError, r"C-contiguous arrays; pass np.ascontiguousarray\(dy\)"),
+    ],
+)
+def test_a_wrong_gradient_by_hand(dy, error, text):
+    model = Sequential([layers.Input((3,)), layers.Dense(4, activation="relu"), layers.Dense(1)], seed=0)
+    model.forward(X[:2], training=True)
+    with pytest.raises(error, match=f"sequential: backward .*{text}"):
+        model.backward(dy)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: Sequential(layers.Dense(3), layers.Dense(1)), r"Sequential takes a list as layers, got Dense.*\(\["),
+        (lambda: Sequential(3), r"Sequential takes a list as layers, got 3; pass a list: Sequential\(\[layers.Dense"),
+        (
+            lambda: layers.Residual(layers.Dense(3)),
+            r"Residual takes a list as layers, .*: Residual\(\[layers",
+        ),
+        (lambda: layers.Residual(Sequential([layers.Dense(3)])), r"Residual\(\[\*map\(copy.deepcopy, model.layers\)"),
+        (
+            lambda: layers.Residual([layers.Dense(3)], shortcut=layers.Dense(3)),
+            r"Residual takes a list as shortcut, got Dense.*Residual\(layers, shortcut=\[layers.Dense\(10\)\]\)",
+        ),
+    ],
+)
+def test_layers_without_a_list(make, text):
+    with pytest.raises(TypeError, match=text):
+        make()
+
+
+def test_the_name_that_others_have_for_the_learning_rate():
+    for kind in (optimizers.Adam, optimizers.SGD, optimizers.RMSprop):
+        with pytest.raises(TypeError, match=f"{kind.__name__} has no argument 'lr'; did you mean 'learning_rate'"):
+            kind(lr=0.1)
+
+
 class Wrong(layers.Layer):
     """y = 3 x with a gradient of 2."""
 

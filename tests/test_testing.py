@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from npdl import devices, layers, losses, testing
+from npdl import Sequential, devices, layers, losses, testing
 
 
 class Affine(layers.Layer):
@@ -104,6 +104,48 @@ def test_wrong_gradients_are_named(fault, tensor, rng):
     with pytest.raises(testing.GradientError, match=rf"the gradient of affine/{tensor} is wrong (at index \(|along a)"):
         report.raise_if_wrong()
     assert "WRONG" in str(report) and "  wrong" in str(report)
+
+
+class Uneven(layers.Layer):
+    """y = 10¹³ x, but for the first column, which is w x: its gradient drowns in no rounding of the others."""
+
+    def __init__(self, factor=1.0, **base):
+        super().__init__(**base)
+        self.factor = factor
+
+    def build(self, input_shape):
+        self.add_weight((1,), "ones", name="w")
+        return input_shape
+
+    def forward(self, x, training=False):
+        self.save(x)
+        y = 1e13 * x
+        y[:, 0] = self.params["w"][0] * x[:, 0]
+        return y
+
+    def backward(self, dy):
+        x, dx = self.saved(), 1e13 * dy
+        dx[:, 0] = self.params["w"][0] * dy[:, 0]
+        self.grads["w"][...] = self.factor * (dy[:, 0] * x[:, 0]).sum()
+        return dx
+
+
+@pytest.mark.parametrize("factor", [1.0, -1.0, 0.0, 1.001])
+def test_large_terms_that_a_weight_has_no_part_in_hide_nothing(factor, rng):
+    layer = Uneven(factor).init((20,), dtype="float64", seed=0)
+    report = testing.gradient_check(layer, rng.normal(size=(8, 20)))
+    assert report.ok == (factor == 1) and {entry.tensor for entry in report.wrong} <= {"w"}
+
+
+def test_a_gradient_of_nothing_but_rounding(rng):
+    """A bias before batch normalization: the mean takes it away again."""
+    x, y = rng.normal(size=(6, 7, 7, 2)), np.arange(6) % 3
+    chain = [layers.Conv2D(5, 3), layers.BatchNormalization(), layers.Flatten(), layers.Dense(3)]
+    model = Sequential(chain, seed=0)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.gradient_check(x, y).raise_if_wrong()
+    block = layers.Residual([layers.Conv2D(2, 3, padding="same"), layers.BatchNormalization()])
+    testing.gradient_check(block.init((7, 7, 2), dtype="float64", seed=0), x).raise_if_wrong()
 
 
 def test_the_message_says_where_and_by_how_much(rng):

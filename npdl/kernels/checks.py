@@ -5,21 +5,11 @@ import operator
 
 import numpy as np
 
-LINEAR, RELU = 0, 1
-"""Codes of the identity and of the plain ReLU, as in npdl/activations.py."""
+LINEAR, RELU, SOFTMAX = 0, 1, 9
+"""Codes of the identity, of the plain ReLU and of softmax, as in npdl/activations.py."""
 
-
-def expect(kernel, name, array, shape):
-    """Raise unless `array` is a NumPy array of that shape.
-
-    Raises:
-        TypeError: not an array.
-        ValueError: another shape.
-    """
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"{kernel}: {name} must be a NumPy array, got {type(array).__name__}; pass np.asarray({name})")
-    if array.shape != shape:
-        raise ValueError(f"{kernel}: {name} must have shape {tuple(shape)}, got {array.shape}")
+LARGEST = 2**31 - 1
+"""Of the numbers of a window: compiled code multiplies two of them in 64 bits."""
 
 
 def aligned(kernel, name, array):
@@ -79,7 +69,7 @@ def key_words(kernel, key):
 
 @functools.lru_cache(256)
 def whole_window(kernel, g):
-    """Raise unless every number of a `Window2D` is whole; of a fraction the compiled code would drop a part.
+    """Raise unless every number of a `Window2D` is whole and of 31 bits; compiled code would drop what is beyond.
 
     Raises:
         ValueError: one is not.
@@ -87,3 +77,5 @@ def whole_window(kernel, g):
     for name, size in zip(g._fields, g):
         if size != size // 1:
             raise ValueError(f"{kernel}: {name} must be a whole number, got {size!r}; make the window by window2d(...)")
+        if abs(size) > LARGEST:
+            raise ValueError(f"{kernel}: {name} must be at most {LARGEST}, got {size!r}; make the window smaller")

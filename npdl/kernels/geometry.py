@@ -44,6 +44,10 @@ def _axis(size, kernel, stride, dilation, padding):
 def window2d(input_shape, kernel, strides, padding, dilation=(1, 1), filters=None, groups=1):
     """The `Window2D` of a layer on images of `input_shape` (H, W, C).
 
+    Numbers that reach beyond the image are cut to what just does so, and the results are the same: a stride to the
+    image's size, where there is one place only; a dilation to one that puts all taps but the one in the middle outside
+    the image at every place. No kernel then makes room for a margin of that size.
+
     Raises:
         ValueError: the (dilated) kernel is larger than the unpadded image.
     """
@@ -55,6 +59,8 @@ def window2d(input_shape, kernel, strides, padding, dilation=(1, 1), filters=Non
                 f"a window of {span} does not fit an image of {axis} {size} (input {tuple(input_shape)}); "
                 f'use a smaller window or padding="same"'
             )
+    strides = tuple(map(min, strides, (h, w)))
+    dilation = tuple(min(d, 2 * size + s + 1) for d, size, s in zip(dilation, (h, w), strides))
     out_h, top = _axis(h, kernel[0], strides[0], dilation[0], padding)
     out_w, left = _axis(w, kernel[1], strides[1], dilation[1], padding)
     return Window2D(

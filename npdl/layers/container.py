@@ -2,6 +2,7 @@
 
 from npdl import names
 from npdl.layers.base import Layer
+from npdl.layers.chains import listed, lowest_to_learn
 
 
 class Container(Layer):
@@ -20,7 +21,7 @@ class Container(Layer):
 
     def __init__(self, chains, **base):
         self.chains, self.inner_names = tuple(chains), []
-        vars(self).update({name: chain if chain is None else list(chain) for name, chain in chains.items()})
+        vars(self).update({name: chain and listed(self, name, chain) for name, chain in chains.items()})
         super().__init__(**{**base, "trainable": True})
         for part in self.inner():
             self._own(part)
@@ -31,6 +32,10 @@ class Container(Layer):
     def inner(self):
         """The layers inside, chain by chain."""
         return [part for name in self.chains for part in getattr(self, name) or ()]
+
+    def trained(self, chain):
+        """The layers of a chain that backward goes through: all, or as far as it has to where nobody reads dx."""
+        return chain if self.needs_dx else chain[lowest_to_learn(chain) :]
 
     def _own(self, part):
         kind, taken = type(self).__name__, self.inner_names

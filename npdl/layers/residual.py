@@ -44,8 +44,8 @@ class Residual(Container):
         if not self.layers:
             raise ValueError("Residual needs at least one layer to go around; pass e.g. Residual([layers.Dense(10)])")
         self.activation = activations.get(activation)
-        _let_overwrite(self.layers, shared=True)
-        _let_overwrite(self.shortcut or (), shared=False)
+        passed_on = _let_overwrite(self.layers, shared=True)
+        _let_overwrite(self.shortcut or (), shared=passed_on)  # then dF is dz, and is yet to be added to dS
 
     def build(self, input_shape):
         ends = []
@@ -82,9 +82,9 @@ class Residual(Container):
         dz = self.inplace("dz", dy)
         self.k.activation_grad(dy, y, self.activation, out=dz)  # dz = dy · a'(z)
         df = ds = dz
-        for layer in reversed(self.layers):
+        for layer in reversed(self.trained(self.layers)):
             df = layer.backward(df)  # dF
-        for layer in reversed(self.shortcut or ()):
+        for layer in reversed(self.trained(self.shortcut or ())):
             ds = layer.backward(ds)  # dS
         if not self.needs_dx:
             return None
@@ -97,10 +97,14 @@ def _let_overwrite(chain, shared):
     """Say which layers may write over the dy that they get: not over dz while the other branch has yet to read it.
 
     Below a layer that makes a dx of its own, and does not pass on what it got or a view of it, dy is nobody else's.
+
+    Returns:
+        whether dz itself may come out at the end of the chain.
     """
     for layer in reversed(chain):
         layer.may_overwrite = not shared
         shared = shared and type(layer) not in (BatchNormalization, Conv2D, Dense)
+    return shared
 
 
 def _projection(x, y):

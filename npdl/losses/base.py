@@ -156,10 +156,12 @@ class Loss:
         return self._mean(values, weights, m), dy
 
     def __init_subclass__(cls, **kwargs):
-        """In one pass only what belongs together: a subclass that changes one half has to write both anew."""
+        """In one pass only what belongs together: a class that changes one half has to write both anew."""
         super().__init_subclass__(**kwargs)
-        parts = {"values", "gradient", "forward", "backward"} & vars(cls).keys()
-        cls._one_pass = "values_and_gradient" in vars(cls) or (cls._one_pass and not parts)
+        for kind in cls.__mro__[: cls.__mro__.index(Loss)]:  # the first that has any of them, a mixin too
+            cls._one_pass = "values_and_gradient" in vars(kind)
+            if cls._one_pass or {"values", "gradient", "forward", "backward"} & vars(kind).keys():
+                break
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """`forward`."""

@@ -1,6 +1,40 @@
-"""Checks of the training loop's arguments."""
+"""Checks of what a model is called with."""
 
 import numbers
+
+import numpy as np
+
+
+def gradient(model, dy):
+    """dy, given to `backward` by hand, is a gradient of the model's outputs."""
+    if not hasattr(dy, "dtype"):
+        raise TypeError(
+            f"{model.name}: backward takes dy = dL/dy, the loss's gradient for the outputs, as an array, got "
+            f"{type(dy).__name__}; pass what loss.backward() gives, or np.asarray(dy, {model.dtype.name!r})"
+        )
+    shape, expected = tuple(dy.shape), model.output_shape
+    if len(shape) != len(expected) + 1 or any(e not in (None, s) for e, s in zip(expected, shape[1:])):
+        raise ValueError(
+            f"{model.name}: backward takes dy = dL/dy of the shape of the outputs of {model.layers[-1].name}, "
+            f"({', '.join(['N', *map(str, expected)])}), got {shape}; pass what loss.backward() gives"
+        )
+    if dy.dtype != model.dtype:
+        raise TypeError(
+            f"{model.name}: backward takes dy = dL/dy in {model.dtype}, got {dy.dtype}; "
+            f"pass dy.astype({model.dtype.name!r})"
+        )
+    if isinstance(dy, np.ndarray) and not dy.flags.c_contiguous:
+        raise ValueError(f"{model.name}: backward reads C-contiguous arrays; pass np.ascontiguousarray(dy)")
+
+
+def not_one_sample(model, source):
+    """The data are a batch, not one sample of the shape that the model takes."""
+    whole, sample = (source.size, *source.x_shape), model.input_shape
+    if whole == sample != source.x_shape:
+        raise ValueError(
+            f"x has shape {whole}, which is that of one sample; {model.layers[0].name} takes batches "
+            f"({', '.join(['N', *map(str, sample)])}): pass x[None]"
+        )
 
 
 def positive(name, value, default):

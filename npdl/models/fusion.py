@@ -4,7 +4,8 @@ from npdl import activations
 from npdl.layers import Activation, Add, BatchNormalization, Conv2D, Dense, MaxPooling2D, ReLU, Residual
 
 TAKES_RELU = (Add, BatchNormalization, Conv2D, Dense, MaxPooling2D, Residual)
-"""Layers whose kernels end in an activation. Exact types: a subclass of yours may have a forward of its own."""
+"""Layers whose kernels end in an activation. Exact types: a subclass of yours may have a forward of its own, and so
+may one object (`is_hooked`)."""
 
 
 def fuse(layers, owners):
@@ -21,10 +22,10 @@ def fuse(layers, owners):
     run, kept = [], []
     for layer, owner in zip(layers, owners, strict=True):
         layer, before = _inside(layer), run[-1] if run else None
-        if type(layer) in (Activation, ReLU) and _is_relu(layer) and type(before) in TAKES_RELU and _is_linear(before):
+        if type(layer) in (Activation, ReLU) and _is_relu(layer) and _ends_linear(before):
             run[-1] = twin(before, activation=layer.activation)
             continue
-        if type(layer) is MaxPooling2D and type(before) in TAKES_RELU and _is_relu(before):
+        if type(layer) is MaxPooling2D and not is_hooked(layer) and _ends_in_relu(before):
             run[-1], layer = twin(before, activation=activations.linear), twin(layer, activation=before.activation)
         run.append(layer)
         kept.append(owner)
@@ -32,23 +33,51 @@ def fuse(layers, owners):
 
 
 def twin(layer, **changes):
-    """A layer on the same weights that differs in these attributes."""
-    other = object.__new__(type(layer))
-    other.__dict__.update(layer.__dict__, **changes)
+    """A layer on the same weights that differs in these attributes; in all others it does what `follow` says."""
+    original, before = vars(layer).get("twin_of", (layer, {}))
+    other = object.__new__(type(original))
+    other.twin_of = original, {**before, **changes}
+    return follow(other)
+
+
+def follow(other):
+    """Give a twin the attributes that its original has now, but for those in which they differ; returns the twin."""
+    original, changes = other.twin_of
+    vars(other).update({**vars(original), **changes})  # at once: other threads may be running it
     return other
+
+
+def twins(layers):
+    """The twins of npdl's own types among these layers and the layers inside them; one of yours may count on itself."""
+    parts = [part for layer in layers for part in layer.walk() if type(part).__module__.startswith("npdl.")]
+    return [part for part in parts if "twin_of" in vars(part)]
+
+
+def looked_at(layers):
+    """What decides about fusion in layers that were not made anew: it is done again where this has changed."""
+    return [(mine.get("activation"), mine.get("forward"), mine.get("backward")) for mine in map(vars, layers)]
+
+
+def is_hooked(layer):
+    """Whether a `forward` or `backward` was put on this one object, in place of its class's: it is called as it is."""
+    return "forward" in vars(layer) or "backward" in vars(layer)
 
 
 def _inside(layer):
     """The layer, with the chains of a residual block fused."""
-    if type(layer) is not Residual:
+    if type(layer) is not Residual or is_hooked(layer):
         return layer
     chains = {name: getattr(layer, name) for name in layer.chains}
     return twin(layer, **{name: chain and fuse(chain, chain)[0] for name, chain in chains.items()})
 
 
+def _ends_linear(layer):
+    return type(layer) in TAKES_RELU and not is_hooked(layer) and layer.activation.code == activations.linear.code
+
+
+def _ends_in_relu(layer):
+    return type(layer) in TAKES_RELU and _is_relu(layer)
+
+
 def _is_relu(layer):
-    return layer.activation.code == activations.relu.code
-
-
-def _is_linear(layer):
-    return layer.activation.code == activations.linear.code
+    return not is_hooked(layer) and layer.activation.code == activations.relu.code

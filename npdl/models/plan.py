@@ -2,11 +2,17 @@
 
 import contextlib
 import copy
+import operator
+import threading
 
 import numpy as np
 
-from npdl import losses
-from npdl.models.fusion import fuse
+from npdl import activations, losses
+from npdl.layers.chains import lowest_to_learn
+from npdl.models.fusion import follow, fuse, is_hooked, looked_at, twins
+
+PLAIN = (bool, int, float, str, tuple, type(None), activations.Activation)
+"""Types of the attributes that are compared from step to step: one look at each of them is cheap."""
 
 
 def final_activation(model):
@@ -45,7 +51,7 @@ def settle_logits(loss, model):
             f"loss=losses.{type(loss).__name__}(from_logits=True), or from_logits=False if it gives probabilities"
         )
     last = model.layers[-1]
-    folds = layer is last and ending == loss.folds
+    folds = layer is last and ending == loss.folds and last.activation.code is not None and not is_hooked(last)
     folds = folds and getattr(last.activation, "axis", -1) in (-1, len(last.output_shape))
     loss.from_logits = folds or ending not in ("softmax", "sigmoid")
     return loss, folds
@@ -95,28 +101,68 @@ class Plan:
 
     def __init__(self, layers, owners):
         self.given, self.parts = (layers, owners), [part for layer in owners for part in layer.walk()]
-        self.layers, self.lowest, self._made_for = layers, 0, None
+        self.layers, self.owners, self.lowest = layers, owners, 0
+        self._twins, self._watched = twins(layers), []
+        self._looked_at, self._seen = None, None
+        self._making = threading.Lock()  # several threads may evaluate one model
 
     def prepare(self):
-        """Make the layers to run; anew where one has been frozen or thawed, as a callback may do at any time."""
-        made_for = [part.trainable for part in self.parts]
-        if made_for != self._made_for:
-            self._made_for = made_for
-            self.layers, owners = fuse(*self.given)
-            self.lowest = next((i for i, layer in enumerate(owners) if _learns(layer)), len(self.layers))
+        """Make the layers to run what the model's are now: a callback may freeze one or set an attribute at any time.
+
+        Returns:
+            whether they are others than before, so that nobody asks for the memory of those any more.
+        """
+        if self._seen == self._look():
+            return False
+        with self._making:
+            return self._make()
+
+    def _make(self):
+        anew = self._looked_at != (now := looked_at(self.parts))
+        if anew:
+            self._looked_at = now
+            self.layers, self.owners = fuse(*self.given)
+            self._twins = twins(self.layers)
+            self._watched = self._watch()
+        for other in self._twins:
+            follow(other)
+        self.lowest = lowest_to_learn(self.owners)
+        self._seen = self._look()
+        return anew
+
+    def _watch(self):
+        """(attributes of a layer, what gets some of them): all plain ones where a twin follows, else what decides."""
+        followed, watched = {id(other.twin_of[0]) for other in self._twins}, []
+        for part in self.parts:
+            mine = vars(part)
+            names = [name for name, value in mine.items() if isinstance(value, PLAIN) and not name.startswith("_")]
+            if id(part) not in followed:
+                names = [name for name in ("trainable", "activation") if name in mine]
+            watched.append((mine, operator.itemgetter(*(names or ["needs_dx"]))))
+        return watched
+
+    def _look(self):
+        """What may change the plan, in some microseconds; by their number it sees a `forward` put on a layer."""
+        return [(len(mine), some(mine)) for mine, some in self._watched]
 
     @contextlib.contextmanager
     def unread_gradients(self):
         """The layers that learn or have one below them that does; the lowest need not make an input gradient."""
         trained = self.layers[self.lowest :]
-        for layer in trained[:1]:
-            layer.needs_dx = False
+        unread = list(_lowest(trained))
         try:
+            for layer in unread:
+                layer.needs_dx = False
             yield trained
         finally:
-            for layer in trained[:1]:
+            for layer in unread:
                 layer.needs_dx = True
 
 
-def _learns(layer):
-    return any(part.trainable and any(declared.trained for declared in part.declared) for part in layer.walk())
+def _lowest(layers):
+    """The lowest layer of a chain that begins with one that learns; if it is a container, those of its chains too."""
+    for layer in layers[:1]:
+        yield layer
+        for chain in getattr(layer, "chains", ()):
+            inside = getattr(layer, chain) or ()
+            yield from _lowest(inside[lowest_to_learn(inside) :])

@@ -3,8 +3,8 @@
 import numpy as np
 
 from npdl import devices, random
-from npdl.layers import Input, Layer
-from npdl.models import saving, summary
+from npdl.layers import Input, Layer, chains
+from npdl.models import checks, saving, summary
 from npdl.models.training import Trainer
 from npdl.params import ParamStore
 
@@ -40,7 +40,7 @@ class Sequential(Trainer, Layer):
         self.seed = random.draw_seed() if seed is None else random.check_seed(seed)
         self.device = devices.get("cpu")
         self.sample_shape = None  # one sample's shape, when told before the weights are made
-        for layer in layers or ():
+        for layer in chains.listed(self, "layers", layers or ()):
             self._append(layer)
         if not trainable:
             self.trainable = False
@@ -190,6 +190,7 @@ class Sequential(Trainer, Layer):
     def backward(self, dy):
         """dL/dx from dy = dL/dy; assigns every layer's gradients."""
         self.need_build("backward")
+        checks.gradient(self, dy)
         for layer in reversed(self.layers):
             dy = layer.backward(dy)
         return dy

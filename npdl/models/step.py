@@ -4,7 +4,7 @@ import copy
 
 from npdl import activations, devices, losses, metrics, testing
 from npdl.models.first_step import FirstStep, check_custom_gradients, is_custom
-from npdl.models.fusion import twin
+from npdl.models.fusion import looked_at, twin
 from npdl.models.plan import Plan, settle_logits
 
 
@@ -12,12 +12,13 @@ class Totals:
     """Loss and metrics since the start of an epoch, exact over batches of unequal size.
 
     Args:
+        loss: the loss object.
         metrics: metric objects, which are reset.
         weighted: those of them that see the sample weights.
     """
 
-    def __init__(self, metrics, weighted):
-        self.metrics, self.weighted, self.batches = metrics, weighted, 0
+    def __init__(self, loss, metrics, weighted):
+        self.loss, self.metrics, self.weighted, self.batches = loss, metrics, weighted, 0
         self.total = self.count = 0.0
         for metric in metrics:
             metric.reset_state()
@@ -27,9 +28,10 @@ class Totals:
         self.total, self.count, self.batches = self.total + total, self.count + count, self.batches + 1
 
     def add_metrics(self, target, output, w):
-        """Take in one batch of host arrays."""
+        """Take in one batch of host arrays; a metric of the user's own may keep them, so it gets no reused memory."""
         for metric in self.metrics:
-            metric.update_state(target, output, w if metric in self.weighted else None)
+            y_pred = output.copy() if is_custom(metric) else output
+            metric.update_state(target, y_pred, w if metric in self.weighted else None)
 
     def logs(self):
         """{"loss": mean over the samples, metric name: value ...}"""
@@ -40,7 +42,9 @@ class Totals:
 
 
 class Step:
-    """One batch through a model, its loss, its metrics and its optimizer. It writes nothing on the model but weights.
+    """One batch through a model, its loss, its metrics and its optimizer.
+
+    It writes nothing on the model but weights, layers' state and step, and `needs_dx` for the time of a backward.
 
     Args:
         model: built and compiled.
@@ -87,7 +91,7 @@ class Step:
             model.loss,
             model.metrics,
             model.weighted_metrics,
-            [getattr(layer, "activation", None) for layer in model.walk()],
+            looked_at(model.walk()),
             len(model.layers),
         )
 
@@ -107,9 +111,17 @@ class Step:
         return layers
 
     def totals(self, training):
-        """Fresh totals of an epoch's training or of a test."""
-        found = self.metrics if training else self.test_metrics
-        return Totals(found, found[len(self.model.metrics) :])
+        """Fresh totals of an epoch's training, or of a test with copies of its own: several threads may test."""
+        loss, found = self.loss, self.metrics
+        if not training:
+            found = copy.deepcopy(self.test_metrics)
+            loss = copy.copy(loss) if isinstance(loss, losses.Loss) else loss
+        return Totals(loss, found, found[len(self.model.metrics) :])
+
+    def keep(self, totals):
+        """Leave a test's figures in the metrics that the user gave, whole."""
+        for given, own in zip(self.test_metrics, totals.metrics, strict=True):
+            getattr(given, "__dict__", {}).update(getattr(own, "__dict__", {}))
 
     def train(self, x, y, w, totals):
         """Forward, loss, backward and update on a batch of host arrays; adds to `totals`."""
@@ -118,7 +130,7 @@ class Step:
         target = self.target(y, len(x))
         if first and model.check_gradients:
             check_custom_gradients(model, self, x, target, w)
-        self.plan.prepare()
+        self._prepare()
         check = FirstStep(self.plan.layers) if first else None
         x = model.device.from_host(x)
         with devices.use_workspace(self.workspace):
@@ -132,9 +144,13 @@ class Step:
     def test(self, x, y, w, totals, workspace):
         """Loss and metrics of a batch, without training."""
         self.model.check_shape(x.shape[1:])
-        self.plan.prepare()
+        self._prepare()
         with devices.use_workspace(workspace):
             self._score(self.forward(self.model.device.from_host(x), False), self.target(y, len(x)), w, totals)
+
+    def _prepare(self):
+        if self.plan.prepare():
+            self.close()  # other layers run from now on, with memory of their own
 
     def forward(self, x, training, check=None):
         """What the loss takes."""
@@ -163,7 +179,7 @@ class Step:
 
     def _score(self, output, target, w, totals, gradient=False):
         """Add loss and metrics to `totals`; returns dL/d output if that is asked for."""
-        loss, on_device, dy = self.loss, self.model.device.from_host(target), None
+        loss, on_device, dy = totals.loss, self.model.device.from_host(target), None
         if gradient and hasattr(loss, "forward_backward"):
             value, dy = loss.forward_backward(on_device, output, w)
         else:

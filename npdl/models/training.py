@@ -175,6 +175,7 @@ class Trainer:
             caller.on_test_batch_end(number, totals.logs())
         checks.some_batches(totals.batches)
         results = totals.logs()
+        step.keep(totals)
         caller.on_test_end(results)
         return results
 
@@ -224,6 +225,7 @@ class Trainer:
         step, (x, y, w) = self._one_batch("test_on_batch", x, y, sample_weight)
         totals = step.totals(training=False)
         step.test(x, y, w, totals, devices.Workspace(self.device))
+        step.keep(totals)
         return _results(totals.logs(), return_dict)
 
     def predict_on_batch(self, x):
@@ -265,6 +267,7 @@ class Trainer:
     def _build_for(self, source):
         if self.store is None:
             self.build(source.x_shape)
+        checks.not_one_sample(self, source)
         self.check_shape(source.x_shape)
 
     def _ready(self, source, say):
@@ -385,14 +388,27 @@ def _epochs(source, batch_size, seed, shuffle, steps, first):
 
 
 def _validation_source(validation_data, dtype):
+    """The `Source` of `validation_data`, which errors name."""
     if validation_data is None:
         return None
+    try:
+        return _source_of(validation_data, dtype)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"validation_data: {error}") from error
+
+
+def _source_of(validation_data, dtype):
     arrays = isinstance(validation_data, list) and all(hasattr(part, "shape") for part in validation_data)
     if isinstance(validation_data, tuple) or arrays:
         if len(validation_data) not in (2, 3):
-            raise ValueError(f"validation_data is (x, y) or (x, y, sample_weight), got {len(validation_data)} parts")
+            raise ValueError(f"expected (x, y) or (x, y, sample_weight), got {len(validation_data)} parts")
         x, y, *w = validation_data
         return data.as_source(x, y, *w, dtype=dtype)
+    if hasattr(validation_data, "shape"):
+        raise ValueError(
+            f"expected (x, y) or (x, y, sample_weight), got {type(validation_data).__name__} of shape "
+            f"{tuple(validation_data.shape)}; pass validation_data=(x, y)"
+        )
     return data.as_source(validation_data, dtype=dtype)
 
 

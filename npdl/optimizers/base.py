@@ -82,6 +82,7 @@ class Optimizer:
         owner = type(self).__name__
         if argument not in KERAS_ONLY:
             near = difflib.get_close_matches(argument, [*inspect.signature(type(self)).parameters], 1)
+            near = ["learning_rate"] if argument == "lr" else near
             hint = f"did you mean {near[0]!r}?" if near else f"see help({owner})"
             raise TypeError(f"{owner} has no argument {argument!r}; {hint}")
         if value != KERAS_ONLY[argument]:

@@ -22,6 +22,7 @@ from npdl.testing.custom import Views, demand_arguments
 from npdl.testing.report import Entry, Report, relative
 
 STEP = 2.0**-17
+FAR = 2.0**-10  # part of a tensor's size by which it is moved to see which terms of the loss it touches
 SMALLER = (1.0, 2.0**-4, 2.0**-8)  # of STEP, tried in turn until backward and differences agree
 ROUNDING = 20 * 2.0**-52  # of a term of the loss: what a forward of some depth loses
 ALL_ENTRIES = 200  # a tensor of so many is compared whole
@@ -61,11 +62,24 @@ def _change(a, b):
     return float(np.sum(a - b)), ROUNDING * float(np.sum(np.abs(a) + np.abs(b)))
 
 
-def _slope(tensor, move, h, sides=False):
+def _touched(tensor):
+    """Which terms of L the tensor has a part in: those that change where all of it is moved; all, if none does."""
+    flat, here = tensor.array.reshape(-1), np.ravel(tensor.loss()).copy()
+    start = flat.copy()
+    try:
+        flat += FAR * np.where(start == 0, 1.0, start)
+        touched = np.ravel(tensor.loss()) != here
+    finally:
+        flat[:] = start
+    return touched if touched.any() else np.ones_like(touched)
+
+
+def _slope(tensor, move, h, touched, sides=False):
     """The slope of L along `move`: an index of the flat tensor, or a direction v.
 
     Args:
         h: how far to each side.
+        touched: the terms of L that count for what rounding may do to the gradient.
         sides: compute the slopes to the left and to the right too.
     """
     flat = tensor.array.reshape(-1)
@@ -86,7 +100,8 @@ def _slope(tensor, move, h, sides=False):
         if sides:
             _, here = at(0.0)
             left, right = _change(below, here)[0] / down, _change(above, here)[0] / up
-        lost = ROUNDING * float(np.sum(np.abs(above)))  # by backward itself, where all of the gradient cancels
+        seen = np.abs(np.ravel(above)[touched])
+        lost = ROUNDING * float(np.sum(seen))  # by backward itself, where all of the gradient cancels
         return _Slope(central, left, right, rounding / (up - down) + lost)
     finally:
         flat[where] = start
@@ -99,11 +114,11 @@ class _Check:
         self.tensor, self.tolerance = tensor, tolerance
         self.gradient = np.array(tensor.gradient, np.float64).reshape(-1)
         self.size = math.sqrt(float(np.mean(tensor.array**2)))
-        self.entries, self.kinks = [], []
+        self.entries, self.kinks, self.touched = [], [], _touched(tensor)
 
     def compare(self, moves, analytic, steps, names, scale):
         """Add an `Entry` for each move; `scale` is the least size of the slopes, which their largest may exceed."""
-        first = [_slope(self.tensor, move, h) for move, h in zip(moves, steps, strict=True)]
+        first = [_slope(self.tensor, move, h, self.touched) for move, h in zip(moves, steps, strict=True)]
         scale = max([scale, *(abs(slope.central) for slope in first if math.isfinite(slope.central))])
         for move, a, h, name, slope in zip(moves, analytic, steps, names, first, strict=True):
             slope, agrees = self._settle(move, a, h, slope, scale)
@@ -114,7 +129,7 @@ class _Check:
         """(the slope with the h that was needed, whether backward's agrees with it)"""
         for smaller in SMALLER:
             if smaller < 1:
-                slope = _slope(self.tensor, move, h * smaller, sides=smaller == SMALLER[-1])
+                slope = _slope(self.tensor, move, h * smaller, self.touched, sides=smaller == SMALLER[-1])
             if abs(a - slope.central) <= self.tolerance * scale + slope.rounding:
                 return slope, True
         slack = self.tolerance * scale + 2 * slope.rounding
@@ -209,19 +224,28 @@ class _Chain:
                 part.state[name][...] = values
         return self.layers[i].forward(x, True)
 
-    def run(self, first, x):
-        """L of the layers from `first` on."""
+    def output(self, first, x):
+        """y of the layers from `first` on."""
         for i in range(first, len(self.layers)):
             x = self.forward(i, x)
-        return self.terms(x)
+        return x
 
-    def backward(self, first):
-        """dL/dx of layer `first`."""
+    def run(self, first, x):
+        """L of the layers from `first` on."""
+        return self.terms(self.output(first, x))
+
+    def backward(self, first, x):
+        """dL/dx of layer `first`; in reused memory as in `fit`, where a layer may write over the dy that it gets."""
+        workspace = devices.Workspace(self.layers[first].device)
+        with devices.use_workspace(workspace):
+            output = self.output(first, x)
+        self.terms(output)
         dy = self.r.copy() if self.loss is None else self.loss.backward()
-        for layer in reversed(self.layers[first:]):
-            if dy is None:
-                raise ValueError(f"{layer.name} gets no dy: the backward of the layer after it returned None")
-            dy = layer.backward(dy)
+        with devices.use_workspace(workspace):
+            for layer in reversed(self.layers[first:]):
+                if dy is None:
+                    raise ValueError(f"{layer.name} gets no dy: the backward of the layer after it returned None")
+                dy = layer.backward(dy)
         return dy
 
     def tensors(self, x, nudge):
@@ -230,8 +254,7 @@ class _Chain:
         for i, layer in enumerate(self.layers):
             x = np.array(x)  # a copy: a layer's y may be a view of its x
             nudge_array(x, random.key(self.seed, "nudge", i, "input"), nudge)
-            self.run(i, x)
-            dx = self.backward(i)
+            dx = self.backward(i, x)
             self.views.demand()
             mine = [(p.name, name, p.params[name], p.grads[name]) for p in layer.walk() for name in p.params]
             if dx is not None and np.issubdtype(x.dtype, np.floating):

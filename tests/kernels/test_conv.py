@@ -292,6 +292,8 @@ def test_wrong_calls_raise(rng):
     for wrong in (1.5, float("nan"), float("inf")):
         with pytest.raises(ValueError, match=r"conv2d: pad_top must be a whole number, got .*window2d\(\.\.\.\)"):
             cpu.conv2d(x, w, g._replace(pad_top=wrong), out=y)
+    with pytest.raises(ValueError, match=r"conv2d: dilation_w must be at most 2147483647, got 4611686018427387904"):
+        cpu.conv2d(x, w, g._replace(dilation_w=2**62), out=y)
     crooked = np.zeros(x.nbytes + 1, "uint8")[1:].view("float32").reshape(x.shape)
     with pytest.raises(ValueError, match=r"conv2d: x is not aligned in memory.*pass x\.copy\(\)"):
         cpu.conv2d(crooked, w, g, out=y)

@@ -117,10 +117,19 @@ time.sleep(0.2)
     assert (result.returncode, result.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("n", (0, -1, 1.5, "2", None))
+@pytest.mark.parametrize("n", (0, -1, 1.5, "2", None, True, 2**31, 2**70))
 def test_set_num_threads_wants_a_number(n):
-    with pytest.raises(ValueError, match="set_num_threads needs a whole number of at least 1, got"):
+    with pytest.raises(ValueError, match=r"set_num_threads needs a whole number of at least 1 and below 2\*\*31, got"):
         build.set_num_threads(n)
+
+
+def test_set_num_threads_takes_whole_numbers_of_numpy():
+    before = build.get_num_threads()
+    build.set_num_threads(np.int64(3))
+    try:
+        assert build.get_num_threads() == 3
+    finally:
+        build.set_num_threads(before)
 
 
 @pytest.mark.parametrize(

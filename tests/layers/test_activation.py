@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from npdl import activations, layers, testing
+from npdl import Sequential, activations, layers, testing
 
 LAYERS = [
     layers.Activation("linear"), layers.Activation("relu"), layers.Activation("gelu"), layers.Activation("softmax"),
@@ -97,3 +97,87 @@ def test_the_slope_at_a_kink_is_zero(device):
 def test_errors(make, text):
     with pytest.raises(ValueError, match=text):
         make()
+
+
+class LeCunTanh(activations.Tanh):
+    """y = 1.7159 tanh(⅔ z)"""
+
+    def __call__(self, z):
+        return (1.7159 * np.tanh(2 / 3 * z)).astype(z.dtype)
+
+    def derivative(self, y):
+        return (2 / 3 * (1.7159 - y * y / 1.7159)).astype(y.dtype)
+
+
+class Shifted(activations.ReLU):
+    """y = max(z, 0) + 1"""
+
+    def __call__(self, z):
+        return super().__call__(z) + 1
+
+    def derivative(self, y):
+        return (y > 1).astype(y.dtype)
+
+
+class Half:
+    def __call__(self, z):
+        return super().__call__(z) / 2
+
+    def derivative(self, z):
+        return super().derivative(z) / 2
+
+
+class HalfGELU(Half, activations.GELU):
+    pass
+
+
+class Triple(activations.Linear):
+    def __call__(self, z):
+        return 3 * z
+
+    def derivative(self, y):
+        return np.full_like(y, 3)
+
+
+class Warm(activations.Softmax):
+    """softmax(z/2)"""
+
+    def __call__(self, z):
+        return super().__call__(z / 2)
+
+    def gradient(self, dy, y):
+        return super().gradient(dy, y) / 2
+
+
+@pytest.mark.parametrize(
+    "own", [LeCunTanh(), Shifted(), HalfGELU(), HalfGELU(approximate=True), Triple(), Warm()], ids=repr
+)
+def test_a_subclass_of_a_built_in_function_is_computed_by_its_own_formula(own, rng):
+    x = rng.normal(size=(6, 4))
+    for layer in (layers.Activation(own), layers.Dense(3, activation=own)):
+        layer.init((4,), dtype="float64", seed=0)
+        z = x if isinstance(layer, layers.Activation) else x @ layer.params["kernel"]
+        np.testing.assert_allclose(layer(x), own(z), rtol=1e-12)
+        testing.gradient_check(layer, x).raise_if_wrong()
+    model = Sequential([layers.Dense(4), layers.Activation(own)], seed=0)
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    x = x.astype("float32")
+    model.fit(x, np.arange(6) % 4, verbose=0)
+    np.testing.assert_allclose(model.predict(x), own(model.layers[0](x)), rtol=1e-5)
+    if own.name == "softmax":  # its probabilities are what the loss has seen, not logits without the halving
+        p = model.predict(x)[np.arange(6), np.arange(6) % 4]
+        assert model.evaluate(x, np.arange(6) % 4, verbose=0)[0] == pytest.approx(-np.log(p).mean(), rel=1e-5)
+
+
+class Renamed(activations.Tanh):
+    name = "renamed"
+
+
+def test_a_subclass_without_a_formula_stays_compiled():
+    assert Renamed().code == activations.tanh.code
+
+
+@pytest.mark.parametrize(("own", "negative"), [(activations.ReLU(), False), (activations.ReLU(max_value=6.0), True)])
+def test_the_sign_of_zero(own, negative):
+    layer = layers.Activation(own).init((1,), dtype="float64")
+    assert np.signbit(layer(np.array([[-0.0]])))[0, 0] == negative

@@ -79,28 +79,6 @@ def test_what_the_package_exports():
         assert getattr(layers, name).__doc__
 
 
-class Residual(layers.Layer):
-    """y = x + inner(x): a layer with a layer inside."""
-
-    def __init__(self, width, activation=None, **base):
-        super().__init__(**base)
-        self.width, self.activation = width, activation
-        self.inner = layers.Dense(width, activation=activation)
-
-    def build(self, input_shape):
-        return self.inner.build_once(input_shape)
-
-    def walk(self):
-        yield self
-        yield from self.inner.walk()
-
-    def forward(self, x, training=False):
-        return x + self.inner.forward(x, training)
-
-    def backward(self, dy):
-        return self.inner.backward(dy) + dy
-
-
 def test_where_a_result_may_be_written_over_dy():
     layer, dy = built(), np.zeros((4, 2), "float32")
     assert layer.inplace("dz", dy) is not dy
@@ -111,8 +89,8 @@ def test_where_a_result_may_be_written_over_dy():
     assert layer.inplace("dz", dy) is not dy
 
 
-def test_a_layer_inside_a_layer_leaves_dy_alone(rng):
-    layer = Residual(3, "tanh").init((3,), dtype="float64", seed=0)
+def test_a_layer_inside_a_layer_leaves_dy_alone(around, rng):
+    layer = around(3, "tanh").init((3,), dtype="float64", seed=0)
     layer.may_overwrite = True  # as in a model: not what is inside
     x, dy = rng.normal(size=(2, 4, 3))
     layer.forward(x, True)
@@ -122,8 +100,8 @@ def test_a_layer_inside_a_layer_leaves_dy_alone(rng):
         np.testing.assert_array_equal(layer.backward(dy.copy()), by_hand)
 
 
-def test_a_copy_has_the_weights_of_the_layers_inside(rng):
-    layer = Residual(3).init((3,), seed=0)
+def test_a_copy_has_the_weights_of_the_layers_inside(around):
+    layer = around(3).init((3,), seed=0)
     layer.inner.params["bias"][...] = [1, 2, 3]
     layer.inner.step = 7
     other = copy.deepcopy(layer)
@@ -131,8 +109,8 @@ def test_a_copy_has_the_weights_of_the_layers_inside(rng):
     assert other.inner.step == 7 and not np.shares_memory(other.inner.params["bias"], layer.inner.params["bias"])
 
 
-def test_copies_of_a_layer_without_weights_of_its_own_for_any_dtype():
-    layer = Residual(3).init((3,), seed=0)
+def test_copies_of_a_layer_without_weights_of_its_own_for_any_dtype(around):
+    layer = around(3).init((3,), seed=0)
     twin = layer.store.twin("float64")
     outer, inner = twin.layers
     assert outer.inner is inner and inner.params["kernel"].dtype == np.float64

@@ -1,7 +1,10 @@
+import itertools
+
 import numpy as np
 import pytest
 
 from npdl import layers, testing
+from npdl.kernels.geometry import window2d
 
 GEOMETRIES = [
     ({"filters": 1, "kernel_size": 1}, (1, 1, 1)),
@@ -101,3 +104,33 @@ def test_wrong_samples(shape, text):
 def test_groups_that_do_not_divide_the_channels():
     with pytest.raises(ValueError, match=r"conv2d: Conv2D with groups=2 needs a multiple of 2 channels.*\(8, 8, 3\)"):
         layers.Conv2D(8, 5, groups=2).init((8, 8, 3))
+
+
+def reads(out, stride, pad, kernel, dilation, size):
+    """(place, tap, pixel) of all that a window reads along an axis."""
+    return [
+        (i, p, i * stride - pad + p * dilation)
+        for i in range(out) for p in range(kernel) if 0 <= i * stride - pad + p * dilation < size
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", range(1, 7))
+def test_what_is_cut_from_strides_and_dilations_beyond_the_image_is_not_read(size):
+    for kernel, stride in itertools.product(range(1, 6), (*range(1, 9), 2**62)):
+        for dilation in (*range(1, 2 * size + stride % 100 + 6), 2**20, 2**62):
+            span, out = (kernel - 1) * dilation + 1, -(-size // stride)
+            pad = max((out - 1) * stride + span - size, 0) // 2
+            g = window2d((size, 1, 1), (kernel, 1), (stride, 1), "same", (dilation, 1))
+            found = reads(g.out_h, g.stride_h, g.pad_top, kernel, g.dilation_h, size)
+            assert found == reads(out, stride, pad, kernel, dilation, size), (kernel, stride, dilation)
+            assert g.pad_top <= (kernel - 1) * 3 * (size + 1)
+
+
+@pytest.mark.parametrize(("kernel", "strides"), [(1, 1), (2, 1), (3, 1), (3, 2**62), ((4, 5), 3)])
+def test_a_dilation_far_beyond_the_image(kernel, strides, rng):
+    layer = layers.Conv2D(2, kernel, strides, "same", dilation_rate=2**62).init((4, 5, 3), dtype="float64", seed=0)
+    x = rng.normal(size=(2, 4, 5, 3))
+    y = layer(x, training=True)
+    testing.gradient_check(layer, x).raise_if_wrong()
+    if kernel == 3 and strides == 1:
+        np.testing.assert_allclose(y, x @ layer.params["kernel"][1, 1], rtol=1e-12, atol=1e-14)

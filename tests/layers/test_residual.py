@@ -34,8 +34,9 @@ def block(filters=4, strides=1, activation="relu", **base):
         layers.Residual([block(activation="tanh"), layers.Dropout(0.4)]),
         layers.Residual([layers.Dropout(0.0), layers.Reshape((30, 4)), layers.Reshape((6, 5, 4)), layers.Tanh()]),
         layers.Residual([layers.Tanh(), layers.Reshape((6, 5, 4))], shortcut=[layers.Reshape((6, 5, 4))]),
+        layers.Residual([layers.Dropout(0.0)], shortcut=[layers.Tanh()]),
     ],
-    ids=["identity", "projection", "linear", "gelu", "nested", "views", "views on both ways"],
+    ids=["identity", "projection", "linear", "gelu", "nested", "views", "views on both ways", "passed on"],
 )
 def test_contract(layer):
     testing.check_layer(layer, (6, 5, 4))
@@ -79,6 +80,45 @@ def test_fit_is_the_step_by_hand(rng):
     for a, b in zip(in_fit.get_weights(), by_hand.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(in_fit.predict(x), by_hand.forward(x))
+    assert in_fit.gradient_check(x, y).ok
+
+
+class PassOn(layers.Layer):
+    """y = x"""
+
+    def forward(self, x, training=False):
+        return x
+
+    def backward(self, dy):
+        return dy
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.Residual([layers.Reshape((4,))], shortcut=[layers.ReLU()]),
+        lambda: layers.Residual([layers.Flatten()], shortcut=[layers.Sigmoid()]),
+        lambda: layers.Residual([layers.Dropout(0.0)], shortcut=[layers.Dense(4, activation="tanh")]),
+        lambda: layers.Residual([PassOn()], shortcut=[layers.Tanh()], activation="relu"),
+        lambda: layers.Residual([layers.Residual([PassOn()])], shortcut=[layers.Tanh()]),
+        lambda: layers.Residual([layers.Residual([PassOn()], shortcut=[layers.Tanh()])], shortcut=[layers.ReLU()]),
+        lambda: layers.Residual([layers.ReLU()], shortcut=[layers.Residual([PassOn()], shortcut=[layers.Tanh()])]),
+    ],
+)
+def test_a_chain_that_only_passes_on_what_it_gets(make, rng):
+    x, y = rng.normal(size=(8, 4)).astype("float32"), rng.normal(size=(8, 1)).astype("float32")
+    in_fit, by_hand = (
+        Sequential([layers.Input((4,)), layers.Dense(4), make(), layers.Dense(1)], seed=0) for _ in range(2)
+    )
+    in_fit.compile(npdl.optimizers.SGD(0.1), "mse")
+    loss, optimizer = npdl.losses.MeanSquaredError(), npdl.optimizers.SGD(0.1)
+    for _ in range(3):
+        in_fit.train_on_batch(x, y)
+        loss.forward(y, by_hand.forward(x, training=True))
+        by_hand.backward(loss.backward())
+        optimizer.step(by_hand)
+    for a, b in zip(in_fit.get_weights(), by_hand.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
     assert in_fit.gradient_check(x, y).ok
 
 

@@ -308,8 +308,21 @@ def test_a_subclass_that_changes_one_half_is_asked_for_it():
         def forward(self, y_true, y_pred, sample_weight=None):
             return super().forward(y_true, y_pred, sample_weight) + 1
 
+    class Tenfold:
+        def forward(self, y_true, y_pred, sample_weight=None):
+            return 10 * super().forward(y_true, y_pred, sample_weight)
+
+        def backward(self):
+            return 10 * super().backward()
+
+    class Mixed(Tenfold, losses.SparseCategoricalCrossentropy):
+        pass
+
     y, p = [1, 0], np.array([[0.0, 1.0], [2.0, 0.0]])
     value, dy = losses.SparseCategoricalCrossentropy(True).forward_backward(y, p)
+    mixed, mixed_dy = Mixed(True).forward_backward(y, p)
+    assert mixed == 10 * value and mixed_dy.tolist() == (10 * dy).tolist()
+    assert Renamed(True)._one_pass and not Mixed._one_pass
     assert Doubled(True).forward_backward(y, p)[1].tolist() == (2 * dy).tolist()
     assert Renamed(True).forward_backward(y, p)[0] == value
     assert Shifted(True).forward_backward(y, p)[0] == value + 1

@@ -109,3 +109,116 @@ def test_a_layer_thawed_within_an_epoch_learns_from_the_next_step_on(images):
     np.testing.assert_array_equal(seen[1], seen[0])
     np.testing.assert_array_equal(seen[2], seen[0])
     assert not np.array_equal(seen[3], seen[0])
+
+
+def hooks(model):
+    """Name of the layer and of the method, for each call of a layer's own `forward` or `backward` from now on."""
+    calls = []
+
+    def put(layer, method):
+        original = getattr(layer, method)
+
+        def hook(*arguments, **named):
+            calls.append((layer.name, method))
+            return original(*arguments, **named)
+
+        setattr(layer, method, hook)
+
+    for layer in model.walk():
+        put(layer, "forward")
+        put(layer, "backward")
+    return calls
+
+
+@pytest.mark.parametrize("end", (None, "softmax"))
+@pytest.mark.parametrize("net", (vgg, residual))
+def test_a_method_put_on_one_layer_is_called_and_changes_nothing(net, end, images):
+    x, y = images
+    plain, hooked = (Sequential([*net(), *([layers.Softmax()] if end else [])], seed=1) for _ in range(2))
+    predicted = plain.predict(x)
+    hooked.build(x.shape[1:])
+    calls, names = hooks(hooked), {layer.name for layer in hooked.walk()}
+    np.testing.assert_array_equal(hooked.predict(x), predicted)
+    assert set(calls) == {(name, "forward") for name in names}
+    for model in (plain, hooked):
+        model.compile("sgd", npdl.losses.SparseCategoricalCrossentropy(from_logits=not end))
+        model.fit(x, y, epochs=2, batch_size=20, verbose=0)
+    assert set(calls) == {(name, method) for name in names for method in ("forward", "backward")}
+    for a, b in zip(plain.get_weights(), hooked.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_method_put_on_the_last_layer_is_called_where_the_loss_could_take_logits(images):
+    x, y = images
+    model = Sequential([layers.Flatten(), layers.Dense(4, activation="softmax")], seed=0)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    expected = model.evaluate(x, y, verbose=0)
+    calls = hooks(model)
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(expected, rel=1e-6)
+    assert ("dense", "forward") in calls
+
+
+def changed_in_mid_epoch(change, x, y, chain):
+    """The weights after four batches of `fit`, and of steps by hand, `change(model)` called after the first."""
+
+    class Change(npdl.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 0:
+                change(self.model)
+
+    fitted, stepped = Sequential(chain(), seed=1), Sequential(chain(), seed=1)
+    loss, optimizer = npdl.losses.SparseCategoricalCrossentropy(from_logits=True), npdl.optimizers.SGD()
+    fitted.compile("sgd", "sparse_categorical_crossentropy")
+    fitted.fit(x, y, batch_size=10, verbose=0, callbacks=[Change()])
+    for batch, (xb, yb) in enumerate(npdl.data.batches(x, y, batch_size=10, seed=1, epoch=0)):
+        loss.forward(yb, stepped.forward(xb, training=True))
+        stepped.backward(loss.backward())
+        optimizer.step(stepped)
+        if batch == 0:
+            change(stepped)
+    return fitted.get_weights(), stepped.get_weights()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: vars(model.get_layer("batch_normalization")).update(momentum=0.1, epsilon=0.5),
+        lambda model: vars(model.get_layer("conv2d_1")).update(activation=activations.tanh),
+        lambda model: vars(model.get_layer("re_lu")).update(activation=activations.tanh),
+        lambda model: vars(model.get_layer("max_pooling2d")).update(forward=model.get_layer("max_pooling2d").forward),
+        lambda model: vars(model.layers[3].layers[1]).update(momentum=0.1),
+        lambda model: vars(model.layers[3].layers[2]).update(activation=activations.tanh),
+        lambda model: vars(model.layers[3]).update(activation=activations.tanh),
+    ],
+    ids=["numbers", "layer before", "ReLU", "hook", "inside", "ReLU inside", "block"],
+)
+def test_what_is_set_in_mid_epoch_holds_from_the_next_step_on(change, images):
+    def chain():
+        inside = [layers.Conv2D(4, 3, padding="same"), layers.BatchNormalization(), layers.ReLU(), layers.Conv2D(4, 1)]
+        return [
+            layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU(), layers.Residual(inside),
+            layers.ReLU(), layers.MaxPooling2D(2), layers.Conv2D(4, 1), layers.ReLU(), layers.Flatten(),
+            layers.Dense(4),
+        ]  # fmt: skip
+
+    for a, b in zip(*changed_in_mid_epoch(change, *images, chain), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("change", ("trainable", "activation"))
+def test_memory_of_a_layer_that_is_changed_again_and_again(change, images):
+    x, y = images
+    conv, norm = layers.Conv2D(16, 3), layers.BatchNormalization()
+    chain = [conv, layers.ReLU(), norm, layers.ReLU(), layers.Flatten(), layers.Dense(4)]
+    model = Sequential(chain, seed=0)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    sizes = []
+    for step in range(30):
+        if change == "trainable":
+            norm.trainable = step % 2 == 0
+        else:
+            conv.activation = activations.get(("linear", "tanh")[step % 2])
+        model.train_on_batch(x, y)
+        workspace = model._step.workspace
+        sizes.append((workspace.nbytes, len(workspace.saved), len(workspace._served)))
+    assert max(sizes[4:]) <= max(sizes[:4])

@@ -1,12 +1,13 @@
 """fit, evaluate, predict: what they compute, and that a loop by hand computes the same bits."""
 
+import copy
 import io
 
 import numpy as np
 import pytest
 
 import npdl
-from npdl import Sequential, callbacks, layers, losses, optimizers
+from npdl import Sequential, callbacks, layers, losses, metrics, optimizers
 
 
 def small_net(seed=0, **options):
@@ -368,3 +369,104 @@ def test_summary(images):
     text = out.getvalue()
     for part in ("conv2d (Conv2D)", "(N, 6, 6, 4)", "76", "not trainable 8", f"{model.count_params():,}"):
         assert part in text
+
+
+class Keeping(metrics.Metric):
+    """Mean squared error of all batches, from the arrays themselves."""
+
+    def reset_state(self):
+        self.kept = []
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.kept.append((y_true, y_pred))
+
+    def result(self):
+        return float(np.mean(np.square(np.concatenate([p - t for t, p in self.kept]))))
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: layers.Dense(3), lambda: layers.Dense(3, activation="softmax"), layers.Flatten]
+)
+def test_a_metric_of_your_own_may_keep_what_it_gets(make, rng):
+    x = rng.normal(size=(40, 3)).astype("float32")
+    y = np.abs(x) / np.abs(x).sum(1, keepdims=True)
+    model = Sequential([make()], seed=0)
+    model.compile(optimizers.SGD(0.0), "mse" if make is layers.Flatten else "categorical_crossentropy", [Keeping()])
+    history = model.fit(x, y, batch_size=8, epochs=1, verbose=0).history
+    expected = float(np.mean((model.predict(x) - y) ** 2))
+    assert history["Keeping"][0] == pytest.approx(expected, rel=1e-5)
+    assert model.evaluate(x, y, batch_size=8, verbose=0)[1] == pytest.approx(expected, rel=1e-5)
+
+
+def test_several_threads_evaluate_one_model(images):
+    import concurrent.futures
+
+    x, y = images
+    counts = metrics.ConfusionMatrix(3)
+    model = small_net()
+    model.compile("sgd", "sparse_categorical_crossentropy", ["accuracy", counts])
+    parts = [(x[start:], y[start:]) for start in (0, 10, 20, 30)]
+    expected = [model.evaluate(*part, batch_size=1, verbose=0) for part in parts]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda i: model.evaluate(*parts[i % 4], batch_size=1, verbose=0), range(32)))
+    for i, each in enumerate(found):
+        np.testing.assert_equal(each, expected[i % 4])
+    assert counts.result().sum() in [len(part[0]) for part in parts]  # of the evaluation that ended last
+
+
+class Interrupted(layers.Dense):
+    """Ctrl-C comes right after `needs_dx` was set."""
+
+    def __setattr__(self, name, value):
+        super().__setattr__(name, value)
+        if name == "needs_dx" and not value:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupt_leaves_input_gradients_on(rng):
+    model = Sequential([layers.Input((3,)), Interrupted(3), layers.Dense(1)], seed=0)
+    model.compile("sgd", "mse")
+    with pytest.raises(KeyboardInterrupt):
+        model.train_on_batch(rng.normal(size=(8, 3)), rng.normal(size=(8, 1)))
+    assert all(layer.needs_dx for layer in model.layers)
+
+
+class Counted:
+    """Kernels that count the calls of one of them."""
+
+    def __init__(self, kernels, name):
+        self.kernels, self.name, self.calls = kernels, name, 0
+
+    def __getattr__(self, name):
+        if name == self.name:
+            self.calls += 1
+        return getattr(self.kernels, name)
+
+
+@pytest.mark.parametrize(
+    ("frozen", "dx", "dkernel"), [((), 4, 5), ((0,), 2, 4), ((0, 1), 1, 3), ((0, 1, 2), 1, 2), ((0, 1, 3), 1, 2)]
+)
+def test_no_input_gradient_that_nobody_reads(frozen, dx, dkernel, rng):
+    """Inside a residual block neither: of convolutions 0 → (1 → 2 beside 3) → 4, some frozen."""
+    convs = [layers.Conv2D(2, 3, padding="same", trainable=i not in frozen) for i in range(5)]
+    blocks = [layers.Residual([convs[1], layers.ReLU(), convs[2]], shortcut=[convs[3]]), convs[4]]
+    model = Sequential([convs[0], *blocks, layers.Flatten(), layers.Dense(1)], seed=0)
+    model.build((5, 5, 2))
+    by_hand = copy.deepcopy(model)
+    x, y = rng.normal(size=(8, 5, 5, 2)).astype("float32"), rng.normal(size=(8, 1)).astype("float32")
+    counts = [Counted(model.device.kernels, name) for name in ("conv2d_dx", "conv2d_dkernel")]
+    for count in counts:
+        for conv in convs:
+            conv.k = count
+        model.compile("sgd", "mse")
+        model.train_on_batch(x, y)
+    found = [count.calls for count in counts]
+    assert found == [dx, dkernel]
+    loss, optimizer = losses.MeanSquaredError(), optimizers.SGD()
+    for _ in range(2):
+        loss.forward(y, by_hand.forward(x, training=True))
+        by_hand.backward(loss.backward())
+        optimizer.step(by_hand)
+    for a, b in zip(model.get_weights(), by_hand.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert all(layer.needs_dx for layer in model.walk())

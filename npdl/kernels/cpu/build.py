@@ -9,6 +9,7 @@ Where npdl was installed without compiled kernels, `lib` is a stand-in that runs
 
 import ctypes
 import importlib
+import numbers
 import os
 
 from npdl.kernels.cpu import compiled
@@ -80,13 +81,14 @@ def set_num_threads(n):
     """Use n threads in all kernels of this process from now on; results do not depend on it, to the last bit.
 
     Raises:
-        ValueError: n is not a whole number of at least 1.
+        ValueError: n is not a whole number of at least 1, or of more than 31 bits.
     """
-    if not isinstance(n, int) or n < 1:
+    if not isinstance(n, numbers.Integral) or isinstance(n, bool) or not 1 <= n < 1 << 31:
         raise ValueError(
-            f"set_num_threads needs a whole number of at least 1, got {n!r}; pass e.g. {_default_threads()}"
+            f"set_num_threads needs a whole number of at least 1 and below 2**31, got {n!r}; "
+            f"pass e.g. {_default_threads()}"
         )
-    lib.set_num_threads(n)
+    lib.set_num_threads(int(n))
 
 
 def info():

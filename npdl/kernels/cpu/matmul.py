@@ -1,5 +1,6 @@
 """Matrix product and sum over rows, compiled (kernels/matmul.h)."""
 
+from npdl.kernels.checks import LINEAR, SOFTMAX
 from npdl.kernels.cpu import activation as activations
 from npdl.kernels.cpu.build import lib
 
@@ -10,9 +11,9 @@ def epilogue(activation):
     Softmax needs whole rows, and a user's own activation is Python.
     """
     if activation is None:
-        return 0, (), None
-    if activation.code is None or activation.code == 9:
-        return 0, (), activation
+        return LINEAR, (), None
+    if activation.code is None or activation.code == SOFTMAX:
+        return LINEAR, (), activation
     return activation.code, activation.constants, None
 
 
