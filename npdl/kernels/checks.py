@@ -5,8 +5,8 @@ import operator
 
 import numpy as np
 
-LINEAR, RELU = 0, 1
-"""Codes of the identity and of the plain ReLU, as in npdl/activations.py."""
+LINEAR, RELU, SOFTMAX = 0, 1, 9
+"""Codes of the identity, of the plain ReLU and of softmax, as in npdl/activations.py."""
 
 LARGEST = 2**31 - 1
 """Of the numbers of a window: compiled code multiplies two of them in 64 bits."""

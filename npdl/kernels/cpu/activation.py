@@ -2,10 +2,8 @@
 
 import math
 
-from npdl.kernels.checks import aligned, expect
+from npdl.kernels.checks import SOFTMAX, aligned, expect
 from npdl.kernels.cpu.build import lib
-
-SOFTMAX = 9
 
 
 def _axis_sizes(kernel, shape, axis):

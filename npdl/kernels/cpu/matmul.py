@@ -2,7 +2,7 @@
 
 import math
 
-from npdl.kernels.checks import aligned, expect
+from npdl.kernels.checks import LINEAR, SOFTMAX, aligned, expect
 from npdl.kernels.cpu import activation as activations
 from npdl.kernels.cpu.build import lib
 
@@ -13,9 +13,9 @@ def epilogue(activation):
     Softmax needs whole rows, and a user's own activation is Python.
     """
     if activation is None:
-        return 0, (), None
-    if activation.code is None or activation.code == activations.SOFTMAX:
-        return 0, (), activation
+        return LINEAR, (), None
+    if activation.code is None or activation.code == SOFTMAX:
+        return LINEAR, (), activation
     return activation.code, activation.constants, None
 
 
