@@ -15,7 +15,9 @@ ROWS = [
     *(_peak(net, above_imports) for above_imports in (True, False) for net in ("mlp", "cifar", "vgg")),
     Row("memory/new-arrays-in-a-step/vgg-64", "new_arrays", {"net": "vgg", "batch": 64}, unit="B", opponent=None),
     *(
-        Row(f"neighbours/{busy}-busy/{net}-{batch}", "beside_busy", {"net": net, "batch": batch, "busy": busy}, unit="x")
+        Row(
+            f"neighbours/{busy}-busy/{net}-{batch}", "beside_busy", {"net": net, "batch": batch, "busy": busy}, unit="x"
+        )
         for net, batch in (("mnist", 64), ("cifar", 16))
         for busy in (1, 2)
     ),

@@ -3,8 +3,6 @@
 import functools
 import operator
 
-import numpy as np
-
 LINEAR, RELU, SOFTMAX = 0, 1, 9
 """Codes of the identity, of the plain ReLU and of softmax, as in npdl/activations.py."""
 
