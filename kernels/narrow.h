@@ -90,15 +90,14 @@ NPDL_INLINE void FN(npdl_out_of_lanes)(const REAL *lanes, int64_t image, REAL *x
 #undef NPDL_X86_WIDE
 
 /* Asks for a cache line of each of VL images: that far apart, no machine sees a stream in them. */
-NPDL_INLINE void FN(npdl_fetch_next)(const REAL *x, int64_t image, const int write) {
-    for (int i = 0; i < VL; i++) __builtin_prefetch(x + i * image, write);
-}
+#define NPDL_FETCH_NEXT(x, image, write) \
+    for (int i_ = 0; i_ < VL; i_++) __builtin_prefetch((x) + i_ * (image), write)
 
 /* Number r of image i, at x[i·image + r], goes to lanes[r·NPDL_NW + i]; and back. */
 static void FN(npdl_to_lanes)(const REAL *x, int64_t image, int64_t n, REAL *lanes) {
     for (int64_t i = 0, r; i < NPDL_NW; i += VL) {
         for (r = 0; r + NPDL_SIDE <= n; r += NPDL_SIDE) {
-            if (r % (64 / (int)sizeof(REAL)) == 0) FN(npdl_fetch_next)(x + i * image + r + n, image, 0);
+            if (r % (64 / (int)sizeof(REAL)) == 0) NPDL_FETCH_NEXT(x + i * image + r + n, image, 0);
             FN(npdl_into_lanes)(x + i * image + r, image, lanes + r * NPDL_NW + i);
         }
         for (; r < n; r++)
@@ -109,7 +108,7 @@ static void FN(npdl_to_lanes)(const REAL *x, int64_t image, int64_t n, REAL *lan
 static void FN(npdl_from_lanes)(const REAL *lanes, int64_t image, int64_t n, REAL *x) {
     for (int64_t i = 0, r; i < NPDL_NW; i += VL) {
         for (r = 0; r + NPDL_SIDE <= n; r += NPDL_SIDE) {
-            if (r % (64 / (int)sizeof(REAL)) == 0) FN(npdl_fetch_next)(x + i * image + r + n, image, 1);
+            if (r % (64 / (int)sizeof(REAL)) == 0) NPDL_FETCH_NEXT(x + i * image + r + n, image, 1);
             FN(npdl_out_of_lanes)(lanes + r * NPDL_NW + i, image, x + i * image + r);
         }
         for (; r < n; r++)
