@@ -115,6 +115,12 @@ RESIDUAL = [
     (layers.Residual([layers.Dense(3, activation="tanh")], [layers.Dense(3, name="s")], "tanh"), (4,)),
 ]
 DROPOUT = [(layers.Dropout(0.4), (6,)), (layers.Dropout(0.0), (6,))]
+MARGINS = [
+    (layers.Cropping2D(((1, 0), (0, 2))), (4, 5, 2)),
+    (layers.ZeroPadding2D(((1, 0), (0, 2))), (3, 2, 2)),
+]
+PERMUTE = [(layers.Permute((3, 1, 2)), (2, 3, 4))]
+REPEAT = [(layers.UpSampling2D((2, 3)), (2, 3, 2)), (layers.RepeatVector(3), (4,))]
 ACTIVATIONS = [
     (layers.Activation(name), (7,)) for name in ("relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softmax")
 ] + [(layers.GELU(approximate=True), (7,)), (layers.ReLU(6.0, 0.1, 0.2), (7,))]
@@ -141,6 +147,12 @@ TARGETS = {
     "layers.residual:Residual.forward": layer_checks(*RESIDUAL),
     "layers.flatten:Flatten.backward": layer_checks((layers.Flatten(), (2, 3))),
     "layers.reshape:Reshape.backward": layer_checks((layers.Reshape((3, -1)), (2, 3))),
+    "layers.identity:Identity.backward": layer_checks((layers.Identity(), (2, 3))),
+    "layers.permute:Permute.backward": layer_checks(*PERMUTE),
+    "layers.repeat_vector:RepeatVector.backward": layer_checks(*REPEAT[1:]),
+    "layers.cropping:_Cropping.backward": layer_checks(*MARGINS[:1]),
+    "layers.zero_padding:_ZeroPadding.backward": layer_checks(*MARGINS[1:]),
+    "layers.up_sampling:_UpSampling.backward": layer_checks(*REPEAT[:1]),
     "losses.base:Loss.backward": loss_checks("cpu", "MeanSquaredError"),
     "losses.base:Loss.forward": loss_checks("cpu", "MeanSquaredError"),
     "losses.regression:MeanSquaredError.gradient": loss_checks("cpu", "MeanSquaredError"),
@@ -158,6 +170,7 @@ TARGETS = {
     "kernels.reference.pool:average_pool2d_grad": kernel_checks(*AVERAGE_POOL),
     "kernels.reference.pool:global_max_pool2d_grad": kernel_checks(*GLOBAL_MAX),
     "kernels.reference.pool:global_average_pool2d_grad": kernel_checks(*GLOBAL_AVERAGE),
+    "kernels.reference.shape:repeat_grad": kernel_checks(*REPEAT),
     "kernels.reference.norm:batch_norm_grad": kernel_checks(*NORM),
     "kernels.reference.norm:batch_norm_frozen_grad": kernel_checks(*FROZEN),
     "kernels.reference.activation:activation_grad": kernel_checks(*ACTIVATIONS),
