@@ -48,6 +48,7 @@ static int npdl_cpu_level(void) {
 #include "norm.h"
 #include "pooling.h"
 #include "merge.h"
+#include "shape.h"
 #include "dropout.h"
 #include "loss.h"
 
