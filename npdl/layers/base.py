@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from npdl import activations, devices, initializers, names, random
+from npdl.layers import configuration
 from npdl.params import ParamStore
 
 
@@ -205,15 +206,13 @@ class Layer:
                 continue
             if not hasattr(self, name):
                 raise AttributeError(f"{type(self).__name__} must keep its argument: write self.{name} = {name}")
-            value = getattr(self, name)
-            for kind, module in ((activations.Activation, activations), (initializers.Initializer, initializers)):
-                value = module.serialize(value) if isinstance(value, kind) else value
-            config[name] = value
+            config[name] = configuration.plain(getattr(self, name))
         return config
 
     @classmethod
     def from_config(cls, config):
-        """A new layer from `get_config()`'s dictionary."""
+        """A new layer from `get_config()`'s dictionary, or from the one that Keras 3 writes."""
+        config = configuration.read(cls, config)
         layer = cls(**{key: value for key, value in config.items() if key not in ("name", "trainable")})
         layer.name = layer.given_name = config.get("name", layer.name)
         layer.trainable = config.get("trainable", True)
