@@ -47,6 +47,24 @@ def check_newest(layer, shape):
         np.testing.assert_array_equal(a, b)
 
 
+def embedding_check(device):
+    """As `layer_checks` and `kernel_checks`, with whole numbers as x."""
+
+    def check():
+        if device == "cpu":
+            testing.check_layer(layers.Embedding(5, 3), (4,), integers=5)
+        layer = layers.Embedding(5, 3).init((4,), dtype="float64", seed=3, device=device)
+        rng = np.random.default_rng(1)
+        layer.forward(rng.integers(0, 5, (3, 4)), training=True)
+        testing.gradient_check(layer, rng.integers(0, 5, (3, 4))).raise_if_wrong()
+        x, dy = rng.integers(0, 5, (3, 4)), rng.normal(size=(3, 4, 3))
+        layer.forward(x, training=True)
+        layer.backward(dy)
+        np.testing.assert_allclose(layer.grads["embeddings"], [dy[x == row].sum(0) for row in range(5)], atol=1e-12)
+
+    return check
+
+
 def kernel_checks(*cases):
     """The gradients alone, with the NumPy kernels."""
 
@@ -153,6 +171,8 @@ TARGETS = {
     "layers.cropping:_Cropping.backward": layer_checks(*MARGINS[:1]),
     "layers.zero_padding:_ZeroPadding.backward": layer_checks(*MARGINS[1:]),
     "layers.up_sampling:_UpSampling.backward": layer_checks(*REPEAT[:1]),
+    "layers.embedding:Embedding.backward": embedding_check("cpu"),
+    "layers.embedding:Embedding.forward": embedding_check("cpu"),
     "losses.base:Loss.backward": loss_checks("cpu", "MeanSquaredError"),
     "losses.base:Loss.forward": loss_checks("cpu", "MeanSquaredError"),
     "losses.regression:MeanSquaredError.gradient": loss_checks("cpu", "MeanSquaredError"),
@@ -171,6 +191,7 @@ TARGETS = {
     "kernels.reference.pool:global_max_pool2d_grad": kernel_checks(*GLOBAL_MAX),
     "kernels.reference.pool:global_average_pool2d_grad": kernel_checks(*GLOBAL_AVERAGE),
     "kernels.reference.shape:repeat_grad": kernel_checks(*REPEAT),
+    "kernels.reference.embed:embedding_grad": embedding_check("reference"),
     "kernels.reference.norm:batch_norm_grad": kernel_checks(*NORM),
     "kernels.reference.norm:batch_norm_frozen_grad": kernel_checks(*FROZEN),
     "kernels.reference.activation:activation_grad": kernel_checks(*ACTIVATIONS),

@@ -21,7 +21,7 @@ class FirstStep:
                 testing.demand_arguments(part, "forward", "x, training=False")
             self.inputs[id(layer)] = x
             y = layer.forward(x, True)
-            self._check(layer, "forward", y, x.dtype, (len(x), *layer.output_shape))
+            self._check(layer, "forward", y, layer.dtype, (len(x), *layer.output_shape))
             x = y
         return x
 
@@ -65,7 +65,7 @@ def check_custom_gradients(model, step, x, target, w):
     if np.issubdtype(target.dtype, np.floating):
         target = target.astype(np.float64)
     for rows in _row_counts(len(x)):
-        y = np.array(x[:rows], np.float64)
+        y = np.array(x[:rows], None if x.dtype.kind == "i" else np.float64)
         for layer in layers:
             if any(map(is_custom, layer.walk())):
                 _demand(testing.gradient_check(layer, y), layer.name)

@@ -23,10 +23,11 @@ from npdl.kernels.geometry import window2d
 if not compiled():
     pytest.skip("installed without compiled kernels", allow_module_level=True)
 
-from npdl.kernels.cpu import activation, build, conv, dropout, loss, matmul, merge, norm, pool, shape, update
+from npdl.kernels.cpu import activation, build, conv, dropout, embed, loss, matmul, merge, norm, pool, shape, update
 from npdl.kernels.reference import activation as ref_activation
 from npdl.kernels.reference import conv as ref_conv
 from npdl.kernels.reference import dropout as ref_dropout
+from npdl.kernels.reference import embed as ref_embed
 from npdl.kernels.reference import loss as ref_loss
 from npdl.kernels.reference import matmul as ref_matmul
 from npdl.kernels.reference import merge as ref_merge
@@ -591,6 +592,39 @@ def fuzz_shape(case, kernel):
         return
     scale = reference_of(ref_shape.repeat_grad, {"out": made}, abs(x).astype("float64"), argument)["out"]
     case.close("out", out, expected, int(np.prod(argument)), scale)
+
+
+def indices(case):
+    """(numbers, rows and columns of a table, ids of any number of axes)."""
+    rows, width = case.size(), case.size()
+    shape = [case.whole(0, 4) for _ in range(case.whole(1, 2))] + [case.size(200)]
+    case.note(shape=shape, rows=rows, width=width)
+    return rows, width, case.place(case.rng.integers(0, rows, shape).astype(case.pick("int32", "int64")))
+
+
+def fuzz_embedding(case):
+    rows, width, ids = indices(case)
+    table, out = case.numbers(rows, width), case.out(*ids.shape, width)
+    case.run(embed.embedding, ids, table, out=out)
+    case.equal("out", out, table[ids])
+
+
+def fuzz_embedding_grad(case):
+    rows, width, ids = indices(case)
+    dy, out = case.numbers(*ids.shape, width), case.out(rows, width)
+    case.run(embed.embedding_grad, dy, ids, out=out)
+    dy64 = dy.astype("float64")
+    expected, scale = (
+        reference_of(ref_embed.embedding_grad, {"out": (rows, width)}, one, ids)["out"] for one in (dy64, abs(dy64))
+    )
+    case.close("out", out, expected, ids.size, scale)
+
+
+def fuzz_not_zero(case):
+    _, _, ids = indices(case)
+    out = case.out(*ids.shape, dtype="bool", fill=False)
+    embed.not_zero(ids, out=out)
+    case.equal("out", out, ids != 0)
 
 
 FUZZ = {name: globals().get(f"fuzz_{name}") for family in FAMILIES for name in FAMILIES[family]}

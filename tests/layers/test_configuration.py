@@ -106,6 +106,16 @@ KERAS = [  # class, configuration, what the layer must then have
      {"cropping": ((1, 2), (0, 0))}),
     ("ZeroPadding2D", {"name": "z", "dtype": POLICY, "padding": [[1, 1], [2, 2]], "data_format": "channels_last"},
      {"padding": ((1, 1), (2, 2))}),
+    (
+        "Embedding",
+        {
+            "name": "embedding", "trainable": True, "dtype": POLICY, "input_dim": 1000, "output_dim": 64,
+            "embeddings_initializer": initializer("RandomUniform", minval=-0.05, maxval=0.05, seed=None),
+            "embeddings_regularizer": None, "activity_regularizer": None, "embeddings_constraint": None,
+            "mask_zero": True,
+        },
+        {"embeddings_initializer": initializers.RandomUniform(), "mask_zero": True, "input_dim": 1000},
+    ),
     ("UpSampling1D", {"name": "u", "dtype": POLICY, "size": 2}, {"size": 2}),
     ("UpSampling2D", {"name": "u", "dtype": POLICY, "size": [2, 2], "data_format": "channels_last",
                       "interpolation": "nearest"}, {"size": (2, 2), "interpolation": "nearest"}),
