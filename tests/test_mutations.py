@@ -139,6 +139,10 @@ MARGINS = [
 ]
 PERMUTE = [(layers.Permute((3, 1, 2)), (2, 3, 4))]
 REPEAT = [(layers.UpSampling2D((2, 3)), (2, 3, 2)), (layers.RepeatVector(3), (4,))]
+EINSUM = [
+    (layers.EinsumDense("abc,cd->abd", (None, 4), "tanh", "d"), (3, 2)),
+    (layers.EinsumDense("abc,bcd->adb", (4, None), "gelu", "db"), (3, 2)),
+]
 ACTIVATIONS = [
     (layers.Activation(name), (7,)) for name in ("relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softmax")
 ] + [(layers.GELU(approximate=True), (7,)), (layers.ReLU(6.0, 0.1, 0.2), (7,))]
@@ -171,6 +175,8 @@ TARGETS = {
     "layers.cropping:_Cropping.backward": layer_checks(*MARGINS[:1]),
     "layers.zero_padding:_ZeroPadding.backward": layer_checks(*MARGINS[1:]),
     "layers.up_sampling:_UpSampling.backward": layer_checks(*REPEAT[:1]),
+    "layers.einsum_dense:EinsumDense.backward": layer_checks(*EINSUM),
+    "layers.einsum_dense:EinsumDense.forward": layer_checks(*EINSUM),
     "layers.embedding:Embedding.backward": embedding_check("cpu"),
     "layers.embedding:Embedding.forward": embedding_check("cpu"),
     "losses.base:Loss.backward": loss_checks("cpu", "MeanSquaredError"),

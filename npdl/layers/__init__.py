@@ -7,6 +7,7 @@ from npdl.layers.conv2d import Conv2D
 from npdl.layers.cropping import Cropping1D, Cropping2D, Cropping3D
 from npdl.layers.dense import Dense
 from npdl.layers.dropout import Dropout
+from npdl.layers.einsum_dense import EinsumDense
 from npdl.layers.embedding import Embedding
 from npdl.layers.flatten import Flatten
 from npdl.layers.global_pooling import GlobalAveragePooling2D, GlobalMaxPooling2D
@@ -23,8 +24,8 @@ from npdl.layers.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
 
 __all__ = [
     "ELU", "GELU", "Activation", "Add", "AveragePooling2D", "BatchNormalization", "Conv2D", "Cropping1D", "Cropping2D",
-    "Cropping3D", "Dense", "Dropout", "Embedding", "Flatten", "GlobalAveragePooling2D", "GlobalMaxPooling2D",
-    "Identity", "Input", "Layer", "LeakyReLU", "MaxPooling2D", "Permute", "ReLU", "RepeatVector", "Reshape", "Residual",
-    "Sigmoid", "Softmax", "Tanh", "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D",
-    "ZeroPadding3D",
+    "Cropping3D", "Dense", "Dropout", "EinsumDense", "Embedding", "Flatten", "GlobalAveragePooling2D",
+    "GlobalMaxPooling2D", "Identity", "Input", "Layer", "LeakyReLU", "MaxPooling2D", "Permute", "ReLU", "RepeatVector",
+    "Reshape", "Residual", "Sigmoid", "Softmax", "Tanh", "UpSampling1D", "UpSampling2D", "UpSampling3D",
+    "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
 ]  # fmt: skip

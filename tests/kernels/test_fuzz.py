@@ -23,10 +23,25 @@ from npdl.kernels.geometry import window2d
 if not compiled():
     pytest.skip("installed without compiled kernels", allow_module_level=True)
 
-from npdl.kernels.cpu import activation, build, conv, dropout, embed, loss, matmul, merge, norm, pool, shape, update
+from npdl.kernels.cpu import (
+    activation,
+    build,
+    conv,
+    dropout,
+    einsum,
+    embed,
+    loss,
+    matmul,
+    merge,
+    norm,
+    pool,
+    shape,
+    update,
+)
 from npdl.kernels.reference import activation as ref_activation
 from npdl.kernels.reference import conv as ref_conv
 from npdl.kernels.reference import dropout as ref_dropout
+from npdl.kernels.reference import einsum as ref_einsum
 from npdl.kernels.reference import embed as ref_embed
 from npdl.kernels.reference import loss as ref_loss
 from npdl.kernels.reference import matmul as ref_matmul
@@ -592,6 +607,39 @@ def fuzz_shape(case, kernel):
         return
     scale = reference_of(ref_shape.repeat_grad, {"out": made}, abs(x).astype("float64"), argument)["out"]
     case.close("out", out, expected, int(np.prod(argument)), scale)
+
+
+def fuzz_einsum(case):
+    """Letters in one, two or three of the parts at random, each part in an order of its own."""
+    groups = [list(group) for group in ("ab", "cd", "ef", "gh")]  # each, rows, summed, columns
+    each, rows, summed, columns = (group[: case.whole(0, 2)] for group in groups)
+    parts = [each + rows + summed, each + summed + columns, each + rows + columns]
+    a, b, c = ("".join(map(str, case.rng.permutation(part))) if case.whole(0, 1) else "".join(part) for part in parts)
+    sizes = {x: case.size(40) if x in "ceg" else case.whole(1, 4) for x in "abcdefgh"}
+    bias_axes = case.whole(0, len(c))
+    case.note(equation=f"{a},{b}->{c}", sizes=sizes, bias_axes=bias_axes)
+    x, w = (case.numbers(*(sizes[one] for one in part)) for part in (a, b))
+    made = [sizes[one] for one in c]
+    bias = case.numbers(*(n if case.whole(0, 3) else 1 for n in made[len(c) - bias_axes :])) if bias_axes else None
+    out = case.out(*made)
+    case.run(einsum.einsum, x, w, f"{a},{b}->{c}", out=out, bias=bias)
+    expected, scale = (
+        reference_of(ref_einsum.einsum, {"out": made}, *some, f"{a},{b}->{c}", bias=top)["out"]
+        for *some, top in (wide(x, w, bias), wide(abs(x), abs(w), None if bias is None else abs(bias)))
+    )
+    length = int(np.prod([sizes[one] for one in a if one in b and one not in c]))
+    case.close("out", out, expected, length, scale)
+
+
+def fuzz_sum_to(case):
+    shape = [case.whole(0, 3), *(case.whole(1, case.pick(3, 40)) for _ in range(case.whole(0, 3)))]
+    made = [n if case.whole(0, 1) else 1 for n in shape][case.whole(0, len(shape)) :]
+    made = [max(n, 1) for n in made] if shape[0] == 0 and len(made) == len(shape) else made
+    case.note(shape=shape, made=made)
+    x, out = case.numbers(*shape), case.out(*made)
+    case.run(einsum.sum_to, x, out=out)
+    expected, scale = (reference_of(ref_einsum.sum_to, {"out": made}, one)["out"] for one in wide(x, abs(x)))
+    case.close("out", out, expected, x.size, scale)
 
 
 def indices(case):

@@ -116,6 +116,16 @@ KERAS = [  # class, configuration, what the layer must then have
         },
         {"embeddings_initializer": initializers.RandomUniform(), "mask_zero": True, "input_dim": 1000},
     ),
+    (
+        "EinsumDense",
+        {
+            "name": "einsum_dense", "trainable": True, "dtype": POLICY, "output_shape": [None, 64],
+            "equation": "abc,cd->abd", "activation": "relu", "bias_axes": "d",
+            "kernel_initializer": initializer("GlorotUniform", seed=None), "bias_initializer": initializer("Zeros"),
+            **NO_WEIGHT_RULES,
+        },
+        {"equation": "abc,cd->abd", "bias_axes": "d", "asked": (None, 64)},
+    ),
     ("UpSampling1D", {"name": "u", "dtype": POLICY, "size": 2}, {"size": 2}),
     ("UpSampling2D", {"name": "u", "dtype": POLICY, "size": [2, 2], "data_format": "channels_last",
                       "interpolation": "nearest"}, {"size": (2, 2), "interpolation": "nearest"}),

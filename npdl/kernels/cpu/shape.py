@@ -12,7 +12,13 @@ from npdl.kernels.cpu.build import lib
 from npdl.kernels.reference.shape import apart, inside
 
 
-def _contiguous(kernel, **arrays):
+def contiguous(kernel, **arrays):
+    """Raise unless these are C-contiguous NumPy arrays: a view of another would be a copy.
+
+    Raises:
+        TypeError: one is not.
+        ValueError: one is not aligned.
+    """
     for name, array in arrays.items():
         expect(kernel, name, array, np.shape(array))
         if not array.flags.c_contiguous:
@@ -21,7 +27,7 @@ def _contiguous(kernel, **arrays):
 
 def permute(x, axes, *, out):
     """out = x with its axes in the order `axes`"""
-    _contiguous("permute", x=x, out=out)
+    contiguous("permute", x=x, out=out)
     view = x.transpose(axes)
     expect("permute", "out", out, view.shape)
     lib.move("permute", view, out)
@@ -41,13 +47,13 @@ def _margins(kernel, name, large, margins, small):
 
 def crop(x, margins, *, out):
     """out = x without its margins"""
-    _contiguous("crop", x=x, out=out)
+    contiguous("crop", x=x, out=out)
     lib.move("crop", _margins("crop", "x", x, margins, out.shape), out)
 
 
 def pad(x, margins, *, out):
     """out = x with zeros around it"""
-    _contiguous("pad", x=x, out=out)
+    contiguous("pad", x=x, out=out)
     lib.move("pad", x, _margins("pad", "out", out, margins, x.shape))
     for axis, both in enumerate(margins, 1):  # what is left: a slab on each side, then the same of what lies between
         before, after = both[0], out.shape[axis] - both[1]
@@ -69,7 +75,7 @@ def _times(kernel, large, small, times):
 
 def repeat(x, times, *, out):
     """out[n, i, j, ..., c] = x[n, i // times[0], j // times[1], ..., c]"""
-    _contiguous("repeat", x=x, out=out)
+    contiguous("repeat", x=x, out=out)
     _times("repeat", out.shape, x.shape, times)
     out = apart(out, times)
     lib.move("repeat", np.broadcast_to(apart(x, (1,) * len(times)), out.shape), out)
