@@ -47,6 +47,17 @@ def check_newest(layer, shape):
         np.testing.assert_array_equal(a, b)
 
 
+def gradient_checks(*cases):
+    """The gradients, and that they belong to the newest forward: of layers whose configuration is no plain text."""
+
+    def check():
+        kernel_checks(*cases)()
+        for layer, shape in cases:
+            check_newest(layer, shape)
+
+    return check
+
+
 def embedding_check(device):
     """As `layer_checks` and `kernel_checks`, with whole numbers as x."""
 
@@ -143,6 +154,7 @@ EINSUM = [
     (layers.EinsumDense("abc,cd->abd", (None, 4), "tanh", "d"), (3, 2)),
     (layers.EinsumDense("abc,bcd->adb", (4, None), "gelu", "db"), (3, 2)),
 ]
+LAMBDA = [(layers.Lambda(lambda x: x**3, gradient=lambda x, dy: 3 * x**2 * dy), (3, 2))]
 ACTIVATIONS = [
     (layers.Activation(name), (7,)) for name in ("relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softmax")
 ] + [(layers.GELU(approximate=True), (7,)), (layers.ReLU(6.0, 0.1, 0.2), (7,))]
@@ -177,6 +189,8 @@ TARGETS = {
     "layers.up_sampling:_UpSampling.backward": layer_checks(*REPEAT[:1]),
     "layers.einsum_dense:EinsumDense.backward": layer_checks(*EINSUM),
     "layers.einsum_dense:EinsumDense.forward": layer_checks(*EINSUM),
+    "layers.lambda_layer:Lambda.backward": gradient_checks(*LAMBDA),
+    "layers.lambda_layer:Lambda.forward": gradient_checks(*LAMBDA),
     "layers.embedding:Embedding.backward": embedding_check("cpu"),
     "layers.embedding:Embedding.forward": embedding_check("cpu"),
     "losses.base:Loss.backward": loss_checks("cpu", "MeanSquaredError"),

@@ -13,6 +13,7 @@ from npdl.layers.flatten import Flatten
 from npdl.layers.global_pooling import GlobalAveragePooling2D, GlobalMaxPooling2D
 from npdl.layers.identity import Identity
 from npdl.layers.input import Input
+from npdl.layers.lambda_layer import Lambda
 from npdl.layers.merging import Add
 from npdl.layers.permute import Permute
 from npdl.layers.pooling import AveragePooling2D, MaxPooling2D
@@ -25,7 +26,7 @@ from npdl.layers.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
 __all__ = [
     "ELU", "GELU", "Activation", "Add", "AveragePooling2D", "BatchNormalization", "Conv2D", "Cropping1D", "Cropping2D",
     "Cropping3D", "Dense", "Dropout", "EinsumDense", "Embedding", "Flatten", "GlobalAveragePooling2D",
-    "GlobalMaxPooling2D", "Identity", "Input", "Layer", "LeakyReLU", "MaxPooling2D", "Permute", "ReLU", "RepeatVector",
-    "Reshape", "Residual", "Sigmoid", "Softmax", "Tanh", "UpSampling1D", "UpSampling2D", "UpSampling3D",
+    "GlobalMaxPooling2D", "Identity", "Input", "Lambda", "Layer", "LeakyReLU", "MaxPooling2D", "Permute", "ReLU",
+    "RepeatVector", "Reshape", "Residual", "Sigmoid", "Softmax", "Tanh", "UpSampling1D", "UpSampling2D", "UpSampling3D",
     "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
 ]  # fmt: skip
