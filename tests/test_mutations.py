@@ -150,6 +150,7 @@ MARGINS = [
 ]
 PERMUTE = [(layers.Permute((3, 1, 2)), (2, 3, 4))]
 REPEAT = [(layers.UpSampling2D((2, 3)), (2, 3, 2)), (layers.RepeatVector(3), (4,))]
+BILINEAR = [(layers.UpSampling2D((3, 2), interpolation="bilinear"), (2, 3, 2))]
 EINSUM = [
     (layers.EinsumDense("abc,cd->abd", (None, 4), "tanh", "d"), (3, 2)),
     (layers.EinsumDense("abc,bcd->adb", (4, None), "gelu", "db"), (3, 2)),
@@ -211,6 +212,7 @@ TARGETS = {
     "kernels.reference.pool:global_max_pool2d_grad": kernel_checks(*GLOBAL_MAX),
     "kernels.reference.pool:global_average_pool2d_grad": kernel_checks(*GLOBAL_AVERAGE),
     "kernels.reference.shape:repeat_grad": kernel_checks(*REPEAT),
+    "kernels.reference.interpolate:interpolate_grad": kernel_checks(*BILINEAR),
     "kernels.reference.embed:embedding_grad": embedding_check("reference"),
     "kernels.reference.norm:batch_norm_grad": kernel_checks(*NORM),
     "kernels.reference.norm:batch_norm_frozen_grad": kernel_checks(*FROZEN),

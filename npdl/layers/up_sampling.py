@@ -24,7 +24,7 @@ class _UpSampling(Layer):
 
     def forward(self, x, training=False):
         y = self.buffer("y", (len(x), *self._larger(x.shape[1:])))
-        self.k.repeat(x, self.times, out=y)
+        self._enlarge(x, y)
         if training:
             self.save()
         else:
@@ -35,8 +35,14 @@ class _UpSampling(Layer):
         self.saved()  # raises where there was no forward
         sizes = (n // times for n, times in zip(dy.shape[1:], self.times))
         dx = self.buffer("dx", (len(dy), *sizes, dy.shape[-1]))
-        self.k.repeat_grad(dy, self.times, out=dx)  # dx = Σ dy over the copies
+        self._gather(dy, dx)
         return dx
+
+    def _enlarge(self, x, y):
+        self.k.repeat(x, self.times, out=y)
+
+    def _gather(self, dy, dx):
+        self.k.repeat_grad(dy, self.times, out=dx)  # dx = Σ dy over the copies
 
 
 class UpSampling1D(_UpSampling):
@@ -69,6 +75,9 @@ class UpSampling2D(_UpSampling):
 
         nearest     y[n, i, j, c] = x[n, i // size₁, j // size₂, c]
                     dx[n, h, w, c] = Σ dy over the copies of place (h, w)
+        bilinear    along the height, then along the width, between the centres of the places:
+                    y[i] = (1 − w) x[l] + w x[l + 1],       l + w = (i + ½) / size − ½,  the ends of x go on beyond it
+                    dx[l] = Σ (1 − w) dy[i] + Σ w dy[i'] over the places whose left, or right, neighbour it is
 
     Shapes: x (N, H, W, C) · y (N, H·size₁, W·size₂, C). H and W may be of any length.
     Saves: nothing; the gradient depends on the sizes alone.
@@ -76,7 +85,7 @@ class UpSampling2D(_UpSampling):
     Args:
         size: factors of height and width, or one number for both.
         data_format: None or "channels_last".
-        interpolation: "nearest".
+        interpolation: "nearest" or "bilinear".
 
     Raises:
         ValueError: a factor below 1, samples that are no images, another interpolation.
@@ -90,9 +99,28 @@ class UpSampling2D(_UpSampling):
     def __init__(self, size=(2, 2), data_format=None, interpolation="nearest", **base):
         super().__init__(size, **base)
         self.data_format = arguments.channels_last(self, data_format)
-        if interpolation != "nearest":
-            raise ValueError(f'UpSampling2D knows interpolation="nearest", got interpolation={interpolation!r}')
+        if interpolation not in ("nearest", "bilinear"):
+            raise ValueError(
+                'UpSampling2D knows interpolation="nearest" and interpolation="bilinear", '
+                f"got interpolation={interpolation!r}"
+            )
         self.interpolation = interpolation
+
+    def _enlarge(self, x, y):
+        if self.interpolation == "nearest":
+            super()._enlarge(x, y)
+            return
+        tall = self.scratch("tall", (len(x), y.shape[1], *x.shape[2:]))
+        self.k.interpolate(x, 1, self.times[0], out=tall)
+        self.k.interpolate(tall, 2, self.times[1], out=y)
+
+    def _gather(self, dy, dx):
+        if self.interpolation == "nearest":
+            super()._gather(dy, dx)
+            return
+        tall = self.scratch("tall", (len(dy), dy.shape[1], *dx.shape[2:]))
+        self.k.interpolate_grad(dy, 2, self.times[1], out=tall)
+        self.k.interpolate_grad(tall, 1, self.times[0], out=dx)
 
 
 class UpSampling3D(_UpSampling):

@@ -30,6 +30,7 @@ from npdl.kernels.cpu import (
     dropout,
     einsum,
     embed,
+    interpolate,
     loss,
     matmul,
     merge,
@@ -43,6 +44,7 @@ from npdl.kernels.reference import conv as ref_conv
 from npdl.kernels.reference import dropout as ref_dropout
 from npdl.kernels.reference import einsum as ref_einsum
 from npdl.kernels.reference import embed as ref_embed
+from npdl.kernels.reference import interpolate as ref_interpolate
 from npdl.kernels.reference import loss as ref_loss
 from npdl.kernels.reference import matmul as ref_matmul
 from npdl.kernels.reference import merge as ref_merge
@@ -640,6 +642,23 @@ def fuzz_sum_to(case):
     case.run(einsum.sum_to, x, out=out)
     expected, scale = (reference_of(ref_einsum.sum_to, {"out": made}, one)["out"] for one in wide(x, abs(x)))
     case.close("out", out, expected, x.size, scale)
+
+
+def fuzz_interpolate(case, kernel="interpolate"):
+    sizes, times = [case.whole(0, 3), *(case.size(20) for _ in range(3))], case.whole(1, 5)
+    axis = case.note(sizes=sizes, times=times, axis=case.whole(1, 3))
+    made = [n * times if i == axis else n for i, n in enumerate(sizes)]
+    if kernel == "interpolate_grad":
+        sizes, made = made, sizes
+    x, out = case.numbers(*sizes), case.out(*made)
+    case.run(getattr(interpolate, kernel), x, axis, times, out=out)
+    reference = getattr(ref_interpolate, kernel)
+    expected, scale = (reference_of(reference, {"out": made}, one, axis, times)["out"] for one in wide(x, abs(x)))
+    case.close("out", out, expected, 3 * times, scale)
+
+
+def fuzz_interpolate_grad(case):
+    fuzz_interpolate(case, "interpolate_grad")
 
 
 def indices(case):

@@ -39,6 +39,13 @@ def test_nearest(shape, size, rng, step, close, device):
     check(layer, lambda x: F.interpolate(x, scale_factor=size, mode="nearest"), shape, rng, step, close, device)
 
 
+@pytest.mark.parametrize("size", [(2, 2), (3, 1), (4, 5)])
+@pytest.mark.parametrize("shape", [(5, 6, 2), (1, 3, 1)])
+def test_bilinear(shape, size, rng, step, close, device):
+    layer = layers.UpSampling2D(size, interpolation="bilinear")
+    check(layer, lambda x: F.interpolate(x, scale_factor=size, mode="bilinear"), shape, rng, step, close, device)
+
+
 def test_permute_and_repeat(rng, step, close, device):
     check(
         layers.Permute((3, 1, 2)),

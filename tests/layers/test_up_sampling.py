@@ -28,6 +28,22 @@ def test_nearest(size, shape, step, device, rng):
     np.testing.assert_allclose(got["dx"], pieces, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("size", "shape"), [(2, (3, 4, 2)), ((1, 3), (1, 5, 1)), ((4, 2), (None, 3, 3)), ((3, 5), (2, 1, 17))]
+)
+def test_bilinear(size, shape):
+    testing.check_layer(layers.UpSampling2D(size, interpolation="bilinear"), shape)
+
+
+def test_bilinear_values(device):
+    """Halfway between the centres, constant beyond them, as Keras does it."""
+    layer = layers.UpSampling2D((1, 2), interpolation="bilinear").init((1, 3, 1), dtype="float64", device=device)
+    x = np.array([0.0, 4, 8]).reshape(1, 1, 3, 1)
+    np.testing.assert_allclose(layer(x, training=True).ravel(), [0, 1, 3, 5, 7, 8])
+    dx = layer.backward(np.ones((1, 1, 6, 1)))
+    np.testing.assert_allclose(dx.ravel(), [2, 2, 2])
+
+
 def test_defaults_are_keras():
     assert [kind().size for kind in KINDS] == [2, (2, 2), (2, 2, 2)]
     assert KINDS[1]().interpolation == "nearest"
@@ -43,5 +59,5 @@ def test_wrong_sizes(kind, size):
 def test_wrong_calls():
     with pytest.raises(ValueError, match=r"up_sampling2d: UpSampling2D reads samples of shape \(height, width, ch"):
         layers.UpSampling2D().init((4, 4))
-    with pytest.raises(ValueError, match=r"UpSampling2D knows interpolation=.*got interpolation='bicubic'"):
+    with pytest.raises(ValueError, match=r"UpSampling2D knows interpolation=.*bilinear.* got interpolation='bicubic'"):
         layers.UpSampling2D(interpolation="bicubic")
