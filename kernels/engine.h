@@ -50,6 +50,8 @@ static int npdl_cpu_level(void) {
 #include "norm.h"
 #include "pooling.h"
 #include "merge.h"
+#include "shape.h"
+#include "embed.h"
 #include "dropout.h"
 #include "loss.h"
 

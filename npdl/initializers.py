@@ -349,6 +349,7 @@ _classes = {
         GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal, Orthogonal,
     )
 }  # fmt: skip
+_aliases = {"uniform": RandomUniform, "normal": RandomNormal}  # Keras' short names
 _by_name = {re.sub("(?<=.)([A-Z])", r"_\1", name).lower(): c for name, c in _classes.items()}  # he_normal -> HeNormal
 
 
@@ -364,7 +365,7 @@ def get(identifier):
     if isinstance(identifier, Initializer):
         return identifier
     if isinstance(identifier, str):
-        return names.find("initializer", identifier, _by_name, _classes)()
+        return names.find("initializer", identifier, _by_name, _classes, _aliases)()
     if isinstance(identifier, dict) and identifier.get("class_name") in _classes:
         return _classes[identifier["class_name"]](**identifier.get("config", {}))
     if isinstance(identifier, type) and issubclass(identifier, Initializer):

@@ -72,6 +72,9 @@ EDITS = [
         "NPDL_MAP2(a, b, out, n, v + w)",
         "NPDL_MAP2(a, b, out, n, v - w)",
     ),
+    ("axes joined that do not follow each other", "shape.h", "from[a] * size[a] && m.to", "from[a] * size[a] || m.to"),
+    ("a repeated place summed once less", "shape.h", "q < s->q; q++)", "q < s->q - (s->q > 1); q++)"),
+    ("embedding gradient without zeros first", "embed.h", "v += s->shares) memset", "v += s->shares + 1) memset"),
     (
         "dropout keeps one value more",
         "dropout.h",

@@ -47,6 +47,35 @@ def check_newest(layer, shape):
         np.testing.assert_array_equal(a, b)
 
 
+def gradient_checks(*cases):
+    """The gradients, and that they belong to the newest forward: of layers whose configuration is no plain text."""
+
+    def check():
+        kernel_checks(*cases)()
+        for layer, shape in cases:
+            check_newest(layer, shape)
+
+    return check
+
+
+def embedding_check(device):
+    """As `layer_checks` and `kernel_checks`, with whole numbers as x."""
+
+    def check():
+        if device == "cpu":
+            testing.check_layer(layers.Embedding(5, 3), (4,), integers=5)
+        layer = layers.Embedding(5, 3).init((4,), dtype="float64", seed=3, device=device)
+        rng = np.random.default_rng(1)
+        layer.forward(rng.integers(0, 5, (3, 4)), training=True)
+        testing.gradient_check(layer, rng.integers(0, 5, (3, 4))).raise_if_wrong()
+        x, dy = rng.integers(0, 5, (3, 4)), rng.normal(size=(3, 4, 3))
+        layer.forward(x, training=True)
+        layer.backward(dy)
+        np.testing.assert_allclose(layer.grads["embeddings"], [dy[x == row].sum(0) for row in range(5)], atol=1e-12)
+
+    return check
+
+
 def kernel_checks(*cases):
     """The gradients alone, with the NumPy kernels."""
 
@@ -115,6 +144,18 @@ RESIDUAL = [
     (layers.Residual([layers.Dense(3, activation="tanh")], [layers.Dense(3, name="s")], "tanh"), (4,)),
 ]
 DROPOUT = [(layers.Dropout(0.4), (6,)), (layers.Dropout(0.0), (6,))]
+MARGINS = [
+    (layers.Cropping2D(((1, 0), (0, 2))), (4, 5, 2)),
+    (layers.ZeroPadding2D(((1, 0), (0, 2))), (3, 2, 2)),
+]
+PERMUTE = [(layers.Permute((3, 1, 2)), (2, 3, 4))]
+REPEAT = [(layers.UpSampling2D((2, 3)), (2, 3, 2)), (layers.RepeatVector(3), (4,))]
+BILINEAR = [(layers.UpSampling2D((3, 2), interpolation="bilinear"), (2, 3, 2))]
+EINSUM = [
+    (layers.EinsumDense("abc,cd->abd", (None, 4), "tanh", "d"), (3, 2)),
+    (layers.EinsumDense("abc,bcd->adb", (4, None), "gelu", "db"), (3, 2)),
+]
+LAMBDA = [(layers.Lambda(lambda x: x**3, gradient=lambda x, dy: 3 * x**2 * dy), (3, 2))]
 ACTIVATIONS = [
     (layers.Activation(name), (7,)) for name in ("relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softmax")
 ] + [(layers.GELU(approximate=True), (7,)), (layers.ReLU(6.0, 0.1, 0.2), (7,))]
@@ -141,6 +182,18 @@ TARGETS = {
     "layers.residual:Residual.forward": layer_checks(*RESIDUAL),
     "layers.flatten:Flatten.backward": layer_checks((layers.Flatten(), (2, 3))),
     "layers.reshape:Reshape.backward": layer_checks((layers.Reshape((3, -1)), (2, 3))),
+    "layers.identity:Identity.backward": layer_checks((layers.Identity(), (2, 3))),
+    "layers.permute:Permute.backward": layer_checks(*PERMUTE),
+    "layers.repeat_vector:RepeatVector.backward": layer_checks(*REPEAT[1:]),
+    "layers.cropping:_Cropping.backward": layer_checks(*MARGINS[:1]),
+    "layers.zero_padding:_ZeroPadding.backward": layer_checks(*MARGINS[1:]),
+    "layers.up_sampling:_UpSampling.backward": layer_checks(*REPEAT[:1]),
+    "layers.einsum_dense:EinsumDense.backward": layer_checks(*EINSUM),
+    "layers.einsum_dense:EinsumDense.forward": layer_checks(*EINSUM),
+    "layers.lambda_layer:Lambda.backward": gradient_checks(*LAMBDA),
+    "layers.lambda_layer:Lambda.forward": gradient_checks(*LAMBDA),
+    "layers.embedding:Embedding.backward": embedding_check("cpu"),
+    "layers.embedding:Embedding.forward": embedding_check("cpu"),
     "losses.base:Loss.backward": loss_checks("cpu", "MeanSquaredError"),
     "losses.base:Loss.forward": loss_checks("cpu", "MeanSquaredError"),
     "losses.regression:MeanSquaredError.gradient": loss_checks("cpu", "MeanSquaredError"),
@@ -158,6 +211,9 @@ TARGETS = {
     "kernels.reference.pool:average_pool2d_grad": kernel_checks(*AVERAGE_POOL),
     "kernels.reference.pool:global_max_pool2d_grad": kernel_checks(*GLOBAL_MAX),
     "kernels.reference.pool:global_average_pool2d_grad": kernel_checks(*GLOBAL_AVERAGE),
+    "kernels.reference.shape:repeat_grad": kernel_checks(*REPEAT),
+    "kernels.reference.interpolate:interpolate_grad": kernel_checks(*BILINEAR),
+    "kernels.reference.embed:embedding_grad": embedding_check("reference"),
     "kernels.reference.norm:batch_norm_grad": kernel_checks(*NORM),
     "kernels.reference.norm:batch_norm_frozen_grad": kernel_checks(*FROZEN),
     "kernels.reference.activation:activation_grad": kernel_checks(*ACTIVATIONS),

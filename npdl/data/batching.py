@@ -4,7 +4,10 @@ from npdl.data.convert import in_memory
 from npdl.data.recognise import as_source
 
 
-def batches(X, Y=None, batch_size=32, *, seed=0, epoch=0, shuffle=True, sample_weight=None, dtype="float32"):
+def batches(
+    X, Y=None, batch_size=32, *, seed=0, epoch=0, shuffle=True, sample_weight=None, dtype="float32",
+    integers=False,
+):  # fmt: skip
     """The batches of one epoch: (x, y), or (x, y, w) where there are sample weights, or x alone without targets.
 
     They have the same bits and come in the same order as in epoch `epoch` of `fit` by a model with `seed`.
@@ -16,6 +19,7 @@ def batches(X, Y=None, batch_size=32, *, seed=0, epoch=0, shuffle=True, sample_w
         shuffle: False takes the rows as they are.
         sample_weight: one weight a row.
         dtype: of x, w and floating targets; integer labels stay integers.
+        integers: whether x are whole numbers, for a model that begins with an Embedding: they stay int32 or int64.
 
     Returns:
         an iterator of host arrays. Without shuffling they may be views of X: do not write into them.
@@ -31,7 +35,7 @@ def batches(X, Y=None, batch_size=32, *, seed=0, epoch=0, shuffle=True, sample_w
     (2, 2) [2 3]
     (1, 2) [4]
     """
-    source = as_source(X, Y, sample_weight, dtype, for_prediction=Y is None and in_memory(X))
+    source = as_source(X, Y, sample_weight, dtype, for_prediction=Y is None and in_memory(X), integers=integers)
     return map(_given, source.batches(batch_size, seed=seed, epoch=epoch, shuffle=shuffle))
 
 

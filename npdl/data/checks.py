@@ -142,6 +142,23 @@ def ragged(values, name, where=""):
     raise ValueError(f"{name}{where} cannot be made into one array; pass np.array(...) of equal rows")
 
 
+def whole_numbers(array, name, where=""):
+    """Whole numbers, of whatever type.
+
+    Raises:
+        ValueError: one is not whole, or NaN; the message names the first.
+    """
+    if array.dtype.kind != "f":
+        return
+    broken = np.flatnonzero((array != np.rint(array)) | ~np.isfinite(array))
+    if len(broken):
+        place = list(map(int, np.unravel_index(broken[0], array.shape)))
+        raise ValueError(
+            f"{name}{where} goes to a layer that reads indices, and {name}{place} is "
+            f"{array.reshape(-1)[broken[0]]}, which is not a whole number; pass {name}.astype('int32')"
+        )
+
+
 def finite(array, name, dtype, where="", columns=None, numbers_of_rows=None):
     """No NaN, no infinity, and nothing that would become one in `dtype`.
 

@@ -8,7 +8,7 @@ from npdl.data.sources import Arrays, Batches, Items, Stream, item_parts
 from npdl.losses import check_sample_weight
 
 
-def as_source(x, y=None, sample_weight=None, dtype="float32", for_prediction=False):
+def as_source(x, y=None, sample_weight=None, dtype="float32", for_prediction=False, integers=False):
     """The `Source` of what a user passes to `fit`, `evaluate` or `predict`; its input is never changed.
 
     What x may be:
@@ -26,11 +26,17 @@ def as_source(x, y=None, sample_weight=None, dtype="float32", for_prediction=Fal
         x, y, sample_weight: the data.
         dtype: float32 or float64, what x, w and floating targets are converted to.
         for_prediction: whether targets are not needed; items may then be x alone.
+        integers: whether x are whole numbers (indices): they stay int32 or int64.
 
     Raises:
         ValueError, TypeError: it cannot be trained on; the message names the argument, what came, and the fix.
     """
-    dtype = checks.float_dtype(dtype)
+    source = _recognised(x, y, sample_weight, checks.float_dtype(dtype), for_prediction, integers)
+    source.read_integers(integers)
+    return source
+
+
+def _recognised(x, y, sample_weight, dtype, for_prediction, integers):
     if x is None:
         raise ValueError("x is missing; pass an array of samples, or an iterable of batches (x, y)")
     checks.not_an_array(x, "x")
@@ -39,7 +45,7 @@ def as_source(x, y=None, sample_weight=None, dtype="float32", for_prediction=Fal
     if not by_items and (in_memory(x) or is_indexable(x)):
         if y is None and need_y:
             raise ValueError("y is missing: training and evaluation need targets; pass fit(x, y)")
-        return _with_targets(x, y, sample_weight, dtype, need_y)
+        return _with_targets(x, y, sample_weight, dtype, need_y, integers)
     if not by_items and not hasattr(x, "__iter__") and not callable(x):
         raise TypeError(f"x is of type {type(x).__name__}, expected an array or an iterable of batches; see npdl.data")
     for name, part in (("y", y), ("sample_weight", sample_weight)):
@@ -90,7 +96,7 @@ def _are_batches(items):
     return len(x) > 1 and len(y) > 0 and x[0] == y[0]
 
 
-def _with_targets(x, y, w, dtype, need_y):
+def _with_targets(x, y, w, dtype, need_y, integers):
     lazy = isinstance(x, np.memmap) or isinstance(y, np.memmap)
     if y is None and w is not None:
         raise ValueError("sample_weight weighs the loss, which needs targets; pass y too")
@@ -101,7 +107,7 @@ def _with_targets(x, y, w, dtype, need_y):
         if not lazy:
             checks.finite(x, "x", dtype, columns=columns)
             if scattered(x):
-                x = np.ascontiguousarray(x, dtype)
+                x = np.ascontiguousarray(x, None if integers else dtype)
     elif len(x) == 0:
         raise ValueError(f"x is empty: a {type(x).__name__} of length 0; pass at least one sample")
     if y is not None:

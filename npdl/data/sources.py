@@ -13,17 +13,19 @@ from npdl.data.order import order
 class Source:
     """Samples x with targets y and sample weights w, cut into batches; the base of every kind.
 
-    A batch is (x, y, w): host arrays, x C-contiguous and of `dtype`; y of `dtype`, or int32 or int64 where the targets
-    are integers; w of `dtype`. y and w are None where there are none.
+    A batch is (x, y, w): host arrays, x C-contiguous and of `dtype` (int32 or int64 with `integers`); y of `dtype`, or
+    int32 or int64 where the targets are integers; w of `dtype`. y and w are None where there are none.
 
     Attributes:
         dtype: float32 or float64.
         size: number of samples; None where it is not known before they come.
         y: all targets; None where they come with the batches.
+        integers: whether x are whole numbers.
     """
 
     size: int | None = None
     y: np.ndarray | None = None
+    integers = False
 
     def __init__(self, dtype, need_y):
         self.dtype, self.need_y = dtype, need_y
@@ -35,6 +37,10 @@ class Source:
         if self._x_shape is None:
             self._x_shape = self.first(1)[0].shape[1:]
         return self._x_shape
+
+    def read_integers(self, integers):
+        """Say whether x are whole numbers (indices): then they are int32 or int64 in the batches."""
+        self.integers = integers
 
     def steps(self, batch_size):
         """Number of batches an epoch; None where it is not known."""
@@ -65,7 +71,7 @@ class Source:
 
     def convert(self, x, y, w, where="", row_numbers=None):
         """One batch as arrays of the right types, checked; the two last arguments are for errors."""
-        x = self._floats(x, "x", where, row_numbers)
+        x = _indices(x, "x", where) if self.integers else self._floats(x, "x", where, row_numbers)
         if y is not None:
             y = as_array(y, "y", where)
             dtype = target_dtype(y.dtype, self.dtype)
@@ -128,6 +134,7 @@ class Rows(Source):
                 "out; pass another share, or validation_data=..."
             )
         train, held_out = self.part(0, at), self.part(at, self.size)
+        train.integers = held_out.integers = self.integers
         said = f"validation_split={share}: rows {at} to {self.size - 1} of {self.size} are held out"
         return train, held_out, "\n".join(filter(None, [said, checks.unseen(train.y, held_out.y)]))
 
@@ -148,6 +155,16 @@ class Arrays(Rows):
         self.size, self.start = len(x), start
         self._x_shape = x.shape[1:]
 
+    def read_integers(self, integers):
+        super().read_integers(integers)
+        if integers and not self.unread:
+            checks.whole_numbers(self.x, "x")
+
+    @property
+    def x_dtype(self):
+        """Of x in the batches."""
+        return target_dtype(self.x.dtype, np.int64) if self.integers else self.dtype
+
     def take(self, rows, room=None):
         y, w = (None if part is None else take_rows(part, rows) for part in (self.y, self.w))
         if self.unread:
@@ -156,14 +173,14 @@ class Arrays(Rows):
 
     def _x(self, rows, room):
         if room is None:
-            return cast(take_rows(self.x, rows), self.dtype)
+            return cast(take_rows(self.x, rows), self.x_dtype)
         if isinstance(rows, slice):
             x = self.x[rows]
         else:  # the numbers are right; mode="raise" would make a copy first
             x = self.x.take(rows, axis=0, out=room[self.x.dtype][: len(rows)], mode="clip")
-        if x.dtype == self.dtype and x.flags.c_contiguous:
+        if x.dtype == self.x_dtype and x.flags.c_contiguous:
             return x
-        converted = room[self.dtype][: len(x)]
+        converted = room[self.x_dtype][: len(x)]
         converted[...] = x
         return converted
 
@@ -171,7 +188,7 @@ class Arrays(Rows):
         if self.unread or not (self.x.flags.c_contiguous and self.x.flags.aligned):
             return None
         cpu, shape = devices.get("cpu"), (min(batch_size, self.size), *self.x.shape[1:])
-        return {dtype: cpu.alloc(shape, dtype) for dtype in (self.x.dtype, self.dtype)}
+        return {dtype: cpu.alloc(shape, dtype) for dtype in (self.x.dtype, self.x_dtype)}
 
     def part(self, start, stop):
         x, y, w = (None if part is None else part[start:stop] for part in (self.x, self.y, self.w))
@@ -289,6 +306,13 @@ class Stream(Source):
         where = f" of batch {number}"
         x, y, w = item_parts(item, where)
         return self.convert(x, y, w, where)
+
+
+def _indices(value, name, where):
+    """x of whole numbers as int32 or int64."""
+    array = as_array(value, name, where)
+    checks.whole_numbers(array, name, where)
+    return cast(array, target_dtype(array.dtype, np.int64))
 
 
 def _row_numbers(rows):

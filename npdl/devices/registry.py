@@ -13,8 +13,12 @@ FAMILIES = {
         "max_pool2d", "max_pool2d_grad", "average_pool2d", "average_pool2d_grad",
         "global_max_pool2d", "global_max_pool2d_grad", "global_average_pool2d", "global_average_pool2d_grad",
     ),
+    "einsum": ("einsum", "sum_to"),
     "activation": ("activation", "activation_grad"),
     "merge": ("add",),
+    "shape": ("permute", "crop", "pad", "repeat", "repeat_grad"),
+    "interpolate": ("interpolate", "interpolate_grad"),
+    "embed": ("embedding", "embedding_grad", "not_zero"),
     "norm": ("batch_norm_statistics", "batch_norm", "batch_norm_grad", "batch_norm_frozen_grad", "moving_average"),
     "dropout": ("dropout",),
     "loss": (

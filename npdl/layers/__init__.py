@@ -4,18 +4,29 @@ from npdl.layers.activation import ELU, GELU, Activation, LeakyReLU, ReLU, Sigmo
 from npdl.layers.base import Layer
 from npdl.layers.batch_normalization import BatchNormalization
 from npdl.layers.conv2d import Conv2D
+from npdl.layers.cropping import Cropping1D, Cropping2D, Cropping3D
 from npdl.layers.dense import Dense
 from npdl.layers.dropout import Dropout
+from npdl.layers.einsum_dense import EinsumDense
+from npdl.layers.embedding import Embedding
 from npdl.layers.flatten import Flatten
 from npdl.layers.global_pooling import GlobalAveragePooling2D, GlobalMaxPooling2D
+from npdl.layers.identity import Identity
 from npdl.layers.input import Input
+from npdl.layers.lambda_layer import Lambda
 from npdl.layers.merging import Add
+from npdl.layers.permute import Permute
 from npdl.layers.pooling import AveragePooling2D, MaxPooling2D
+from npdl.layers.repeat_vector import RepeatVector
 from npdl.layers.reshape import Reshape
 from npdl.layers.residual import Residual
+from npdl.layers.up_sampling import UpSampling1D, UpSampling2D, UpSampling3D
+from npdl.layers.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
 
 __all__ = [
-    "ELU", "GELU", "Activation", "Add", "AveragePooling2D", "BatchNormalization", "Conv2D", "Dense", "Dropout",
-    "Flatten", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "Input", "Layer", "LeakyReLU", "MaxPooling2D", "ReLU",
-    "Reshape", "Residual", "Sigmoid", "Softmax", "Tanh",
+    "ELU", "GELU", "Activation", "Add", "AveragePooling2D", "BatchNormalization", "Conv2D", "Cropping1D", "Cropping2D",
+    "Cropping3D", "Dense", "Dropout", "EinsumDense", "Embedding", "Flatten", "GlobalAveragePooling2D",
+    "GlobalMaxPooling2D", "Identity", "Input", "Lambda", "Layer", "LeakyReLU", "MaxPooling2D", "Permute", "ReLU",
+    "RepeatVector", "Reshape", "Residual", "Sigmoid", "Softmax", "Tanh", "UpSampling1D", "UpSampling2D", "UpSampling3D",
+    "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from npdl import activations, devices, initializers, names, random
+from npdl.layers import configuration
 from npdl.params import ParamStore
 
 
@@ -35,11 +36,12 @@ class Layer:
     Attributes:
         params, grads, state: views into the model's `ParamStore`, by Keras' names.
         needs_dx: False where nobody reads dL/dx; backward may then return None.
+        reads_integers: True where x are whole numbers (indices): int32 or int64 instead of the model's dtype.
         may_overwrite: True where the caller of backward lets go of dy: a model sets it for its own layers.
         step: training forwards so far where a layer draws random numbers.
     """
 
-    may_overwrite = False
+    may_overwrite = reads_integers = False
 
     def __init__(self, name=None, trainable=True, input_shape=None):
         self.given_name, self.given_input_shape = name, None if input_shape is None else tuple(input_shape)
@@ -129,7 +131,7 @@ class Layer:
     def check(self, x, expected=None):
         """Raise where x is not what this layer was built for: samples of its `input_shape`, or of another expected."""
         self.check_shape(x.shape[1:], expected)
-        if x.dtype != self.dtype:
+        if x.dtype != self.dtype and not self.reads_integers:
             raise TypeError(
                 f"{self.name} works in {self.dtype}, got {x.dtype}; pass x.astype({self.dtype.name!r}), "
                 f"or build the model with dtype={x.dtype.name!r}"
@@ -206,15 +208,13 @@ class Layer:
                 continue
             if not hasattr(self, name):
                 raise AttributeError(f"{type(self).__name__} must keep its argument: write self.{name} = {name}")
-            value = getattr(self, name)
-            for kind, module in ((activations.Activation, activations), (initializers.Initializer, initializers)):
-                value = module.serialize(value) if isinstance(value, kind) else value
-            config[name] = value
+            config[name] = configuration.plain(getattr(self, name))
         return config
 
     @classmethod
     def from_config(cls, config):
-        """A new layer from `get_config()`'s dictionary."""
+        """A new layer from `get_config()`'s dictionary, or from the one that Keras 3 writes."""
+        config = configuration.read(cls, config)
         layer = cls(**{key: value for key, value in config.items() if key not in ("name", "trainable")})
         layer.name = layer.given_name = config.get("name", layer.name)
         layer.trainable = config.get("trainable", True)

@@ -146,7 +146,8 @@ def _plain(value):
     """What JSON holds for a NumPy number or array."""
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
-    hint = "; make a function a class with get_config" if callable(value) else ""
+    hint = "; make a function a class with get_config, a Lambda a layer class with forward and backward"
+    hint = hint if callable(value) else ""
     raise TypeError(f"a model file holds numbers, strings, lists and dicts, not {value!r}{hint}")
 
 

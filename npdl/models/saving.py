@@ -58,7 +58,7 @@ def _own_part(value, own):
     """The user's own activation or initializer inside a layer's configuration; anything else as it is."""
     if isinstance(value, dict) and value.get("class_name") in own:
         return own[value["class_name"]](**value.get("config", {}))
-    if isinstance(value, dict) and isinstance(value.get("class_name"), str):
+    if isinstance(value, dict) and isinstance(value.get("class_name"), str) and "module" not in value:
         name = value["class_name"]
         if not any(hasattr(module, name) for module in (activations, initializers)):
             raise _unknown(name)

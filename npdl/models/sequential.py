@@ -184,8 +184,16 @@ class Sequential(Trainer, Layer):
             x = layer.forward(x, training)
         return x
 
+    def check(self, x, expected=None):
+        self.layers[0].check(x, expected)
+
     def check_shape(self, sample, expected=None):
         self.layers[0].check_shape(sample, expected)
+
+    @property
+    def reads_integers(self):
+        """Whether x are whole numbers, which the first layer says."""
+        return bool(self.layers) and self.layers[0].reads_integers
 
     def backward(self, dy):
         """dL/dx from dy = dL/dy; assigns every layer's gradients."""

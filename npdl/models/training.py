@@ -105,8 +105,8 @@ class Trainer:
         validation_steps = checks.positive("validation_steps", validation_steps, default=None)
         checks.epochs(epochs, initial_epoch)
         checks.is_due(1, validation_freq)
-        source = data.as_source(x, y, sample_weight, self.dtype)
-        validation = _validation_source(validation_data, self.dtype)
+        source = data.as_source(x, y, sample_weight, self.dtype, integers=self.reads_integers)
+        validation = _validation_source(validation_data, self.dtype, self.reads_integers)
         if validation is None and validation_split:
             source, validation, said = source.split(validation_split)
             say(said)
@@ -157,7 +157,7 @@ class Trainer:
     ):  # fmt: skip
         """Loss and metrics over the data: the loss alone where there are no metrics, else a list, or a dict by name."""
         self._need_compile("evaluate")
-        source = data.as_source(x, y, sample_weight, self.dtype)
+        source = data.as_source(x, y, sample_weight, self.dtype, integers=self.reads_integers)
         step = self._ready(source, print if verbose else _silent)
         batch_size = checks.positive("batch_size", batch_size, default=32)
         steps = checks.positive("steps", steps, default=None)
@@ -184,7 +184,7 @@ class Trainer:
 
         It writes nothing on the model, so several threads may predict with it. verbose=1 shows a bar.
         """
-        source = data.as_source(x, dtype=self.dtype, for_prediction=True)
+        source = data.as_source(x, dtype=self.dtype, for_prediction=True, integers=self.reads_integers)
         self._build_for(source)
         batch_size = checks.positive("batch_size", batch_size, default=32)
         steps = checks.positive("steps", steps, default=None)
@@ -234,7 +234,7 @@ class Trainer:
 
     def _one_batch(self, what, x, y, sample_weight):
         self._need_compile(what)
-        source = data.as_source(x, y, sample_weight, self.dtype)
+        source = data.as_source(x, y, sample_weight, self.dtype, integers=self.reads_integers)
         step = self._ready(source, _silent)
         return step, next(iter(source.batches(source.size)))
 
@@ -247,7 +247,7 @@ class Trainer:
         `npdl.testing.check_chain`, whose options it takes: `report.ok` says whether all agree, `print(report)` shows
         the worst entries.
         """
-        source = data.as_source(x, y, sample_weight, np.float64)
+        source = data.as_source(x, y, sample_weight, np.float64, integers=self.reads_integers)
         compiled = self.optimizer, self.loss, self.metrics, self._step
         try:
             step = self._ready(source, _silent)
@@ -387,29 +387,29 @@ def _epochs(source, batch_size, seed, shuffle, steps, first):
         yield itertools.islice(stream, steps)
 
 
-def _validation_source(validation_data, dtype):
+def _validation_source(validation_data, dtype, integers):
     """The `Source` of `validation_data`, which errors name."""
     if validation_data is None:
         return None
     try:
-        return _source_of(validation_data, dtype)
+        return _source_of(validation_data, dtype, integers)
     except (TypeError, ValueError) as error:
         raise type(error)(f"validation_data: {error}") from error
 
 
-def _source_of(validation_data, dtype):
+def _source_of(validation_data, dtype, integers):
     arrays = isinstance(validation_data, list) and all(hasattr(part, "shape") for part in validation_data)
     if isinstance(validation_data, tuple) or arrays:
         if len(validation_data) not in (2, 3):
             raise ValueError(f"expected (x, y) or (x, y, sample_weight), got {len(validation_data)} parts")
         x, y, *w = validation_data
-        return data.as_source(x, y, *w, dtype=dtype)
+        return data.as_source(x, y, *w, dtype=dtype, integers=integers)
     if hasattr(validation_data, "shape"):
         raise ValueError(
             f"expected (x, y) or (x, y, sample_weight), got {type(validation_data).__name__} of shape "
             f"{tuple(validation_data.shape)}; pass validation_data=(x, y)"
         )
-    return data.as_source(validation_data, dtype=dtype)
+    return data.as_source(validation_data, dtype=dtype, integers=integers)
 
 
 def _check_metrics(names, loss):

@@ -13,7 +13,7 @@ ANY_LENGTH = 5  # what an axis of any length gets
 SPREAD = 0.5  # how far initial weights are moved, so that none is 0 or 1
 
 
-def check_layer(layer, input_shape, *, batch=3, smallest_batch=1, strict=True, tolerance=1e-6, seed=0):
+def check_layer(layer, input_shape, *, batch=3, smallest_batch=1, strict=True, tolerance=1e-6, seed=0, integers=None):
     """Check all that a layer promises, in layers made anew from its `get_config()`.
 
     * backward is the gradient of forward, for every weight and the input, with `batch` samples and with the fewest;
@@ -36,6 +36,7 @@ def check_layer(layer, input_shape, *, batch=3, smallest_batch=1, strict=True, t
             batch. So they may where npdl was installed without compiled kernels.
         tolerance: of the gradients.
         seed: of weights and inputs.
+        integers: x are whole numbers from 0 to below that, for a layer that reads indices; it need not give a dx.
 
     Raises:
         AssertionError: says which promise is broken and where.
@@ -44,7 +45,7 @@ def check_layer(layer, input_shape, *, batch=3, smallest_batch=1, strict=True, t
     >>> from npdl import layers
     >>> check_layer(layers.Dense(3, activation="relu"), input_shape=(4,))
     """
-    case = _Case(layer, tuple(input_shape), seed, exact=strict and not devices.fallbacks())
+    case = _Case(layer, tuple(input_shape), seed, strict and not devices.fallbacks(), integers)
     _check_config(layer, case)
     demand_arguments(layer, "forward", "x, training=False")
     demand_arguments(layer, "backward", "dy")
@@ -87,9 +88,10 @@ def _differs(a, b, exact):
 class _Case:
     """The layer to check: makes it anew, with the same weights, for any dtype and device, and inputs for it."""
 
-    def __init__(self, layer, input_shape, seed, exact):
+    def __init__(self, layer, input_shape, seed, exact, integers):
         self.kind, self.config, self.input_shape, self.seed = type(layer), layer.get_config(), input_shape, seed
         self.name, self.exact = f"{layer.name} ({type(layer).__name__})", exact
+        self.integers = integers
 
     def same(self, what, found, expected, exact=None):
         """Demand that two sets of results agree, and say where they do not."""
@@ -109,6 +111,8 @@ class _Case:
     def x(self, n, dtype, purpose="x"):
         """n random samples."""
         shape = tuple(ANY_LENGTH if size is None else size for size in self.input_shape)
+        if self.integers is not None:
+            return random.integers(random.key(self.seed, purpose, n), (n, *shape), 0, self.integers).astype("int32")
         return random.normal(random.key(self.seed, purpose, n), (n, *shape)).astype(dtype)
 
     def dy(self, y):
@@ -186,7 +190,8 @@ def _check_training(case, n, dtype):
     dy = case.dy(y)
     dx = layer.backward(dy)
     _demand(not views.replaced(), views.replaced())
-    _check_array(case, "dx", dx, x.shape, dtype)
+    if dx is not None or case.integers is None:
+        _check_array(case, "dx", dx, x.shape, dtype)
     _demand(x.tobytes() == kept.tobytes(), f"{case.name}: x was written")
     _demand(dy.tobytes() == case.dy(y).tobytes(), f"{case.name}: dy was written; ask self.inplace where to write")
     _demand(y.tobytes() == given.tobytes(), f"{case.name}: backward changed y")
@@ -210,7 +215,7 @@ def _check_training(case, n, dtype):
 def _demand_raises(case, layer, x, when):
     shape = (len(x), *(ANY_LENGTH if size is None else size for size in layer.output_shape))
     try:
-        layer.backward(np.zeros(shape, x.dtype))
+        layer.backward(np.zeros(shape, layer.dtype))
     except RuntimeError:
         return
     raise AssertionError(f"{case.name}: backward {when} must raise; read what forward kept by self.saved()")

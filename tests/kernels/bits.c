@@ -382,6 +382,34 @@ static void FN(try_dropout)(int64_t samples, int64_t rows, int64_t columns, int 
     FN(see)(out, n);
 }
 
+/* (n, m, k) in the order (n, k, m); a part of it; each of its rows and columns twice; and the sum over these */
+static void FN(try_shape)(int64_t n, int64_t m, int64_t k) {
+    const int64_t size = n * m * k, half = m / 2 + 1;
+    REAL *x = FN(numbers)(size, 1), *out = FN(empty)(size), *twice = FN(empty)(4 * size), *part = FN(empty)(n * half * k);
+    FN(npdl_move_all)(x, out, 3, (int64_t[]){n, k, m}, (int64_t[]){m * k, 1, k}, (int64_t[]){m * k, m, 1});
+    FN(see)(out, size);
+    FN(npdl_move_all)(x + (m - half) * k, part, 3, (int64_t[]){n, half, k}, (int64_t[]){m * k, k, 1},
+                      (int64_t[]){half * k, k, 1});
+    FN(see)(part, n * half * k);
+    FN(npdl_move_all)(x, twice, 5, (int64_t[]){n, m, 2, k, 2}, (int64_t[]){m * k, k, 0, 1, 0},
+                      (int64_t[]){4 * m * k, 4 * k, 2 * k, 2, 1});
+    FN(see)(twice, 4 * size);
+    FN(npdl_repeat_grad)(twice, out, n, (int64_t[]){1, m, 1}, (int64_t[]){1, 2, 2}, k);
+    FN(see)(out, size);
+}
+
+static void FN(try_embedding)(int64_t rows, int64_t width, int64_t count, int wide) {
+    REAL *table = FN(numbers)(rows * width, 1), *y = FN(empty)(count * width);
+    int32_t *narrow = take((size_t)count * sizeof(int32_t), sizeof(int32_t));
+    int64_t *numbers = take((size_t)count * sizeof(int64_t), sizeof(int64_t));
+    for (int64_t i = 0; i < count; i++) narrow[i] = (int32_t)(numbers[i] = (int64_t)(word() % (uint64_t)rows));
+    npdl_ids ids = {wide ? NULL : narrow, wide ? numbers : NULL, count, rows};
+    FN(npdl_embedding)(&ids, table, y, width);
+    FN(see)(y, count * width);
+    FN(npdl_embedding_grad)(&ids, y, table, width);
+    FN(see)(table, rows * width);
+}
+
 /* ---- the cases */
 
 static void FN(cases)(void) {
@@ -450,6 +478,10 @@ static void FN(cases)(void) {
                 CASE(FN(try_cross_entropy)(labels, logits, classes[i][0], classes[i][1], classes[i][2]),
                      "cross_entropy%d labels%d logits%d %dx%dx%d", bits, labels, logits, (int)classes[i][0],
                      (int)classes[i][1], (int)classes[i][2]);
+    CASE(FN(try_shape)(3, 70, 33), "shape%d small", bits);
+    CASE(FN(try_shape)(2, 300, 129), "shape%d large", bits);
+    CASE(FN(try_embedding)(40, 65, 700, 0), "embedding%d narrow", bits);
+    CASE(FN(try_embedding)(900, 200, 300, 1), "embedding%d wide", bits);
     CASE(FN(try_dropout)(3, 1, 40001, 0, 0, 0), "dropout%d long", bits);
     CASE(FN(try_dropout)(700, 7, 9, 0, 0, 0), "dropout%d short", bits);
     CASE(FN(try_dropout)(5, 60, 70, 2, 0, 1), "dropout%d rows repeated", bits);
@@ -481,7 +513,7 @@ static int64_t FN(random_size)(void) {
 }
 
 static void FN(random_case)(void) {
-    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 12);
+    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 14);
     const int64_t m = FN(random_size)(), n = FN(random_size)(), k = FN(random_size)() * (between(0, 9) ? 1 : 10);
     const int a = (int)between(0, 1), b = (int)between(0, 1), c = (int)between(0, 1), code = (int)between(0, 8);
     const int64_t images = kind == 3 ? between(0, 40) : between(0, 5);
@@ -503,6 +535,9 @@ static void FN(random_case)(void) {
     case 11: CASE(FN(try_dropout)(images, m, n, 2 * a, b, b ? 0 : c), "dropout%d %dx%dx%d %d %d %d", bits, (int)images,
                   (int)m, (int)n, a, b, c); break;
     case 12: CASE(FN(try_add)(a, m * n, b), "add%d relu%d %d wild%d", bits, a, (int)(m * n), b); break;
+    case 13: CASE(FN(try_shape)(images, m, n), "shape%d %dx%dx%d", bits, (int)images, (int)m, (int)n); break;
+    case 14: CASE(FN(try_embedding)(m, n, images * m, a), "embedding%d %dx%d %d wide%d", bits, (int)m, (int)n,
+                  (int)(images * m), a); break;
     }
 }
 

@@ -9,6 +9,7 @@ numbers and start as NaN, inputs start at any multiple of their number's size, a
 The tolerance comes from the sum that an element is: see `close`.
 """
 
+import functools
 import os
 
 import numpy as np
@@ -22,15 +23,34 @@ from npdl.kernels.geometry import window2d
 if not compiled():
     pytest.skip("installed without compiled kernels", allow_module_level=True)
 
-from npdl.kernels.cpu import activation, build, conv, dropout, loss, matmul, merge, norm, pool, update
+from npdl.kernels.cpu import (
+    activation,
+    build,
+    conv,
+    dropout,
+    einsum,
+    embed,
+    interpolate,
+    loss,
+    matmul,
+    merge,
+    norm,
+    pool,
+    shape,
+    update,
+)
 from npdl.kernels.reference import activation as ref_activation
 from npdl.kernels.reference import conv as ref_conv
 from npdl.kernels.reference import dropout as ref_dropout
+from npdl.kernels.reference import einsum as ref_einsum
+from npdl.kernels.reference import embed as ref_embed
+from npdl.kernels.reference import interpolate as ref_interpolate
 from npdl.kernels.reference import loss as ref_loss
 from npdl.kernels.reference import matmul as ref_matmul
 from npdl.kernels.reference import merge as ref_merge
 from npdl.kernels.reference import norm as ref_norm
 from npdl.kernels.reference import pool as ref_pool
+from npdl.kernels.reference import shape as ref_shape
 from npdl.kernels.reference import update as ref_update
 
 FIRST_SEED = int(os.environ.get("NPDL_FUZZ_SEED", "1"))
@@ -565,10 +585,121 @@ def fuzz_update(case):
             case.equal(name, got, expected)
 
 
+def fuzz_shape(case, kernel):
+    """The input is what `make` says, the output of the reference's shape."""
+    axes = case.whole(1, 3)
+    sizes = [case.whole(0, 4), *(case.whole(1, case.pick(3, 9, 30)) for _ in range(axes)), case.size(70)]
+    if kernel == "permute":
+        argument = tuple(map(int, case.rng.permutation(len(sizes))))
+        made = [sizes[axis] for axis in argument]
+    elif kernel in ("repeat", "repeat_grad"):
+        argument = tuple(case.whole(1, 4) for _ in range(axes))
+        made = [sizes[0], *(n * times for n, times in zip(sizes[1:], argument)), sizes[-1]]
+    else:
+        argument = tuple((case.whole(0, 3), case.whole(0, 3)) for _ in range(axes))
+        made = [sizes[0], *(n + sum(both) for n, both in zip(sizes[1:], argument)), sizes[-1]]
+    if kernel in ("repeat_grad", "crop"):
+        sizes, made = made, sizes
+    case.note(shape=sizes, argument=argument)
+    x, out = case.numbers(*sizes), case.out(*made)
+    case.run(getattr(shape, kernel), x, argument, out=out)
+    expected = reference_of(getattr(ref_shape, kernel), {"out": made}, x.astype("float64"), argument)["out"]
+    if kernel != "repeat_grad":
+        case.equal("out", out, expected.astype(case.dtype))
+        return
+    scale = reference_of(ref_shape.repeat_grad, {"out": made}, abs(x).astype("float64"), argument)["out"]
+    case.close("out", out, expected, int(np.prod(argument)), scale)
+
+
+def fuzz_einsum(case):
+    """Letters in one, two or three of the parts at random, each part in an order of its own."""
+    groups = [list(group) for group in ("ab", "cd", "ef", "gh")]  # each, rows, summed, columns
+    each, rows, summed, columns = (group[: case.whole(0, 2)] for group in groups)
+    parts = [each + rows + summed, each + summed + columns, each + rows + columns]
+    a, b, c = ("".join(map(str, case.rng.permutation(part))) if case.whole(0, 1) else "".join(part) for part in parts)
+    sizes = {x: case.size(40) if x in "ceg" else case.whole(1, 4) for x in "abcdefgh"}
+    bias_axes = case.whole(0, len(c))
+    case.note(equation=f"{a},{b}->{c}", sizes=sizes, bias_axes=bias_axes)
+    x, w = (case.numbers(*(sizes[one] for one in part)) for part in (a, b))
+    made = [sizes[one] for one in c]
+    bias = case.numbers(*(n if case.whole(0, 3) else 1 for n in made[len(c) - bias_axes :])) if bias_axes else None
+    out = case.out(*made)
+    case.run(einsum.einsum, x, w, f"{a},{b}->{c}", out=out, bias=bias)
+    expected, scale = (
+        reference_of(ref_einsum.einsum, {"out": made}, *some, f"{a},{b}->{c}", bias=top)["out"]
+        for *some, top in (wide(x, w, bias), wide(abs(x), abs(w), None if bias is None else abs(bias)))
+    )
+    length = int(np.prod([sizes[one] for one in a if one in b and one not in c]))
+    case.close("out", out, expected, length, scale)
+
+
+def fuzz_sum_to(case):
+    shape = [case.whole(0, 3), *(case.whole(1, case.pick(3, 40)) for _ in range(case.whole(0, 3)))]
+    made = [n if case.whole(0, 1) else 1 for n in shape][case.whole(0, len(shape)) :]
+    made = [max(n, 1) for n in made] if shape[0] == 0 and len(made) == len(shape) else made
+    case.note(shape=shape, made=made)
+    x, out = case.numbers(*shape), case.out(*made)
+    case.run(einsum.sum_to, x, out=out)
+    expected, scale = (reference_of(ref_einsum.sum_to, {"out": made}, one)["out"] for one in wide(x, abs(x)))
+    case.close("out", out, expected, x.size, scale)
+
+
+def fuzz_interpolate(case, kernel="interpolate"):
+    sizes, times = [case.whole(0, 3), *(case.size(20) for _ in range(3))], case.whole(1, 5)
+    axis = case.note(sizes=sizes, times=times, axis=case.whole(1, 3))
+    made = [n * times if i == axis else n for i, n in enumerate(sizes)]
+    if kernel == "interpolate_grad":
+        sizes, made = made, sizes
+    x, out = case.numbers(*sizes), case.out(*made)
+    case.run(getattr(interpolate, kernel), x, axis, times, out=out)
+    reference = getattr(ref_interpolate, kernel)
+    expected, scale = (reference_of(reference, {"out": made}, one, axis, times)["out"] for one in wide(x, abs(x)))
+    case.close("out", out, expected, 3 * times, scale)
+
+
+def fuzz_interpolate_grad(case):
+    fuzz_interpolate(case, "interpolate_grad")
+
+
+def indices(case):
+    """(numbers, rows and columns of a table, ids of any number of axes)."""
+    rows, width = case.size(), case.size()
+    shape = [case.whole(0, 4) for _ in range(case.whole(1, 2))] + [case.size(200)]
+    case.note(shape=shape, rows=rows, width=width)
+    return rows, width, case.place(case.rng.integers(0, rows, shape).astype(case.pick("int32", "int64")))
+
+
+def fuzz_embedding(case):
+    rows, width, ids = indices(case)
+    table, out = case.numbers(rows, width), case.out(*ids.shape, width)
+    case.run(embed.embedding, ids, table, out=out)
+    case.equal("out", out, table[ids])
+
+
+def fuzz_embedding_grad(case):
+    rows, width, ids = indices(case)
+    dy, out = case.numbers(*ids.shape, width), case.out(rows, width)
+    case.run(embed.embedding_grad, dy, ids, out=out)
+    dy64 = dy.astype("float64")
+    expected, scale = (
+        reference_of(ref_embed.embedding_grad, {"out": (rows, width)}, one, ids)["out"] for one in (dy64, abs(dy64))
+    )
+    case.close("out", out, expected, ids.size, scale)
+
+
+def fuzz_not_zero(case):
+    _, _, ids = indices(case)
+    out = case.out(*ids.shape, dtype="bool", fill=False)
+    embed.not_zero(ids, out=out)
+    case.equal("out", out, ids != 0)
+
+
 FUZZ = {name: globals().get(f"fuzz_{name}") for family in FAMILIES for name in FAMILIES[family]}
 for _name in FAMILIES["loss"]:
     if _name != "weighted_sum":
         FUZZ[_name] = fuzz_cross_entropy if "categorical" in _name else fuzz_elementwise_loss
+for _name in FAMILIES["shape"]:
+    FUZZ[_name] = functools.partial(fuzz_shape, kernel=_name)
 for _name in FAMILIES["update"]:
     FUZZ[_name] = fuzz_update
 

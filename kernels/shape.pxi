@@ -1,0 +1,74 @@
+# Moving numbers.
+
+from cpython.buffer cimport PyBUF_STRIDES
+
+cdef extern from "engine.h" nogil:
+    const int NPDL_MOVE_AXES
+    void npdl_move_all_f32(const void *x, void *out, int axes, const int64_t *size, const int64_t *from_,
+                           const int64_t *to)
+    void npdl_move_all_f64(const void *x, void *out, int axes, const int64_t *size, const int64_t *from_,
+                           const int64_t *to)
+    void npdl_repeat_grad_f32(const void *dy, void *out, int64_t samples, const int64_t *size, const int64_t *times,
+                              int64_t channels)
+    void npdl_repeat_grad_f64(const void *dy, void *out, int64_t samples, const int64_t *size, const int64_t *times,
+                              int64_t channels)
+
+cdef double ZERO = 0  # of both types, in its first bytes
+
+
+cdef char strided(str kernel, str name, object array, int64_t *steps, void **address, bint write) except 0:
+    """The type letter of a NumPy array of any strides, which are put into `steps`, in numbers."""
+    cdef Py_buffer view
+    cdef char c
+    cdef int axis
+    PyObject_GetBuffer(array, &view, PyBUF_STRIDES | PyBUF_FORMAT | (PyBUF_WRITABLE if write else 0))
+    c, address[0] = letter(&view), view.buf
+    for axis in range(view.ndim):
+        steps[axis] = view.strides[axis] // view.itemsize
+    PyBuffer_Release(&view)
+    if c != b"f" and c != b"d":
+        raise TypeError(f"{kernel} works in float32 or float64, got {name} of {array.dtype}; convert it by astype")
+    return c
+
+
+def move(str kernel, x, out):
+    """out[...] = x for two views of one shape; zeros where x is None."""
+    cdef int64_t size[16]
+    cdef int64_t from_[16]
+    cdef int64_t to[16]
+    cdef void *x_ = &ZERO
+    cdef void *out_
+    cdef int axis, axes = out.ndim
+    cdef char type
+    if axes > NPDL_MOVE_AXES:
+        raise ValueError(f"{kernel}: at most {NPDL_MOVE_AXES} axes, got {axes}")
+    type = strided(kernel, "out", out, to, &out_, True)
+    for axis in range(axes):
+        size[axis], from_[axis] = out.shape[axis], 0
+    if x is not None:
+        if x.shape != out.shape:
+            raise ValueError(f"{kernel}: x of shape {x.shape} does not fit out of shape {out.shape}")
+        if strided(kernel, "x", x, from_, &x_, False) != type:
+            raise TypeError(f"{kernel}: x must be {TYPE_NAMES[type]}, got {x.dtype}; convert it by astype")
+    with nogil:
+        if type == b"f":
+            npdl_move_all_f32(x_, out_, axes, size, from_, to)
+        else:
+            npdl_move_all_f64(x_, out_, axes, size, from_, to)
+    done(kernel)
+
+
+def repeat_grad(dy, out, int64_t samples, tuple sizes, tuple repeats, int64_t channels):
+    """out = Σ dy over the copies of each place; three sizes and three numbers of copies"""
+    cdef char type = type_of("repeat_grad", "dy", dy)
+    cdef int64_t[3] size = sizes
+    cdef int64_t[3] times = repeats
+    cdef int64_t n = samples * size[0] * size[1] * size[2] * channels
+    cdef void *dy_ = at("repeat_grad", "dy", dy, type, n * times[0] * times[1] * times[2])
+    cdef void *out_ = at("repeat_grad", "out", out, type, n, True)
+    with nogil:
+        if type == b"f":
+            npdl_repeat_grad_f32(dy_, out_, samples, size, times, channels)
+        else:
+            npdl_repeat_grad_f64(dy_, out_, samples, size, times, channels)
+    done("repeat_grad")

@@ -1,0 +1,100 @@
+"""Products of arrays whose axes have letters, as matrix products; formulas: npdl/kernels/reference/einsum.py.
+
+The letters fall into four groups: those of a, b and out (one product each), of a and out (rows), of a and b (summed),
+of b and out (columns). Where the groups lie one after the other the arrays are matrices as they are; else they are
+permuted first, which takes memory for the copy.
+"""
+
+import functools
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from npdl.kernels.checks import expect
+from npdl.kernels.cpu import matmul, shape
+
+
+class Plan(NamedTuple):
+    """How an equation becomes matrix products; an order is None where the array lies as it is needed."""
+
+    each: tuple  # letters of all three
+    rows: tuple
+    summed: tuple
+    columns: tuple
+    a_order: tuple | None
+    b_order: tuple | None
+    out_order: tuple | None  # from (each, rows, columns) to out
+    transpose_a: bool
+    transpose_b: bool
+
+
+def _order(letters, wanted):
+    return None if letters == wanted else tuple(map(letters.index, wanted))
+
+
+@functools.lru_cache(256)
+def plan(equation):
+    """The `Plan` of an equation.
+
+    Raises:
+        ValueError: an equation of another kind.
+    """
+    inputs, _, out = equation.partition("->")
+    a, _, b = inputs.partition(",")
+    a, b, out = tuple(a), tuple(b), tuple(out)
+    sound = all(len(set(one)) == len(one) for one in (a, b, out)) and set(out) <= {*a, *b}
+    if not sound or any((x in a) + (x in b) + (x in out) < 2 for x in (*a, *b)):
+        raise ValueError(f'einsum: each letter must be in two of a, b and out, e.g. "ab,bc->ac", got {equation!r}')
+    each = tuple(x for x in out if x in a and x in b)
+    rows, columns = tuple(x for x in out if x not in b), tuple(x for x in out if x not in a)
+    summed = tuple(x for x in a if x in b and x not in out)
+    transpose_a = a == each + summed + rows and bool(rows and summed)
+    transpose_b = b == each + columns + summed and bool(columns and summed)
+    return Plan(
+        each, rows, summed, columns,
+        None if transpose_a else _order(a, each + rows + summed),
+        None if transpose_b else _order(b, each + summed + columns),
+        _order(each + rows + columns, out), transpose_a, transpose_b,
+    )  # fmt: skip
+
+
+def _permuted(x, order):
+    if order is None:
+        return x
+    copy = np.empty([x.shape[axis] for axis in order], x.dtype)
+    shape.permute(x, order, out=copy)
+    return copy
+
+
+def einsum(a, b, equation, *, out, bias=None):
+    """out = Σ a b over the letters that out has not, plus bias"""
+    shape.contiguous("einsum", a=a, b=b, out=out)
+    p, letters = plan(equation), equation.replace("->", ",").split(",")
+    sizes = {x: n for part, array in zip(letters, (a, b)) for x, n in zip(part, array.shape)}
+    for name, part, array in zip(("a", "b", "out"), letters, (a, b, out)):
+        expect("einsum", name, array, tuple(sizes[x] for x in part))
+    each, rows, summed, columns = (math.prod(sizes[x] for x in group) for group in p[:4])
+    whole = out if p.out_order is None else np.empty([sizes[x] for x in p.each + p.rows + p.columns], out.dtype)
+    a = _permuted(a, p.a_order).reshape(each, *((summed, rows) if p.transpose_a else (rows, summed)))
+    b = _permuted(b, p.b_order).reshape(each, *((columns, summed) if p.transpose_b else (summed, columns)))
+    fused = bias is not None and p.out_order is None and bias.shape == out.shape[out.ndim - len(p.columns) :]
+    flat = bias.reshape(columns) if fused else None
+    for x, y, z in zip(a, b, whole.reshape(each, rows, columns)):
+        matmul.matmul(x, y, out=z, bias=flat, transpose_a=p.transpose_a, transpose_b=p.transpose_b)
+    if whole is not out:
+        shape.permute(whole, p.out_order, out=out)
+    if bias is not None and not fused:
+        np.add(out, bias, out=out)
+
+
+def sum_to(x, *, out):
+    """out = Σ x over the axes along which out has length 1, or which out lacks in front"""
+    shape.contiguous("sum_to", x=x, out=out)
+    sizes = (1,) * (x.ndim - out.ndim) + out.shape
+    if len(sizes) != x.ndim or any(n not in (1, of) for n, of in zip(sizes, x.shape)):
+        raise ValueError(f"sum_to: out of shape {out.shape} does not broadcast to x of shape {x.shape}")
+    kept = tuple(i for i in range(x.ndim) if sizes[i] == x.shape[i])
+    order = (*(i for i in range(x.ndim) if i not in kept), *kept)
+    x = _permuted(x, _order(tuple(range(x.ndim)), order))
+    matmul.sum_rows(x.reshape(-1, out.size) if x.size else np.zeros((0, out.size), x.dtype), out=out.reshape(out.size))

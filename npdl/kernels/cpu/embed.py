@@ -1,0 +1,40 @@
+"""Embedding; formulas: npdl/kernels/reference/embed.py, code: kernels/embed.h."""
+
+import numpy as np
+
+from npdl.kernels.checks import aligned, expect
+from npdl.kernels.cpu.build import lib
+
+
+def _check(kernel, ids, table_name, table, rows_name, rows):
+    aligned(kernel, "ids", ids)
+    if table.ndim != 2:
+        raise ValueError(f"{kernel}: {table_name} must have shape (V, D), got {table.shape}")
+    expect(kernel, table_name, table, table.shape)
+    expect(kernel, rows_name, rows, (*ids.shape, table.shape[1]))
+
+
+def _demand_inside(kernel, ids, rows, outside):
+    if outside >= 0:
+        place = tuple(map(int, np.unravel_index(outside, ids.shape)))
+        raise IndexError(f"{kernel}: ids{list(place)} is {ids[place]}, expected 0 to {rows - 1}")
+
+
+def embedding(ids, table, *, out):
+    """out[i...] = table[ids[i...]]"""
+    _check("embedding", ids, "table", table, "out", out)
+    outside = lib.embedding(ids, table, out, ids.size, *table.shape)
+    _demand_inside("embedding", ids, len(table), outside)
+
+
+def embedding_grad(dy, ids, *, out):
+    """dtable[v] = Σ dy where ids = v"""
+    _check("embedding_grad", ids, "out", out, "dy", dy)
+    outside = lib.embedding_grad(dy, ids, out, ids.size, *out.shape)
+    _demand_inside("embedding_grad", ids, len(out), outside)
+
+
+def not_zero(ids, *, out):
+    """out = ids ≠ 0"""
+    expect("not_zero", "out", out, ids.shape)
+    np.not_equal(ids, 0, out=out)

@@ -1,0 +1,96 @@
+"""What a layer's configuration holds: plain values, as `get_config` writes them here and in Keras 3.
+
+Keras writes initializers as `{"module", "class_name", "config", "registered_name"}`, activations as names, `dtype` as a
+name or an object, and arguments that a layer here may not take. `read` makes of it what `__init__` takes.
+"""
+
+import inspect
+
+from npdl import activations, initializers
+
+OF_THE_BASE = ("name", "trainable", "input_shape")
+NOTHING = {
+    "data_format": (None, "channels_last"), "keepdims": (False,), "synchronized": (False,), "sparse": (False,),
+    "input_length": (None,), "lora_rank": (None,), "lora_alpha": (None,), "quantization_config": (None,),
+}  # fmt: skip
+"""Arguments of Keras' layers that a layer here may not have, and the values of them that ask for nothing."""
+NOTHING_BY_ENDING = {"_regularizer": (None,), "_constraint": (None,)}
+
+
+def plain(value):
+    """An argument as a configuration holds it."""
+    for kind, module in ((activations.Activation, activations), (initializers.Initializer, initializers)):
+        value = module.serialize(value) if isinstance(value, kind) else value
+    return value
+
+
+def read(cls, config):
+    """The arguments of a layer class from a configuration of ours or of Keras'.
+
+    Raises:
+        ValueError: an argument asks for something that this layer has not, or an object that is not npdl's.
+        TypeError: no layer of Keras has such an argument.
+    """
+    where, found = f"{cls.__name__}.from_config", {}
+    parameters = inspect.signature(cls).parameters
+    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    own = not cls.__module__.startswith("npdl.")
+    for key, value in config.items():
+        nothing = next((some for end, some in NOTHING_BY_ENDING.items() if key.endswith(end)), NOTHING.get(key))
+        if key in parameters or key in OF_THE_BASE:
+            found[key] = _value(where, key, value)
+        elif key == "dtype":
+            _demand_dtype(where, value)
+        elif nothing is not None:
+            if not any(value is some or value == some for some in nothing):
+                raise ValueError(
+                    f"{where}: npdl's {cls.__name__} has no {key}, got {key}={value!r}; "
+                    f"make it {nothing[0]!r}, or write a layer of your own"
+                )
+        elif own and open_ended:
+            found[key] = value
+        else:
+            takes = ", ".join(name for name in parameters if parameters[name].kind is not inspect.Parameter.VAR_KEYWORD)
+            raise TypeError(f"{where}: unknown argument {key}={value!r}; {cls.__name__} takes {takes or 'none'}")
+    return found
+
+
+def _value(where, key, value):
+    """An argument of Keras' as ours; what Keras did not write as it is."""
+    if not isinstance(value, dict) or "class_name" not in value:
+        return value
+    name, inner = value["class_name"], value.get("config")
+    if name in ("function", "__lambda__"):
+        called = f" {inner}" if isinstance(inner, str) else ""
+        raise ValueError(
+            f"{where}: {key} is a Python function{called}, and a configuration holds no code that npdl runs; "
+            f"set config[{key!r}] to the function or to an npdl object first"
+        )
+    if name in ("__numpy__", "__tensor__"):
+        return inner["value"]
+    if name == "SeedGenerator":
+        return inner["seed"]
+    if not str(value.get("module")).startswith("keras."):
+        return value
+    module = initializers if value["module"] == "keras.initializers" else activations
+    kind = getattr(module, name, None)
+    if not isinstance(kind, type) or not issubclass(kind, (initializers.Initializer, activations.Activation)):
+        raise ValueError(
+            f"{where}: npdl has no {value['module'].removeprefix('keras.')}.{name}, got {key}={value!r}; "
+            f"set config[{key!r}] to a name or an object of npdl.{module.__name__.removeprefix('npdl.')}"
+        )
+    takes = inspect.signature(kind).parameters
+    inner = {k: _value(where, k, v) for k, v in (inner or {}).items() if k in takes or k not in ("name", "trainable")}
+    if "dtype" in inner and "dtype" not in takes:
+        _demand_dtype(where, inner.pop("dtype"))
+    return {"class_name": name, "config": inner}
+
+
+def _demand_dtype(where, value):
+    """Raise unless it is a type that a model here may have: a layer works in its model's, whatever stands there."""
+    policy = value["config"].get("name") if isinstance(value, dict) and value.get("config") else value
+    if policy not in (None, "float32", "float64"):
+        raise ValueError(
+            f"{where}: npdl works in float32 or float64, got dtype={policy!r}; "
+            'make it "float32": the type is chosen for a whole model, by Sequential(..., dtype=...)'
+        )

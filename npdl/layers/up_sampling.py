@@ -1,0 +1,150 @@
+"""UpSampling1D, UpSampling2D and UpSampling3D."""
+
+from npdl.layers import arguments, spatial
+from npdl.layers.base import Layer
+
+
+class _UpSampling(Layer):
+    """What the three share: every place several times."""
+
+    axes: int
+    example: str
+
+    def __init__(self, size, **base):
+        super().__init__(**base)
+        self.times = spatial.each_axis(self, "size", size, self.axes, self.example)
+        self.size = self.times[0] if self.axes == 1 else self.times
+
+    def build(self, input_shape):
+        spatial.places(self, input_shape, self.axes)
+        return self._larger(input_shape)
+
+    def _larger(self, shape):
+        return (*(None if n is None else n * times for n, times in zip(shape, self.times)), shape[-1])
+
+    def forward(self, x, training=False):
+        y = self.buffer("y", (len(x), *self._larger(x.shape[1:])))
+        self._enlarge(x, y)
+        if training:
+            self.save()
+        else:
+            self.forget()
+        return y
+
+    def backward(self, dy):
+        self.saved()  # raises where there was no forward
+        sizes = (n // times for n, times in zip(dy.shape[1:], self.times))
+        dx = self.buffer("dx", (len(dy), *sizes, dy.shape[-1]))
+        self._gather(dy, dx)
+        return dx
+
+    def _enlarge(self, x, y):
+        self.k.repeat(x, self.times, out=y)
+
+    def _gather(self, dy, dx):
+        self.k.repeat_grad(dy, self.times, out=dx)  # dx = Σ dy over the copies
+
+
+class UpSampling1D(_UpSampling):
+    """Every step of a sequence several times.
+
+        forward     y[n, t, c] = x[n, t // size, c]
+        backward    dx[n, t, c] = Σ dy over the copies of step t
+
+    Shapes: x (N, T, C) · y (N, T·size, C). T may be of any length.
+    Saves: nothing; the gradient depends on the sizes alone.
+
+    Args:
+        size: how many times.
+
+    Raises:
+        ValueError: size below 1, samples that are no sequences.
+
+    >>> UpSampling1D(3).init(input_shape=(10, 4)).output_shape
+    (30, 4)
+    """
+
+    axes, example = 1, "size=2"
+
+    def __init__(self, size=2, **base):
+        super().__init__(size, **base)
+
+
+class UpSampling2D(_UpSampling):
+    """Images made larger by a whole factor.
+
+        nearest     y[n, i, j, c] = x[n, i // size₁, j // size₂, c]
+                    dx[n, h, w, c] = Σ dy over the copies of place (h, w)
+        bilinear    along the height, then along the width, between the centres of the places:
+                    y[i] = (1 − w) x[l] + w x[l + 1],       l + w = (i + ½) / size − ½,  the ends of x go on beyond it
+                    dx[l] = Σ (1 − w) dy[i] + Σ w dy[i'] over the places whose left, or right, neighbour it is
+
+    Shapes: x (N, H, W, C) · y (N, H·size₁, W·size₂, C). H and W may be of any length.
+    Saves: nothing; the gradient depends on the sizes alone.
+
+    Args:
+        size: factors of height and width, or one number for both.
+        data_format: None or "channels_last".
+        interpolation: "nearest" or "bilinear".
+
+    Raises:
+        ValueError: a factor below 1, samples that are no images, another interpolation.
+
+    >>> UpSampling2D((2, 3)).init(input_shape=(14, 14, 8)).output_shape
+    (28, 42, 8)
+    """
+
+    axes, example = 2, "size=(2, 2)"
+
+    def __init__(self, size=(2, 2), data_format=None, interpolation="nearest", **base):
+        super().__init__(size, **base)
+        self.data_format = arguments.channels_last(self, data_format)
+        if interpolation not in ("nearest", "bilinear"):
+            raise ValueError(
+                'UpSampling2D knows interpolation="nearest" and interpolation="bilinear", '
+                f"got interpolation={interpolation!r}"
+            )
+        self.interpolation = interpolation
+
+    def _enlarge(self, x, y):
+        if self.interpolation == "nearest":
+            super()._enlarge(x, y)
+            return
+        tall = self.scratch("tall", (len(x), y.shape[1], *x.shape[2:]))
+        self.k.interpolate(x, 1, self.times[0], out=tall)
+        self.k.interpolate(tall, 2, self.times[1], out=y)
+
+    def _gather(self, dy, dx):
+        if self.interpolation == "nearest":
+            super()._gather(dy, dx)
+            return
+        tall = self.scratch("tall", (len(dy), dy.shape[1], *dx.shape[2:]))
+        self.k.interpolate_grad(dy, 2, self.times[1], out=tall)
+        self.k.interpolate_grad(tall, 1, self.times[0], out=dx)
+
+
+class UpSampling3D(_UpSampling):
+    """Every place of a volume several times along each axis.
+
+        forward     y[n, i, j, k, c] = x[n, i // size₁, j // size₂, k // size₃, c]
+        backward    dx[n, i, j, k, c] = Σ dy over the copies of place (i, j, k)
+
+    Shapes: x (N, D, H, W, C) · y (N, D·size₁, H·size₂, W·size₃, C).
+    Saves: nothing; the gradient depends on the sizes alone.
+
+    Args:
+        size: three factors, or one number for all.
+        data_format: None or "channels_last".
+
+    Raises:
+        ValueError: a factor below 1, samples that are no volumes.
+
+    >>> UpSampling3D(2).init(input_shape=(4, 7, 7, 8)).output_shape
+    (8, 14, 14, 8)
+    """
+
+    axes, example = 3, "size=(2, 2, 2)"
+
+    def __init__(self, size=(2, 2, 2), data_format=None, **base):
+        super().__init__(size, **base)
+        self.data_format = arguments.channels_last(self, data_format)
