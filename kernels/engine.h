@@ -46,6 +46,7 @@ static int npdl_cpu_level(void) {
 #include "winograd.h"
 #include "conv.h"
 #include "norm.h"
+#include "layer_norm.h"
 #include "pooling.h"
 #include "merge.h"
 #include "dropout.h"

@@ -16,6 +16,7 @@ FAMILIES = {
     "activation": ("activation", "activation_grad"),
     "merge": ("add",),
     "norm": ("batch_norm_statistics", "batch_norm", "batch_norm_grad", "batch_norm_frozen_grad", "moving_average"),
+    "layer_norm": ("layer_norm", "layer_norm_grad", "rms_norm", "rms_norm_grad", "unit_norm", "unit_norm_grad"),
     "dropout": ("dropout",),
     "loss": (
         "mean_squared_error", "mean_squared_error_grad", "mean_absolute_error", "mean_absolute_error_grad",

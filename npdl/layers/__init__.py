@@ -9,13 +9,17 @@ from npdl.layers.dropout import Dropout
 from npdl.layers.flatten import Flatten
 from npdl.layers.global_pooling import GlobalAveragePooling2D, GlobalMaxPooling2D
 from npdl.layers.input import Input
+from npdl.layers.layer_normalization import LayerNormalization
 from npdl.layers.merging import Add
 from npdl.layers.pooling import AveragePooling2D, MaxPooling2D
 from npdl.layers.reshape import Reshape
 from npdl.layers.residual import Residual
+from npdl.layers.rms_normalization import RMSNormalization
+from npdl.layers.unit_normalization import UnitNormalization
 
 __all__ = [
     "ELU", "GELU", "Activation", "Add", "AveragePooling2D", "BatchNormalization", "Conv2D", "Dense", "Dropout",
-    "Flatten", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "Input", "Layer", "LeakyReLU", "MaxPooling2D", "ReLU",
-    "Reshape", "Residual", "Sigmoid", "Softmax", "Tanh",
+    "Flatten", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "Input", "Layer", "LayerNormalization", "LeakyReLU",
+    "MaxPooling2D", "RMSNormalization", "ReLU", "Reshape", "Residual", "Sigmoid", "Softmax", "Tanh",
+    "UnitNormalization",
 ]  # fmt: skip

@@ -308,6 +308,24 @@ static void FN(try_norm)(int64_t rows, int64_t c, int affine) {
     FN(see)(average, c);
 }
 
+static void FN(try_row_norm)(int kind, int64_t rows, int64_t d, int affine) {
+    const double epsilon = 0.0009765625;
+    REAL *x = FN(numbers)(rows * d, 4), *dy = FN(numbers)(rows * d, 1), *y = FN(empty)(rows * d);
+    REAL *gamma = FN(numbers)(d, 1), *beta = FN(numbers)(d, 1), *mean = FN(empty)(rows), *inverse = FN(empty)(rows);
+    REAL *dgamma = FN(empty)(d), *dbeta = FN(empty)(d);
+    if (!affine) gamma = beta = NULL;
+    FN(npdl_row_norm)(kind, x, gamma, beta, epsilon, y, mean, inverse, rows, d);
+    FN(see)(y, rows * d);
+    FN(see)(mean, rows);
+    FN(see)(inverse, rows);
+    FN(npdl_row_norm_grad)(kind, dy, x, mean, inverse, gamma, y, dgamma, dbeta, rows, d);
+    FN(see)(y, rows * d);
+    FN(see)(dgamma, d);
+    FN(see)(dbeta, d);
+    FN(npdl_row_norm_grad)(kind, dy, x, mean, inverse, gamma, y, NULL, NULL, rows, d);
+    FN(see)(y, rows * d);
+}
+
 static void FN(try_activation)(int code, int64_t n, int wild) {
     REAL *z = wild ? FN(patterns)(n) : FN(numbers)(n, 8), *dy = FN(numbers)(n, 1), *out = FN(empty)(n);
     FN(npdl_activation)(code, CONSTANTS, z, out, n);
@@ -424,6 +442,11 @@ static void FN(cases)(void) {
     static const int64_t norms[][2] = {{1, 5}, {33, 1}, {256, 16}, {700, 70}, {1025, 33}, {300, 600}};
     for (int64_t i = 0; i < COUNT(norms); i++)
         CASE(FN(try_norm)(norms[i][0], norms[i][1], i != 2), "norm%d %dx%d", bits, (int)norms[i][0], (int)norms[i][1]);
+    static const int64_t rows[][2] = {{1, 1}, {33, 5}, {70, 128}, {700, 70}, {1025, 33}, {9, 5000}, {300, 771}};
+    for (int kind = NPDL_LAYER_NORM; kind <= NPDL_UNIT_NORM; kind++)
+        for (int64_t i = 0; i < COUNT(rows); i++)
+            CASE(FN(try_row_norm)(kind, rows[i][0], rows[i][1], i != 2), "row_norm%d %d %dx%d", bits, kind,
+                 (int)rows[i][0], (int)rows[i][1]);
     for (int code = 0; code < NPDL_SOFTMAX; code++)
         for (int wild = 0; wild < 2; wild++)
             CASE(FN(try_activation)(code, wild ? 20011 : 40003, wild), "activation%d %d wild%d", bits, code, wild);
@@ -480,7 +503,7 @@ static int64_t FN(random_size)(void) {
 }
 
 static void FN(random_case)(void) {
-    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 12);
+    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 13);
     const int64_t m = FN(random_size)(), n = FN(random_size)(), k = FN(random_size)() * (between(0, 9) ? 1 : 10);
     const int a = (int)between(0, 1), b = (int)between(0, 1), c = (int)between(0, 1), code = (int)between(0, 8);
     const int64_t images = between(0, 5);
@@ -502,6 +525,8 @@ static void FN(random_case)(void) {
     case 11: CASE(FN(try_dropout)(images, m, n, 2 * a, b, b ? 0 : c), "dropout%d %dx%dx%d %d %d %d", bits, (int)images,
                   (int)m, (int)n, a, b, c); break;
     case 12: CASE(FN(try_add)(a, m * n, b), "add%d relu%d %d wild%d", bits, a, (int)(m * n), b); break;
+    case 13: CASE(FN(try_row_norm)(code % 3, m, k, a), "row_norm%d %d %dx%d affine%d", bits, code % 3, (int)m, (int)k, a);
+        break;
     }
 }
 

@@ -22,10 +22,11 @@ from npdl.kernels.geometry import window2d
 if not compiled():
     pytest.skip("installed without compiled kernels", allow_module_level=True)
 
-from npdl.kernels.cpu import activation, build, conv, dropout, loss, matmul, merge, norm, pool, update
+from npdl.kernels.cpu import activation, build, conv, dropout, layer_norm, loss, matmul, merge, norm, pool, update
 from npdl.kernels.reference import activation as ref_activation
 from npdl.kernels.reference import conv as ref_conv
 from npdl.kernels.reference import dropout as ref_dropout
+from npdl.kernels.reference import layer_norm as ref_layer_norm
 from npdl.kernels.reference import loss as ref_loss
 from npdl.kernels.reference import matmul as ref_matmul
 from npdl.kernels.reference import merge as ref_merge
@@ -456,6 +457,82 @@ def fuzz_moving_average(case):
     expected = out.astype("float64") * momentum + (1 - momentum) * value
     case.run(norm.moving_average, value, momentum, out=out)
     case.close("out", out, expected, 1, abs(expected).max() + abs(value).max())
+
+
+def row_operands(case):
+    """x, dy, gamma, beta, the arguments, and those in float64 of a normalization of rows"""
+    rows, d, far = case.pick(0, case.size(), case.size(3000)), case.size(5000), case.pick(0, 0, 30)
+    case.note(rows=rows, features=d, mean=far)
+    x, dy = case.numbers(rows, d), case.numbers(rows, d)
+    x += case.dtype.type(far)
+    gamma, beta = case.pick((None, None), (case.numbers(d), case.numbers(d)))
+    return x, dy, gamma, beta, wide(x, dy, gamma, beta)
+
+
+def close_rows(case, got, right, x, dy, gamma, inverse):
+    """Compare the gradients of a normalization of rows; right: in float64."""
+    d, far = x.shape[1], abs(x).max(initial=0) * inverse.max(initial=0)
+    sums = np.abs(dy).sum(axis=0).max(initial=0) * (1 + far)
+    g = (1 if gamma is None else abs(gamma).max()) * abs(dy).max(initial=0) * inverse.max(initial=0)
+    for name in got:
+        length, scale = (d, g * (1 + far) ** 2) if name == "dx" else (len(x), sums)
+        case.close(name, got[name], right[name], length, scale)
+
+
+def fuzz_layer_norm(case):
+    x, dy, gamma, beta, (x64, dy64, gamma64, beta64) = row_operands(case)
+    (rows, d), epsilon = x.shape, case.pick(1e-3, 1e-6)
+    outs = {"out": x.shape, "mean": (rows,), "inverse": (rows,)}
+    got = {name: case.out(*shape) for name, shape in outs.items()}
+    case.run(layer_norm.layer_norm, x, gamma, beta, epsilon, **got)
+    right = reference_of(ref_layer_norm.layer_norm, outs, x64, gamma64, beta64, epsilon)
+    case.close("mean", got["mean"], right["mean"], 1, abs(x64).max(initial=0))
+    steep = right["inverse"].max(initial=0)  # what an error of half an ulp in x becomes
+    case.close("inverse", got["inverse"], right["inverse"], d, steep * (1 + abs(x64).max(initial=0) * steep))
+    scale = (1 + abs(right["out"]).max(initial=0)) * (1 + abs(x64).max(initial=0) * steep)
+    case.close("y", got["out"], right["out"], d, scale)
+    outs, mean, inverse = {"dx": x.shape, "dgamma": (d,), "dbeta": (d,)}, got["mean"], got["inverse"]
+    got = {name: case.out(*shape) for name, shape in outs.items()}
+    case.run(layer_norm.layer_norm_grad, dy, x, mean, inverse, gamma, **got)
+    right = reference_of(ref_layer_norm.layer_norm_grad, outs, dy64, x64, *wide(mean, inverse), gamma64)
+    close_rows(case, got, right, x64 - mean.astype("float64")[:, None], dy64, gamma64, inverse)
+    if rows:
+        alone, last = case.out(1, d), (mean[rows - 1 :], inverse[rows - 1 :])
+        case.run(layer_norm.layer_norm_grad, case.place(dy[rows - 1 :]), x[rows - 1 :], *last, gamma, dx=alone)
+        case.equal("dx of the last row alone", alone, got["dx"][rows - 1 :])
+
+
+def fuzz_rms_norm(case):
+    x, dy, gamma, _, (x64, dy64, gamma64, _) = row_operands(case)
+    (rows, d), epsilon = x.shape, case.pick(1e-3, 1e-6)
+    outs = {"out": x.shape, "inverse": (rows,)}
+    got = {name: case.out(*shape) for name, shape in outs.items()}
+    case.run(layer_norm.rms_norm, x, gamma, epsilon, **got)
+    right = reference_of(ref_layer_norm.rms_norm, outs, x64, gamma64, epsilon)
+    case.close("inverse", got["inverse"], right["inverse"], d)
+    case.close("y", got["out"], right["out"], d)
+    outs, inverse = {"dx": x.shape, "dgamma": (d,)}, got["inverse"]
+    got = {name: case.out(*shape) for name, shape in outs.items()}
+    case.run(layer_norm.rms_norm_grad, dy, x, inverse, gamma, **got)
+    right = reference_of(ref_layer_norm.rms_norm_grad, outs, dy64, x64, *wide(inverse), gamma64)
+    close_rows(case, got, right, x64, dy64, gamma64, inverse)
+
+
+def fuzz_unit_norm(case):
+    x, dy, _, _, (x64, dy64, _, _) = row_operands(case)
+    outs = {"out": x.shape, "inverse": x.shape[:1]}
+    got = {name: case.out(*shape) for name, shape in outs.items()}
+    case.run(layer_norm.unit_norm, x, **got)
+    right = reference_of(ref_layer_norm.unit_norm, outs, x64)
+    case.close("inverse", got["inverse"], right["inverse"], x.shape[1])
+    case.close("y", got["out"], right["out"], x.shape[1])
+    inverse, dx = got["inverse"], case.out(*x.shape)
+    case.run(layer_norm.unit_norm_grad, dy, x, inverse, dx=dx)
+    right = reference_of(ref_layer_norm.unit_norm_grad, {"dx": x.shape}, dy64, x64, *wide(inverse))
+    close_rows(case, {"dx": dx}, right, x64, dy64, None, inverse)
+
+
+fuzz_layer_norm_grad, fuzz_rms_norm_grad, fuzz_unit_norm_grad = fuzz_layer_norm, fuzz_rms_norm, fuzz_unit_norm
 
 
 def fuzz_dropout(case):
