@@ -47,6 +47,7 @@ static int npdl_cpu_level(void) {
 #include "conv.h"
 #include "norm.h"
 #include "layer_norm.h"
+#include "group_norm.h"
 #include "pooling.h"
 #include "merge.h"
 #include "dropout.h"

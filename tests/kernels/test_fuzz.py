@@ -22,10 +22,24 @@ from npdl.kernels.geometry import window2d
 if not compiled():
     pytest.skip("installed without compiled kernels", allow_module_level=True)
 
-from npdl.kernels.cpu import activation, build, conv, dropout, layer_norm, loss, matmul, merge, norm, pool, update
+from npdl.kernels.cpu import (
+    activation,
+    build,
+    conv,
+    dropout,
+    group_norm,
+    layer_norm,
+    loss,
+    matmul,
+    merge,
+    norm,
+    pool,
+    update,
+)
 from npdl.kernels.reference import activation as ref_activation
 from npdl.kernels.reference import conv as ref_conv
 from npdl.kernels.reference import dropout as ref_dropout
+from npdl.kernels.reference import group_norm as ref_group_norm
 from npdl.kernels.reference import layer_norm as ref_layer_norm
 from npdl.kernels.reference import loss as ref_loss
 from npdl.kernels.reference import matmul as ref_matmul
@@ -535,17 +549,71 @@ def fuzz_unit_norm(case):
 fuzz_layer_norm_grad, fuzz_rms_norm_grad, fuzz_unit_norm_grad = fuzz_layer_norm, fuzz_rms_norm, fuzz_unit_norm
 
 
-def fuzz_dropout(case):
+def fuzz_group_norm(case):
+    groups, width = case.size(40), case.whole(1, case.pick(1, 3, 40))
+    n, positions, far = case.whole(0, 6), case.size(700), case.pick(0, 0, 30)
+    case.note(samples=n, positions=positions, groups=groups, width=width, mean=far)
+    shape, c = (n, positions, groups * width), groups * width
+    x, dy, epsilon = case.numbers(*shape), case.numbers(*shape), 1e-3
+    x += case.dtype.type(far)
+    gamma, beta = case.pick((None, None), (case.numbers(c), case.numbers(c)))
+    x64, dy64, gamma64, beta64 = wide(x, dy, gamma, beta)
+    outs = {"out": shape, "mean": (n, groups), "inverse": (n, groups)}
+    got = {name: case.out(*size) for name, size in outs.items()}
+    case.run(group_norm.group_norm, x, groups, gamma, beta, epsilon, **got)
+    right = reference_of(ref_group_norm.group_norm, outs, x64, groups, gamma64, beta64, epsilon)
+    top, steep = abs(x64).max(initial=0), right["inverse"].max(initial=0)
+    case.close("mean", got["mean"], right["mean"], 1, top)
+    case.close("inverse", got["inverse"], right["inverse"], 256, steep * (1 + top * steep))
+    case.close("y", got["out"], right["out"], 256, (1 + abs(right["out"]).max(initial=0)) * (1 + top * steep))
+    outs, mean, inverse = {"dx": shape, "dgamma": (c,), "dbeta": (c,)}, got["mean"], got["inverse"]
+    got = {name: case.out(*size) for name, size in outs.items()}
+    case.run(group_norm.group_norm_grad, dy, x, groups, mean, inverse, gamma, **got)
+    right = reference_of(ref_group_norm.group_norm_grad, outs, dy64, x64, groups, *wide(mean, inverse), gamma64)
+    far = np.abs(x64.reshape(n, positions, groups, width) - mean.reshape(n, 1, groups, 1)).max(initial=0) * steep
+    g = (1 if gamma is None else abs(gamma64).max()) * abs(dy64).max(initial=0) * steep
+    sums = np.abs(dy64).sum(axis=(0, 1)).max(initial=0) * (1 + far)
+    for name, scale in (("dx", g * (1 + far) ** 2), ("dgamma", sums), ("dbeta", sums)):
+        case.close(name, got[name], right[name], positions * max(width, n), scale)
+    if n:
+        alone, last = case.out(1, *shape[1:]), slice(n - 1, n)
+        arrays = case.place(dy[last]), x[last], groups, mean[last], inverse[last], gamma
+        case.run(group_norm.group_norm_grad, *arrays, dx=alone)
+        case.equal("dx of the last sample alone", alone, got["dx"][last])
+
+
+fuzz_group_norm_grad = fuzz_group_norm
+
+
+def noise_operands(case):
+    """x, and the key and step of its random numbers"""
     shape = case.note(shape=(case.whole(0, 6), *(case.size(40) for _ in range(case.whole(0, 3)))))
-    rate, noise = case.pick(0.0, 0.1, 0.5, 0.999, 1.0), None
-    if len(shape) > 1 and case.whole(0, 1):
-        noise = tuple(case.pick(1, size) for size in shape[1:])
-    key, step = (case.whole(0, 2**32 - 1), case.whole(0, 2**32 - 1)), case.whole(0, 2**32 - 1)
+    return case.numbers(*shape), (case.whole(0, 2**32 - 1), case.whole(0, 2**32 - 1)), case.whole(0, 2**32 - 1)
+
+
+def fuzz_dropouts(case):
+    x, key, step = noise_operands(case)
+    alpha = case.kernel != "dropout"
+    rate, noise = case.pick(0.0, 0.1, 0.5, 0.999, *(() if alpha else (1.0,))), None
+    if x.ndim > 1 and case.whole(0, 1):
+        noise = tuple(case.pick(1, size) for size in x.shape[1:])
     case.note(rate=rate, noise_shape=noise)
-    x, out, expected = case.numbers(*shape), case.out(*shape), np.empty(shape, case.dtype)
-    case.run(dropout.dropout, x, rate, key, step, out=out, noise_shape=noise)
-    ref_dropout.dropout(x, rate, key, step, out=expected, noise_shape=noise)
+    out, expected = case.out(*x.shape), np.empty_like(x)
+    case.run(getattr(dropout, case.kernel), x, rate, key, step, out=out, noise_shape=noise)
+    getattr(ref_dropout, case.kernel)(x, rate, key, step, out=expected, noise_shape=noise)
     case.equal("out", out, expected)
+
+
+def fuzz_gaussian(case):
+    x, key, step = noise_operands(case)
+    stddev, out = case.note(stddev=case.pick(0.0, 0.1, 3.0)), case.out(*x.shape)
+    case.run(getattr(dropout, case.kernel), x, stddev, key, step, out=out)
+    right = reference_of(getattr(ref_dropout, case.kernel), {"out": x.shape}, *wide(x), stddev, key, step)["out"]
+    case.close("out", out, right, 1, (1 + abs(x).max(initial=0)) * (1 + 6 * stddev))
+
+
+fuzz_dropout = fuzz_alpha_dropout = fuzz_alpha_dropout_grad = fuzz_dropouts
+fuzz_gaussian_dropout = fuzz_gaussian_noise = fuzz_gaussian
 
 
 def loss_shape(case):
