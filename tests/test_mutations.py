@@ -122,6 +122,12 @@ UNIT = [(layers.UnitNormalization(), (2, 4))]
 GROUP = [(layers.GroupNormalization(2), (3, 4)), (layers.InstanceNormalization(scale=True), (3, 2))]
 NOISE = [(layers.GaussianNoise(0.4), (6,)), (layers.GaussianNoise(0), (6,))]
 DROPOUT = [(layers.Dropout(0.4), (6,)), (layers.Dropout(0.0), (6,))]
+MARGINS = [
+    (layers.Cropping2D(((1, 0), (0, 2))), (4, 5, 2)),
+    (layers.ZeroPadding2D(((1, 0), (0, 2))), (3, 2, 2)),
+]
+PERMUTE = [(layers.Permute((3, 1, 2)), (2, 3, 4))]
+REPEAT = [(layers.UpSampling2D((2, 3)), (2, 3, 2)), (layers.RepeatVector(3), (4,))]
 ACTIVATIONS = [
     (layers.Activation(name), (7,)) for name in ("relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softmax")
 ] + [(layers.GELU(approximate=True), (7,)), (layers.ReLU(6.0, 0.1, 0.2), (7,))]
@@ -145,7 +151,6 @@ TARGETS = {
     "layers.dropout:Dropout.backward": layer_checks(*DROPOUT),
     "layers.dropout:Dropout.forward": layer_checks(*DROPOUT),
     "layers.alpha_dropout:AlphaDropout.draw_grad": layer_checks((layers.AlphaDropout(0.4), (6,))),
-    "layers.gaussian_noise:GaussianDropout.draw": layer_checks((layers.GaussianDropout(0.4), (6,))),
     "layers.gaussian_noise:GaussianNoise.backward": layer_checks(*NOISE),
     "layers.gaussian_noise:GaussianNoise.forward": layer_checks(*NOISE),
     "layers.layer_normalization:LayerNormalization.backward": layer_checks(*ROWS),
@@ -160,6 +165,12 @@ TARGETS = {
     "layers.residual:Residual.forward": layer_checks(*RESIDUAL),
     "layers.flatten:Flatten.backward": layer_checks((layers.Flatten(), (2, 3))),
     "layers.reshape:Reshape.backward": layer_checks((layers.Reshape((3, -1)), (2, 3))),
+    "layers.identity:Identity.backward": layer_checks((layers.Identity(), (2, 3))),
+    "layers.permute:Permute.backward": layer_checks(*PERMUTE),
+    "layers.repeat_vector:RepeatVector.backward": layer_checks(*REPEAT[1:]),
+    "layers.cropping:_Cropping.backward": layer_checks(*MARGINS[:1]),
+    "layers.zero_padding:_ZeroPadding.backward": layer_checks(*MARGINS[1:]),
+    "layers.up_sampling:_UpSampling.backward": layer_checks(*REPEAT[:1]),
     "losses.base:Loss.backward": loss_checks("cpu", "MeanSquaredError"),
     "losses.base:Loss.forward": loss_checks("cpu", "MeanSquaredError"),
     "losses.regression:MeanSquaredError.gradient": loss_checks("cpu", "MeanSquaredError"),
@@ -177,6 +188,7 @@ TARGETS = {
     "kernels.reference.pool:average_pool2d_grad": kernel_checks(*AVERAGE_POOL),
     "kernels.reference.pool:global_max_pool2d_grad": kernel_checks(*GLOBAL_MAX),
     "kernels.reference.pool:global_average_pool2d_grad": kernel_checks(*GLOBAL_AVERAGE),
+    "kernels.reference.shape:repeat_grad": kernel_checks(*REPEAT),
     "kernels.reference.norm:batch_norm_grad": kernel_checks(*NORM),
     "kernels.reference.norm:batch_norm_frozen_grad": kernel_checks(*FROZEN),
     "kernels.reference.layer_norm:layer_norm_grad": kernel_checks(*ROWS),

@@ -15,6 +15,7 @@ FAMILIES = {
     ),
     "activation": ("activation", "activation_grad"),
     "merge": ("add",),
+    "shape": ("permute", "crop", "pad", "repeat", "repeat_grad"),
     "norm": ("batch_norm_statistics", "batch_norm", "batch_norm_grad", "batch_norm_frozen_grad", "moving_average"),
     "layer_norm": ("layer_norm", "layer_norm_grad", "rms_norm", "rms_norm_grad", "unit_norm", "unit_norm_grad"),
     "group_norm": ("group_norm", "group_norm_grad"),

@@ -5,7 +5,7 @@ import numbers
 
 from npdl import initializers
 from npdl.layers.base import Layer
-from npdl.layers.normalizing import check_epsilon
+from npdl.layers.normalizing import channel_axis, check_epsilon, moved, moved_back, order_with_last
 
 
 class GroupNormalization(Layer):
@@ -19,18 +19,18 @@ class GroupNormalization(Layer):
 
     Training and inference do the same, and no sample sees another.
 
-    Shapes: x, y (N, ..., C) · gamma γ, beta β (C,).
+    Shapes: x, y (N, ..., C), or with C at `axis` · gamma γ, beta β (C,).
     Saves: x, and μ and 1/σ of each sample and group, to make x̂ again.
 
     Args:
         groups: G, divides the number of channels; -1 for as many as there are channels.
-        axis: of the channels: the last one.
+        axis: of the channels, counted with the batch as 0.
         epsilon: ε.
         center, scale: whether there is a β, a γ.
         beta_initializer, gamma_initializer: name or `npdl.initializers` object.
 
     Raises:
-        ValueError: another axis, groups that do not divide the channels, epsilon below 0.
+        ValueError: an axis that samples do not have, groups that do not divide the channels, epsilon below 0.
 
     Reference: Wu and He, Group Normalization, 2018.
 
@@ -54,18 +54,8 @@ class GroupNormalization(Layer):
         self.beta_initializer, self.gamma_initializer = map(initializers.get, (beta_initializer, gamma_initializer))
 
     def build(self, input_shape):
-        kind = type(self).__name__
-        if self.axis not in (-1, len(input_shape)):
-            raise ValueError(
-                f"{self.name}: {kind} works on channels in the last axis, got axis={self.axis}; leave axis out and "
-                f"pass np.ascontiguousarray(np.moveaxis(x, {self.axis}, -1))"
-            )
-        channels = input_shape[-1] if input_shape else None
-        if not channels:
-            raise ValueError(
-                f"{self.name}: {kind} needs a fixed number of channels in the last axis, got samples of shape "
-                f"{tuple(input_shape)}; pass x[..., None] if there is one channel and no axis for it"
-            )
+        place = channel_axis(self, input_shape)
+        self.order, channels = order_with_last(len(input_shape) + 1, (place,)), input_shape[place - 1]
         self.parts = channels if self.groups == -1 else self.groups
         if channels % self.parts:
             divisors = [g for g in range(1, channels + 1) if channels % g == 0]
@@ -80,7 +70,8 @@ class GroupNormalization(Layer):
         return input_shape
 
     def forward(self, x, training=False):
-        flat = x.reshape((len(x), math.prod(x.shape[1:-1]), x.shape[-1]))
+        last = moved(self, x, self.order, "x")
+        flat = last.reshape((len(x), math.prod(last.shape[1:-1]), last.shape[-1]))
         gamma, beta = self.params.get("gamma"), self.params.get("beta")
         y = self.buffer("y", flat.shape)
         mean, inverse = (self.buffer(name, (len(x), self.parts)) for name in ("mean", "inverse"))
@@ -90,17 +81,18 @@ class GroupNormalization(Layer):
             self.save(flat, mean, inverse)
         else:
             self.forget()
-        return y.reshape(x.shape)
+        return moved_back(self, y.reshape(last.shape), self.order, "y in place")
 
     def backward(self, dy):
         flat, mean, inverse = self.saved()
-        g = dy.reshape(flat.shape)
+        last = moved(self, dy, self.order, "dy")
+        g = last.reshape(flat.shape)
         dx = self.inplace("dx", g) if self.needs_dx else None
         self.k.group_norm_grad(
             g, flat, self.parts, mean, inverse, self.params.get("gamma"),
             dx=dx, dgamma=self.grads.get("gamma"), dbeta=self.grads.get("beta"),
         )  # fmt: skip
-        return None if dx is None else dx.reshape(dy.shape)
+        return None if dx is None else moved_back(self, dx.reshape(last.shape), self.order, "dx in place")
 
 
 class InstanceNormalization(GroupNormalization):
@@ -112,7 +104,7 @@ class InstanceNormalization(GroupNormalization):
     Shapes: x, y (N, ..., C) · gamma γ, beta β (C,).
 
     Args:
-        axis: of the channels: the last one.
+        axis: of the channels, counted with the batch as 0.
         epsilon: ε.
         center, scale: whether there is a β, a γ.
         beta_initializer, gamma_initializer: name or `npdl.initializers` object.

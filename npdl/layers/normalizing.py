@@ -1,4 +1,4 @@
-"""What the layers that normalize rows of a sample share: which axes make a row, and the weights along it."""
+"""What layers that normalize share: a sample's axes brought to the end, rows of them, and the weights along a row."""
 
 import math
 import numbers
@@ -17,6 +17,52 @@ def check_epsilon(layer, epsilon):
         kind = type(layer).__name__
         raise ValueError(f"{kind} needs epsilon of at least 0, got {epsilon!r}; pass e.g. {kind}(epsilon=1e-3)")
     return epsilon
+
+
+def order_with_last(rank, last):
+    """An order of `rank` axes that ends with these; None where they are the last ones already.
+
+    >>> order_with_last(4, (1,)), order_with_last(4, (2, 3))
+    ((0, 2, 3, 1), None)
+    """
+    order = (*(a for a in range(rank) if a not in last), *last)
+    return None if order == tuple(range(rank)) else order
+
+
+def moved(layer, x, order, name):
+    """x with its axes in that order, in the layer's buffer of that name; x itself where the order is None."""
+    if order is None:
+        return x
+    out = layer.buffer(name, tuple(x.shape[a] for a in order))
+    layer.k.permute(x, order, out=out)
+    return out
+
+
+def moved_back(layer, x, order, name):
+    """The array of which x is `moved`."""
+    return moved(layer, x, order and tuple(order.index(a) for a in range(len(order))), name)
+
+
+def channel_axis(layer, input_shape):
+    """The one axis of channels, `layer.axis`, as a number of 1 ... counted with the batch as 0.
+
+    Raises:
+        ValueError: samples have no such axis, or it has no fixed length.
+    """
+    rank, axis = len(input_shape) + 1, layer.axis
+    place = axis + rank if isinstance(axis, numbers.Integral) and axis < 0 else axis
+    if isinstance(axis, bool) or not isinstance(axis, numbers.Integral) or not 1 <= place < rank:
+        few = f"1 ... {rank - 1}" if rank > 1 else "of which a single number has none: pass x.reshape(-1, 1)"
+        raise ValueError(
+            f"{layer.name}: {type(layer).__name__} with axis={axis!r} got samples of shape {tuple(input_shape)}; axes "
+            f"are counted with the batch as 0: pass the one of the channels, {few}"
+        )
+    if not input_shape[place - 1]:
+        raise ValueError(
+            f"{layer.name}: {type(layer).__name__} needs a fixed number of channels along axis={axis}, got samples of "
+            f"shape {tuple(input_shape)}; give this axis a length, e.g. by layers.Input((10, 8))"
+        )
+    return int(place)
 
 
 class RowLayer(Layer):
@@ -63,9 +109,7 @@ class RowLayer(Layer):
                 f"{where} needs fixed lengths along it, got samples of shape {tuple(input_shape)}; "
                 "give these axes a length, e.g. by layers.Input((10, 8))"
             )
-        rest = [a for a in range(rank) if a not in given]
-        order = (*rest, *sorted(given))
-        self.order = None if order == tuple(range(rank)) else order
+        self.order = order_with_last(rank, sorted(given))
 
     def add_affine(self):
         """Declare gamma and beta along a row, as `scale` and `center` ask."""
@@ -86,18 +130,11 @@ class RowLayer(Layer):
 
     def rows(self, x, name):
         """x as (R, D): x itself, or a copy with the axes of a row last."""
-        if self.order is not None:
-            moved = self.buffer(name, tuple(x.shape[a] for a in self.order))
-            self.k.permute(x, self.order, out=moved)
-            x = moved
-        width = math.prod(self.row_shape)
+        x, width = moved(self, x, self.order, name), math.prod(self.row_shape)
         return x.reshape((x.size // width, width))
 
     def unrow(self, rows, shape, name):
         """The array of that shape of which these are the rows."""
         if self.order is None:
             return rows.reshape(shape)
-        x = self.buffer(name, shape)
-        back = tuple(self.order.index(a) for a in range(len(shape)))
-        self.k.permute(rows.reshape(tuple(shape[a] for a in self.order)), back, out=x)
-        return x
+        return moved_back(self, rows.reshape(tuple(shape[a] for a in self.order)), self.order, name)

@@ -9,6 +9,7 @@ numbers and start as NaN, inputs start at any multiple of their number's size, a
 The tolerance comes from the sum that an element is: see `close`.
 """
 
+import functools
 import os
 
 import numpy as np
@@ -34,6 +35,7 @@ from npdl.kernels.cpu import (
     merge,
     norm,
     pool,
+    shape,
     update,
 )
 from npdl.kernels.reference import activation as ref_activation
@@ -46,6 +48,7 @@ from npdl.kernels.reference import matmul as ref_matmul
 from npdl.kernels.reference import merge as ref_merge
 from npdl.kernels.reference import norm as ref_norm
 from npdl.kernels.reference import pool as ref_pool
+from npdl.kernels.reference import shape as ref_shape
 from npdl.kernels.reference import update as ref_update
 
 FIRST_SEED = int(os.environ.get("NPDL_FUZZ_SEED", "1"))
@@ -710,10 +713,38 @@ def fuzz_update(case):
             case.equal(name, got, expected)
 
 
+def fuzz_shape(case, kernel):
+    """The input is what `make` says, the output of the reference's shape."""
+    axes = case.whole(1, 3)
+    sizes = [case.whole(0, 4), *(case.whole(1, case.pick(3, 9, 30)) for _ in range(axes)), case.size(70)]
+    if kernel == "permute":
+        argument = tuple(map(int, case.rng.permutation(len(sizes))))
+        made = [sizes[axis] for axis in argument]
+    elif kernel in ("repeat", "repeat_grad"):
+        argument = tuple(case.whole(1, 4) for _ in range(axes))
+        made = [sizes[0], *(n * times for n, times in zip(sizes[1:], argument)), sizes[-1]]
+    else:
+        argument = tuple((case.whole(0, 3), case.whole(0, 3)) for _ in range(axes))
+        made = [sizes[0], *(n + sum(both) for n, both in zip(sizes[1:], argument)), sizes[-1]]
+    if kernel in ("repeat_grad", "crop"):
+        sizes, made = made, sizes
+    case.note(shape=sizes, argument=argument)
+    x, out = case.numbers(*sizes), case.out(*made)
+    case.run(getattr(shape, kernel), x, argument, out=out)
+    expected = reference_of(getattr(ref_shape, kernel), {"out": made}, x.astype("float64"), argument)["out"]
+    if kernel != "repeat_grad":
+        case.equal("out", out, expected.astype(case.dtype))
+        return
+    scale = reference_of(ref_shape.repeat_grad, {"out": made}, abs(x).astype("float64"), argument)["out"]
+    case.close("out", out, expected, int(np.prod(argument)), scale)
+
+
 FUZZ = {name: globals().get(f"fuzz_{name}") for family in FAMILIES for name in FAMILIES[family]}
 for _name in FAMILIES["loss"]:
     if _name != "weighted_sum":
         FUZZ[_name] = fuzz_cross_entropy if "categorical" in _name else fuzz_elementwise_loss
+for _name in FAMILIES["shape"]:
+    FUZZ[_name] = functools.partial(fuzz_shape, kernel=_name)
 for _name in FAMILIES["update"]:
     FUZZ[_name] = fuzz_update
 

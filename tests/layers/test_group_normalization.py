@@ -12,6 +12,7 @@ from npdl import layers, testing
         ({"groups": -1, "scale": False}, (None, 5)),
         ({"groups": 3, "center": False, "scale": False, "epsilon": 0.1}, (2, 2, 2, 6)),
         ({"axis": 1, "groups": 2}, (8,)),
+        ({"axis": 1, "groups": 2}, (4, 3, 5)),
     ],
 )
 def test_contract(arguments, shape):
@@ -51,9 +52,13 @@ def test_configuration_and_weights():
 @pytest.mark.parametrize(
     ("arguments", "shape", "text"),
     [
-        ({"axis": 1}, (2, 3), r"channels in the last axis, got axis=1; .*np.moveaxis\(x, 1, -1\)"),
-        ({}, (4, None), r"needs a fixed number of channels .* \(4, None\)"),
-        ({}, (), r"got samples of shape \(\); pass x\[\.\.\., None\]"),
+        (
+            {"axis": 0},
+            (2, 3),
+            r"with axis=0 got samples of shape \(2, 3\); .* pass the one of the channels, 1 \.\.\. 2",
+        ),
+        ({}, (4, None), r"needs a fixed number of channels along axis=-1, got samples of shape \(4, None\)"),
+        ({}, (), r"got samples of shape \(\); .*x\.reshape\(-1, 1\)"),
         ({}, (4, 48), r"groups=32 does not divide 48 channels; pass one of \[3, 4, 6, 8, 12, 16, 24, 48\], or -1"),
         ({"groups": 0}, (3,), "groups to be a whole number of at least 1, or -1 .* got groups=0; pass e.g."),
         ({"groups": 1.5}, (3,), "got groups=1.5"),
@@ -67,7 +72,7 @@ def test_errors(arguments, shape, text):
 
 
 def test_errors_of_instance_normalization():
-    with pytest.raises(ValueError, match="InstanceNormalization works on channels in the last axis, got axis=1"):
-        layers.InstanceNormalization(axis=1).init((4, 5, 6))
+    with pytest.raises(ValueError, match="InstanceNormalization with axis=4 got samples of shape"):
+        layers.InstanceNormalization(axis=4).init((4, 5, 6))
     with pytest.raises(ValueError, match="InstanceNormalization needs epsilon of at least 0"):
         layers.InstanceNormalization(epsilon="small")

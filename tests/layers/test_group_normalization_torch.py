@@ -42,3 +42,17 @@ def test_instance_normalization(shape, affine, rng, step, close, device):
         return functional.instance_norm(x, weight=gamma, bias=beta, eps=1e-5)
 
     compare(layer, normalize, shape, rng, step, close, device)
+
+
+def test_channels_first(rng, step, close, device):
+    """As PyTorch keeps images."""
+    layer = layers.GroupNormalization(2, axis=1).init((4, 3, 5), dtype="float64", seed=0, device=device)
+    x = 2 + 3 * rng.normal(size=(2, 4, 3, 5))
+    got = step(layer, x)
+    tx, *weights = (torch.tensor(a, requires_grad=True) for a in (x, *layer.get_weights()))
+    y = functional.group_norm(tx, 2, *weights, 1e-3)
+    y.backward(torch.tensor(got["dy"]))
+    close(got["y"], y.detach())
+    close(got["dx"], tx.grad)
+    close(got["gamma"], weights[0].grad)
+    close(got["beta"], weights[1].grad)

@@ -15,13 +15,17 @@ LAYERS = (layers.LayerNormalization, layers.RMSNormalization, layers.UnitNormali
         ({"center": False, "scale": False}, (None, 7)),
         ({"axis": [2, 3], "beta_initializer": "ones"}, (2, 3, 5)),
         ({"axis": (1, -1)}, (3, 4)),
+        ({"axis": 1}, (4, 3)),
+        ({"axis": [1, 3], "center": False}, (3, None, 2)),
     ],
 )
 def test_contract(arguments, shape):
     testing.check_layer(layers.LayerNormalization(**arguments), shape)
 
 
-@pytest.mark.parametrize(("axis", "shape"), [(-1, (5,)), (2, (3, 17)), ([1, 2, 3], (2, 3, 4))])
+@pytest.mark.parametrize(
+    ("axis", "shape"), [(-1, (5,)), (2, (3, 17)), ([1, 2, 3], (2, 3, 4)), (1, (4, 3)), ([3, 1], (3, 4, 2))]
+)
 @pytest.mark.parametrize("kind", LAYERS[1:])
 def test_contract_of_the_others(kind, axis, shape):
     testing.check_layer(kind(axis=axis), shape)

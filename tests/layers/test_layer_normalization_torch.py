@@ -58,3 +58,21 @@ def test_unit_normalization(shape, rng, step, close, device):
     y.backward(torch.tensor(got["dy"]))
     close(got["y"], y.detach())
     close(got["dx"], tx.grad)
+
+
+@pytest.mark.parametrize("axes", [(1,), (2,), (1, 3)])
+def test_other_axes(axes, rng, step, close, device):
+    """Which PyTorch has no function for: the formula, in its tensors."""
+    shape = (2, 3, 4, 5)
+    layer = layers.LayerNormalization(axis=list(axes)).init(shape[1:], dtype="float64", seed=0, device=device)
+    x = 2 + 3 * rng.normal(size=shape)
+    got = step(layer, x)
+    tx, gamma, beta = (torch.tensor(a, requires_grad=True) for a in (x, *layer.get_weights()))
+    variance, mean = torch.var_mean(tx, axes, correction=0, keepdim=True)
+    wide = [size if a in axes else 1 for a, size in enumerate(shape)]
+    y = (tx - mean) / torch.sqrt(variance + 1e-3) * gamma.reshape(wide) + beta.reshape(wide)
+    y.backward(torch.tensor(got["dy"]))
+    close(got["y"], y.detach())
+    close(got["dx"], tx.grad)
+    close(got["gamma"], gamma.grad)
+    close(got["beta"], beta.grad)

@@ -1,0 +1,63 @@
+"""Arguments of layers that work along one, two or three axes; each error says what came and the fix."""
+
+import numbers
+
+from npdl.layers import arguments
+
+
+def each_axis(layer, argument, value, axes, example):
+    """A whole number of at least 1 for each of `axes` axes, from one for all or from as many.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    sizes = (value,) * axes if isinstance(value, numbers.Number) else value
+    if not isinstance(sizes, (tuple, list)) or len(sizes) != axes:
+        raise ValueError(
+            f"{type(layer).__name__} needs {argument} to be one whole number or {axes}, one for each axis, "
+            f"got {argument}={value!r}; pass e.g. {example}"
+        )
+    return tuple(arguments.whole(layer, argument, size, example) for size in sizes)
+
+
+def margins(layer, argument, value, axes, example):
+    """((before, after), ...), one pair an axis, each at least 0, as Keras reads them.
+
+    One number stands for both sides of every axis. With one axis, two are (before, after); with more, a number in an
+    axis' place stands for both its sides.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if axes == 1 and isinstance(value, (tuple, list)):
+        value = (value,)
+    each = (value,) * axes if isinstance(value, numbers.Number) else value
+    pairs = [(one, one) if isinstance(one, numbers.Number) else one for one in each or ()] if _listed(each) else []
+    sizes = [size for both in pairs if _listed(both) and len(both) == 2 for size in both]
+    right = [n for n in sizes if isinstance(n, numbers.Integral) and not isinstance(n, bool) and n >= 0]
+    if len(pairs) != axes or len(right) != 2 * axes:
+        expected = "two (before, after)" if axes == 1 else f"{axes} pairs (before, after), one for each axis"
+        raise ValueError(
+            f"{type(layer).__name__} needs {argument} to be one whole number of at least 0 or {expected}, "
+            f"got {argument}={value[0] if axes == 1 and _listed(value) else value!r}; pass e.g. {example}"
+        )
+    return tuple((int(before), int(after)) for before, after in pairs)
+
+
+def _listed(value):
+    return isinstance(value, (tuple, list))
+
+
+def places(layer, input_shape, axes):
+    """Check that samples have that many axes, and then one of channels of fixed size.
+
+    Raises:
+        ValueError: they have not.
+    """
+    names = {1: "(steps, channels)", 2: "(height, width, channels)", 3: "(depth, height, width, channels)"}[axes]
+    if len(input_shape) != axes + 1 or input_shape[-1] is None:
+        last = f"{(*input_shape, 1)}".replace("None", "-1")
+        fix = f"put layers.Reshape({last}) before it" if len(input_shape) == axes else "reshape the data"
+        raise ValueError(
+            f"{layer.name}: {type(layer).__name__} reads samples of shape {names}, got {tuple(input_shape)}; {fix}"
+        )

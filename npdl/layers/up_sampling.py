@@ -1,0 +1,122 @@
+"""UpSampling1D, UpSampling2D and UpSampling3D."""
+
+from npdl.layers import arguments, spatial
+from npdl.layers.base import Layer
+
+
+class _UpSampling(Layer):
+    """What the three share: every place several times."""
+
+    axes: int
+    example: str
+
+    def __init__(self, size, **base):
+        super().__init__(**base)
+        self.times = spatial.each_axis(self, "size", size, self.axes, self.example)
+        self.size = self.times[0] if self.axes == 1 else self.times
+
+    def build(self, input_shape):
+        spatial.places(self, input_shape, self.axes)
+        return self._larger(input_shape)
+
+    def _larger(self, shape):
+        return (*(None if n is None else n * times for n, times in zip(shape, self.times)), shape[-1])
+
+    def forward(self, x, training=False):
+        y = self.buffer("y", (len(x), *self._larger(x.shape[1:])))
+        self.k.repeat(x, self.times, out=y)
+        if training:
+            self.save()
+        else:
+            self.forget()
+        return y
+
+    def backward(self, dy):
+        self.saved()  # raises where there was no forward
+        sizes = (n // times for n, times in zip(dy.shape[1:], self.times))
+        dx = self.buffer("dx", (len(dy), *sizes, dy.shape[-1]))
+        self.k.repeat_grad(dy, self.times, out=dx)  # dx = Σ dy over the copies
+        return dx
+
+
+class UpSampling1D(_UpSampling):
+    """Every step of a sequence several times.
+
+        forward     y[n, t, c] = x[n, t // size, c]
+        backward    dx[n, t, c] = Σ dy over the copies of step t
+
+    Shapes: x (N, T, C) · y (N, T·size, C). T may be of any length.
+    Saves: nothing; the gradient depends on the sizes alone.
+
+    Args:
+        size: how many times.
+
+    Raises:
+        ValueError: size below 1, samples that are no sequences.
+
+    >>> UpSampling1D(3).init(input_shape=(10, 4)).output_shape
+    (30, 4)
+    """
+
+    axes, example = 1, "size=2"
+
+    def __init__(self, size=2, **base):
+        super().__init__(size, **base)
+
+
+class UpSampling2D(_UpSampling):
+    """Images made larger by a whole factor.
+
+        nearest     y[n, i, j, c] = x[n, i // size₁, j // size₂, c]
+                    dx[n, h, w, c] = Σ dy over the copies of place (h, w)
+
+    Shapes: x (N, H, W, C) · y (N, H·size₁, W·size₂, C). H and W may be of any length.
+    Saves: nothing; the gradient depends on the sizes alone.
+
+    Args:
+        size: factors of height and width, or one number for both.
+        data_format: None or "channels_last".
+        interpolation: "nearest".
+
+    Raises:
+        ValueError: a factor below 1, samples that are no images, another interpolation.
+
+    >>> UpSampling2D((2, 3)).init(input_shape=(14, 14, 8)).output_shape
+    (28, 42, 8)
+    """
+
+    axes, example = 2, "size=(2, 2)"
+
+    def __init__(self, size=(2, 2), data_format=None, interpolation="nearest", **base):
+        super().__init__(size, **base)
+        self.data_format = arguments.channels_last(self, data_format)
+        if interpolation != "nearest":
+            raise ValueError(f'UpSampling2D knows interpolation="nearest", got interpolation={interpolation!r}')
+        self.interpolation = interpolation
+
+
+class UpSampling3D(_UpSampling):
+    """Every place of a volume several times along each axis.
+
+        forward     y[n, i, j, k, c] = x[n, i // size₁, j // size₂, k // size₃, c]
+        backward    dx[n, i, j, k, c] = Σ dy over the copies of place (i, j, k)
+
+    Shapes: x (N, D, H, W, C) · y (N, D·size₁, H·size₂, W·size₃, C).
+    Saves: nothing; the gradient depends on the sizes alone.
+
+    Args:
+        size: three factors, or one number for all.
+        data_format: None or "channels_last".
+
+    Raises:
+        ValueError: a factor below 1, samples that are no volumes.
+
+    >>> UpSampling3D(2).init(input_shape=(4, 7, 7, 8)).output_shape
+    (8, 14, 14, 8)
+    """
+
+    axes, example = 3, "size=(2, 2, 2)"
+
+    def __init__(self, size=(2, 2, 2), data_format=None, **base):
+        super().__init__(size, **base)
+        self.data_format = arguments.channels_last(self, data_format)
