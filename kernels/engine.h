@@ -48,6 +48,8 @@ static int npdl_cpu_level(void) {
 #include "narrow.h"
 #include "conv.h"
 #include "norm.h"
+#include "layer_norm.h"
+#include "group_norm.h"
 #include "pooling.h"
 #include "merge.h"
 #include "shape.h"

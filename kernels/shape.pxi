@@ -1,7 +1,5 @@
 # Moving numbers.
 
-from cpython.buffer cimport PyBUF_STRIDES
-
 cdef extern from "engine.h" nogil:
     const int NPDL_MOVE_AXES
     void npdl_move_all_f32(const void *x, void *out, int axes, const int64_t *size, const int64_t *from_,
@@ -17,17 +15,19 @@ cdef double ZERO = 0  # of both types, in its first bytes
 
 
 cdef char strided(str kernel, str name, object array, int64_t *steps, void **address, bint write) except 0:
-    """The type letter of a NumPy array of any strides, which are put into `steps`, in numbers."""
-    cdef Py_buffer view
-    cdef char c
+    """The type letter of an aligned NumPy array of any strides, which are put into `steps`, in numbers."""
+    cdef numpy.ndarray a = array_of(kernel, name, array)
+    cdef char c = type_of(kernel, name, array)
     cdef int axis
-    PyObject_GetBuffer(array, &view, PyBUF_STRIDES | PyBUF_FORMAT | (PyBUF_WRITABLE if write else 0))
-    c, address[0] = letter(&view), view.buf
-    for axis in range(view.ndim):
-        steps[axis] = view.strides[axis] // view.itemsize
-    PyBuffer_Release(&view)
-    if c != b"f" and c != b"d":
-        raise TypeError(f"{kernel} works in float32 or float64, got {name} of {array.dtype}; convert it by astype")
+    if write and not numpy.PyArray_ISWRITEABLE(a):
+        raise ValueError(f"{kernel}: {name} is written to, and is read-only")
+    if not numpy.PyArray_ISALIGNED(a):
+        raise ValueError(
+            f"{kernel}: {name} is not aligned in memory, as a field of a packed record is not; pass {name}.copy()"
+        )
+    address[0] = numpy.PyArray_DATA(a)
+    for axis in range(a.ndim):
+        steps[axis] = a.strides[axis] // numpy.PyArray_ITEMSIZE(a)
     return c
 
 

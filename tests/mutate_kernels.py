@@ -78,8 +78,22 @@ EDITS = [
     (
         "dropout keeps one value more",
         "dropout.h",
-        "(words[i] >> 8) >= s->threshold",
-        "(words[i] >> 8) + 1 >= s->threshold",
+        "(word >> 8) >= s->threshold",
+        "(word >> 8) + 1 >= s->threshold",
+    ),
+    ("normal numbers of one sign", "dropout.h", "words[i] >> 31 ? -z[i] : z[i]", "words[i] >> 31 ? z[i] : z[i]"),
+    ("a row's variance by n - 1", "layer_norm.h", "(q < 0 ? 0 : q) / d + s->epsilon", "q / (d - 1) + s->epsilon"),
+    (
+        "a row's mean taken as a constant",
+        "layer_norm.h",
+        "offset[r] = BC((REAL)(-f * plain[r] * share))",
+        "offset[r] = BC(0)",
+    ),
+    (
+        "a block of positions weighed wrongly",
+        "group_norm.h",
+        "apart * ((double)n / all)",
+        "apart * ((double)first / all)",
     ),
 ]
 """(what it does, file, the text, what stands in its place)"""

@@ -143,6 +143,13 @@ RESIDUAL = [
     (layers.Residual([layers.Dense(4, activation="tanh"), layers.Dense(4)], activation="gelu"), (4,)),
     (layers.Residual([layers.Dense(3, activation="tanh")], [layers.Dense(3, name="s")], "tanh"), (4,)),
 ]
+ROWS = [
+    (layers.LayerNormalization(), (2, 4)), (layers.LayerNormalization([1, 2], 0.5, scale=False), (2, 3)),
+]  # fmt: skip
+RMS = [(layers.RMSNormalization(epsilon=0.5), (2, 4))]
+UNIT = [(layers.UnitNormalization(), (2, 4))]
+GROUP = [(layers.GroupNormalization(2), (3, 4)), (layers.InstanceNormalization(scale=True), (3, 2))]
+NOISE = [(layers.GaussianNoise(0.4), (6,)), (layers.GaussianNoise(0), (6,))]
 DROPOUT = [(layers.Dropout(0.4), (6,)), (layers.Dropout(0.0), (6,))]
 MARGINS = [
     (layers.Cropping2D(((1, 0), (0, 2))), (4, 5, 2)),
@@ -178,6 +185,17 @@ TARGETS = {
     "layers.activation:Activation.forward": layer_checks(*ACTIVATIONS[:3]),
     "layers.dropout:Dropout.backward": layer_checks(*DROPOUT),
     "layers.dropout:Dropout.forward": layer_checks(*DROPOUT),
+    "layers.alpha_dropout:AlphaDropout.draw_grad": layer_checks((layers.AlphaDropout(0.4), (6,))),
+    "layers.gaussian_noise:GaussianNoise.backward": layer_checks(*NOISE),
+    "layers.gaussian_noise:GaussianNoise.forward": layer_checks(*NOISE),
+    "layers.layer_normalization:LayerNormalization.backward": layer_checks(*ROWS),
+    "layers.layer_normalization:LayerNormalization.forward": layer_checks(*ROWS),
+    "layers.rms_normalization:RMSNormalization.backward": layer_checks(*RMS),
+    "layers.rms_normalization:RMSNormalization.forward": layer_checks(*RMS),
+    "layers.unit_normalization:UnitNormalization.backward": layer_checks(*UNIT),
+    "layers.unit_normalization:UnitNormalization.forward": layer_checks(*UNIT),
+    "layers.group_normalization:GroupNormalization.backward": layer_checks(*GROUP),
+    "layers.group_normalization:GroupNormalization.forward": layer_checks(*GROUP),
     "layers.residual:Residual.backward": layer_checks(*RESIDUAL),
     "layers.residual:Residual.forward": layer_checks(*RESIDUAL),
     "layers.flatten:Flatten.backward": layer_checks((layers.Flatten(), (2, 3))),
@@ -216,6 +234,10 @@ TARGETS = {
     "kernels.reference.embed:embedding_grad": embedding_check("reference"),
     "kernels.reference.norm:batch_norm_grad": kernel_checks(*NORM),
     "kernels.reference.norm:batch_norm_frozen_grad": kernel_checks(*FROZEN),
+    "kernels.reference.layer_norm:layer_norm_grad": kernel_checks(*ROWS),
+    "kernels.reference.layer_norm:rms_norm_grad": kernel_checks(*RMS),
+    "kernels.reference.layer_norm:unit_norm_grad": kernel_checks(*UNIT),
+    "kernels.reference.group_norm:group_norm_grad": kernel_checks(*GROUP),
     "kernels.reference.activation:activation_grad": kernel_checks(*ACTIVATIONS),
     "kernels.reference.loss:mean_squared_error_grad": loss_checks("reference", "MeanSquaredError"),
     "kernels.reference.loss:mean_absolute_error_grad": loss_checks("reference", "MeanAbsoluteError"),

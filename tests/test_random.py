@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from npdl import random
+from npdl.kernels.reference import normal
 
 KEY = random.key(0, "test")
 NORMAL = statistics.NormalDist()
@@ -248,7 +249,7 @@ def test_log_against_the_standard_library():
         random.uniform(KEY, (3000,), 1e-6, 3.0), 2.0 ** np.arange(-1074, 1024), 1 + 2.0 ** -np.arange(1, 53),
         1 - 2.0 ** -np.arange(1, 54), [math.sqrt(0.5), np.nextafter(math.sqrt(0.5), 0), 5e-324],
     ])  # fmt: skip
-    np.testing.assert_allclose(random.log(x), [math.log(v) for v in x.tolist()], rtol=1e-15, atol=0)
+    np.testing.assert_allclose(normal.log(x), [math.log(v) for v in x.tolist()], rtol=1e-15, atol=0)
 
 
 def test_cut_is_the_normal_distribution_below_minus_two():

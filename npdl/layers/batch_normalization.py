@@ -2,13 +2,14 @@
 
 from npdl import activations, initializers
 from npdl.layers.base import Layer
+from npdl.layers.normalizing import channel_axis, moved, moved_back, order_with_last
 
 
 class BatchNormalization(Layer):
     """Batch normalization: subtract each channel's mean over the batch, divide by its deviation, scale and shift.
 
         forward     x̂ = (x − μ) / σ        σ = √(v + ε)        y = γ x̂ + β
-                    training    μ, v = mean and variance of x over all axes but the last;
+                    training    μ, v = mean and variance of x over all axes but that of the channels;
                                 moving = momentum · moving + (1 − momentum) · (μ, v)
                     inference   μ, v = the moving ones
         backward    dβ = Σ dy       dγ = Σ dy x̂        dx = γ/σ (dy − dβ/n − x̂ dγ/n)
@@ -18,11 +19,11 @@ class BatchNormalization(Layer):
     and kept in training as well; then μ, v are constants and dx = γ/σ dy. A training batch of one row has v = 0 and
     y = β, and teaches nothing below it; PyTorch raises there.
 
-    Shapes: x, y (N, ..., C) · gamma γ, beta β, moving_mean, moving_variance (C,).
+    Shapes: x, y (N, ..., C), or with C at `axis` · gamma γ, beta β, moving_mean, moving_variance (C,).
     Saves: x, and μ, v to make x̂ again: that costs less than keeping it.
 
     Args:
-        axis: of the channels: the last one.
+        axis: of the channels, counted with the batch as 0; another than the last costs a copy each way.
         momentum: of the moving average.
         epsilon: ε.
         center, scale: whether there is a β, a γ.
@@ -30,7 +31,7 @@ class BatchNormalization(Layer):
             `npdl.initializers` object.
 
     Raises:
-        ValueError: another axis, momentum outside 0 ... 1, epsilon below 0.
+        ValueError: an axis that samples do not have, momentum outside 0 ... 1, epsilon below 0.
 
     Reference: Ioffe and Szegedy, Batch Normalization, 2015.
 
@@ -56,17 +57,8 @@ class BatchNormalization(Layer):
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
 
     def build(self, input_shape):
-        if self.axis not in (-1, len(input_shape)):
-            raise ValueError(
-                f"{self.name}: BatchNormalization works on the last axis, got axis={self.axis}; leave axis out and "
-                f"pass np.ascontiguousarray(np.moveaxis(x, {self.axis}, -1))"
-            )
-        if not input_shape or input_shape[-1] is None:
-            raise ValueError(
-                f"{self.name}: BatchNormalization needs a fixed last axis, got samples of shape {input_shape}; "
-                "pass x.reshape(-1, 1) if a sample is one number"
-            )
-        channels = (input_shape[-1],)
+        place = channel_axis(self, input_shape)
+        self.order, channels = order_with_last(len(input_shape) + 1, (place,)), (input_shape[place - 1],)
         if self.scale:
             self.add_weight(channels, self.gamma_initializer, name="gamma")
         if self.center:
@@ -78,7 +70,7 @@ class BatchNormalization(Layer):
     def forward(self, x, training=False):
         gamma, beta = self.params.get("gamma"), self.params.get("beta")
         mean, variance = self.state["moving_mean"], self.state["moving_variance"]
-        frozen = not (training and self.trainable)
+        frozen, x = not (training and self.trainable), moved(self, x, self.order, "x")
         if not frozen:
             mean, variance = self.buffer("mean", mean.shape), self.buffer("variance", mean.shape)
             self.k.batch_norm_statistics(x, mean=mean, variance=variance)  # μ, v
@@ -91,15 +83,16 @@ class BatchNormalization(Layer):
             self.save(x, mean, variance, frozen)
         else:
             self.forget()
-        return y
+        return moved_back(self, y, self.order, "y in place")
 
     def backward(self, dy):
         x, mean, variance, frozen = self.saved()
         gamma, beta = self.params.get("gamma"), self.params.get("beta")
+        dy = moved(self, dy, self.order, "dy")
         dx = self.inplace("dx", dy) if self.needs_dx else None
         grad = self.k.batch_norm_frozen_grad if frozen else self.k.batch_norm_grad
         grad(
             dy, x, mean, variance, gamma, self.epsilon,
             dx=dx, dgamma=self.grads.get("gamma"), dbeta=self.grads.get("beta"), beta=beta, activation=self.activation,
         )  # fmt: skip
-        return dx
+        return None if dx is None else moved_back(self, dx, self.order, "dx in place")

@@ -33,11 +33,14 @@ class Dropout(Layer):
     (4,)
     """
 
+    purpose = "dropout"  # of the random numbers
+
     def __init__(self, rate, noise_shape=None, seed=None, **base):
         super().__init__(**base)
         if not isinstance(rate, numbers.Real) or isinstance(rate, bool) or not 0 <= rate < 1:
+            kind = type(self).__name__
             raise ValueError(
-                f"Dropout needs a rate in [0, 1), the part that is dropped, got {rate!r}; pass e.g. Dropout(0.5)"
+                f"{kind} needs a rate in [0, 1), the part that is dropped, got {rate!r}; pass e.g. {kind}(0.5)"
             )
         self.rate, self.seed = float(rate), None if seed is None else random.check_seed(seed)
         self.noise_shape = None if noise_shape is None else tuple(noise_shape)
@@ -67,7 +70,7 @@ class Dropout(Layer):
             self.save()
             return x
         y = self.buffer("y", x.shape)
-        self._mask(x, self.step, y)  # y = x m
+        self.draw(x, self.step, y)  # y = x m
         self.save(self.step)
         self.step += 1
         return y
@@ -77,9 +80,17 @@ class Dropout(Layer):
         if self.rate == 0:
             return dy
         dx = self.inplace("dx", dy)
-        self._mask(dy, saved, dx)  # dx = dy m
+        self.draw_grad(dy, saved, dx)  # dx = dy m
         return dx
 
-    def _mask(self, x, step, out):
-        key = self.random_key("dropout") if self.seed is None else random.key(self.seed, "dropout")
-        self.k.dropout(x, self.rate, key, step, out=out, noise_shape=self.mask_shape)
+    def draw(self, x, step, out):
+        """out = x m, with the mask of that step; another kind of dropout writes this and `draw_grad`."""
+        self.k.dropout(x, self.rate, self.key(), step, out=out, noise_shape=self.mask_shape)
+
+    def draw_grad(self, dy, step, out):
+        """out = dy m"""
+        self.draw(dy, step, out)
+
+    def key(self):
+        """Of the random numbers."""
+        return self.random_key(self.purpose) if self.seed is None else random.key(self.seed, self.purpose)

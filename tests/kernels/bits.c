@@ -308,6 +308,43 @@ static void FN(try_norm)(int64_t rows, int64_t c, int affine) {
     FN(see)(average, c);
 }
 
+static void FN(try_row_norm)(int kind, int64_t rows, int64_t d, int affine) {
+    const double epsilon = 0.0009765625;
+    REAL *x = FN(numbers)(rows * d, 4), *dy = FN(numbers)(rows * d, 1), *y = FN(empty)(rows * d);
+    REAL *gamma = FN(numbers)(d, 1), *beta = FN(numbers)(d, 1), *mean = FN(empty)(rows), *inverse = FN(empty)(rows);
+    REAL *dgamma = FN(empty)(d), *dbeta = FN(empty)(d);
+    if (!affine) gamma = beta = NULL;
+    FN(npdl_row_norm)(kind, x, gamma, beta, epsilon, y, mean, inverse, rows, d);
+    FN(see)(y, rows * d);
+    FN(see)(mean, rows);
+    FN(see)(inverse, rows);
+    FN(npdl_row_norm_grad)(kind, dy, x, mean, inverse, gamma, y, dgamma, dbeta, rows, d);
+    FN(see)(y, rows * d);
+    FN(see)(dgamma, d);
+    FN(see)(dbeta, d);
+    FN(npdl_row_norm_grad)(kind, dy, x, mean, inverse, gamma, y, NULL, NULL, rows, d);
+    FN(see)(y, rows * d);
+}
+
+static void FN(try_group_norm)(int64_t n, int64_t positions, int64_t groups, int64_t width, int affine) {
+    const double epsilon = 0.0009765625;
+    const int64_t c = groups * width, all = n * positions * c;
+    REAL *x = FN(numbers)(all, 4), *dy = FN(numbers)(all, 1), *y = FN(empty)(all), *gamma = FN(numbers)(c, 1);
+    REAL *beta = FN(numbers)(c, 1), *mean = FN(empty)(n * groups), *inverse = FN(empty)(n * groups);
+    REAL *dgamma = FN(empty)(c), *dbeta = FN(empty)(c);
+    if (!affine) gamma = beta = NULL;
+    FN(npdl_group_norm)(x, gamma, beta, epsilon, y, mean, inverse, n, positions, c, groups);
+    FN(see)(y, all);
+    FN(see)(mean, n * groups);
+    FN(see)(inverse, n * groups);
+    FN(npdl_group_norm_grad)(dy, x, mean, inverse, gamma, y, dgamma, dbeta, n, positions, c, groups);
+    FN(see)(y, all);
+    FN(see)(dgamma, c);
+    FN(see)(dbeta, c);
+    FN(npdl_group_norm_grad)(dy, x, mean, inverse, gamma, y, NULL, NULL, n, positions, c, groups);
+    FN(see)(y, all);
+}
+
 static void FN(try_activation)(int code, int64_t n, int wild) {
     REAL *z = wild ? FN(patterns)(n) : FN(numbers)(n, 8), *dy = FN(numbers)(n, 1), *out = FN(empty)(n);
     FN(npdl_activation)(code, CONSTANTS, z, out, n);
@@ -378,8 +415,10 @@ static void FN(try_dropout)(int64_t samples, int64_t rows, int64_t columns, int 
     int64_t noise = axes ? (down ? rows : 1) * (right ? columns : 1) : size;
     const uint32_t key[2] = {0x12345678u, 0x9abcdef0u};
     REAL *x = FN(numbers)(n, 1), *out = FN(empty)(n);
-    FN(npdl_dropout)(x, out, 1.25, 3355444, 7, key, samples, size, noise, axes, shape_, stride);
-    FN(see)(out, n);
+    for (int kind = NPDL_DROPOUT; kind <= (axes ? NPDL_ALPHA_DROPOUT : NPDL_GAUSSIAN_NOISE); kind++) {
+        FN(npdl_dropout)(kind, x, out, 1.25, 0.5, -0.75, 3355444, 7, key, samples, size, noise, axes, shape_, stride);
+        FN(see)(out, n);
+    }
 }
 
 /* (n, m, k) in the order (n, k, m); a part of it; each of its rows and columns twice; and the sum over these */
@@ -453,6 +492,16 @@ static void FN(cases)(void) {
     static const int64_t norms[][2] = {{1, 5}, {33, 1}, {256, 16}, {700, 70}, {1025, 33}, {300, 600}};
     for (int64_t i = 0; i < COUNT(norms); i++)
         CASE(FN(try_norm)(norms[i][0], norms[i][1], i != 2), "norm%d %dx%d", bits, (int)norms[i][0], (int)norms[i][1]);
+    static const int64_t rows[][2] = {{1, 1}, {33, 5}, {70, 128}, {700, 70}, {1025, 33}, {9, 5000}, {300, 771}};
+    for (int kind = NPDL_LAYER_NORM; kind <= NPDL_UNIT_NORM; kind++)
+        for (int64_t i = 0; i < COUNT(rows); i++)
+            CASE(FN(try_row_norm)(kind, rows[i][0], rows[i][1], i != 2), "row_norm%d %d %dx%d", bits, kind,
+                 (int)rows[i][0], (int)rows[i][1]);
+    static const int64_t grouped[][4] = {{1, 1, 1, 1}, {3, 49, 8, 5}, {2, 600, 32, 1}, {2, 300, 3, 33}, {40, 9, 7, 2}};
+    for (int64_t i = 0; i < COUNT(grouped); i++)
+        CASE(FN(try_group_norm)(grouped[i][0], grouped[i][1], grouped[i][2], grouped[i][3], i != 2),
+             "group_norm%d %dx%dx%dx%d", bits, (int)grouped[i][0], (int)grouped[i][1], (int)grouped[i][2],
+             (int)grouped[i][3]);
     for (int code = 0; code < NPDL_SOFTMAX; code++)
         for (int wild = 0; wild < 2; wild++)
             CASE(FN(try_activation)(code, wild ? 20011 : 40003, wild), "activation%d %d wild%d", bits, code, wild);
@@ -513,7 +562,7 @@ static int64_t FN(random_size)(void) {
 }
 
 static void FN(random_case)(void) {
-    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 14);
+    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 16);
     const int64_t m = FN(random_size)(), n = FN(random_size)(), k = FN(random_size)() * (between(0, 9) ? 1 : 10);
     const int a = (int)between(0, 1), b = (int)between(0, 1), c = (int)between(0, 1), code = (int)between(0, 8);
     const int64_t images = kind == 3 ? between(0, 40) : between(0, 5);
@@ -538,6 +587,10 @@ static void FN(random_case)(void) {
     case 13: CASE(FN(try_shape)(images, m, n), "shape%d %dx%dx%d", bits, (int)images, (int)m, (int)n); break;
     case 14: CASE(FN(try_embedding)(m, n, images * m, a), "embedding%d %dx%d %d wide%d", bits, (int)m, (int)n,
                   (int)(images * m), a); break;
+    case 15: CASE(FN(try_row_norm)(code % 3, m, k, a), "row_norm%d %d %dx%d affine%d", bits, code % 3, (int)m, (int)k, a);
+        break;
+    case 16: CASE(FN(try_group_norm)(images, k, code + 1, m % 20 + 1, a), "group_norm%d %dx%dx%dx%d affine%d", bits,
+                  (int)images, (int)k, code + 1, (int)m % 20 + 1, a); break;
     }
 }
 

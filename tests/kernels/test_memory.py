@@ -16,7 +16,7 @@ pytestmark = [
 BEGIN = """
 import resource
 import numpy as np
-from npdl.kernels.cpu import build, conv, dropout, loss, matmul, norm
+from npdl.kernels.cpu import build, conv, dropout, group_norm, layer_norm, loss, matmul, norm
 from npdl.kernels.geometry import window2d
 
 def limited(run):
@@ -64,6 +64,18 @@ check("batch_norm_statistics", 1, mean, lambda: norm.batch_norm_statistics(x, me
     "batch_norm": """
 x, out, one = ones(4, 1 << 20), ones(4, 1 << 20), ones(1 << 20)
 check("batch_norm", 1, out, lambda: norm.batch_norm(x, one, one, one, one, 0.0, out=out))
+""",
+    "layer_norm_grad": """
+x, zero, one, out = ones(600, 1 << 15), np.zeros(600, "float32"), ones(600), ones(1 << 15)
+check("layer_norm_grad", 600, out, lambda: layer_norm.layer_norm_grad(x, x, zero, one, None, dgamma=out))
+""",
+    "group_norm": """
+x, out = ones(4, 1, 1 << 18), ones(4, 1, 1 << 18)
+check("group_norm", 0, out, lambda: group_norm.group_norm(x, 1, None, None, 1e-3, out=out))
+""",
+    "group_norm_grad": """
+x, zero, one, out = ones(40, 1, 1 << 14), np.zeros((40, 1), "float32"), ones(40, 1), ones(1 << 14)
+check("group_norm_grad", 40, out, lambda: group_norm.group_norm_grad(x, x, 1, zero, one, None, dgamma=out))
 """,
     "categorical_cross_entropy": """
 t, z, out = ones(4, 1 << 20) / (1 << 20), ones(4, 1 << 20), ones(4)

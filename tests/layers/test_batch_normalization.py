@@ -12,6 +12,8 @@ from npdl import layers, testing
         ({"scale": False}, (5, 17)),
         ({"center": False, "scale": False, "momentum": 0.5, "epsilon": 1e-5}, (2, 2, 33)),
         ({"axis": 3}, (2, 1, 3)),
+        ({"axis": 1}, (3, 2, 4)),
+        ({"axis": -2, "center": False}, (4, 5)),
     ],
 )
 @pytest.mark.parametrize("trainable", [True, False])
@@ -57,6 +59,36 @@ def test_frozen_layers_use_their_moving_statistics(layer, rng):
     assert layer(x[:1, :1].reshape(1, 1, 3).repeat(2, 1), training=True).shape == (1, 2, 3)
 
 
+def test_frozen_and_inference_keep_the_running_statistics(rng, device):
+    """As Keras: a frozen layer normalizes a training batch by its moving statistics and leaves them as they are."""
+    for axis in (1, -1):
+        layer = layers.BatchNormalization(axis=axis, momentum=0.5).init((4, 4), dtype="float64", device=device)
+        x = 5 + 3 * rng.normal(size=(6, 4, 4))
+        layer(x, training=True)
+        kept = [a.copy() for a in layer.state.values()]
+        layer.trainable = False
+        shape = (4, 1) if axis == 1 else (4,)
+        mean, variance = (a.reshape(shape) for a in kept)
+        for training in (True, False):
+            np.testing.assert_allclose(layer(x, training), (x - mean) / np.sqrt(variance + 1e-3), rtol=1e-12)
+        layer(x, training=True)
+        np.testing.assert_allclose(layer.backward(x), x / np.sqrt(variance + 1e-3), rtol=1e-12)
+        assert all((a == b).all() for a, b in zip(kept, layer.state.values()))
+
+
+def test_an_axis_is_the_last_one_of_the_moved_array(rng, device):
+    x = rng.normal(size=(5, 3, 4, 2))
+    last = layers.BatchNormalization().init((4, 2, 3), dtype="float64", device=device)
+    other = layers.BatchNormalization(axis=1).init((3, 4, 2), dtype="float64", device=device)
+    dy = rng.normal(size=x.shape)
+    y = last(np.ascontiguousarray(np.moveaxis(x, 1, -1)), training=True)
+    np.testing.assert_array_equal(other(x, training=True), np.moveaxis(y, -1, 1))
+    dx = last.backward(np.ascontiguousarray(np.moveaxis(dy, 1, -1)))
+    np.testing.assert_array_equal(other.backward(dy), np.moveaxis(dx, -1, 1))
+    for name in last.grads:
+        np.testing.assert_array_equal(other.grads[name], last.grads[name])
+
+
 def test_weights_are_in_keras_order():
     layer = layers.BatchNormalization(gamma_initializer="ones", moving_variance_initializer="ones").init((4,), seed=0)
     assert [*layer.params, *layer.state] == ["gamma", "beta", "moving_mean", "moving_variance"]
@@ -73,9 +105,16 @@ def test_one_value_a_channel():
 @pytest.mark.parametrize(
     ("arguments", "shape", "text"),
     [
-        ({"axis": 1}, (2, 3), r"works on the last axis, got axis=1; .*np.moveaxis\(x, 1, -1\)"),
-        ({}, (None,), r"batch_normalization: .*fixed last axis, got samples of shape \(None,\)"),
-        ({}, (), "needs a fixed last axis"),
+        (
+            {"axis": 0},
+            (2, 3),
+            r"axis=0 got samples of shape \(2, 3\); axes are counted with the batch as 0: .* 1 \.\.\. 2",
+        ),
+        ({"axis": 3}, (2, 3), "axis=3 got samples of shape"),
+        ({"axis": [1]}, (2, 3), r"axis=\[1\] got samples of shape"),
+        ({}, (None,), r"batch_normalization: .*fixed number of channels along axis=-1, got samples of shape \(None,\)"),
+        ({"axis": 1}, (None, 3), "fixed number of channels along axis=1"),
+        ({}, (), r"a single number has none: pass x\.reshape\(-1, 1\)"),
         ({"momentum": 1.5}, (3,), "momentum in 0 ... 1, got 1.5"),
         ({"epsilon": -1}, (3,), "epsilon of at least 0, got -1"),
     ],

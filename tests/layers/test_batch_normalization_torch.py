@@ -25,3 +25,18 @@ def test_training(shape, trainable, rng, step, close, device):
     close(got["dx"], tx.grad)
     close(got["gamma"], gamma.grad)
     close(got["beta"], beta.grad)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 5), (2, 3, 4, 6)])
+def test_channels_first(shape, rng, step, close, device):
+    """As PyTorch keeps images."""
+    layer = layers.BatchNormalization(axis=1).init(shape[1:], dtype="float64", seed=0, device=device)
+    x = 2 + 3 * rng.normal(size=shape)
+    got = step(layer, x)
+    tx, gamma, beta = (torch.tensor(a, requires_grad=True) for a in (x, *layer.get_weights()[:2]))
+    y = batch_norm(tx, None, None, gamma, beta, training=True, eps=1e-3)
+    y.backward(torch.tensor(got["dy"]))
+    close(got["y"], y.detach())
+    close(got["dx"], tx.grad)
+    close(got["gamma"], gamma.grad)
+    close(got["beta"], beta.grad)
