@@ -15,6 +15,8 @@ import sys
 import sysconfig
 import tempfile
 
+import numpy
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 EDITS = [
@@ -135,7 +137,7 @@ def edited_package(folder, build, compiled, edit):
         "-w",
         *([march] if march else []),
     ]
-    include = ["-I", sysconfig.get_paths()["include"], "-I", "."]
+    include = ["-I", sysconfig.get_paths()["include"], "-I", numpy.get_include(), "-I", "."]
     subprocess.run([*command, *include, f"_{build}.c", "-o", module, "-lm"], cwd=sources, check=True)
 
 
