@@ -1,6 +1,7 @@
 # The Cython body of every build. A family's .pxi defines one Python function a kernel, called by
-# npdl/kernels/cpu/<family>.py, which has compared the shapes; here every array's type, order and number of elements are
-# checked, the GIL is let go, and the C function of the right number type is called.
+# npdl/kernels/cpu/<family>.py. One of the two compares the shapes (here it costs a tenth); here every array's type,
+# order, alignment and number of elements are checked, the GIL is let go, and the C function of the right number type is
+# called.
 
 cimport numpy
 from libc.stdint cimport int64_t, int32_t, uint8_t, uint32_t, uint64_t
