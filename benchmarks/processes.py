@@ -82,7 +82,7 @@ def _samples(row, engine, settings):
         if row.operation in ("import", "first_step"):
             probe(row.operation, engine, settings.threads, **row.options)  # files come into memory, caches are written
         layouts = LAYOUTS if (row.operation, engine) == ("peak", "torch") else ({},)
-        for _ in range(1 if row.unit == "B" else settings.launches):  # memory is the same each time
+        for _ in range(settings.launches if row.unit == "s" else 1):  # the others are steady, or medians already
             yield min(probe(row.operation, engine, settings.threads, **row.options, **layout) for layout in layouts)
 
 
