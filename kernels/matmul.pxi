@@ -67,7 +67,8 @@ def matmul(a, b, out, bias, z, bint ta, bint tb, int code, tuple constants):
 def sum_rows(x, out):
     cdef numpy.ndarray x_ = array_of("sum_rows", "x", x), out_ = array_of("sum_rows", "out", out)
     if not x_.ndim or out_.ndim != 1 or out_.shape[0] != x_.shape[x_.ndim - 1]:
-        raise ValueError(f"sum_rows: out must have shape {x.shape[-1:]}, got {out.shape}")
+        expected = (x_.shape[x_.ndim - 1],) if x_.ndim else ()
+        raise ValueError(f"sum_rows: out must have shape {expected}, got {out.shape}")
     cdef int64_t rows = rows_of(x_), columns = out_.shape[0]
     cdef char t = type_of("sum_rows", "out", out)
     cdef void *px = at("sum_rows", "x", x, t, rows * columns)
