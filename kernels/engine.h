@@ -43,6 +43,7 @@ static int npdl_cpu_level(void) {
 #include "elementary.h"
 #include "activation.h"
 #include "matmul.h"
+#include "rnn.h"
 #include "winograd.h"
 #include "depthwise.h"
 #include "narrow.h"

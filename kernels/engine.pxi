@@ -207,6 +207,7 @@ def run_update(
 # ---- families
 
 include "matmul.pxi"
+include "rnn.pxi"
 include "conv.pxi"
 include "activation.pxi"
 include "loss.pxi"

@@ -14,10 +14,12 @@ from npdl.layers.flatten import Flatten
 from npdl.layers.gaussian_noise import GaussianDropout, GaussianNoise
 from npdl.layers.global_pooling import GlobalAveragePooling2D, GlobalMaxPooling2D
 from npdl.layers.group_normalization import GroupNormalization, InstanceNormalization
+from npdl.layers.gru import GRU, GRUCell
 from npdl.layers.identity import Identity
 from npdl.layers.input import Input
 from npdl.layers.lambda_layer import Lambda
 from npdl.layers.layer_normalization import LayerNormalization
+from npdl.layers.lstm import LSTM, LSTMCell
 from npdl.layers.masking import Masking
 from npdl.layers.merging import Add
 from npdl.layers.permute import Permute
@@ -26,6 +28,7 @@ from npdl.layers.repeat_vector import RepeatVector
 from npdl.layers.reshape import Reshape
 from npdl.layers.residual import Residual
 from npdl.layers.rms_normalization import RMSNormalization
+from npdl.layers.simple_rnn import SimpleRNN, SimpleRNNCell
 from npdl.layers.spatial_dropout import SpatialDropout1D, SpatialDropout2D, SpatialDropout3D
 from npdl.layers.stochastic_depth import StochasticDepth
 from npdl.layers.unit_normalization import UnitNormalization
@@ -33,12 +36,12 @@ from npdl.layers.up_sampling import UpSampling1D, UpSampling2D, UpSampling3D
 from npdl.layers.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
 
 __all__ = [
-    "ELU", "GELU", "Activation", "Add", "AlphaDropout", "AveragePooling2D", "BatchNormalization", "Conv2D",
-    "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "Dropout", "EinsumDense", "Embedding", "Flatten",
-    "GaussianDropout", "GaussianNoise", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "GroupNormalization",
-    "Identity", "Input", "InstanceNormalization", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "Masking",
-    "MaxPooling2D",
-    "Permute", "RMSNormalization", "ReLU", "RepeatVector", "Reshape", "Residual", "Sigmoid", "Softmax",
-    "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth", "Tanh", "UnitNormalization",
-    "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
+    "ELU", "GELU", "GRU", "LSTM", "Activation", "Add", "AlphaDropout", "AveragePooling2D", "BatchNormalization",
+    "Conv2D", "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "Dropout", "EinsumDense", "Embedding", "Flatten",
+    "GRUCell", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "GroupNormalization",
+    "Identity", "Input", "InstanceNormalization", "LSTMCell", "Lambda", "Layer", "LayerNormalization", "LeakyReLU",
+    "Masking", "MaxPooling2D", "Permute", "RMSNormalization", "ReLU", "RepeatVector", "Reshape", "Residual", "Sigmoid",
+    "SimpleRNN", "SimpleRNNCell", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
+    "StochasticDepth", "Tanh", "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D",
+    "ZeroPadding2D", "ZeroPadding3D",
 ]  # fmt: skip

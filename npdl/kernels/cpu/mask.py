@@ -24,3 +24,22 @@ def both(a, b, *, out):
     expect("both", "b", b, a.shape)
     expect("both", "out", out, a.shape)
     reference.both(a, b, out=out)
+
+
+def choose(mask, a, b, *, out):
+    """out = rows of a where the mask is true, else of b; None is 0."""
+    for name, array in (("a", a), ("b", b), ("out", out)):
+        if array is not None:
+            expect("choose", name, array, (*mask.shape, out.shape[-1]))
+    reference.choose(mask, a, b, out=out)
+
+
+def fill(value, *, out):
+    """out = value"""
+    reference.fill(value, out=out)
+
+
+def copy(x, *, out):
+    """out = x"""
+    expect("copy", "out", out, x.shape)
+    reference.copy(x, out=out)

@@ -1,4 +1,4 @@
-"""Masks: which rows count."""
+"""Masks: which rows count; and arrays filled with a number, copied, or chosen from two by rows."""
 
 import numpy as np
 
@@ -32,3 +32,33 @@ def both(a, b, *, out):
         a, b, out: of one shape, bool.
     """
     np.logical_and(a, b, out=out)
+
+
+def choose(mask, a, b, *, out):
+    """out[i..., d] = a[i..., d] where mask[i...], else b[i..., d]
+
+    Args:
+        mask: (...), bool.
+        a, b: (..., D); None is 0.
+        out: (..., D).
+    """
+    out[...] = np.where(mask[..., None], 0 if a is None else a, 0 if b is None else b)
+
+
+def fill(value, *, out):
+    """out = value
+
+    Args:
+        value: a number.
+        out: any array.
+    """
+    out[...] = value
+
+
+def copy(x, *, out):
+    """out = x
+
+    Args:
+        x, out: of one shape.
+    """
+    out[...] = x
