@@ -14,7 +14,7 @@ FAMILIES = {
         "global_max_pool2d", "global_max_pool2d_grad", "global_average_pool2d", "global_average_pool2d_grad",
     ),
     "einsum": ("einsum", "sum_to"),
-    "mask": ("masking", "mask_rows", "both", "choose", "fill", "copy"),
+    "mask": ("masking", "mask_rows", "both", "choose", "fill", "copy", "times", "join", "part"),
     "activation": ("activation", "activation_grad"),
     "merge": ("add",),
     "rnn": (

@@ -26,7 +26,7 @@ class _GRU(Recurrence):
             return bias, None
         return bias.reshape(2 * width)[0:width], bias.reshape(2 * width)[width : 2 * width]
 
-    def run(self, x, states, mask, keep):
+    def run(self, x, states, mask, keep, training=False):
         """(h of all steps, the last one, what backward needs) from x (T, N, D)."""
         W, R, (b, c) = self.params["kernel"], self.params["recurrent_kernel"], self.biases(self.params)
         steps, samples = x.shape[:2]

@@ -33,7 +33,7 @@ class _LSTM(Recurrence):
         """Declare the weights for inputs of that width."""
         self.add_weights(width, None, _ForgetBias(self.bias_initializer) if self.unit_forget_bias else None)
 
-    def run(self, x, states, mask, keep):
+    def run(self, x, states, mask, keep, training=False):
         """(h of all steps, last h and c, what backward needs) from x (T, N, D)."""
         W, R, b = self.params["kernel"], self.params["recurrent_kernel"], self.params.get("bias")
         steps, samples = x.shape[:2]

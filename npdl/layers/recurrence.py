@@ -12,7 +12,7 @@ class Recurrence(Layer):
 
     A subclass says how many `gates` and `states` it has and writes
 
-        run(x, states, mask, keep)                  -> outputs (T, N, U), the last states, what backward needs
+        run(x, states, mask, keep, training)        -> outputs (T, N, U), the last states, what backward needs
         run_grad(x, mask, keep, kept, dy, dstates)  -> dx; assigns grads; dstates become those of the first states
 
     Attributes:

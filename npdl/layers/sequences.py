@@ -15,6 +15,7 @@ class Sequences(Layer):
     """
 
     output_is_state = True  # whether the outputs are the first states
+    in_order = False  # whether the outputs of go_backwards come in the order of x
 
     def keep_flags(self, return_sequences, return_state, go_backwards, stateful, unroll, zero_output_for_mask):
         """Keep the common arguments of `__init__` under their names."""
@@ -70,7 +71,7 @@ class Sequences(Layer):
         xs = in_steps(self, "x steps", self.drop(x, step, "x dropped"), self.go_backwards)
         live = None if mask is None else in_steps(self, "mask steps", mask, self.go_backwards)
         first = given or self._carried(samples)
-        outputs, states, kept = self.run(xs, first, live, keep)
+        outputs, states, kept = self.run(xs, first, live, keep, training)
         shown = self._shown(live, first)
         if self.stateful:
             self.carried = [copy_of(self, f"carried {i}", state) for i, state in enumerate(states)]
@@ -79,7 +80,7 @@ class Sequences(Layer):
         else:
             self.forget()
         if self.return_sequences:
-            y = in_samples(self, "y", masked(self, "y shown", outputs, shown), False)
+            y = in_samples(self, "y", masked(self, "y shown", outputs, shown), self.in_order and self.go_backwards)
         elif len(outputs):
             y = masked(self, "y", last(outputs), None if shown is None else last(shown))
         else:
@@ -95,7 +96,7 @@ class Sequences(Layer):
             for i, (value, size) in enumerate(zip(dlast or [None] * len(sizes), sizes))
         ]
         if dy is not None and self.return_sequences:
-            dys = masked(self, "dy shown", in_steps(self, "dy steps", dy, False), shown)
+            dys = masked(self, "dy shown", in_steps(self, "dy steps", dy, self.in_order and self.go_backwards), shown)
         elif dy is not None and shape[0]:
             dy = masked(self, "dy shown", dy, None if shown is None else last(shown))
             if self.output_is_state:

@@ -12,7 +12,7 @@ class _SimpleRNN(Recurrence):
         """Declare the weights for inputs of that width."""
         self.add_weights(width)
 
-    def run(self, x, states, mask, keep):
+    def run(self, x, states, mask, keep, training=False):
         """(h of all steps, the last one, what backward needs) from x (T, N, D)."""
         W, R, b = self.params["kernel"], self.params["recurrent_kernel"], self.params.get("bias")
         steps, samples = x.shape[:2]

@@ -1,4 +1,4 @@
-"""Masks: which rows count; and arrays filled with a number, copied, or chosen from two by rows."""
+"""Masks: which rows count; and arrays filled, copied, multiplied, chosen from two by rows, joined and parted."""
 
 import numpy as np
 
@@ -62,3 +62,33 @@ def copy(x, *, out):
         x, out: of one shape.
     """
     out[...] = x
+
+
+def times(a, b, *, out):
+    """out = a b
+
+    Args:
+        a, out: of one shape; out may be a.
+        b: like a, or a number.
+    """
+    np.multiply(a, b if isinstance(b, np.ndarray) else a.dtype.type(b), out=out)
+
+
+def join(a, b, *, out):
+    """out[..., :A] = a,  out[..., A:] = b
+
+    Args:
+        a, b: (..., A), (..., B).
+        out: (..., A + B).
+    """
+    np.concatenate([a, b], axis=-1, out=out)
+
+
+def part(x, *, a, b):
+    """a = x[..., :A],  b = x[..., A:]
+
+    Args:
+        x: (..., A + B).
+        a, b: (..., A), (..., B).
+    """
+    a[...], b[...] = x[..., : a.shape[-1]], x[..., a.shape[-1] :]
