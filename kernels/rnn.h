@@ -39,6 +39,7 @@ typedef struct {
 
 typedef struct {
     const npdl_rnn_call *p;
+    const double (*constants)[3];
     int64_t gates, t;
     int phase, backward;
     REAL *panels, *more;        /* of the recurrent kernel; `more`: of its last third, backward of GRU_BEFORE */
@@ -52,13 +53,13 @@ typedef struct { int64_t r, m, u, w; } FN(npdl_patch);
 
 #define NPDL_PATCH \
     for (int64_t i = 0; i < q.m; i++) \
-        for (int64_t j = 0, n; j < q.w && (n = npdl_min(q.w - j, VL)); j += VL)
-#define IN(p) (n == VL ? LD(p) : LDN(p, n))
+        _Pragma("GCC unroll 8") for (int64_t j = 0; j < q.w; j += VL)
+#define IN(p) (q.w - j >= VL ? LD(p) : LDN(p, q.w - j))
 #define OUT(p, v) \
     { \
         VEC v_ = v; \
-        if (n == VL) ST(p, v_); \
-        else STN(p, v_, n); \
+        if (q.w - j >= VL) ST(p, v_); \
+        else STN(p, v_, q.w - j); \
     }
 #define AT(array, t, width, column) \
     ((REAL *)(array) + ((t) * r->p->rows + q.r + i) * (width) + (column) + q.u + j) /* of (T, N, width) */
@@ -112,7 +113,7 @@ static void FN(npdl_rnn_pack)(void *context, int64_t block, void *work) {
 /* ---- forward */
 
 /* `count` gates from gate g on: s += z, then s = a(s); z becomes what a' is computed from. */
-static void FN(npdl_rnn_gates)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int which, int64_t g, int64_t count, REAL *s) {
+NPDL_INLINE void FN(npdl_rnn_gates)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int which, int64_t g, int64_t count, REAL *s) {
     const npdl_rnn_call *p = r->p;
     const int64_t size = q.m * q.w, width = r->gates * p->units;
     for (int64_t e = 0; e < count; e++) NPDL_PATCH {
@@ -121,13 +122,13 @@ static void FN(npdl_rnn_gates)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int whic
         OUT(S(e), v)
         if (p->from_z[which]) OUT(z, v)
     }
-    FN(npdl_activate)(p->code[which], p->constants[which], s, count * size);
+    FN(npdl_activate)(p->code[which], r->constants[which], s, count * size);
     if (!p->from_z[which])
         for (int64_t e = 0; e < count; e++) NPDL_PATCH OUT(AT(p->z, r->t, width, (g + e) * p->units), IN(S(e)))
 }
 
 /* h of the next step, and where it is multiplied: v times keep. */
-static void FN(npdl_rnn_state)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int64_t t, const REAL *v) {
+NPDL_INLINE void FN(npdl_rnn_state)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int64_t t, const REAL *v) {
     const npdl_rnn_call *p = r->p;
     const int64_t units = p->units;
     NPDL_PATCH {
@@ -139,7 +140,7 @@ static void FN(npdl_rnn_state)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int64_t 
     }
 }
 
-static void FN(npdl_rnn_forward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
+NPDL_INLINE void FN(npdl_rnn_forward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
     const npdl_rnn_call *p = r->p;
     const int64_t size = q.m * q.w, units = p->units, t = r->t, G = r->gates;
     const REAL *state = r->buffer[t & 1], *bias = p->bias;
@@ -175,7 +176,7 @@ static void FN(npdl_rnn_forward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *
             OUT(AT(p->c, t + 1, units, 0), c)
             OUT(S(4), c)
         }
-        FN(npdl_activate)(p->code[0], p->constants[0], s + 4 * size, size);
+        FN(npdl_activate)(p->code[0], r->constants[0], s + 4 * size, size);
         NPDL_PATCH OUT(S(4), IN(S(3)) * IN(S(4)))
         FN(npdl_rnn_state)(r, q, t + 1, s + 4 * size);
         break;
@@ -205,7 +206,7 @@ static void FN(npdl_rnn_forward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *
 /* ---- backward */
 
 /* s[to] = gate g of step t, a(z) where that is what was kept; s[to + 4], what a' is computed from. */
-static void FN(npdl_rnn_saved)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int which, int64_t g, int64_t to, REAL *s) {
+NPDL_INLINE void FN(npdl_rnn_saved)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int which, int64_t g, int64_t to, REAL *s) {
     const npdl_rnn_call *p = r->p;
     const int64_t size = q.m * q.w;
     NPDL_PATCH {
@@ -213,15 +214,15 @@ static void FN(npdl_rnn_saved)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int whic
         OUT(S(to), v)
         OUT(S(to + 4), v)
     }
-    if (p->from_z[which]) FN(npdl_activate)(p->code[which], p->constants[which], s + to * size, size);
+    if (p->from_z[which]) FN(npdl_activate)(p->code[which], r->constants[which], s + to * size, size);
 }
 
 /* The gradient of gate g: s[from] · a'(s[saved]), 0 where there is no step; and where it will be multiplied. */
-static void FN(npdl_rnn_slope)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int which, int64_t g, int64_t from,
+NPDL_INLINE void FN(npdl_rnn_slope)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int which, int64_t g, int64_t from,
                                int64_t saved, REAL *s, int multiplied) {
     const npdl_rnn_call *p = r->p;
     const int64_t size = q.m * q.w;
-    FN(npdl_activate_grad)(p->code[which], p->constants[which], s + from * size, s + saved * size, s + from * size,
+    FN(npdl_activate_grad)(p->code[which], r->constants[which], s + from * size, s + saved * size, s + from * size,
                            size);
     NPDL_PATCH {
         VEC v = LIVE(r->t) ? IN(S(from)) : BC(0);
@@ -232,7 +233,7 @@ static void FN(npdl_rnn_slope)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int whic
 }
 
 /* dh of step t: from y, from the product with the next step's gates, and past it. */
-static void FN(npdl_rnn_dh)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
+NPDL_INLINE void FN(npdl_rnn_dh)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
     const npdl_rnn_call *p = r->p;
     const int64_t size = q.m * q.w, units = p->units, t = r->t;
     int product = t + 1 < p->steps;
@@ -249,7 +250,7 @@ static void FN(npdl_rnn_dh)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
 }
 
 /* The second phase of GRU_BEFORE: through r · h. */
-static void FN(npdl_rnn_reset)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
+NPDL_INLINE void FN(npdl_rnn_reset)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
     const npdl_rnn_call *p = r->p;
     const int64_t size = q.m * q.w, units = p->units, t = r->t;
     FN(npdl_rnn_product)(r->second, r->second_step, units, r->more, 1, 0, 1, q, s + NPDL_DH * size);
@@ -264,7 +265,7 @@ static void FN(npdl_rnn_reset)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s)
     FN(npdl_rnn_slope)(r, q, 1, 1, NPDL_ONE, 5, s, 1);
 }
 
-static void FN(npdl_rnn_backward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
+NPDL_INLINE void FN(npdl_rnn_backward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
     const npdl_rnn_call *p = r->p;
     const int64_t size = q.m * q.w, units = p->units, t = r->t;
     if (r->phase) {
@@ -289,7 +290,7 @@ static void FN(npdl_rnn_backward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL 
             OUT(S(NPDL_ONE), c)
             OUT(S(NPDL_TWO), c)
         }
-        FN(npdl_activate)(p->code[0], p->constants[0], s + NPDL_ONE * size, size); /* a(c) */
+        FN(npdl_activate)(p->code[0], r->constants[0], s + NPDL_ONE * size, size); /* a(c) */
         NPDL_PATCH {
             VEC dh = IN(S(NPDL_DH)), y = IN(S(NPDL_ONE));
             if (!p->from_z[0]) OUT(S(NPDL_TWO), y)
@@ -297,7 +298,7 @@ static void FN(npdl_rnn_backward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL 
             OUT(S(NPDL_DC), dh * IN(S(3)))    /* d a(c) */
             OUT(AT(r->carry, 0, units, 0), LIVE(t) ? BC(0) : dh)
         }
-        FN(npdl_activate_grad)(p->code[0], p->constants[0], s + NPDL_DC * size, s + NPDL_TWO * size, s + NPDL_DC * size,
+        FN(npdl_activate_grad)(p->code[0], r->constants[0], s + NPDL_DC * size, s + NPDL_TWO * size, s + NPDL_DC * size,
                                size);
         NPDL_PATCH {
             REAL *past = AT(p->dc, 0, units, 0);
@@ -350,14 +351,22 @@ static void FN(npdl_rnn_backward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL 
 
 /* ---- the steps */
 
-static void FN(npdl_rnn_block)(void *context, int64_t block, void *work) {
-    const FN(npdl_rnn) *r = context;
-    FN(npdl_patch) q = {0, 0, block * NPDL_RNN_UNITS, npdl_min(r->p->units - block * NPDL_RNN_UNITS, NPDL_RNN_UNITS)};
-    for (; q.r < r->p->rows; q.r += NPDL_RNN_ROWS) {
-        q.m = npdl_min(r->p->rows - q.r, NPDL_RNN_ROWS);
+NPDL_INLINE void FN(npdl_rnn_rows)(const FN(npdl_rnn) *r, int64_t u, int64_t w, REAL *work) {
+    for (int64_t row = 0; row < r->p->rows; row += NPDL_RNN_ROWS) {
+        FN(npdl_patch) q = {row, npdl_min(r->p->rows - row, NPDL_RNN_ROWS), u, w};
         if (r->backward) FN(npdl_rnn_backward)(r, q, work);
         else FN(npdl_rnn_forward)(r, q, work);
     }
+}
+
+/* On copies, so that the compiler knows that no store changes them; and with the usual width as a constant. */
+static void FN(npdl_rnn_block)(void *context, int64_t block, void *work) {
+    FN(npdl_rnn) r = *(const FN(npdl_rnn) *)context;
+    const npdl_rnn_call call = *r.p;
+    const int64_t u = block * NPDL_RNN_UNITS, w = npdl_min(call.units - u, NPDL_RNN_UNITS);
+    r.p = &call;
+    if (w == NPDL_RNN_UNITS) FN(npdl_rnn_rows)(&r, u, NPDL_RNN_UNITS, work);
+    else FN(npdl_rnn_rows)(&r, u, w, work);
 }
 
 static void FN(npdl_rnn_blocks)(void *context, int64_t block, void *work) {
@@ -371,7 +380,7 @@ static void FN(npdl_run_rnn)(const npdl_rnn_call *p, int backward) {
     const int64_t blocks = npdl_ceil_div(units, NPDL_RNN_UNITS);
     const int two = p->kind == NPDL_GRU_BEFORE;
     if (!rows || !units) return;
-    FN(npdl_rnn) r = {.p = p, .gates = gates, .backward = backward};
+    FN(npdl_rnn) r = {.p = p, .constants = p->constants, .gates = gates, .backward = backward};
     int64_t k = backward ? (two ? 2 : gates) * units : units; /* numbers in a row that is multiplied */
     int64_t panels = FN(npdl_rnn_panels)(units, k, backward ? 1 : gates);
     int64_t more = two && backward ? FN(npdl_rnn_panels)(units, units, 1) : 0;
