@@ -4,9 +4,11 @@ from npdl.layers.activation import ELU, GELU, Activation, LeakyReLU, ReLU, Sigmo
 from npdl.layers.alpha_dropout import AlphaDropout
 from npdl.layers.base import Layer
 from npdl.layers.batch_normalization import BatchNormalization
+from npdl.layers.conv1d import Conv1D
 from npdl.layers.conv2d import Conv2D
 from npdl.layers.cropping import Cropping1D, Cropping2D, Cropping3D
 from npdl.layers.dense import Dense
+from npdl.layers.depthwise_conv import DepthwiseConv1D, DepthwiseConv2D
 from npdl.layers.dropout import Dropout
 from npdl.layers.einsum_dense import EinsumDense
 from npdl.layers.embedding import Embedding
@@ -25,6 +27,7 @@ from npdl.layers.repeat_vector import RepeatVector
 from npdl.layers.reshape import Reshape
 from npdl.layers.residual import Residual
 from npdl.layers.rms_normalization import RMSNormalization
+from npdl.layers.separable_conv import SeparableConv1D, SeparableConv2D
 from npdl.layers.spatial_dropout import SpatialDropout1D, SpatialDropout2D, SpatialDropout3D
 from npdl.layers.stochastic_depth import StochasticDepth
 from npdl.layers.unit_normalization import UnitNormalization
@@ -32,11 +35,12 @@ from npdl.layers.up_sampling import UpSampling1D, UpSampling2D, UpSampling3D
 from npdl.layers.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
 
 __all__ = [
-    "ELU", "GELU", "Activation", "Add", "AlphaDropout", "AveragePooling2D", "BatchNormalization", "Conv2D",
-    "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "Dropout", "EinsumDense", "Embedding", "Flatten",
-    "GaussianDropout", "GaussianNoise", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "GroupNormalization",
-    "Identity", "Input", "InstanceNormalization", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "MaxPooling2D",
-    "Permute", "RMSNormalization", "ReLU", "RepeatVector", "Reshape", "Residual", "Sigmoid", "Softmax",
-    "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth", "Tanh", "UnitNormalization",
-    "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
+    "ELU", "GELU", "Activation", "Add", "AlphaDropout", "AveragePooling2D", "BatchNormalization", "Conv1D", "Conv2D",
+    "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "Dropout", "EinsumDense",
+    "Embedding", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling2D", "GlobalMaxPooling2D",
+    "GroupNormalization", "Identity", "Input", "InstanceNormalization", "Lambda", "Layer", "LayerNormalization",
+    "LeakyReLU", "MaxPooling2D", "Permute", "RMSNormalization", "ReLU", "RepeatVector", "Reshape", "Residual",
+    "SeparableConv1D", "SeparableConv2D", "Sigmoid", "Softmax", "SpatialDropout1D", "SpatialDropout2D",
+    "SpatialDropout3D", "StochasticDepth", "Tanh", "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D",
+    "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
 ]  # fmt: skip

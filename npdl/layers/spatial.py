@@ -44,6 +44,19 @@ def margins(layer, argument, value, axes, example):
     return tuple((int(before), int(after)) for before, after in pairs)
 
 
+def padding_mode(layer, value):
+    """ "valid" or "same"; along one axis "causal", too.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    modes = ("valid", "same", "causal") if layer.axes == 1 else ("valid", "same")
+    if not isinstance(value, str) or value.lower() not in modes:
+        known = " and ".join(f'padding="{mode}"' for mode in modes)
+        raise ValueError(f"{type(layer).__name__} knows {known}, got padding={value!r}")
+    return value.lower()
+
+
 def _listed(value):
     return isinstance(value, (tuple, list))
 
