@@ -2,6 +2,7 @@
 
 from npdl.layers.activation import ELU, GELU, Activation, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from npdl.layers.alpha_dropout import AlphaDropout
+from npdl.layers.average_pooling import AveragePooling1D, AveragePooling2D, AveragePooling3D
 from npdl.layers.base import Layer
 from npdl.layers.batch_normalization import BatchNormalization
 from npdl.layers.conv1d import Conv1D
@@ -14,15 +15,16 @@ from npdl.layers.einsum_dense import EinsumDense
 from npdl.layers.embedding import Embedding
 from npdl.layers.flatten import Flatten
 from npdl.layers.gaussian_noise import GaussianDropout, GaussianNoise
-from npdl.layers.global_pooling import GlobalAveragePooling2D, GlobalMaxPooling2D
+from npdl.layers.global_average_pooling import GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D
+from npdl.layers.global_max_pooling import GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D
 from npdl.layers.group_normalization import GroupNormalization, InstanceNormalization
 from npdl.layers.identity import Identity
 from npdl.layers.input import Input
 from npdl.layers.lambda_layer import Lambda
 from npdl.layers.layer_normalization import LayerNormalization
+from npdl.layers.max_pooling import MaxPooling1D, MaxPooling2D, MaxPooling3D
 from npdl.layers.merging import Add
 from npdl.layers.permute import Permute
-from npdl.layers.pooling import AveragePooling2D, MaxPooling2D
 from npdl.layers.repeat_vector import RepeatVector
 from npdl.layers.reshape import Reshape
 from npdl.layers.residual import Residual
@@ -35,12 +37,14 @@ from npdl.layers.up_sampling import UpSampling1D, UpSampling2D, UpSampling3D
 from npdl.layers.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
 
 __all__ = [
-    "ELU", "GELU", "Activation", "Add", "AlphaDropout", "AveragePooling2D", "BatchNormalization", "Conv1D", "Conv2D",
-    "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "Dropout", "EinsumDense",
-    "Embedding", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling2D", "GlobalMaxPooling2D",
-    "GroupNormalization", "Identity", "Input", "InstanceNormalization", "Lambda", "Layer", "LayerNormalization",
-    "LeakyReLU", "MaxPooling2D", "Permute", "RMSNormalization", "ReLU", "RepeatVector", "Reshape", "Residual",
-    "SeparableConv1D", "SeparableConv2D", "Sigmoid", "Softmax", "SpatialDropout1D", "SpatialDropout2D",
-    "SpatialDropout3D", "StochasticDepth", "Tanh", "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D",
-    "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
+    "ELU", "GELU", "Activation", "Add", "AlphaDropout", "AveragePooling1D", "AveragePooling2D", "AveragePooling3D",
+    "BatchNormalization", "Conv1D", "Conv2D", "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "DepthwiseConv1D",
+    "DepthwiseConv2D", "Dropout", "EinsumDense", "Embedding", "Flatten", "GaussianDropout", "GaussianNoise",
+    "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D", "GlobalMaxPooling3D", "GroupNormalization", "Identity", "Input", "InstanceNormalization",
+    "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Permute",
+    "RMSNormalization", "ReLU", "RepeatVector", "Reshape", "Residual", "SeparableConv1D", "SeparableConv2D", "Sigmoid",
+    "Softmax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth", "Tanh",
+    "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D",
+    "ZeroPadding3D",
 ]  # fmt: skip

@@ -23,7 +23,7 @@ class Filters(Convolution):
         self.kernel_initializer = initializers.get(kernel_initializer)
 
     def build(self, input_shape):
-        spatial.places(self, input_shape, self.axes)
+        spatial.samples(self, input_shape, self.axes)
         channels = input_shape[-1]
         if channels % self.groups:
             raise ValueError(

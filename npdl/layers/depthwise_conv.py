@@ -19,7 +19,7 @@ class _DepthwiseConv(Convolution):
         self.depthwise_initializer = initializers.get(depthwise_initializer)
 
     def build(self, input_shape):
-        spatial.places(self, input_shape, self.axes)
+        spatial.samples(self, input_shape, self.axes)
         channels = input_shape[-1]
         self.filters = channels * self.depth_multiplier
         self.declare((*self.kernel_size, channels, self.depth_multiplier), self.depthwise_initializer)

@@ -24,7 +24,7 @@ class _SeparableConv(Convolving):
         self.pointwise_initializer = initializers.get(pointwise_initializer)
 
     def build(self, input_shape):
-        spatial.places(self, input_shape, self.axes)
+        spatial.samples(self, input_shape, self.axes)
         channels = input_shape[-1]
         self.between = channels * self.depth_multiplier
         shape = (*self.kernel_size, channels, self.depth_multiplier)

@@ -44,6 +44,14 @@ def margins(layer, argument, value, axes, example):
     return tuple((int(before), int(after)) for before, after in pairs)
 
 
+def samples(layer, input_shape, axes):
+    """`places`, and where images have a size the errors of `arguments.image`, which know more to do."""
+    if axes == 2 and None not in input_shape:
+        arguments.image(layer, input_shape)
+    else:
+        places(layer, input_shape, axes)
+
+
 def padding_mode(layer, value):
     """ "valid" or "same"; along one axis "causal", too.
 
