@@ -51,6 +51,7 @@ static int npdl_cpu_level(void) {
 #include "layer_norm.h"
 #include "group_norm.h"
 #include "pooling.h"
+#include "adaptive.h"
 #include "merge.h"
 #include "shape.h"
 #include "embed.h"

@@ -42,8 +42,8 @@ EDITS = [
     (
         "taps not reversed in dx",
         "conv.h",
-        "(x->v.taps - 1 - tap / x->h.taps) * x->v.tap_step",
-        "(tap / x->h.taps) * x->v.tap_step",
+        "(x->v.taps - 1 - tap / x->h.taps % x->v.taps) * x->v.tap_step",
+        "(tap / x->h.taps % x->v.taps) * x->v.tap_step",
     ),
     (
         "a tap's sum subtracted in dx of few channels",

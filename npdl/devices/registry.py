@@ -8,10 +8,16 @@ from npdl.kernels import cpu as cpu_kernels
 
 FAMILIES = {
     "matmul": ("matmul", "sum_rows"),
-    "conv": ("im2col", "col2im", "conv2d", "conv2d_dx", "conv2d_dkernel"),
+    "conv": (
+        "im2col", "col2im", "conv2d", "conv2d_dx", "conv2d_dkernel", "conv2d_transpose",
+        "conv3d", "conv3d_dx", "conv3d_dkernel", "conv3d_transpose",
+    ),
     "pool": (
         "max_pool2d", "max_pool2d_grad", "average_pool2d", "average_pool2d_grad",
         "global_max_pool2d", "global_max_pool2d_grad", "global_average_pool2d", "global_average_pool2d_grad",
+    ),
+    "adaptive_pool": (
+        "adaptive_max_pool", "adaptive_max_pool_grad", "adaptive_average_pool", "adaptive_average_pool_grad",
     ),
     "einsum": ("einsum", "sum_to"),
     "activation": ("activation", "activation_grad"),

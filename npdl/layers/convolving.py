@@ -19,6 +19,7 @@ class Convolving(Layer):
 
     axes: int
     filters: int  # channels of y
+    causal = True  # whether sequences can be padded before them alone
 
     def __init__(
         self, kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias, bias_initializer, **base
@@ -26,7 +27,7 @@ class Convolving(Layer):
         super().__init__(**base)
         self.kernel_size = spatial.each_axis(self, "kernel_size", kernel_size, self.axes, "kernel_size=3")
         self.strides = spatial.each_axis(self, "strides", strides, self.axes, "strides=1")
-        self.padding = spatial.padding_mode(self, padding)
+        self.padding = spatial.padding_mode(self, padding, self.causal and self.axes == 1)
         self.data_format = arguments.channels_last(self, data_format)
         self.dilation_rate = spatial.each_axis(self, "dilation_rate", dilation_rate, self.axes, "dilation_rate=1")
         self.activation, self.use_bias = activations.get(activation), use_bias
@@ -57,8 +58,12 @@ class Convolving(Layer):
         spans = [(size - 1) * rate + 1 for size, rate in zip(self.kernel_size, self.dilation_rate)]
         sizes = [span if size is None else size for size, span in zip(input_shape, spans)]
         self.least = self.window((*sizes, input_shape[-1]))  # of samples as short as can be
-        out = self.least.out[-self.axes :]
+        out = self.sizes(self.least)
         return (*(None if size is None else n for size, n in zip(input_shape, out)), self.filters)
+
+    def sizes(self, g):
+        """y's, without channels."""
+        return g.out[-self.axes :]
 
     def flops(self):
         g = self.least
@@ -76,7 +81,7 @@ class Convolving(Layer):
         return W.reshape(1, *W.shape) if self.axes == 1 else W
 
     def of_axes(self, name):
-        """The kernel of that name, "conv", "conv_dx" or "conv_dkernel", for this number of axes."""
+        """The kernel of that name, "conv", "conv_dx", ..., for this number of axes."""
         return getattr(self.k, name.replace("conv", "conv3d" if self.axes == 3 else "conv2d"))
 
     def before_activation(self, dy, y):
@@ -93,7 +98,7 @@ class Convolution(Convolving):
 
     def forward(self, x, training=False):
         W, b, g = self.taps(self.params["kernel"]), self.params.get("bias"), self.window(x.shape[1:])
-        y = self.buffer("y", (len(x), *g.out[-self.axes :], g.filters))
+        y = self.buffer("y", (len(x), *self.sizes(g), g.filters))
         z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
         given = {"bias": b, "activation": self.activation, "z": None if z is None else self.seen(z)}
         self.of_axes("conv")(self.seen(x), W, g, out=self.seen(y), **given)  # y = a(im2col(x) W + b)

@@ -47,7 +47,7 @@ class _SeparableConv(Convolving):
 
     def forward(self, x, training=False):
         (D, P), b, g = self.matrices(self.params), self.params.get("bias"), self.window(x.shape[1:])
-        u = self.buffer("u", (len(x), *g.out[-self.axes :], self.between))
+        u = self.buffer("u", (len(x), *self.sizes(g), self.between))
         self.of_axes("conv")(self.seen(x), D, g, out=self.seen(u))  # each channel by itself
         y = self.buffer("y", (*u.shape[:-1], self.filters))
         z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None

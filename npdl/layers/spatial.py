@@ -52,13 +52,13 @@ def samples(layer, input_shape, axes):
         places(layer, input_shape, axes)
 
 
-def padding_mode(layer, value):
-    """ "valid" or "same"; along one axis "causal", too.
+def padding_mode(layer, value, causal):
+    """ "valid" or "same", or where there is such "causal".
 
     Raises:
         ValueError: it is something else.
     """
-    modes = ("valid", "same", "causal") if layer.axes == 1 else ("valid", "same")
+    modes = ("valid", "same", "causal") if causal else ("valid", "same")
     if not isinstance(value, str) or value.lower() not in modes:
         known = " and ".join(f'padding="{mode}"' for mode in modes)
         raise ValueError(f"{type(layer).__name__} knows {known}, got padding={value!r}")

@@ -6,7 +6,11 @@ from npdl.layers import (
     Add,
     BatchNormalization,
     Conv1D,
+    Conv1DTranspose,
     Conv2D,
+    Conv2DTranspose,
+    Conv3D,
+    Conv3DTranspose,
     Dense,
     DepthwiseConv1D,
     DepthwiseConv2D,
@@ -20,7 +24,10 @@ from npdl.layers import (
 )  # fmt: skip
 
 MAX_POOLS = (MaxPooling1D, MaxPooling2D, MaxPooling3D)
-CONVOLUTIONS = (Conv1D, Conv2D, DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D)
+CONVOLUTIONS = (
+    Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, DepthwiseConv1D, DepthwiseConv2D,
+    SeparableConv1D, SeparableConv2D,
+)  # fmt: skip
 TAKES_RELU = (Add, BatchNormalization, Dense, Residual, *CONVOLUTIONS, *MAX_POOLS)
 """Layers whose kernels end in an activation. Exact types: a subclass of yours may have a forward of its own, and so
 may one object (`is_hooked`)."""

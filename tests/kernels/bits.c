@@ -284,6 +284,38 @@ static void FN(try_global_pool)(int64_t n, int64_t places, int64_t c) {
     absorb(winners, (size_t)(n * c) * sizeof(int32_t));
 }
 
+/* Volumes: the shape's height is their depth, too. */
+static void FN(try_conv3d)(shape s, int64_t n, int bias, int code) {
+    npdl_window g = window(s);
+    npdl_depth d = {g.in_h, g.kernel_h, g.stride_w, 0, g.dilation_h, 0};
+    d.out = out_size(d.in, d.kernel, d.stride, d.dilation, s.same, &d.pad);
+    int64_t in = n * d.in * g.in_h * g.in_w * g.channels, out = n * d.out * g.out_h * g.out_w * g.filters;
+    int64_t weights = d.kernel * g.kernel_h * g.kernel_w * (g.channels / g.groups) * g.filters;
+    REAL *x = FN(numbers)(in, 1), *w = FN(numbers)(weights, 1), *b = FN(numbers)(g.filters, 1);
+    REAL *c = FN(numbers)(g.channels, 1), *dz = FN(numbers)(out, 1), *y = FN(empty)(out);
+    REAL *dx = FN(empty)(in), *dw = FN(empty)(weights);
+    FN(npdl_conv3d)(x, w, y, bias ? b : NULL, NULL, n, &g, &d, code, CONSTANTS);
+    FN(see)(y, out);
+    FN(npdl_conv3d_dx)(dz, w, dx, n, &g, &d);
+    FN(see)(dx, in);
+    FN(npdl_conv3d_dkernel)(x, dz, dw, n, &g, &d);
+    FN(see)(dw, weights);
+    FN(npdl_conv3d_transpose)(dz, w, dx, bias ? c : NULL, x, n, &g, &d, code, CONSTANTS);
+    FN(see)(dx, in);
+    FN(see)(x, in);
+}
+
+static void FN(try_bins)(int64_t rows, int64_t places, int64_t bins, int64_t c) {
+    int64_t in = rows * places * c, out = rows * bins * c;
+    REAL *x = FN(numbers)(in, 1), *y = FN(empty)(out), *dx = FN(empty)(in);
+    int32_t *winners = take((size_t)out * sizeof(int32_t), sizeof(int32_t));
+    for (int kind = 0; kind < 4; kind++) {
+        if (kind % 2) FN(npdl_bins)(kind, y, dx, winners, rows, places, bins, c), FN(see)(dx, in);
+        else FN(npdl_bins)(kind, x, y, winners, rows, places, bins, c), FN(see)(y, out);
+    }
+    absorb(winners, (size_t)out * sizeof(int32_t));
+}
+
 static void FN(try_norm)(int64_t rows, int64_t c, int affine) {
     const double epsilon = 0.0009765625;
     REAL *x = FN(numbers)(rows * c, 4), *dy = FN(numbers)(rows * c, 1), *y = FN(empty)(rows * c);
@@ -489,6 +521,16 @@ static void FN(cases)(void) {
     for (int64_t i = 0; i < COUNT(globals); i++)
         CASE(FN(try_global_pool)(globals[i][0], globals[i][1], globals[i][2]), "global_pool%d %dx%dx%d", bits,
              (int)globals[i][0], (int)globals[i][1], (int)globals[i][2]);
+    static const shape volumes[] = {
+        {5, 6, 3, 3, 3, 1, 1, 1, 1, 20, 1, 1}, {7, 5, 17, 2, 3, 2, 2, 1, 1, 9, 1, 0}, {6, 7, 4, 3, 2, 1, 3, 2, 1, 34, 2, 1},
+    };
+    for (int64_t i = 0; i < COUNT(volumes); i++)
+        CASE(FN(try_conv3d)(volumes[i], i + 1, i != 1, (int)i), "conv3d%d " SHAPE_FORMAT, bits,
+             SHAPE_NUMBERS(volumes[i], i + 1));
+    static const int64_t axes[][4] = {{3, 17, 5, 33}, {40, 9, 9, 3}, {2, 3, 7, 20}, {1, 700, 2, 5}};
+    for (int64_t i = 0; i < COUNT(axes); i++)
+        CASE(FN(try_bins)(axes[i][0], axes[i][1], axes[i][2], axes[i][3]), "bins%d %dx%dx%dx%d", bits, (int)axes[i][0],
+             (int)axes[i][1], (int)axes[i][2], (int)axes[i][3]);
     static const int64_t norms[][2] = {{1, 5}, {33, 1}, {256, 16}, {700, 70}, {1025, 33}, {300, 600}};
     for (int64_t i = 0; i < COUNT(norms); i++)
         CASE(FN(try_norm)(norms[i][0], norms[i][1], i != 2), "norm%d %dx%d", bits, (int)norms[i][0], (int)norms[i][1]);
@@ -562,7 +604,7 @@ static int64_t FN(random_size)(void) {
 }
 
 static void FN(random_case)(void) {
-    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 16);
+    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 18);
     const int64_t m = FN(random_size)(), n = FN(random_size)(), k = FN(random_size)() * (between(0, 9) ? 1 : 10);
     const int a = (int)between(0, 1), b = (int)between(0, 1), c = (int)between(0, 1), code = (int)between(0, 8);
     const int64_t images = kind == 3 ? between(0, 40) : between(0, 5);
@@ -591,6 +633,10 @@ static void FN(random_case)(void) {
         break;
     case 16: CASE(FN(try_group_norm)(images, k, code + 1, m % 20 + 1, a), "group_norm%d %dx%dx%dx%d affine%d", bits,
                   (int)images, (int)k, code + 1, (int)m % 20 + 1, a); break;
+    case 17: CASE(FN(try_conv3d)(s, images, a, code), "conv3d%d " SHAPE_FORMAT " bias%d act%d", bits,
+                  SHAPE_NUMBERS(s, images), a, code); break;
+    case 18: CASE(FN(try_bins)(images, m, n, k % 70 + 1), "bins%d %dx%dx%dx%d", bits, (int)images, (int)m, (int)n,
+                  (int)k % 70 + 1); break;
     }
 }
 

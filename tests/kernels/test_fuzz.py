@@ -18,13 +18,14 @@ import pytest
 from npdl import activations
 from npdl.devices.registry import FAMILIES
 from npdl.kernels.cpu import compiled
-from npdl.kernels.geometry import window2d
+from npdl.kernels.geometry import window, window2d
 
 if not compiled():
     pytest.skip("installed without compiled kernels", allow_module_level=True)
 
 from npdl.kernels.cpu import (
     activation,
+    adaptive_pool,
     build,
     conv,
     dropout,
@@ -42,6 +43,7 @@ from npdl.kernels.cpu import (
     update,
 )
 from npdl.kernels.reference import activation as ref_activation
+from npdl.kernels.reference import adaptive_pool as ref_adaptive_pool
 from npdl.kernels.reference import conv as ref_conv
 from npdl.kernels.reference import dropout as ref_dropout
 from npdl.kernels.reference import einsum as ref_einsum
@@ -267,6 +269,88 @@ def fuzz_conv2d_dkernel(case):
     expected = reference_of(ref_conv.conv2d_dkernel, {"out": w.shape}, x64, dz64, g)["out"]
     size = reference_of(ref_conv.conv2d_dkernel, {"out": w.shape}, abs(x64), abs(dz64), g)["out"]
     case.close("dW", out, expected, n * g.out_h * g.out_w, size)
+
+
+def fuzz_conv2d_transpose(case, arrays=None):
+    g, n, x, w, dz = conv_arrays(case) if arrays is None else arrays
+    name = "conv2d_transpose" if arrays is None else "conv3d_transpose"
+    kernel, reference = getattr(conv, name), getattr(ref_conv, name)
+    fn, bias = case.pick(None, *SMOOTH, activations.softmax), case.pick(None, case.numbers(g.channels))
+    case.note(activation=fn, bias=bias is not None)
+    out, z = case.out(*x.shape), case.pick(None, case.out(*x.shape))
+    case.run(kernel, dz, w, g, out=out, bias=bias, activation=fn, z=z)
+    dz64, w64, bias64 = wide(dz, w, bias)
+    expected = reference_of(reference, {"out": x.shape, "z": x.shape}, dz64, w64, g, bias=bias64, activation=fn)
+    size = reference_of(reference, {"out": x.shape}, abs(dz64), abs(w64), g)["out"]
+    if bias is not None:
+        size = size + abs(bias64)
+    length = w.size // (g.channels // g.groups)
+    case.close("out", out, expected["out"], length, size)
+    if z is not None:
+        case.close("z", z, expected["z"], length, size)
+    if n:
+        one = case.out(1, *x.shape[1:])
+        case.run(kernel, case.place(dz[n - 1 :]), w, g, out=one, bias=bias, activation=fn)
+        case.equal("the last sample alone", one, out[n - 1 :])
+
+
+def volume_arrays(case):
+    kernel, strides = (tuple(case.whole(1, 3) for _ in range(3)) for _ in range(2))
+    dilation = tuple(case.whole(1, 3) for _ in range(3)) if case.whole(0, 3) == 0 else (1, 1, 1)
+    groups = case.whole(2, 4) if case.whole(0, 3) == 0 else 1
+    channels, filters = (groups * case.pick(1, 2, 3, 8, 17) for _ in range(2))
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation)]
+    padding = case.pick("same", "valid")
+    sizes = [case.whole(span if padding == "valid" else 1, span + case.pick(2, 6)) for span in spans]
+    g = window(*case.note(window=((*sizes, channels), kernel, strides, padding, dilation, filters, groups)))
+    n = case.note(volumes=case.pick(0, 1, 2, 3, 5))
+    x, dz = case.numbers(n, *g.inside, channels), case.numbers(n, *g.out, filters)
+    return g, n, x, case.numbers(*kernel, channels // groups, filters), dz
+
+
+def fuzz_conv3d(case):
+    g, n, x, w, dz = volume_arrays(case)
+    fn, bias = case.pick(None, *SMOOTH, activations.softmax), case.pick(None, case.numbers(g.filters))
+    case.note(activation=fn, bias=bias is not None)
+    out, z = case.out(*dz.shape), case.pick(None, case.out(*dz.shape))
+    case.run(conv.conv3d, x, w, g, out=out, bias=bias, activation=fn, z=z)
+    x64, w64, bias64 = wide(x, w, bias)
+    expected = reference_of(ref_conv.conv3d, {"out": dz.shape, "z": dz.shape}, x64, w64, g, bias=bias64, activation=fn)
+    size = reference_of(ref_conv.conv3d, {"out": dz.shape}, abs(x64), abs(w64), g)["out"]
+    if bias is not None:
+        size = size + abs(bias64)
+    length = w.size // g.filters
+    case.close("out", out, expected["out"], length, size)
+    if z is not None:
+        case.close("z", z, expected["z"], length, size)
+    if n:
+        one = case.out(1, *dz.shape[1:])
+        case.run(conv.conv3d, case.place(x[n - 1 :]), w, g, out=one, bias=bias, activation=fn)
+        case.equal("the last volume alone", one, out[n - 1 :])
+
+
+def fuzz_conv3d_transpose(case):
+    fuzz_conv2d_transpose(case, volume_arrays(case))
+
+
+def fuzz_conv3d_dx(case):
+    g, _, x, w, dz = volume_arrays(case)
+    out = case.out(*x.shape)
+    case.run(conv.conv3d_dx, dz, w, g, out=out)
+    dz64, w64 = wide(dz, w)
+    expected = reference_of(ref_conv.conv3d_dx, {"out": x.shape}, dz64, w64, g)["out"]
+    size = reference_of(ref_conv.conv3d_dx, {"out": x.shape}, abs(dz64), abs(w64), g)["out"]
+    case.close("dx", out, expected, w.size // (g.channels // g.groups), size)
+
+
+def fuzz_conv3d_dkernel(case):
+    g, _, x, w, dz = volume_arrays(case)
+    out = case.out(*w.shape)
+    case.run(conv.conv3d_dkernel, x, dz, g, out=out)
+    x64, dz64 = wide(x, dz)
+    expected = reference_of(ref_conv.conv3d_dkernel, {"out": w.shape}, x64, dz64, g)["out"]
+    size = reference_of(ref_conv.conv3d_dkernel, {"out": w.shape}, abs(x64), abs(dz64), g)["out"]
+    case.close("dW", out, expected, dz.size // g.filters, size)
 
 
 def fuzz_im2col(case):
@@ -776,6 +860,52 @@ def fuzz_sum_to(case):
     case.run(einsum.sum_to, x, out=out)
     expected, scale = (reference_of(ref_einsum.sum_to, {"out": made}, one)["out"] for one in wide(x, abs(x)))
     case.close("out", out, expected, x.size, scale)
+
+
+def bins(case):
+    """Rows, places, bins, channels."""
+    return case.note(bins=(case.whole(0, 5), case.pick(case.whole(1, 9), 700), case.size(40), case.size(70)))
+
+
+def fuzz_adaptive_max_pool(case):
+    rows, places, outputs, channels = bins(case)
+    x = ties_and_nans(case, case.numbers(rows, places, channels))
+    out, winners = case.out(rows, outputs, channels), case.out(rows, outputs, channels, dtype="int32", fill=-1)
+    case.run(adaptive_pool.adaptive_max_pool, x, out=out, winners=case.pick(None, winners))
+    expected, first = np.empty(out.shape, case.dtype), np.empty(out.shape, "int32")
+    ref_adaptive_pool.adaptive_max_pool(x, out=expected, winners=first)
+    case.equal("out", out, expected)
+    if (winners >= 0).any():
+        case.equal("winners", winners, first)
+
+
+def fuzz_adaptive_max_pool_grad(case):
+    rows, places, outputs, channels = bins(case)
+    x, dy = case.numbers(rows, places, channels), case.numbers(rows, outputs, channels)
+    y, winners, out = np.empty_like(dy), np.empty(dy.shape, "int32"), case.out(*x.shape)
+    ref_adaptive_pool.adaptive_max_pool(x, out=y, winners=winners)
+    case.run(adaptive_pool.adaptive_max_pool_grad, dy, winners, out=out)
+    expected = reference_of(ref_adaptive_pool.adaptive_max_pool_grad, {"out": x.shape}, *wide(dy), winners)["out"]
+    case.close("dx", out, expected, outputs // places + 2, abs(dy).max(initial=0) * (outputs // places + 2))
+
+
+def fuzz_adaptive_average_pool(case):
+    rows, places, outputs, channels = bins(case)
+    x, out = case.numbers(rows, places, channels), case.out(rows, outputs, channels)
+    case.run(adaptive_pool.adaptive_average_pool, x, out=out)
+    reference = ref_adaptive_pool.adaptive_average_pool
+    expected = reference_of(reference, {"out": out.shape}, *wide(x))["out"]
+    case.close("out", out, expected, 1, reference_of(reference, {"out": out.shape}, abs(*wide(x)))["out"])
+
+
+def fuzz_adaptive_average_pool_grad(case):
+    rows, places, outputs, channels = bins(case)
+    dy, out = case.numbers(rows, outputs, channels), case.out(rows, places, channels)
+    case.run(adaptive_pool.adaptive_average_pool_grad, dy, out=out)
+    reference = ref_adaptive_pool.adaptive_average_pool_grad
+    expected = reference_of(reference, {"out": out.shape}, *wide(dy))["out"]
+    size = reference_of(reference, {"out": out.shape}, abs(*wide(dy)))["out"]
+    case.close("dx", out, expected, outputs // places + 2, size)
 
 
 def fuzz_interpolate(case, kernel="interpolate"):

@@ -130,7 +130,7 @@ def test_wrong_filters_groups_and_multipliers():
 @pytest.mark.parametrize("kind", KINDS)
 def test_wrong_samples(kind):
     axes = int(kind.__name__[-2])
-    with pytest.raises(ValueError, match=f"{kind.__name__} reads samples of shape .*; put layers.Reshape"):
+    with pytest.raises(ValueError, match=f"{kind.__name__} reads .*put layers.Reshape"):
         make(kind).init((8,) * axes)
     with pytest.raises(ValueError, match=f"{kind.__name__} with kernel_size=.*: a window of 3 does not fit .* 2"):
         make(kind).init((2,) * axes + (1,))

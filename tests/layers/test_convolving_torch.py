@@ -112,3 +112,57 @@ def test_separable(padding, axes, strides, dilation, multiplier, rng, step, clos
         return torch.einsum("nc...,cf->nf...", u, p.flatten(0, -2)) + b.reshape(-1, *(1,) * axes)
 
     compare(layer, (9, 8)[:axes] + (4,), function, rng, step, close, device)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("shape", "filters", "kernel", "strides", "dilation", "groups"),
+    [
+        ((2, 3, 4, 1), 1, 1, 1, 1, 1),
+        ((4, 5, 6, 3), 4, 3, 1, 1, 1),
+        ((5, 6, 7, 4), 6, (3, 2, 4), (2, 1, 2), 1, 2),
+        ((6, 5, 7, 2), 3, (2, 3, 3), (1, 3, 2), (2, 1, 3), 1),
+        ((5, 11, 12, 17), 20, 3, 1, 1, 1),
+    ],
+)
+def test_conv3d(padding, shape, filters, kernel, strides, dilation, groups, rng, step, close, device):
+    layer = layers.Conv3D(filters, kernel, strides, padding, None, dilation, groups, "tanh")
+    compare(layer, shape, lambda x, w, b: convolve(layer, x, torch_kernel(w), b, groups), rng, step, close, device)
+
+
+@BOTH
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("filters", "channels", "kernel", "strides", "dilation", "more", "groups"),
+    [
+        (3, 4, 3, 1, 1, None, 1),
+        (3, 4, 4, 2, 1, None, 1),
+        (4, 6, 3, 3, 1, 2, 2),
+        (2, 3, 2, 3, 1, None, 1),
+        (5, 2, 3, 2, 2, 1, 1),
+        (18, 17, 3, 1, 1, None, 1),
+    ],
+)
+def test_transpose(padding, axes, filters, channels, kernel, strides, dilation, more, groups, rng, step, close, device):
+    kind = getattr(layers, f"Conv{axes}DTranspose")
+    layer = kind(filters, kernel, strides, padding, None, dilation, "tanh", output_padding=more, groups=groups)
+    shape = (5, 4, 3)[:axes] + (channels,)
+    function = getattr(F, f"conv_transpose{axes}d")
+
+    def transpose(x, w, b):
+        """All places that are reached, and of them what the layer keeps."""
+        w = w.movedim((-1, -2), (0, 1))
+        y = function(x, w, None, stride=strides, dilation=dilation, groups=groups)
+        span = (kernel - 1) * dilation + 1
+        for axis, size in enumerate(shape[:-1], 2):
+            reached = y.shape[axis]
+            if padding == "valid":
+                wanted, before = reached + (max(strides - span, 0) if more is None else more), 0
+            else:
+                wanted = size * strides if more is None else (size - 1) * strides + span % 2 + more
+                before = max(reached - wanted, 0) // 2
+            pads = [0, 0] * (axes + 1 - axis) + [-before, wanted - reached + before]
+            y = F.pad(y, pads)
+        return y + b.reshape(-1, *(1,) * axes)
+
+    compare(layer, shape, transpose, rng, step, close, device)
