@@ -28,8 +28,15 @@ class Window2D(NamedTuple):
     filters: int  # output channels; pooling: the same as channels
     groups: int  # a convolution's groups; pooling: 1 (not read)
 
-    inside = property(lambda self: (self.in_h, self.in_w))
-    out = property(lambda self: (self.out_h, self.out_w))
+    @property
+    def inside(self):
+        """Sizes of what the window slides over."""
+        return self.in_h, self.in_w
+
+    @property
+    def out(self):
+        """How often it stands along each axis."""
+        return self.out_h, self.out_w
 
 
 class Window3D(NamedTuple):
@@ -59,8 +66,15 @@ class Window3D(NamedTuple):
     filters: int
     groups: int
 
-    inside = property(lambda self: (self.in_d, self.in_h, self.in_w))
-    out = property(lambda self: (self.out_d, self.out_h, self.out_w))
+    @property
+    def inside(self):
+        """Sizes of what the window slides over."""
+        return self.in_d, self.in_h, self.in_w
+
+    @property
+    def out(self):
+        """How often it stands along each axis."""
+        return self.out_d, self.out_h, self.out_w
 
 
 SAMPLES = {
