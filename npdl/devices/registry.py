@@ -23,6 +23,7 @@ FAMILIES = {
     "activation": ("activation", "activation_grad"),
     "merge": ("add",),
     "shape": ("permute", "crop", "pad", "repeat", "repeat_grad"),
+    "extend": ("extend", "extend_grad"),
     "interpolate": ("interpolate", "interpolate_grad"),
     "embed": ("embedding", "embedding_grad", "not_zero"),
     "norm": ("batch_norm_statistics", "batch_norm", "batch_norm_grad", "batch_norm_frozen_grad", "moving_average"),

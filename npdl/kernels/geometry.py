@@ -146,6 +146,16 @@ def window(input_shape, kernel, strides, padding, dilation, filters=None, groups
     return _window(channels, *of_axes, filters=channels if filters is None else filters, groups=groups)
 
 
+def margins(input_shape, kernel, strides, padding, dilation):
+    """((before, after), ...): the places that `padding` adds to each axis of samples of `input_shape`."""
+    found = []
+    for size, k, s, d in zip(input_shape, kernel, strides, dilation):
+        out, before = _axis(size, k, s, d, padding)
+        reached = (out - 1) * s + (k - 1) * d + 1
+        found.append((before, max(reached - size - before, 0)))
+    return tuple(found) if padding != "valid" else ((0, 0),) * len(found)
+
+
 def window2d(input_shape, kernel, strides, padding, dilation=(1, 1), filters=None, groups=1):
     """The `Window2D` of a layer on images of `input_shape` (H, W, C); see `window`."""
     return window(tuple(input_shape), tuple(kernel), tuple(strides), padding, tuple(dilation), filters, groups)

@@ -10,11 +10,13 @@ class Filters(Convolution):
 
     def __init__(
         self, filters, kernel_size, strides=1, padding="valid", data_format=None, dilation_rate=1, groups=1,
-        activation=None, use_bias=True, kernel_initializer="glorot_uniform", bias_initializer="zeros", **base,
+        activation=None, use_bias=True, kernel_initializer="glorot_uniform", bias_initializer="zeros",
+        padding_mode="zeros", **base,
     ):  # fmt: skip
         super().__init__(
-            kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias, bias_initializer, **base
-        )
+            kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias, bias_initializer,
+            padding_mode, **base,
+        )  # fmt: skip
         kind = type(self).__name__
         self.filters = arguments.whole(self, "filters", filters, f"{kind}(32, 3)")
         self.groups = arguments.whole(self, "groups", groups, "groups=1")
@@ -62,6 +64,7 @@ class Conv1D(Filters):
         activation: name or `npdl.activations` object; None is linear.
         use_bias: whether there is a b.
         kernel_initializer, bias_initializer: name or `npdl.initializers` object.
+        padding_mode: what windows see outside, as PyTorch names it: "zeros", "reflect", "replicate" or "circular".
 
     Raises:
         ValueError: a size below 1, groups that do not divide, samples that are no sequences, a window longer than they

@@ -31,6 +31,7 @@ class Conv3D(Filters):
         activation: name or `npdl.activations` object; None is linear.
         use_bias: whether there is a b.
         kernel_initializer, bias_initializer: name or `npdl.initializers` object.
+        padding_mode: what windows see outside, as PyTorch names it: "zeros", "reflect", "replicate" or "circular".
 
     Raises:
         ValueError: a size below 1, groups that do not divide, samples that are no volumes, a window larger than they

@@ -10,11 +10,13 @@ class _DepthwiseConv(Convolution):
 
     def __init__(
         self, kernel_size, strides=1, padding="valid", depth_multiplier=1, data_format=None, dilation_rate=1,
-        activation=None, use_bias=True, depthwise_initializer="glorot_uniform", bias_initializer="zeros", **base,
+        activation=None, use_bias=True, depthwise_initializer="glorot_uniform", bias_initializer="zeros",
+        padding_mode="zeros", **base,
     ):  # fmt: skip
         super().__init__(
-            kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias, bias_initializer, **base
-        )
+            kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias, bias_initializer,
+            padding_mode, **base,
+        )  # fmt: skip
         self.depth_multiplier = arguments.whole(self, "depth_multiplier", depth_multiplier, "depth_multiplier=1")
         self.depthwise_initializer = initializers.get(depthwise_initializer)
 
@@ -52,6 +54,7 @@ class DepthwiseConv1D(_DepthwiseConv):
         activation: name or `npdl.activations` object; None is linear.
         use_bias: whether there is a b.
         depthwise_initializer, bias_initializer: name or `npdl.initializers` object.
+        padding_mode: what windows see outside, as PyTorch names it: "zeros", "reflect", "replicate" or "circular".
 
     Raises:
         ValueError: a size below 1, samples that are no sequences, a window longer than they are.
@@ -87,6 +90,7 @@ class DepthwiseConv2D(_DepthwiseConv):
         activation: name or `npdl.activations` object; None is linear.
         use_bias: whether there is a b.
         depthwise_initializer, bias_initializer: name or `npdl.initializers` object.
+        padding_mode: what windows see outside, as PyTorch names it: "zeros", "reflect", "replicate" or "circular".
 
     Raises:
         ValueError: a size below 1, samples that are no images, a window larger than they are.

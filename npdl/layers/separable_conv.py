@@ -13,11 +13,12 @@ class _SeparableConv(Convolving):
     def __init__(
         self, filters, kernel_size, strides=1, padding="valid", data_format=None, dilation_rate=1, depth_multiplier=1,
         activation=None, use_bias=True, depthwise_initializer="glorot_uniform", pointwise_initializer="glorot_uniform",
-        bias_initializer="zeros", **base,
+        bias_initializer="zeros", padding_mode="zeros", **base,
     ):  # fmt: skip
         super().__init__(
-            kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias, bias_initializer, **base
-        )
+            kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias, bias_initializer,
+            padding_mode, **base,
+        )  # fmt: skip
         self.filters = arguments.whole(self, "filters", filters, f"{type(self).__name__}(32, 3)")
         self.depth_multiplier = arguments.whole(self, "depth_multiplier", depth_multiplier, "depth_multiplier=1")
         self.depthwise_initializer = initializers.get(depthwise_initializer)
@@ -46,21 +47,22 @@ class _SeparableConv(Convolving):
         return self.taps(D.reshape(*self.kernel_size, 1, self.between)), P.reshape(self.between, self.filters)
 
     def forward(self, x, training=False):
-        (D, P), b, g = self.matrices(self.params), self.params.get("bias"), self.window(x.shape[1:])
+        (D, P), b = self.matrices(self.params), self.params.get("bias")
+        x, sides, g = self.padded(x)
         u = self.buffer("u", (len(x), *self.sizes(g), self.between))
         self.of_axes("conv")(self.seen(x), D, g, out=self.seen(u))  # each channel by itself
         y = self.buffer("y", (*u.shape[:-1], self.filters))
         z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
         self.k.matmul(u, P, out=y, z=z, bias=b, activation=self.activation)  # y = a(u P + b)
         if training:
-            self.save(x, u, self.activation.kept(y, z))
+            self.save(x, g, sides, u, self.activation.kept(y, z))
         else:
             self.forget()
         return y
 
     def backward(self, dy):
-        x, u, y = self.saved()
-        (D, P), (dD, dP), g = self.matrices(self.params), self.matrices(self.grads), self.window(x.shape[1:])
+        x, g, sides, u, y = self.saved()
+        (D, P), (dD, dP) = self.matrices(self.params), self.matrices(self.grads)
         dz = self.before_activation(dy, y)
         self.k.matmul(u, dz, out=dP, transpose_a=True)  # dP = uᵀ dz
         du = self.buffer("du", u.shape)
@@ -70,7 +72,7 @@ class _SeparableConv(Convolving):
             return None
         dx = self.buffer("dx", x.shape)
         self.of_axes("conv_dx")(self.seen(du), D, g, out=self.seen(dx))
-        return dx
+        return self.without_padding(dx, sides)
 
 
 class SeparableConv1D(_SeparableConv):
@@ -97,6 +99,7 @@ class SeparableConv1D(_SeparableConv):
         activation: name or `npdl.activations` object; None is linear.
         use_bias: whether there is a b.
         depthwise_initializer, pointwise_initializer, bias_initializer: name or `npdl.initializers` object.
+        padding_mode: what windows see outside, as PyTorch names it: "zeros", "reflect", "replicate" or "circular".
 
     Raises:
         ValueError: a size below 1, samples that are no sequences, a window longer than they are.
@@ -133,6 +136,7 @@ class SeparableConv2D(_SeparableConv):
         activation: name or `npdl.activations` object; None is linear.
         use_bias: whether there is a b.
         depthwise_initializer, pointwise_initializer, bias_initializer: name or `npdl.initializers` object.
+        padding_mode: what windows see outside, as PyTorch names it: "zeros", "reflect", "replicate" or "circular".
 
     Raises:
         ValueError: a size below 1, samples that are no images, a window larger than they are.

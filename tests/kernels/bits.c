@@ -316,6 +316,15 @@ static void FN(try_bins)(int64_t rows, int64_t places, int64_t bins, int64_t c) 
     absorb(winners, (size_t)out * sizeof(int32_t));
 }
 
+/* A margin of `before` places that are the same one, and a shorter one behind. */
+static void FN(try_fold)(int64_t rows, int64_t length, int64_t before, int64_t c) {
+    int64_t after = before / 2, longer = before + length + after, *source = take((size_t)longer * 8, 8);
+    REAL *dy = FN(numbers)(rows * longer * c, 1), *dx = FN(empty)(rows * length * c);
+    for (int64_t i = 0; i < longer; i++) source[i] = i < before ? 0 : i < before + length ? i - before : length - 1;
+    FN(npdl_fold)(dy, dx, source, rows, longer, length, before, c);
+    FN(see)(dx, rows * length * c);
+}
+
 static void FN(try_norm)(int64_t rows, int64_t c, int affine) {
     const double epsilon = 0.0009765625;
     REAL *x = FN(numbers)(rows * c, 4), *dy = FN(numbers)(rows * c, 1), *y = FN(empty)(rows * c);
@@ -531,6 +540,8 @@ static void FN(cases)(void) {
     for (int64_t i = 0; i < COUNT(axes); i++)
         CASE(FN(try_bins)(axes[i][0], axes[i][1], axes[i][2], axes[i][3]), "bins%d %dx%dx%dx%d", bits, (int)axes[i][0],
              (int)axes[i][1], (int)axes[i][2], (int)axes[i][3]);
+    CASE(FN(try_fold)(3, 17, 5, 33), "fold%d wide", bits);
+    CASE(FN(try_fold)(40, 9, 1, 3), "fold%d narrow", bits);
     static const int64_t norms[][2] = {{1, 5}, {33, 1}, {256, 16}, {700, 70}, {1025, 33}, {300, 600}};
     for (int64_t i = 0; i < COUNT(norms); i++)
         CASE(FN(try_norm)(norms[i][0], norms[i][1], i != 2), "norm%d %dx%d", bits, (int)norms[i][0], (int)norms[i][1]);
@@ -604,7 +615,7 @@ static int64_t FN(random_size)(void) {
 }
 
 static void FN(random_case)(void) {
-    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 18);
+    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 19);
     const int64_t m = FN(random_size)(), n = FN(random_size)(), k = FN(random_size)() * (between(0, 9) ? 1 : 10);
     const int a = (int)between(0, 1), b = (int)between(0, 1), c = (int)between(0, 1), code = (int)between(0, 8);
     const int64_t images = kind == 3 ? between(0, 40) : between(0, 5);
@@ -636,6 +647,8 @@ static void FN(random_case)(void) {
     case 17: CASE(FN(try_conv3d)(s, images, a, code), "conv3d%d " SHAPE_FORMAT " bias%d act%d", bits,
                   SHAPE_NUMBERS(s, images), a, code); break;
     case 18: CASE(FN(try_bins)(images, m, n, k % 70 + 1), "bins%d %dx%dx%dx%d", bits, (int)images, (int)m, (int)n,
+                  (int)k % 70 + 1); break;
+    case 19: CASE(FN(try_fold)(images, m, n, k % 70 + 1), "fold%d %dx%dx%dx%d", bits, (int)images, (int)m, (int)n,
                   (int)k % 70 + 1); break;
     }
 }

@@ -31,6 +31,7 @@ from npdl.kernels.cpu import (
     dropout,
     einsum,
     embed,
+    extend,
     group_norm,
     interpolate,
     layer_norm,
@@ -48,6 +49,7 @@ from npdl.kernels.reference import conv as ref_conv
 from npdl.kernels.reference import dropout as ref_dropout
 from npdl.kernels.reference import einsum as ref_einsum
 from npdl.kernels.reference import embed as ref_embed
+from npdl.kernels.reference import extend as ref_extend
 from npdl.kernels.reference import group_norm as ref_group_norm
 from npdl.kernels.reference import interpolate as ref_interpolate
 from npdl.kernels.reference import layer_norm as ref_layer_norm
@@ -860,6 +862,35 @@ def fuzz_sum_to(case):
     case.run(einsum.sum_to, x, out=out)
     expected, scale = (reference_of(ref_einsum.sum_to, {"out": made}, one)["out"] for one in wide(x, abs(x)))
     case.close("out", out, expected, x.size, scale)
+
+
+def extended(case):
+    """x's shape, the longer one, and the other arguments."""
+    shape = [case.whole(0, 4), *(case.size(20) for _ in range(case.whole(1, 3)))]
+    axis, mode = case.whole(1, len(shape) - 1), case.pick(*ref_extend.MODES)
+    most = {"reflect": shape[axis] - 1, "replicate": 9, "circular": shape[axis]}[mode]
+    margins = (case.whole(0, most), case.whole(0, most))
+    longer = [*shape[:axis], shape[axis] + sum(margins), *shape[axis + 1 :]]
+    case.note(shape=shape, axis=axis, margins=margins, mode=mode)
+    return shape, longer, (axis, margins, mode)
+
+
+def fuzz_extend(case):
+    shape, longer, arguments = extended(case)
+    x, out, expected = case.numbers(*shape), case.out(*longer), np.empty(longer, case.dtype)
+    case.run(extend.extend, x, *arguments, out=out)
+    ref_extend.extend(x, *arguments, out=expected)
+    case.equal("out", out, expected)
+
+
+def fuzz_extend_grad(case):
+    shape, longer, arguments = extended(case)
+    dy, out = case.numbers(*longer), case.out(*shape)
+    case.run(extend.extend_grad, dy, *arguments, out=out)
+    expected, size = (
+        reference_of(ref_extend.extend_grad, {"out": shape}, one, *arguments)["out"] for one in wide(dy, abs(dy))
+    )
+    case.close("dx", out, expected, 1, size)
 
 
 def bins(case):

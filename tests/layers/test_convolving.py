@@ -23,6 +23,10 @@ GEOMETRIES = [
     (layers.SeparableConv1D(2, 2, strides=2, use_bias=False), (7, 1)),
     (layers.SeparableConv2D(5, (2, 3), padding="same", depth_multiplier=2, activation="relu"), (5, 6, 3)),
     (layers.SeparableConv2D(3, 3, strides=2, dilation_rate=2, activation="tanh"), (8, None, 2)),
+    (layers.Conv1D(3, 4, 2, "same", padding_mode="reflect", activation="tanh"), (None, 2)),
+    (layers.DepthwiseConv2D(3, padding="same", padding_mode="circular"), (4, 3, 2)),
+    (layers.SeparableConv1D(3, 3, padding="causal", dilation_rate=2, padding_mode="replicate"), (3, 2)),
+    (layers.Conv1D(3, 3, padding_mode="reflect"), (5, 2)),
 ]
 
 
@@ -125,6 +129,16 @@ def test_wrong_filters_groups_and_multipliers():
         layers.DepthwiseConv2D(3, depth_multiplier=0)
     with pytest.raises(ValueError, match='DepthwiseConv2D knows padding="valid" and padding="same", got'):
         layers.DepthwiseConv2D(3, padding="causal")
+
+
+def test_wrong_padding_modes():
+    for kind in KINDS:
+        with pytest.raises(ValueError, match=rf'{kind.__name__} knows padding_mode="zeros", .* got .*=.mirror'):
+            make(kind, padding_mode="mirror")
+    layer = layers.Conv1D(3, 7, padding="same", padding_mode="reflect").init((None, 1), seed=0)
+    assert layer(np.zeros((1, 4, 1), "float32")).shape == (1, 4, 3)
+    with pytest.raises(ValueError, match=r'conv1d: Conv1D needs 3 places beside an axis of 3, more than "reflect"'):
+        layer(np.zeros((1, 3, 1), "float32"))
 
 
 @pytest.mark.parametrize("kind", KINDS)

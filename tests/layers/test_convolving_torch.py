@@ -33,7 +33,8 @@ def convolve(layer, x, w, b, groups):
     """x channels first, w as of torch."""
     sizes = zip(x.shape[2:], layer.kernel_size, layer.strides, layer.dilation_rate)
     around = [pads(*numbers, layer.padding) for numbers in sizes]
-    x = F.pad(x, [n for pair in reversed(around) for n in pair])
+    mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+    x = F.pad(x, [n for pair in reversed(around) for n in pair], mode=mode)
     function = (F.conv1d, F.conv2d, F.conv3d)[layer.axes - 1]
     return function(x, w, b, stride=layer.strides, dilation=layer.dilation_rate, groups=groups)
 
@@ -128,6 +129,37 @@ def test_separable(padding, axes, strides, dilation, multiplier, rng, step, clos
 def test_conv3d(padding, shape, filters, kernel, strides, dilation, groups, rng, step, close, device):
     layer = layers.Conv3D(filters, kernel, strides, padding, None, dilation, groups, "tanh")
     compare(layer, shape, lambda x, w, b: convolve(layer, x, torch_kernel(w), b, groups), rng, step, close, device)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+@pytest.mark.parametrize(
+    ("kind", "shape", "kernel", "strides", "dilation", "padding"),
+    [
+        ("Conv1D", (9, 3), 4, 1, 1, "same"),
+        ("Conv1D", (9, 3), 3, 2, 2, "causal"),
+        ("Conv3D", (4, 3, 5, 2), (3, 2, 1), (1, 2, 1), 1, "same"),
+        ("DepthwiseConv2D", (5, 6, 4), (3, 4), 1, 1, "same"),
+        ("DepthwiseConv2D", (5, 6, 4), 2, 3, 1, "same"),
+        ("SeparableConv1D", (9, 3), 3, 1, 2, "causal"),
+    ],
+)
+def test_padding_modes(kind, shape, kernel, strides, dilation, padding, mode, rng, step, close, device):
+    filters = {} if kind.startswith("Depthwise") else {"filters": 5}
+    layer = getattr(layers, kind)(
+        **filters, kernel_size=kernel, strides=strides, padding=padding, dilation_rate=dilation, activation="tanh",
+        padding_mode=mode,
+    )  # fmt: skip
+
+    def function(x, w, *others):
+        if kind.startswith("Conv"):
+            return convolve(layer, x, torch_kernel(w), others[0], 1)
+        if kind.startswith("Depthwise"):
+            return depthwise(layer, x, w, others[0], shape[-1])
+        p, b = others
+        u = depthwise(layer, x, w, None, shape[-1])
+        return torch.einsum("nc...,cf->nf...", u, p.flatten(0, -2)) + b.reshape(-1, 1)
+
+    compare(layer, shape, function, rng, step, close, device)
 
 
 @BOTH
