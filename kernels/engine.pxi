@@ -209,6 +209,7 @@ def run_update(
 include "matmul.pxi"
 include "conv.pxi"
 include "activation.pxi"
+include "row_activations.pxi"
 include "loss.pxi"
 include "norm.pxi"
 include "layer_norm.pxi"

@@ -14,7 +14,7 @@ FAMILIES = {
         "global_max_pool2d", "global_max_pool2d_grad", "global_average_pool2d", "global_average_pool2d_grad",
     ),
     "einsum": ("einsum", "sum_to"),
-    "activation": ("activation", "activation_grad"),
+    "activation": ("activation", "activation_grad", "glu", "glu_grad", "prelu", "prelu_grad"),
     "merge": ("add",),
     "shape": ("permute", "crop", "pad", "repeat", "repeat_grad"),
     "interpolate": ("interpolate", "interpolate_grad"),

@@ -13,14 +13,35 @@ from npdl.layers.embedding import Embedding
 from npdl.layers.flatten import Flatten
 from npdl.layers.gaussian_noise import GaussianDropout, GaussianNoise
 from npdl.layers.global_pooling import GlobalAveragePooling2D, GlobalMaxPooling2D
+from npdl.layers.glu import GLU, Maxout
 from npdl.layers.group_normalization import GroupNormalization, InstanceNormalization
 from npdl.layers.identity import Identity
 from npdl.layers.input import Input
 from npdl.layers.lambda_layer import Lambda
 from npdl.layers.layer_normalization import LayerNormalization
 from npdl.layers.merging import Add
+from npdl.layers.more_activations import (
+    CELU,
+    SELU,
+    HardShrink,
+    HardSigmoid,
+    HardSiLU,
+    HardTanh,
+    LogSigmoid,
+    LogSoftmax,
+    Mish,
+    ReLU6,
+    SiLU,
+    Softplus,
+    SoftShrink,
+    Softsign,
+    Sparsemax,
+    TanhShrink,
+    Threshold,
+)
 from npdl.layers.permute import Permute
 from npdl.layers.pooling import AveragePooling2D, MaxPooling2D
+from npdl.layers.prelu import PReLU
 from npdl.layers.repeat_vector import RepeatVector
 from npdl.layers.reshape import Reshape
 from npdl.layers.residual import Residual
@@ -32,11 +53,14 @@ from npdl.layers.up_sampling import UpSampling1D, UpSampling2D, UpSampling3D
 from npdl.layers.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
 
 __all__ = [
-    "ELU", "GELU", "Activation", "Add", "AlphaDropout", "AveragePooling2D", "BatchNormalization", "Conv2D",
-    "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "Dropout", "EinsumDense", "Embedding", "Flatten",
-    "GaussianDropout", "GaussianNoise", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "GroupNormalization",
-    "Identity", "Input", "InstanceNormalization", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "MaxPooling2D",
-    "Permute", "RMSNormalization", "ReLU", "RepeatVector", "Reshape", "Residual", "Sigmoid", "Softmax",
-    "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth", "Tanh", "UnitNormalization",
-    "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
+    "CELU", "ELU", "GELU", "GLU", "SELU", "Activation", "Add", "AlphaDropout", "AveragePooling2D",
+    "BatchNormalization", "Conv2D", "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "Dropout", "EinsumDense",
+    "Embedding", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling2D", "GlobalMaxPooling2D",
+    "GroupNormalization", "HardShrink", "HardSiLU", "HardSigmoid", "HardTanh", "Identity", "Input",
+    "InstanceNormalization", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "LogSigmoid", "LogSoftmax",
+    "MaxPooling2D", "Maxout", "Mish", "PReLU", "Permute", "RMSNormalization", "ReLU", "ReLU6", "RepeatVector",
+    "Reshape", "Residual", "SiLU", "Sigmoid", "SoftShrink", "Softmax", "Softplus", "Softsign", "Sparsemax",
+    "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth", "Tanh", "TanhShrink",
+    "Threshold", "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D",
+    "ZeroPadding2D", "ZeroPadding3D",
 ]  # fmt: skip

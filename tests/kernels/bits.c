@@ -353,6 +353,27 @@ static void FN(try_activation)(int code, int64_t n, int wild) {
     FN(see)(out, n);
 }
 
+/* log-softmax and sparsemax along the middle axis, GLU and PReLU. */
+static void FN(try_rows)(int64_t outer, int64_t n, int64_t inner) {
+    const int64_t all = outer * n * inner;
+    REAL *z = FN(numbers)(2 * all, 8), *dy = FN(numbers)(all, 1), *out = FN(empty)(2 * all), *dalpha = FN(empty)(all);
+    for (int code = NPDL_LOG_SOFTMAX; code <= NPDL_SPARSEMAX; code++) {
+        FN(npdl_row_activation)(code, NULL, z, out, outer, n, inner);
+        FN(see)(out, all);
+        FN(npdl_row_activation)(code, dy, out, out, outer, n, inner);
+        FN(see)(out, all);
+    }
+    FN(npdl_glu)(NULL, z, out, outer, n * inner);
+    FN(see)(out, all);
+    FN(npdl_glu)(dy, z, out, outer, n * inner);
+    FN(see)(out, 2 * all);
+    FN(npdl_prelu)(NULL, z, z + all, out, NULL, outer, n * inner);
+    FN(see)(out, all);
+    FN(npdl_prelu)(dy, z, z + all, out, dalpha, outer, n * inner);
+    FN(see)(out, all);
+    FN(see)(dalpha, all);
+}
+
 static void FN(try_add)(int relu, int64_t n, int wild) {
     REAL *a = wild ? FN(patterns)(n) : FN(numbers)(n, 8), *b = FN(numbers)(n, 8), *out = FN(empty)(n);
     FN(npdl_add)(relu, a, b, out, n);
@@ -505,6 +526,13 @@ static void FN(cases)(void) {
     for (int code = 0; code < NPDL_SOFTMAX; code++)
         for (int wild = 0; wild < 2; wild++)
             CASE(FN(try_activation)(code, wild ? 20011 : 40003, wild), "activation%d %d wild%d", bits, code, wild);
+    for (int code = NPDL_SPARSEMAX + 1; code < NPDL_ACTIVATIONS; code++)
+        for (int wild = 0; wild < 2; wild++)
+            CASE(FN(try_activation)(code, wild ? 20011 : 40003, wild), "activation%d %d wild%d", bits, code, wild);
+    static const int64_t rows[][3] = {{1, 1, 1}, {7, 37, 1}, {2, 9001, 1}, {3, 37, 1}, {2, 300, 7}, {3, 5, 333}};
+    for (int64_t i = 0; i < COUNT(rows); i++)
+        CASE(FN(try_rows)(rows[i][0], rows[i][1], rows[i][2]), "rows%d %dx%dx%d", bits, (int)rows[i][0],
+             (int)rows[i][1], (int)rows[i][2]);
     for (int relu = 0; relu < 2; relu++)
         for (int wild = 0; wild < 2; wild++)
             CASE(FN(try_add)(relu, wild ? 20011 : 40003, wild), "add%d relu%d wild%d", bits, relu, wild);
