@@ -44,6 +44,7 @@ static int npdl_cpu_level(void) {
 #include "more_activations.h"
 #include "activation.h"
 #include "row_activations.h"
+#include "regularize.h"
 #include "matmul.h"
 #include "winograd.h"
 #include "depthwise.h"

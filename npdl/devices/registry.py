@@ -29,6 +29,7 @@ FAMILIES = {
         "categorical_cross_entropy", "categorical_cross_entropy_grad",
         "sparse_categorical_cross_entropy", "sparse_categorical_cross_entropy_grad", "weighted_sum",
     ),
+    "regularize": ("penalty", "penalty_grad", "constrain"),
     "update": ("sgd", "adam", "adamw", "rmsprop"),
 }  # fmt: skip
 """Kernel families: the file's name in each of npdl/kernels/{reference,cpu,cuda}, and the kernels in it."""

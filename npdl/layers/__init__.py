@@ -1,6 +1,7 @@
 """Layers: what a model is made of, one file a layer or a tight family."""
 
 from npdl.layers.activation import ELU, GELU, Activation, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+from npdl.layers.activity_regularization import ActivityRegularization
 from npdl.layers.alpha_dropout import AlphaDropout
 from npdl.layers.base import Layer
 from npdl.layers.batch_normalization import BatchNormalization
@@ -53,14 +54,14 @@ from npdl.layers.up_sampling import UpSampling1D, UpSampling2D, UpSampling3D
 from npdl.layers.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
 
 __all__ = [
-    "CELU", "ELU", "GELU", "GLU", "SELU", "Activation", "Add", "AlphaDropout", "AveragePooling2D",
-    "BatchNormalization", "Conv2D", "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "Dropout", "EinsumDense",
-    "Embedding", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling2D", "GlobalMaxPooling2D",
-    "GroupNormalization", "HardShrink", "HardSiLU", "HardSigmoid", "HardTanh", "Identity", "Input",
-    "InstanceNormalization", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "LogSigmoid", "LogSoftmax",
-    "MaxPooling2D", "Maxout", "Mish", "PReLU", "Permute", "RMSNormalization", "ReLU", "ReLU6", "RepeatVector",
-    "Reshape", "Residual", "SiLU", "Sigmoid", "SoftShrink", "Softmax", "Softplus", "Softsign", "Sparsemax",
-    "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth", "Tanh", "TanhShrink",
-    "Threshold", "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D",
+    "CELU", "ELU", "GELU", "GLU", "SELU", "Activation", "ActivityRegularization", "Add", "AlphaDropout",
+    "AveragePooling2D", "BatchNormalization", "Conv2D", "Cropping1D", "Cropping2D", "Cropping3D", "Dense",
+    "Dropout", "EinsumDense", "Embedding", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling2D",
+    "GlobalMaxPooling2D", "GroupNormalization", "HardShrink", "HardSiLU", "HardSigmoid", "HardTanh", "Identity",
+    "Input", "InstanceNormalization", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "LogSigmoid",
+    "LogSoftmax", "MaxPooling2D", "Maxout", "Mish", "PReLU", "Permute", "RMSNormalization", "ReLU", "ReLU6",
+    "RepeatVector", "Reshape", "Residual", "SiLU", "Sigmoid", "SoftShrink", "Softmax", "Softplus", "Softsign",
+    "Sparsemax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth", "Tanh",
+    "TanhShrink", "Threshold", "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D",
     "ZeroPadding2D", "ZeroPadding3D",
 ]  # fmt: skip

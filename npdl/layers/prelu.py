@@ -18,6 +18,8 @@ class PReLU(Layer):
 
     Args:
         alpha_initializer: name or `npdl.initializers` object.
+        alpha_regularizer: name or `npdl.regularizers` object.
+        alpha_constraint: name or `npdl.constraints` object.
         shared_axes: axis or list of axes along which α is one number, counted with the batch as 0: [1, 2] for one α a
             channel of images. An axis of free length must be shared.
 
@@ -29,6 +31,8 @@ class PReLU(Layer):
     >>> PReLU(shared_axes=[1, 2]).init(input_shape=(8, 8, 3)).params["alpha"].shape
     (1, 1, 3)
     """
+
+    ruled = ("alpha",)
 
     def __init__(self, alpha_initializer="zeros", shared_axes=None, **base):
         super().__init__(**base)

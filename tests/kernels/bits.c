@@ -374,6 +374,22 @@ static void FN(try_rows)(int64_t outer, int64_t n, int64_t inner) {
     FN(see)(dalpha, all);
 }
 
+/* Penalties, and norms brought between two numbers along the middle axis. */
+static void FN(try_rules)(int64_t outer, int64_t n, int64_t inner) {
+    const int64_t all = outer * n * inner;
+    REAL *w = FN(numbers)(all, 2), *out = FN(numbers)(all, 1);
+    double penalty;
+    FN(npdl_penalty)(0.25, 0.5, w, &penalty, all);
+    REAL sum = (REAL)penalty;
+    FN(see)(&sum, 1);
+    FN(npdl_penalty_grad)(0.25, 0.5, w, out, all);
+    FN(see)(out, all);
+    FN(npdl_norm_limit)(0.5, 2, 0.25, w, out, outer, n, inner);
+    FN(see)(out, all);
+    FN(npdl_not_negative)(w, out, all);
+    FN(see)(out, all);
+}
+
 static void FN(try_add)(int relu, int64_t n, int wild) {
     REAL *a = wild ? FN(patterns)(n) : FN(numbers)(n, 8), *b = FN(numbers)(n, 8), *out = FN(empty)(n);
     FN(npdl_add)(relu, a, b, out, n);
@@ -531,8 +547,8 @@ static void FN(cases)(void) {
             CASE(FN(try_activation)(code, wild ? 20011 : 40003, wild), "activation%d %d wild%d", bits, code, wild);
     static const int64_t rows[][3] = {{1, 1, 1}, {7, 37, 1}, {2, 9001, 1}, {3, 37, 1}, {2, 300, 7}, {3, 5, 333}};
     for (int64_t i = 0; i < COUNT(rows); i++)
-        CASE(FN(try_rows)(rows[i][0], rows[i][1], rows[i][2]), "rows%d %dx%dx%d", bits, (int)rows[i][0],
-             (int)rows[i][1], (int)rows[i][2]);
+        CASE((FN(try_rows)(rows[i][0], rows[i][1], rows[i][2]), FN(try_rules)(rows[i][0], rows[i][1], rows[i][2])),
+             "rows%d %dx%dx%d", bits, (int)rows[i][0], (int)rows[i][1], (int)rows[i][2]);
     for (int relu = 0; relu < 2; relu++)
         for (int wild = 0; wild < 2; wild++)
             CASE(FN(try_add)(relu, wild ? 20011 : 40003, wild), "add%d relu%d wild%d", bits, relu, wild);

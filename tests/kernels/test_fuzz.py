@@ -15,7 +15,7 @@ import os
 import numpy as np
 import pytest
 
-from npdl import activations
+from npdl import activations, constraints, regularizers
 from npdl.devices.registry import FAMILIES
 from npdl.kernels.cpu import compiled
 from npdl.kernels.geometry import window2d
@@ -38,6 +38,7 @@ from npdl.kernels.cpu import (
     merge,
     norm,
     pool,
+    regularize,
     shape,
     update,
 )
@@ -439,6 +440,29 @@ def fuzz_prelu(case):
 
 
 fuzz_prelu_grad = fuzz_prelu
+
+
+def fuzz_penalty(case):
+    fn = case.note(fn=regularizers.L1L2(case.pick(0, 0.5), case.pick(0, 0.25)))
+    x = case.numbers(case.size(40), case.size(3000))
+    out, dx = case.out(1, dtype="float64"), case.out(*x.shape, fill=0.5)
+    case.run(regularize.penalty, x, fn, out=out)
+    case.close("out", out, fn(x), x.size, fn(x))
+    case.run(regularize.penalty_grad, x, fn, out=dx, scale=0.25)
+    case.close("dx", dx, 0.5 + 0.25 * fn.gradient(x.astype("float64")), 1)
+
+
+fuzz_penalty_grad = fuzz_penalty
+
+
+def fuzz_constrain(case):
+    axis = case.pick(0, 1, 2, -1, [0, 1], [0, 2], [1, 2])
+    limits = constraints.MaxNorm(1.5, axis), constraints.MinMaxNorm(0.5, 2, 0.5, axis), constraints.UnitNorm(axis)
+    fn = case.note(fn=case.pick(*limits, constraints.NonNeg()))
+    w = case.numbers(case.size(40), case.size(40), case.size(90))
+    out = case.out(*w.shape)
+    case.run(regularize.constrain, w, fn, out=out)
+    case.close("out", out, fn(w.astype("float64")), w.size, 1)
 
 
 def fuzz_add(case):
