@@ -161,6 +161,20 @@ def _assign(model, values):
         model.store.assign(weight, values[path])
 
 
+def load_state(model, path):
+    """Put a built, compiled model where another one was when `save_model` wrote the file."""
+    header, tensors = read_model(path)
+    _assign(model, tensors["weights"])
+    for layer in model.walk():
+        layer.step = header["step"].get(layer.name, 0)
+    model.seed = model.store.seed = header["config"]["seed"]
+    if model.optimizer is not None and header["compiled"] is not None:
+        model.optimizer.set_state(header["optimizer"], tensors.get("optimizer", {}), model.store)
+        rate = header["compiled"]["optimizer"]["config"].get("learning_rate")
+        if isinstance(rate, (int, float)):  # not a schedule, which the iterations drive
+            model.optimizer.learning_rate = rate
+
+
 def check_overwrite(path, overwrite):
     """Raise where a file is in the way that must not be replaced."""
     if not overwrite and pathlib.Path(path).exists():

@@ -378,7 +378,7 @@ static void FN(try_rows)(int64_t outer, int64_t n, int64_t inner) {
 static void FN(try_rules)(int64_t outer, int64_t n, int64_t inner) {
     const int64_t all = outer * n * inner;
     REAL *w = FN(numbers)(all, 2), *out = FN(numbers)(all, 1);
-    double penalty;
+    double penalty = 0;
     FN(npdl_penalty)(0.25, 0.5, w, &penalty, all);
     REAL sum = (REAL)penalty;
     FN(see)(&sum, 1);
@@ -545,10 +545,10 @@ static void FN(cases)(void) {
     for (int code = NPDL_SPARSEMAX + 1; code < NPDL_ACTIVATIONS; code++)
         for (int wild = 0; wild < 2; wild++)
             CASE(FN(try_activation)(code, wild ? 20011 : 40003, wild), "activation%d %d wild%d", bits, code, wild);
-    static const int64_t rows[][3] = {{1, 1, 1}, {7, 37, 1}, {2, 9001, 1}, {3, 37, 1}, {2, 300, 7}, {3, 5, 333}};
-    for (int64_t i = 0; i < COUNT(rows); i++)
-        CASE((FN(try_rows)(rows[i][0], rows[i][1], rows[i][2]), FN(try_rules)(rows[i][0], rows[i][1], rows[i][2])),
-             "rows%d %dx%dx%d", bits, (int)rows[i][0], (int)rows[i][1], (int)rows[i][2]);
+    static const int64_t slabs[][3] = {{1, 1, 1}, {7, 37, 1}, {2, 9001, 1}, {3, 37, 1}, {2, 300, 7}, {3, 5, 333}};
+    for (int64_t i = 0; i < COUNT(slabs); i++)
+        CASE((FN(try_rows)(slabs[i][0], slabs[i][1], slabs[i][2]), FN(try_rules)(slabs[i][0], slabs[i][1], slabs[i][2])),
+             "rows%d %dx%dx%d", bits, (int)slabs[i][0], (int)slabs[i][1], (int)slabs[i][2]);
     for (int relu = 0; relu < 2; relu++)
         for (int wild = 0; wild < 2; wild++)
             CASE(FN(try_add)(relu, wild ? 20011 : 40003, wild), "add%d relu%d wild%d", bits, relu, wild);
