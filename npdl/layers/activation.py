@@ -126,7 +126,7 @@ class Softmax(Activation):
         ValueError: there is no such axis.
     """
 
-    function = activations.Softmax
+    function: type = activations.Softmax
 
     def __init__(self, axis=-1, **base):
         whole, kind = isinstance(axis, numbers.Integral) and not isinstance(axis, bool), type(self).__name__
