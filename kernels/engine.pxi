@@ -222,6 +222,8 @@ def run_update(
 include "matmul.pxi"
 include "conv.pxi"
 include "activation.pxi"
+include "row_activations.pxi"
+include "regularize.pxi"
 include "loss.pxi"
 include "norm.pxi"
 include "layer_norm.pxi"

@@ -20,7 +20,7 @@ FAMILIES = {
         "adaptive_max_pool", "adaptive_max_pool_grad", "adaptive_average_pool", "adaptive_average_pool_grad",
     ),
     "einsum": ("einsum", "sum_to"),
-    "activation": ("activation", "activation_grad"),
+    "activation": ("activation", "activation_grad", "glu", "glu_grad", "prelu", "prelu_grad"),
     "merge": ("add",),
     "shape": ("permute", "crop", "pad", "repeat", "repeat_grad"),
     "extend": ("extend", "extend_grad"),
@@ -36,6 +36,7 @@ FAMILIES = {
         "categorical_cross_entropy", "categorical_cross_entropy_grad",
         "sparse_categorical_cross_entropy", "sparse_categorical_cross_entropy_grad", "weighted_sum",
     ),
+    "regularize": ("penalty", "penalty_grad", "constrain"),
     "update": ("sgd", "adam", "adamw", "rmsprop"),
 }  # fmt: skip
 """Kernel families: the file's name in each of npdl/kernels/{reference,cpu,cuda}, and the kernels in it."""

@@ -1,6 +1,7 @@
 """Layers: what a model is made of, one file a layer or a tight family."""
 
 from npdl.layers.activation import ELU, GELU, Activation, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+from npdl.layers.activity_regularization import ActivityRegularization
 from npdl.layers.adaptive_average_pooling import (
     AdaptiveAveragePooling1D,
     AdaptiveAveragePooling2D,
@@ -26,6 +27,7 @@ from npdl.layers.flatten import Flatten
 from npdl.layers.gaussian_noise import GaussianDropout, GaussianNoise
 from npdl.layers.global_average_pooling import GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D
 from npdl.layers.global_max_pooling import GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D
+from npdl.layers.glu import GLU, Maxout
 from npdl.layers.group_normalization import GroupNormalization, InstanceNormalization
 from npdl.layers.identity import Identity
 from npdl.layers.input import Input
@@ -33,7 +35,27 @@ from npdl.layers.lambda_layer import Lambda
 from npdl.layers.layer_normalization import LayerNormalization
 from npdl.layers.max_pooling import MaxPooling1D, MaxPooling2D, MaxPooling3D
 from npdl.layers.merging import Add
+from npdl.layers.more_activations import (
+    CELU,
+    SELU,
+    HardShrink,
+    HardSigmoid,
+    HardSiLU,
+    HardTanh,
+    LogSigmoid,
+    LogSoftmax,
+    Mish,
+    ReLU6,
+    SiLU,
+    Softplus,
+    SoftShrink,
+    Softsign,
+    Sparsemax,
+    TanhShrink,
+    Threshold,
+)
 from npdl.layers.permute import Permute
+from npdl.layers.prelu import PReLU
 from npdl.layers.reflection_padding import ReflectionPadding1D, ReflectionPadding2D, ReflectionPadding3D
 from npdl.layers.repeat_vector import RepeatVector
 from npdl.layers.replication_padding import ReplicationPadding1D, ReplicationPadding2D, ReplicationPadding3D
@@ -48,17 +70,19 @@ from npdl.layers.up_sampling import UpSampling1D, UpSampling2D, UpSampling3D
 from npdl.layers.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
 
 __all__ = [
-    "ELU", "GELU", "Activation", "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D",
-    "AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", "Add", "AlphaDropout", "AveragePooling1D",
-    "AveragePooling2D", "AveragePooling3D", "BatchNormalization", "Conv1D", "Conv1DTranspose", "Conv2D",
-    "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "Cropping1D", "Cropping2D", "Cropping3D", "Dense",
-    "DepthwiseConv1D", "DepthwiseConv2D", "Dropout", "EinsumDense", "Embedding", "Flatten", "GaussianDropout",
-    "GaussianNoise", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalMaxPooling1D",
-    "GlobalMaxPooling2D", "GlobalMaxPooling3D", "GroupNormalization", "Identity", "Input", "InstanceNormalization",
-    "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Permute",
-    "RMSNormalization", "ReLU", "ReflectionPadding1D", "ReflectionPadding2D", "ReflectionPadding3D", "RepeatVector",
-    "ReplicationPadding1D", "ReplicationPadding2D", "ReplicationPadding3D", "Reshape", "Residual", "SeparableConv1D",
-    "SeparableConv2D", "Sigmoid", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
-    "StochasticDepth", "Tanh", "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D",
-    "ZeroPadding2D", "ZeroPadding3D",
+    "CELU", "ELU", "GELU", "GLU", "SELU", "Activation", "ActivityRegularization", "AdaptiveAveragePooling1D",
+    "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D",
+    "AdaptiveMaxPooling3D", "Add", "AlphaDropout", "AveragePooling1D", "AveragePooling2D", "AveragePooling3D",
+    "BatchNormalization", "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D", "Conv3DTranspose",
+    "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "Dropout", "EinsumDense",
+    "Embedding", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D", "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D", "GroupNormalization",
+    "HardShrink", "HardSiLU", "HardSigmoid", "HardTanh", "Identity", "Input", "InstanceNormalization", "Lambda",
+    "Layer", "LayerNormalization", "LeakyReLU", "LogSigmoid", "LogSoftmax", "MaxPooling1D", "MaxPooling2D",
+    "MaxPooling3D", "Maxout", "Mish", "PReLU", "Permute", "RMSNormalization", "ReLU", "ReLU6", "ReflectionPadding1D",
+    "ReflectionPadding2D", "ReflectionPadding3D", "RepeatVector", "ReplicationPadding1D", "ReplicationPadding2D",
+    "ReplicationPadding3D", "Reshape", "Residual", "SeparableConv1D", "SeparableConv2D", "SiLU", "Sigmoid",
+    "SoftShrink", "Softmax", "Softplus", "Softsign", "Sparsemax", "SpatialDropout1D", "SpatialDropout2D",
+    "SpatialDropout3D", "StochasticDepth", "Tanh", "TanhShrink", "Threshold", "UnitNormalization", "UpSampling1D",
+    "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
 ]  # fmt: skip

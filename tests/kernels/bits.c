@@ -394,6 +394,43 @@ static void FN(try_activation)(int code, int64_t n, int wild) {
     FN(see)(out, n);
 }
 
+/* log-softmax and sparsemax along the middle axis, GLU and PReLU. */
+static void FN(try_rows)(int64_t outer, int64_t n, int64_t inner) {
+    const int64_t all = outer * n * inner;
+    REAL *z = FN(numbers)(2 * all, 8), *dy = FN(numbers)(all, 1), *out = FN(empty)(2 * all), *dalpha = FN(empty)(all);
+    for (int code = NPDL_LOG_SOFTMAX; code <= NPDL_SPARSEMAX; code++) {
+        FN(npdl_row_activation)(code, NULL, z, out, outer, n, inner);
+        FN(see)(out, all);
+        FN(npdl_row_activation)(code, dy, out, out, outer, n, inner);
+        FN(see)(out, all);
+    }
+    FN(npdl_glu)(NULL, z, out, outer, n * inner);
+    FN(see)(out, all);
+    FN(npdl_glu)(dy, z, out, outer, n * inner);
+    FN(see)(out, 2 * all);
+    FN(npdl_prelu)(NULL, z, z + all, out, NULL, outer, n * inner);
+    FN(see)(out, all);
+    FN(npdl_prelu)(dy, z, z + all, out, dalpha, outer, n * inner);
+    FN(see)(out, all);
+    FN(see)(dalpha, all);
+}
+
+/* Penalties, and norms brought between two numbers along the middle axis. */
+static void FN(try_rules)(int64_t outer, int64_t n, int64_t inner) {
+    const int64_t all = outer * n * inner;
+    REAL *w = FN(numbers)(all, 2), *out = FN(numbers)(all, 1);
+    double penalty = 0;
+    FN(npdl_penalty)(0.25, 0.5, w, &penalty, all);
+    REAL sum = (REAL)penalty;
+    FN(see)(&sum, 1);
+    FN(npdl_penalty_grad)(0.25, 0.5, w, out, all);
+    FN(see)(out, all);
+    FN(npdl_norm_limit)(0.5, 2, 0.25, w, out, outer, n, inner);
+    FN(see)(out, all);
+    FN(npdl_not_negative)(w, out, all);
+    FN(see)(out, all);
+}
+
 static void FN(try_add)(int relu, int64_t n, int wild) {
     REAL *a = wild ? FN(patterns)(n) : FN(numbers)(n, 8), *b = FN(numbers)(n, 8), *out = FN(empty)(n);
     FN(npdl_add)(relu, a, b, out, n);
@@ -558,6 +595,13 @@ static void FN(cases)(void) {
     for (int code = 0; code < NPDL_SOFTMAX; code++)
         for (int wild = 0; wild < 2; wild++)
             CASE(FN(try_activation)(code, wild ? 20011 : 40003, wild), "activation%d %d wild%d", bits, code, wild);
+    for (int code = NPDL_SPARSEMAX + 1; code < NPDL_ACTIVATIONS; code++)
+        for (int wild = 0; wild < 2; wild++)
+            CASE(FN(try_activation)(code, wild ? 20011 : 40003, wild), "activation%d %d wild%d", bits, code, wild);
+    static const int64_t slabs[][3] = {{1, 1, 1}, {7, 37, 1}, {2, 9001, 1}, {3, 37, 1}, {2, 300, 7}, {3, 5, 333}};
+    for (int64_t i = 0; i < COUNT(slabs); i++)
+        CASE((FN(try_rows)(slabs[i][0], slabs[i][1], slabs[i][2]), FN(try_rules)(slabs[i][0], slabs[i][1], slabs[i][2])),
+             "rows%d %dx%dx%d", bits, (int)slabs[i][0], (int)slabs[i][1], (int)slabs[i][2]);
     for (int relu = 0; relu < 2; relu++)
         for (int wild = 0; wild < 2; wild++)
             CASE(FN(try_add)(relu, wild ? 20011 : 40003, wild), "add%d relu%d wild%d", bits, relu, wild);
