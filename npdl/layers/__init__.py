@@ -1,19 +1,34 @@
 """Layers: what a model is made of, one file a layer or a tight family."""
 
 from npdl.layers.activation import ELU, GELU, Activation, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+from npdl.layers.activity_regularization import ActivityRegularization
+from npdl.layers.adaptive_average_pooling import (
+    AdaptiveAveragePooling1D,
+    AdaptiveAveragePooling2D,
+    AdaptiveAveragePooling3D,
+)
+from npdl.layers.adaptive_max_pooling import AdaptiveMaxPooling1D, AdaptiveMaxPooling2D, AdaptiveMaxPooling3D
 from npdl.layers.alpha_dropout import AlphaDropout
+from npdl.layers.average_pooling import AveragePooling1D, AveragePooling2D, AveragePooling3D
 from npdl.layers.base import Layer
 from npdl.layers.batch_normalization import BatchNormalization
 from npdl.layers.bidirectional import Bidirectional
+from npdl.layers.conv1d import Conv1D
+from npdl.layers.conv1d_transpose import Conv1DTranspose
 from npdl.layers.conv2d import Conv2D
+from npdl.layers.conv2d_transpose import Conv2DTranspose
+from npdl.layers.conv3d import Conv3D, Conv3DTranspose
 from npdl.layers.cropping import Cropping1D, Cropping2D, Cropping3D
 from npdl.layers.dense import Dense
+from npdl.layers.depthwise_conv import DepthwiseConv1D, DepthwiseConv2D
 from npdl.layers.dropout import Dropout
 from npdl.layers.einsum_dense import EinsumDense
 from npdl.layers.embedding import Embedding
 from npdl.layers.flatten import Flatten
 from npdl.layers.gaussian_noise import GaussianDropout, GaussianNoise
-from npdl.layers.global_pooling import GlobalAveragePooling2D, GlobalMaxPooling2D
+from npdl.layers.global_average_pooling import GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D
+from npdl.layers.global_max_pooling import GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D
+from npdl.layers.glu import GLU, Maxout
 from npdl.layers.group_normalization import GroupNormalization, InstanceNormalization
 from npdl.layers.gru import GRU, GRUCell
 from npdl.layers.identity import Identity
@@ -22,14 +37,37 @@ from npdl.layers.lambda_layer import Lambda
 from npdl.layers.layer_normalization import LayerNormalization
 from npdl.layers.lstm import LSTM, LSTMCell
 from npdl.layers.masking import Masking
+from npdl.layers.max_pooling import MaxPooling1D, MaxPooling2D, MaxPooling3D
 from npdl.layers.merging import Add
+from npdl.layers.more_activations import (
+    CELU,
+    SELU,
+    HardShrink,
+    HardSigmoid,
+    HardSiLU,
+    HardTanh,
+    LogSigmoid,
+    LogSoftmax,
+    Mish,
+    ReLU6,
+    SiLU,
+    Softplus,
+    SoftShrink,
+    Softsign,
+    Sparsemax,
+    TanhShrink,
+    Threshold,
+)
 from npdl.layers.permute import Permute
-from npdl.layers.pooling import AveragePooling2D, MaxPooling2D
+from npdl.layers.prelu import PReLU
+from npdl.layers.reflection_padding import ReflectionPadding1D, ReflectionPadding2D, ReflectionPadding3D
 from npdl.layers.repeat_vector import RepeatVector
+from npdl.layers.replication_padding import ReplicationPadding1D, ReplicationPadding2D, ReplicationPadding3D
 from npdl.layers.reshape import Reshape
 from npdl.layers.residual import Residual
 from npdl.layers.rms_normalization import RMSNormalization
 from npdl.layers.rnn import RNN
+from npdl.layers.separable_conv import SeparableConv1D, SeparableConv2D
 from npdl.layers.simple_rnn import SimpleRNN, SimpleRNNCell
 from npdl.layers.spatial_dropout import SpatialDropout1D, SpatialDropout2D, SpatialDropout3D
 from npdl.layers.stacked_rnn_cells import StackedRNNCells
@@ -40,12 +78,21 @@ from npdl.layers.up_sampling import UpSampling1D, UpSampling2D, UpSampling3D
 from npdl.layers.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
 
 __all__ = [
-    "ELU", "GELU", "GRU", "LSTM", "RNN", "Activation", "Add", "AlphaDropout", "AveragePooling2D", "BatchNormalization",
-    "Bidirectional", "Conv2D", "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "Dropout", "EinsumDense", "Embedding",
-    "Flatten", "GRUCell", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling2D", "GlobalMaxPooling2D",
-    "GroupNormalization", "Identity", "Input", "InstanceNormalization", "LSTMCell", "Lambda", "Layer",
-    "LayerNormalization", "LeakyReLU", "Masking", "MaxPooling2D", "Permute", "RMSNormalization", "ReLU", "RepeatVector",
-    "Reshape", "Residual", "Sigmoid", "SimpleRNN", "SimpleRNNCell", "Softmax", "SpatialDropout1D", "SpatialDropout2D",
-    "SpatialDropout3D", "StackedRNNCells", "StochasticDepth", "Tanh", "TimeDistributed", "UnitNormalization",
+    "CELU", "ELU", "GELU", "GLU", "GRU", "LSTM", "RNN", "SELU", "Activation", "ActivityRegularization",
+    "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D",
+    "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", "Add", "AlphaDropout", "AveragePooling1D", "AveragePooling2D",
+    "AveragePooling3D", "BatchNormalization", "Bidirectional", "Conv1D", "Conv1DTranspose", "Conv2D",
+    "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "Cropping1D", "Cropping2D", "Cropping3D", "Dense",
+    "DepthwiseConv1D", "DepthwiseConv2D", "Dropout", "EinsumDense", "Embedding", "Flatten", "GRUCell",
+    "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D", "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D",
+    "GroupNormalization", "HardShrink", "HardSiLU", "HardSigmoid", "HardTanh", "Identity", "Input",
+    "InstanceNormalization", "LSTMCell", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "LogSigmoid",
+    "LogSoftmax", "Masking", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maxout", "Mish", "PReLU", "Permute",
+    "RMSNormalization", "ReLU", "ReLU6", "ReflectionPadding1D", "ReflectionPadding2D", "ReflectionPadding3D",
+    "RepeatVector", "ReplicationPadding1D", "ReplicationPadding2D", "ReplicationPadding3D", "Reshape", "Residual",
+    "SeparableConv1D", "SeparableConv2D", "SiLU", "Sigmoid", "SimpleRNN", "SimpleRNNCell", "SoftShrink", "Softmax",
+    "Softplus", "Softsign", "Sparsemax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
+    "StackedRNNCells", "StochasticDepth", "Tanh", "TanhShrink", "Threshold", "TimeDistributed", "UnitNormalization",
     "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
 ]  # fmt: skip

@@ -324,6 +324,14 @@ class Sequential(Trainer, Layer):
         self.need_build("load_weights")
         saving.load_weights(self, filepath)
 
+    def load_state(self, filepath):
+        """Go on where `save` wrote the file: weights, the optimizer's state, the seed and the steps of dropout.
+
+        The model has the same layers and is compiled with the same optimizer; weights are written only if all fit.
+        """
+        self.need_build("load_state")
+        saving.load_state(self, filepath)
+
     def __reduce__(self):
         return saving.from_parts, (type(self), *saving.to_parts(self), saving.custom_classes(self))
 

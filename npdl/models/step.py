@@ -7,6 +7,7 @@ from npdl.layers import masks
 from npdl.models.first_step import FirstStep, check_custom_gradients, is_custom
 from npdl.models.fusion import looked_at, twin
 from npdl.models.plan import Plan, settle_logits
+from npdl.penalties import penalized, penalties
 
 
 class Totals:
@@ -20,13 +21,18 @@ class Totals:
 
     def __init__(self, loss, metrics, weighted):
         self.loss, self.metrics, self.weighted, self.batches = loss, metrics, weighted, 0
-        self.total = self.count = 0.0
+        self.total = self.count = self.latest = 0.0
         for metric in metrics:
             metric.reset_state()
 
     def add_loss(self, total, count):
         """Take in one batch: the sum of its samples' losses and their number."""
         self.total, self.count, self.batches = self.total + total, self.count + count, self.batches + 1
+        self.latest = count
+
+    def add_penalty(self, value):
+        """Add penalties to the loss of the batch that came last."""
+        self.total += value * self.latest
 
     def add_metrics(self, target, output, w, mask=None):
         """Take in one batch of host arrays; a metric of the user's own may keep them, so it gets no reused memory.
@@ -59,6 +65,7 @@ class Step:
             weights.
         activation: what that copy leaves out, else None.
         plan: what runs, and where backward stops.
+        penalized: the weights and outputs with a penalty.
         workspace: the training steps' reused memory.
     """
 
@@ -83,7 +90,7 @@ class Step:
                 testing.demand_arguments(part, method, takes)
         self.test_metrics = metrics.unique_names(found)
         self.metrics = copy.deepcopy(self.test_metrics)  # training's own: a callback may evaluate in mid-epoch
-        self.plan = Plan(self.layers, model.layers)
+        self.plan, self.penalized = Plan(self.layers, model.layers), penalized(model.layers)
         self.first, self.made_for = True, self._signature()
         self.close()
 
@@ -142,6 +149,8 @@ class Step:
             dy = self._score(output, mask, target, w, totals, gradient=True)
             with self.plan.unread_gradients() as trained:
                 self.backward(trained, dy, check)
+            if self.penalized:
+                totals.add_penalty(penalties(self.penalized, gradient=True))
             model.optimizer.step(model)
         self.first = False
 
@@ -152,6 +161,8 @@ class Step:
         with devices.use_workspace(workspace):
             output, mask = self.forward(self.model.device.from_host(x), False)
             self._score(output, mask, self.target(y, len(x)), w, totals)
+            if self.penalized:
+                totals.add_penalty(penalties(self.penalized))
 
     def _prepare(self):
         if self.plan.prepare():

@@ -15,21 +15,23 @@ import os
 import numpy as np
 import pytest
 
-from npdl import activations
+from npdl import activations, constraints, regularizers
 from npdl.devices.registry import FAMILIES
 from npdl.kernels.cpu import compiled
-from npdl.kernels.geometry import window2d
+from npdl.kernels.geometry import window, window2d
 
 if not compiled():
     pytest.skip("installed without compiled kernels", allow_module_level=True)
 
 from npdl.kernels.cpu import (
     activation,
+    adaptive_pool,
     build,
     conv,
     dropout,
     einsum,
     embed,
+    extend,
     group_norm,
     interpolate,
     layer_norm,
@@ -39,15 +41,18 @@ from npdl.kernels.cpu import (
     merge,
     norm,
     pool,
+    regularize,
     rnn,
     shape,
     update,
 )
 from npdl.kernels.reference import activation as ref_activation
+from npdl.kernels.reference import adaptive_pool as ref_adaptive_pool
 from npdl.kernels.reference import conv as ref_conv
 from npdl.kernels.reference import dropout as ref_dropout
 from npdl.kernels.reference import einsum as ref_einsum
 from npdl.kernels.reference import embed as ref_embed
+from npdl.kernels.reference import extend as ref_extend
 from npdl.kernels.reference import group_norm as ref_group_norm
 from npdl.kernels.reference import interpolate as ref_interpolate
 from npdl.kernels.reference import layer_norm as ref_layer_norm
@@ -65,7 +70,9 @@ FIRST_SEED = int(os.environ.get("NPDL_FUZZ_SEED", "1"))
 GUARD = 37
 ELEMENTWISE = [
     activations.linear, activations.relu, activations.ReLU(0.1, 6.0, 0.5), activations.leaky_relu, activations.ELU(1.7),
-    activations.gelu, activations.GELU(approximate=True), activations.sigmoid, activations.tanh,
+    activations.gelu, activations.GELU(approximate=True), activations.sigmoid, activations.tanh, activations.selu,
+    activations.CELU(0.7), activations.silu, activations.mish, activations.softplus, activations.log_sigmoid,
+    activations.softsign, activations.squareplus,
 ]  # fmt: skip
 SMOOTH = [
     fn for fn in ELEMENTWISE if fn.code not in (2,)
@@ -273,6 +280,88 @@ def fuzz_conv2d_dkernel(case):
     case.close("dW", out, expected, n * g.out_h * g.out_w, size)
 
 
+def fuzz_conv2d_transpose(case, arrays=None):
+    g, n, x, w, dz = conv_arrays(case) if arrays is None else arrays
+    name = "conv2d_transpose" if arrays is None else "conv3d_transpose"
+    kernel, reference = getattr(conv, name), getattr(ref_conv, name)
+    fn, bias = case.pick(None, *SMOOTH, activations.softmax), case.pick(None, case.numbers(g.channels))
+    case.note(activation=fn, bias=bias is not None)
+    out, z = case.out(*x.shape), case.pick(None, case.out(*x.shape))
+    case.run(kernel, dz, w, g, out=out, bias=bias, activation=fn, z=z)
+    dz64, w64, bias64 = wide(dz, w, bias)
+    expected = reference_of(reference, {"out": x.shape, "z": x.shape}, dz64, w64, g, bias=bias64, activation=fn)
+    size = reference_of(reference, {"out": x.shape}, abs(dz64), abs(w64), g)["out"]
+    if bias is not None:
+        size = size + abs(bias64)
+    length = w.size // (g.channels // g.groups)
+    case.close("out", out, expected["out"], length, size)
+    if z is not None:
+        case.close("z", z, expected["z"], length, size)
+    if n:
+        one = case.out(1, *x.shape[1:])
+        case.run(kernel, case.place(dz[n - 1 :]), w, g, out=one, bias=bias, activation=fn)
+        case.equal("the last sample alone", one, out[n - 1 :])
+
+
+def volume_arrays(case):
+    kernel, strides = (tuple(case.whole(1, 3) for _ in range(3)) for _ in range(2))
+    dilation = tuple(case.whole(1, 3) for _ in range(3)) if case.whole(0, 3) == 0 else (1, 1, 1)
+    groups = case.whole(2, 4) if case.whole(0, 3) == 0 else 1
+    channels, filters = (groups * case.pick(1, 2, 3, 8, 17) for _ in range(2))
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation)]
+    padding = case.pick("same", "valid")
+    sizes = [case.whole(span if padding == "valid" else 1, span + case.pick(2, 6)) for span in spans]
+    g = window(*case.note(window=((*sizes, channels), kernel, strides, padding, dilation, filters, groups)))
+    n = case.note(volumes=case.pick(0, 1, 2, 3, 5))
+    x, dz = case.numbers(n, *g.inside, channels), case.numbers(n, *g.out, filters)
+    return g, n, x, case.numbers(*kernel, channels // groups, filters), dz
+
+
+def fuzz_conv3d(case):
+    g, n, x, w, dz = volume_arrays(case)
+    fn, bias = case.pick(None, *SMOOTH, activations.softmax), case.pick(None, case.numbers(g.filters))
+    case.note(activation=fn, bias=bias is not None)
+    out, z = case.out(*dz.shape), case.pick(None, case.out(*dz.shape))
+    case.run(conv.conv3d, x, w, g, out=out, bias=bias, activation=fn, z=z)
+    x64, w64, bias64 = wide(x, w, bias)
+    expected = reference_of(ref_conv.conv3d, {"out": dz.shape, "z": dz.shape}, x64, w64, g, bias=bias64, activation=fn)
+    size = reference_of(ref_conv.conv3d, {"out": dz.shape}, abs(x64), abs(w64), g)["out"]
+    if bias is not None:
+        size = size + abs(bias64)
+    length = w.size // g.filters
+    case.close("out", out, expected["out"], length, size)
+    if z is not None:
+        case.close("z", z, expected["z"], length, size)
+    if n:
+        one = case.out(1, *dz.shape[1:])
+        case.run(conv.conv3d, case.place(x[n - 1 :]), w, g, out=one, bias=bias, activation=fn)
+        case.equal("the last volume alone", one, out[n - 1 :])
+
+
+def fuzz_conv3d_transpose(case):
+    fuzz_conv2d_transpose(case, volume_arrays(case))
+
+
+def fuzz_conv3d_dx(case):
+    g, _, x, w, dz = volume_arrays(case)
+    out = case.out(*x.shape)
+    case.run(conv.conv3d_dx, dz, w, g, out=out)
+    dz64, w64 = wide(dz, w)
+    expected = reference_of(ref_conv.conv3d_dx, {"out": x.shape}, dz64, w64, g)["out"]
+    size = reference_of(ref_conv.conv3d_dx, {"out": x.shape}, abs(dz64), abs(w64), g)["out"]
+    case.close("dx", out, expected, w.size // (g.channels // g.groups), size)
+
+
+def fuzz_conv3d_dkernel(case):
+    g, _, x, w, dz = volume_arrays(case)
+    out = case.out(*w.shape)
+    case.run(conv.conv3d_dkernel, x, dz, g, out=out)
+    x64, dz64 = wide(x, dz)
+    expected = reference_of(ref_conv.conv3d_dkernel, {"out": w.shape}, x64, dz64, g)["out"]
+    size = reference_of(ref_conv.conv3d_dkernel, {"out": w.shape}, abs(x64), abs(dz64), g)["out"]
+    case.close("dW", out, expected, dz.size // g.filters, size)
+
+
 def fuzz_im2col(case):
     g, _, x, _, dz = conv_arrays(case)
     shape = (*dz.shape[:3], g.kernel_h * g.kernel_w * g.channels)
@@ -385,9 +474,12 @@ fuzz_global_average_pool2d_grad = fuzz_global_average_pool2d
 
 def fuzz_activation(case):
     fn = case.note(
-        activation=case.pick(*ELEMENTWISE, activations.softmax, activations.Softmax(0), activations.Softmax(1))
+        activation=case.pick(
+            *ELEMENTWISE, *(kind(axis) for kind in (activations.Softmax, activations.LogSoftmax) for axis in (0, 1, -1))
+        )
     )
-    lowest = int(fn.code == 9 and fn.axis == 0)  # a softmax of nothing is an error
+    rows = fn.code in (9, 10)
+    lowest = int(rows and fn.axis == 0)  # a softmax of nothing is an error
     shape = case.note(shape=(case.whole(lowest, 4), case.size(), case.size(2000)))
     z, dy = case.numbers(*shape, scale=case.pick(1, 4, 30)), case.numbers(*shape)
     y, dz = case.out(*shape), case.out(*shape)
@@ -395,7 +487,7 @@ def fuzz_activation(case):
     z64, dy64, y64 = wide(z, dy, y)
     expected = reference_of(ref_activation.activation, {"out": shape}, z64, fn)["out"]
     # e^z is as exact as z: an error of ½ ulp of z − max z is an error of that size in the exponent
-    length = shape[1] + shape[2] if fn.code == 9 else 1
+    length = shape[1] + shape[2] if rows else 1
     case.close("y", y, expected, length, max(1, abs(z64).max(initial=0)))
     saved, saved64 = (z, z64) if fn.needs == "z" else (y, y64)
     case.run(activation.activation_grad, dy, saved, fn, out=dz)
@@ -409,6 +501,58 @@ def fuzz_activation(case):
 
 
 fuzz_activation_grad = fuzz_activation
+
+
+def fuzz_glu(case):
+    axis, half = case.note(axis=case.pick(0, 1, 2, -1)), [case.size(40), case.size(40), case.size(90)]
+    whole = [2 * n if a == axis % 3 else n for a, n in enumerate(half)]
+    x, dy, y, dx = case.numbers(*whole, scale=case.pick(1, 30)), case.numbers(*half), case.out(*half), case.out(*whole)
+    case.run(activation.glu, x, axis, out=y)
+    case.run(activation.glu_grad, dy, x, axis, out=dx)
+    x64, dy64 = wide(x, dy)
+    case.close("y", y, reference_of(ref_activation.glu, {"out": half}, x64, axis)["out"], 1)
+    expected = reference_of(ref_activation.glu_grad, {"out": whole}, dy64, x64, axis)["out"]
+    case.close("dx", dx, expected, 1, abs(x64).max() * abs(dy64).max())
+
+
+fuzz_glu_grad = fuzz_glu
+
+
+def fuzz_prelu(case):
+    shape = case.note(shape=(case.whole(0, 9), case.size(), case.size(90)))
+    x, dy, alpha = case.numbers(*shape), case.numbers(*shape), case.numbers(*shape[1:])
+    y, dx, dalpha = (case.out(*shape) for _ in range(3))
+    case.run(activation.prelu, x, alpha, out=y)
+    case.run(activation.prelu_grad, dy, x, alpha, dx=dx, dalpha=dalpha)
+    case.equal("y", y, np.where(x > 0, x, alpha * x))
+    case.equal("dx", dx, np.where(x > 0, dy, alpha * dy))
+    case.equal("dalpha", dalpha, np.where(x > 0, 0, dy * x))
+
+
+fuzz_prelu_grad = fuzz_prelu
+
+
+def fuzz_penalty(case):
+    fn = case.note(fn=regularizers.L1L2(case.pick(0, 0.5), case.pick(0, 0.25)))
+    x = case.numbers(case.size(40), case.size(3000))
+    out, dx = case.out(1, dtype="float64"), case.out(*x.shape, fill=0.5)
+    case.run(regularize.penalty, x, fn, out=out)
+    case.close("out", out, fn(x), x.size, fn(x))
+    case.run(regularize.penalty_grad, x, fn, out=dx, scale=0.25)
+    case.close("dx", dx, 0.5 + 0.25 * fn.gradient(x.astype("float64")), 1)
+
+
+fuzz_penalty_grad = fuzz_penalty
+
+
+def fuzz_constrain(case):
+    axis = case.pick(0, 1, 2, -1, [0, 1], [0, 2], [1, 2])
+    limits = constraints.MaxNorm(1.5, axis), constraints.MinMaxNorm(0.5, 2, 0.5, axis), constraints.UnitNorm(axis)
+    fn = case.note(fn=case.pick(*limits, constraints.NonNeg()))
+    w = case.numbers(case.size(40), case.size(40), case.size(90))
+    out = case.out(*w.shape)
+    case.run(regularize.constrain, w, fn, out=out)
+    case.close("out", out, fn(w.astype("float64")), w.size, 1)
 
 
 def fuzz_add(case):
@@ -780,6 +924,81 @@ def fuzz_sum_to(case):
     case.run(einsum.sum_to, x, out=out)
     expected, scale = (reference_of(ref_einsum.sum_to, {"out": made}, one)["out"] for one in wide(x, abs(x)))
     case.close("out", out, expected, x.size, scale)
+
+
+def extended(case):
+    """x's shape, the longer one, and the other arguments."""
+    shape = [case.whole(0, 4), *(case.size(20) for _ in range(case.whole(1, 3)))]
+    axis, mode = case.whole(1, len(shape) - 1), case.pick(*ref_extend.MODES)
+    most = {"reflect": shape[axis] - 1, "replicate": 9, "circular": shape[axis]}[mode]
+    margins = (case.whole(0, most), case.whole(0, most))
+    longer = [*shape[:axis], shape[axis] + sum(margins), *shape[axis + 1 :]]
+    case.note(shape=shape, axis=axis, margins=margins, mode=mode)
+    return shape, longer, (axis, margins, mode)
+
+
+def fuzz_extend(case):
+    shape, longer, arguments = extended(case)
+    x, out, expected = case.numbers(*shape), case.out(*longer), np.empty(longer, case.dtype)
+    case.run(extend.extend, x, *arguments, out=out)
+    ref_extend.extend(x, *arguments, out=expected)
+    case.equal("out", out, expected)
+
+
+def fuzz_extend_grad(case):
+    shape, longer, arguments = extended(case)
+    dy, out = case.numbers(*longer), case.out(*shape)
+    case.run(extend.extend_grad, dy, *arguments, out=out)
+    expected, size = (
+        reference_of(ref_extend.extend_grad, {"out": shape}, one, *arguments)["out"] for one in wide(dy, abs(dy))
+    )
+    case.close("dx", out, expected, 1, size)
+
+
+def bins(case):
+    """Rows, places, bins, channels."""
+    return case.note(bins=(case.whole(0, 5), case.pick(case.whole(1, 9), 700), case.size(40), case.size(70)))
+
+
+def fuzz_adaptive_max_pool(case):
+    rows, places, outputs, channels = bins(case)
+    x = ties_and_nans(case, case.numbers(rows, places, channels))
+    out, winners = case.out(rows, outputs, channels), case.out(rows, outputs, channels, dtype="int32", fill=-1)
+    case.run(adaptive_pool.adaptive_max_pool, x, out=out, winners=case.pick(None, winners))
+    expected, first = np.empty(out.shape, case.dtype), np.empty(out.shape, "int32")
+    ref_adaptive_pool.adaptive_max_pool(x, out=expected, winners=first)
+    case.equal("out", out, expected)
+    if (winners >= 0).any():
+        case.equal("winners", winners, first)
+
+
+def fuzz_adaptive_max_pool_grad(case):
+    rows, places, outputs, channels = bins(case)
+    x, dy = case.numbers(rows, places, channels), case.numbers(rows, outputs, channels)
+    y, winners, out = np.empty_like(dy), np.empty(dy.shape, "int32"), case.out(*x.shape)
+    ref_adaptive_pool.adaptive_max_pool(x, out=y, winners=winners)
+    case.run(adaptive_pool.adaptive_max_pool_grad, dy, winners, out=out)
+    expected = reference_of(ref_adaptive_pool.adaptive_max_pool_grad, {"out": x.shape}, *wide(dy), winners)["out"]
+    case.close("dx", out, expected, outputs // places + 2, abs(dy).max(initial=0) * (outputs // places + 2))
+
+
+def fuzz_adaptive_average_pool(case):
+    rows, places, outputs, channels = bins(case)
+    x, out = case.numbers(rows, places, channels), case.out(rows, outputs, channels)
+    case.run(adaptive_pool.adaptive_average_pool, x, out=out)
+    reference = ref_adaptive_pool.adaptive_average_pool
+    expected = reference_of(reference, {"out": out.shape}, *wide(x))["out"]
+    case.close("out", out, expected, 1, reference_of(reference, {"out": out.shape}, abs(*wide(x)))["out"])
+
+
+def fuzz_adaptive_average_pool_grad(case):
+    rows, places, outputs, channels = bins(case)
+    dy, out = case.numbers(rows, outputs, channels), case.out(rows, places, channels)
+    case.run(adaptive_pool.adaptive_average_pool_grad, dy, out=out)
+    reference = ref_adaptive_pool.adaptive_average_pool_grad
+    expected = reference_of(reference, {"out": out.shape}, *wide(dy))["out"]
+    size = reference_of(reference, {"out": out.shape}, abs(*wide(dy)))["out"]
+    case.close("dx", out, expected, outputs // places + 2, size)
 
 
 def fuzz_interpolate(case, kernel="interpolate"):
