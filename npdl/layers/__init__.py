@@ -14,11 +14,13 @@ from npdl.layers.flatten import Flatten
 from npdl.layers.gaussian_noise import GaussianDropout, GaussianNoise
 from npdl.layers.global_pooling import GlobalAveragePooling2D, GlobalMaxPooling2D
 from npdl.layers.group_normalization import GroupNormalization, InstanceNormalization
+from npdl.layers.grouped_query_attention import GroupedQueryAttention
 from npdl.layers.identity import Identity
 from npdl.layers.input import Input
 from npdl.layers.lambda_layer import Lambda
 from npdl.layers.layer_normalization import LayerNormalization
 from npdl.layers.merging import Add
+from npdl.layers.multi_head_attention import MultiHeadAttention
 from npdl.layers.permute import Permute
 from npdl.layers.pooling import AveragePooling2D, MaxPooling2D
 from npdl.layers.repeat_vector import RepeatVector
@@ -27,6 +29,8 @@ from npdl.layers.residual import Residual
 from npdl.layers.rms_normalization import RMSNormalization
 from npdl.layers.spatial_dropout import SpatialDropout1D, SpatialDropout2D, SpatialDropout3D
 from npdl.layers.stochastic_depth import StochasticDepth
+from npdl.layers.transformer_decoder import TransformerDecoder
+from npdl.layers.transformer_encoder import TransformerEncoder
 from npdl.layers.unit_normalization import UnitNormalization
 from npdl.layers.up_sampling import UpSampling1D, UpSampling2D, UpSampling3D
 from npdl.layers.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
@@ -35,8 +39,9 @@ __all__ = [
     "ELU", "GELU", "Activation", "Add", "AlphaDropout", "AveragePooling2D", "BatchNormalization", "Conv2D",
     "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "Dropout", "EinsumDense", "Embedding", "Flatten",
     "GaussianDropout", "GaussianNoise", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "GroupNormalization",
-    "Identity", "Input", "InstanceNormalization", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "MaxPooling2D",
-    "Permute", "RMSNormalization", "ReLU", "RepeatVector", "Reshape", "Residual", "Sigmoid", "Softmax",
-    "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth", "Tanh", "UnitNormalization",
-    "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
+    "GroupedQueryAttention", "Identity", "Input", "InstanceNormalization", "Lambda", "Layer", "LayerNormalization",
+    "LeakyReLU", "MaxPooling2D", "MultiHeadAttention", "Permute", "RMSNormalization", "ReLU", "RepeatVector", "Reshape",
+    "Residual", "Sigmoid", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth",
+    "Tanh", "TransformerDecoder", "TransformerEncoder", "UnitNormalization", "UpSampling1D", "UpSampling2D",
+    "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
 ]  # fmt: skip
