@@ -23,10 +23,12 @@ from npdl.layers.merging import Add
 from npdl.layers.multi_head_attention import MultiHeadAttention
 from npdl.layers.permute import Permute
 from npdl.layers.pooling import AveragePooling2D, MaxPooling2D
+from npdl.layers.position_embedding import PositionEmbedding, SinePositionEncoding
 from npdl.layers.repeat_vector import RepeatVector
 from npdl.layers.reshape import Reshape
 from npdl.layers.residual import Residual
 from npdl.layers.rms_normalization import RMSNormalization
+from npdl.layers.rotary_embedding import RotaryEmbedding
 from npdl.layers.spatial_dropout import SpatialDropout1D, SpatialDropout2D, SpatialDropout3D
 from npdl.layers.stochastic_depth import StochasticDepth
 from npdl.layers.transformer_decoder import TransformerDecoder
@@ -40,8 +42,9 @@ __all__ = [
     "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "Dropout", "EinsumDense", "Embedding", "Flatten",
     "GaussianDropout", "GaussianNoise", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "GroupNormalization",
     "GroupedQueryAttention", "Identity", "Input", "InstanceNormalization", "Lambda", "Layer", "LayerNormalization",
-    "LeakyReLU", "MaxPooling2D", "MultiHeadAttention", "Permute", "RMSNormalization", "ReLU", "RepeatVector", "Reshape",
-    "Residual", "Sigmoid", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth",
-    "Tanh", "TransformerDecoder", "TransformerEncoder", "UnitNormalization", "UpSampling1D", "UpSampling2D",
-    "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
+    "LeakyReLU", "MaxPooling2D", "MultiHeadAttention", "Permute", "PositionEmbedding", "RMSNormalization", "ReLU",
+    "RepeatVector", "Reshape", "Residual", "RotaryEmbedding", "Sigmoid", "SinePositionEncoding", "Softmax",
+    "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth", "Tanh", "TransformerDecoder",
+    "TransformerEncoder", "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D",
+    "ZeroPadding2D", "ZeroPadding3D",
 ]  # fmt: skip

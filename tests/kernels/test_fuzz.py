@@ -39,6 +39,7 @@ from npdl.kernels.cpu import (
     merge,
     norm,
     pool,
+    position,
     shape,
     update,
 )
@@ -854,6 +855,29 @@ def fuzz_attention(case):
 
 
 fuzz_attention_grad = fuzz_attention
+
+
+def fuzz_positions(case):
+    n, t, d = case.whole(0, 3), case.size(90), 2 * case.size(40)
+    case.note(shape=(n, t, d))
+    x, positions, out = case.numbers(n, t, d), case.numbers(t, d), case.out(n, t, d)
+    if case.kernel == "add_positions":
+        case.run(position.add_positions, x, positions, out=out)
+        case.equal("out", out, x + positions)
+        return
+    how, angles = (case.pick(1, 100, 10000),), np.arange(t)[:, None] * np.ones(d // 2)
+    angles = angles * how[0] ** (-np.arange(d // 2) * 2.0 / d)
+    if case.kernel == "sine_positions":
+        case.run(position.sine_positions, *how, out=out)
+        right = np.broadcast_to(np.stack([np.sin(angles), np.cos(angles)], -1).reshape(t, d), (n, t, d))
+    else:
+        case.run(position.rotate, x[:, :, None], *how, 1.0, out=out[:, :, None])
+        turned = (x[..., : d // 2] + 1j * x[..., d // 2 :]) * np.exp(1j * angles)
+        right = np.concatenate([turned.real, turned.imag], -1)
+    case.close("out", out, right, 4, 1 + 2 * abs(x).max(initial=0))
+
+
+fuzz_add_positions = fuzz_sine_positions = fuzz_rotate = fuzz_positions
 
 FUZZ = {name: globals().get(f"fuzz_{name}") for family in FAMILIES for name in FAMILIES[family]}
 for _name in FAMILIES["loss"]:
