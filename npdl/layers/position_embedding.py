@@ -36,6 +36,10 @@ class Positions(Layer):
         self.k.add_positions(None, None, out=dx)  # dx = 0
         return dx
 
+    def write(self, y):
+        """Write the rows of the places into y."""
+        raise NotImplementedError(f"{type(self).__name__} needs write(self, y)")
+
     def learn(self, dy, shape):
         """Assign the gradients of the weights, if there are any."""
 

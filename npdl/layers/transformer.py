@@ -33,6 +33,10 @@ class Transformer(Container):
         self.parts = self.make_parts()
         super().__init__({}, **base)
 
+    def make_parts(self):
+        """The layers inside: a dictionary by name."""
+        raise NotImplementedError(f"{type(self).__name__} needs make_parts(self)")
+
     def inner(self):
         """The layers inside."""
         return list(self.parts.values())

@@ -60,7 +60,7 @@ def compare(ours, theirs, x, inputs, dy, how, parts):
 @pytest.mark.parametrize("first", (True, False))
 @pytest.mark.parametrize("shape", [(1, 1, 4), (3, 7, 8)], ids=str)
 def test_encoder(rng, shape, first):
-    n, t, d = shape
+    _, t, d = shape
     ours = layers.TransformerEncoder(5, 2, activation="gelu", normalize_first=first)
     moved(ours.init((t, d), "float64", seed=0), rng)
     theirs = torch.nn.TransformerEncoderLayer(
