@@ -1,23 +1,24 @@
 /* Attention: softmax(scale q kᵀ) v of each sample and head, and its gradients. Formulas:
  * npdl/kernels/reference/attention.py.
  *
- * A task is a head of a sample; backward all heads that share keys, since they add to one dk and dv. It packs the keys
- * and values once and goes through the queries NPDL_ATTEND_ROWS at a time: their scores against all keys by the register
- * tile of the matrix product, the softmax of each row, and the product with the values. So no more of the probabilities
- * is ever there than those rows. Backward makes them again, which costs one product of five and saves keeping an array
- * of queries x keys for each head: T x T numbers where q, k and v have T x D. It keeps rows of probabilities and of
- * their gradients for NPDL_ATTEND_CHUNK queries, over which dk and dv are then summed.
+ * A task is a head of a sample; backward all heads that share keys, since they add to one dk and dv. It goes through the
+ * queries NPDL_ATTEND_CHUNK at a time. Their scores lie transposed, a row for each key: k is then read where it lies,
+ * and a vector holds the same key's scores for several queries, so that the softmax takes no sum within a vector. No
+ * more of the probabilities is ever there than those of a chunk. Backward makes them again, which costs one product of
+ * five and saves keeping queries x keys numbers for each head.
  *
- * With `causal` a query sees the keys up to its own place. Blocks of rows lie at multiples of NPDL_ATTEND_ROWS, so what
- * lies above the diagonal is left out block by block, and is zeros inside a block.
+ * With `causal` a query sees the keys up to its own place. Of each panel of queries, NPDL_ATTEND_ROWS wide, only the keys
+ * up to its last one are looked at; above the diagonal inside it are zeros.
  *
  * All sums run over keys or queries in their order, in blocks that the sizes of one sample set.
  */
 #ifndef NPDL_ATTENTION_H
 #define NPDL_ATTENTION_H
 
-#define NPDL_ATTEND_ROWS 16  /* queries at a time; part of the bits */
-#define NPDL_ATTEND_CHUNK 64 /* queries in a sum of dk and dv, a multiple of the rows; part of the bits */
+#define NPDL_ATTEND_CHUNK 64 /* queries at a time; part of the bits */
+#define NPDL_ATTEND_ROWS 32  /* queries that look at as many keys: a multiple of a panel's width; part of the bits */
+#define NPDL_ATTEND_KEYS 256 /* keys in a block sum of a softmax; part of the bits */
+#define NPDL_ATTEND_GAP 16   /* between the rows of two keys, or they would crowd into few cache sets */
 
 /* What may be attended to: each NULL, or 0 where not. */
 typedef struct { const uint8_t *query, *key, *pair; int causal; } npdl_attend_mask;
@@ -27,6 +28,8 @@ typedef struct { uint32_t threshold, step, key[2]; double scale; } npdl_attend_d
 
 #endif
 
+enum { FN(npdl_attend_step) = NPDL_ATTEND_CHUNK + NPDL_ATTEND_GAP }; /* from key to key */
+
 typedef struct {
     const REAL *q, *k, *v, *dout;  /* (N, T, H, D), (N, S, G, D), (N, S, G, E), (N, T, H, E) */
     REAL *out, *dq, *dk, *dv;
@@ -34,7 +37,6 @@ typedef struct {
     REAL scale;
     npdl_attend_mask mask;
     npdl_attend_dropout dropout;
-    int64_t step;  /* from row to row of probabilities */
 } FN(npdl_attend);
 
 /* ---- products with a packed matrix */
@@ -51,99 +53,162 @@ static void FN(npdl_pack_whole)(const REAL *b, int64_t step, int transpose, int6
 }
 
 /* How rows of a matrix are read, and those of the result written. */
-typedef struct { npdl_row row[NPDL_ATTEND_ROWS]; int64_t place[NPDL_KB], along; } FN(npdl_walk);
+typedef struct { npdl_row row[NPDL_MB]; int64_t place[NPDL_KB], down, along, to; } FN(npdl_walk);
 
 /* Rows `down` apart whose numbers lie `along` apart, to rows `to` apart. */
 static void FN(npdl_set_walk)(FN(npdl_walk) *w, int64_t down, int64_t along, int64_t to) {
-    for (int i = 0; i < NPDL_ATTEND_ROWS; i++) w->row[i] = (npdl_row){i * down, i * to};
+    for (int i = 0; i < NPDL_MB; i++) w->row[i] = (npdl_row){i * down, i * to};
     for (int i = 0; i < NPDL_KB; i++) w->place[i] = i * along;
-    w->along = along;
+    w->down = down, w->along = along, w->to = to;
 }
 
-/* out (rows, n) (+)= Σ over [k0, k1) of a · b, the first n columns of packed b; n is all `columns` of b, or a multiple
- * of a panel's width. */
+/* out (rows, n) (+)= Σ over [k0, k1) of a · b, columns [n0, n1) of packed b, which has `columns`; n0 begins a panel. */
 static void FN(npdl_times)(const FN(npdl_walk) *w, const REAL *a, int64_t rows, const REAL *b, int64_t columns,
-                           int64_t k0, int64_t k1, REAL *out, int64_t n, int add) {
+                           int64_t k0, int64_t k1, REAL *out, int64_t n0, int64_t n1, int add) {
     const int64_t width = npdl_round_up(columns, NPDL_NW);
     for (int64_t k = k0, stop; k < k1; k = stop) {
         const REAL *block = b + k / NPDL_KB * NPDL_KB * width;
         stop = npdl_min(k1, (k / NPDL_KB + 1) * NPDL_KB);
-        for (int64_t j = 0; j < n; j += NPDL_NW) {
-            const int64_t wide = columns - j > VL ? NPDL_NW : VL;
-            FN(npdl_tiles)(a + k * w->along, w->row, rows, w->place, stop - k,
-                           block + j * NPDL_KB + k % NPDL_KB * wide, out + j, npdl_min(n - j, wide), add || k > k0,
-                           NULL);
-        }
+        for (int64_t i = 0; i < rows; i += NPDL_MB)
+            for (int64_t j = n0; j < n1; j += NPDL_NW) {
+                const int64_t wide = columns - j > VL ? NPDL_NW : VL;
+                FN(npdl_tiles)(a + i * w->down + k * w->along, w->row, npdl_min(rows - i, NPDL_MB), w->place, stop - k,
+                               block + j * NPDL_KB + k % NPDL_KB * wide, out + i * w->to + j, npdl_min(n1 - j, wide),
+                               add || k > k0, NULL);
+            }
     }
 }
 
-/* ---- rows of probabilities */
+/* ---- a chunk: queries first ... first + count - 1 of one head */
 
-NPDL_INLINE void FN(npdl_attend_exps)(VEC *v, int count, VEC top, VEC scale) {
-    EACH v[j] = (v[j] - top) * scale;
-    FN(npdl_exps)(v, count);
-}
+typedef struct { int64_t sample, head, first, count; } FN(npdl_chunk);
 
-/* x = softmax(scale x) of n numbers; zeros where all are −infinity. */
-static void FN(npdl_attend_softmax)(REAL *x, int64_t n, REAL scale) {
-    REAL top = FN(npdl_max)(x, n);
-    if (top == -(REAL)INFINITY) top = 0;
-    const VEC most = BC(top), factor = BC(scale);
-    #define NPDL_ATTEND_EXPS(v, count) FN(npdl_attend_exps)(v, count, most, factor)
-    NPDL_MAP_WIDE(x, x, n, NPDL_ATTEND_EXPS)
-    #undef NPDL_ATTEND_EXPS
-    const REAL total = FN(npdl_sum)(x, n);
-    const VEC inverse = BC(total == 0 ? 0 : 1 / total);
-    NPDL_MAP(x, x, n, v * inverse)
-}
-
-/* How many keys a block of rows that ends before `stop` looks at. */
+/* How many keys the queries below `stop` look at. */
 NPDL_INLINE int64_t FN(npdl_attend_limit)(const FN(npdl_attend) *s, int64_t stop) {
     return s->mask.causal ? npdl_min(s->keys, stop) : s->keys;
 }
 
-/* Columns of whole panels for that many keys. */
-NPDL_INLINE int64_t FN(npdl_attend_columns)(const FN(npdl_attend) *s, int64_t limit) {
-    return npdl_min(s->keys, npdl_round_up(limit, NPDL_NW));
+/* For each panel of queries: columns [from, to) of the chunk, which look at keys [0, limit). */
+#define NPDL_ATTEND_PANELS(c) \
+    for (int64_t from = 0, to, limit; \
+         from < (c)->count && (to = npdl_min((c)->count, from + NPDL_ATTEND_ROWS), \
+                               limit = FN(npdl_attend_limit)(s, (c)->first + to), 1); \
+         from = to)
+
+/* x (keys, queries) = a bᵀ of the keys' rows a and the packed queries' b. */
+static void FN(npdl_attend_scores)(const FN(npdl_attend) *s, const FN(npdl_chunk) *c, const FN(npdl_walk) *w,
+                                   const REAL *a, const REAL *packed, int64_t size, REAL *x) {
+    NPDL_ATTEND_PANELS(c) FN(npdl_times)(w, a, limit, packed, c->count, 0, size, x, from, to, 0);
 }
 
-/* p (rows, limit) = the probabilities of queries first, first + 1, ... of a head. */
-static void FN(npdl_attend_rows)(const FN(npdl_attend) *s, const FN(npdl_walk) *w, int64_t sample, int64_t head,
-                                 int64_t first, int64_t rows, const REAL *packed_k, REAL *p) {
-    const int64_t limit = FN(npdl_attend_limit)(s, first + rows);
-    FN(npdl_times)(w, s->q + ((sample * s->queries + first) * s->heads + head) * s->size, rows, packed_k, s->keys, 0,
-                   s->size, p, FN(npdl_attend_columns)(s, limit), 0);
-    for (int64_t r = 0; r < rows; r++, p += s->step) {
-        const int64_t t = sample * s->queries + first + r, n = FN(npdl_attend_limit)(s, first + r + 1);
-        const uint8_t *key = s->mask.key ? s->mask.key + sample * s->keys : NULL;
-        const uint8_t *pair = s->mask.pair ? s->mask.pair + t * s->keys : NULL;
-        if (s->mask.query && !s->mask.query[t]) {
-            memset(p, 0, limit * sizeof(REAL));
-            continue;
+/* −infinity where a query may not look: by the masks, and above the diagonal. */
+static void FN(npdl_attend_hide)(const FN(npdl_attend) *s, const FN(npdl_chunk) *c, REAL *x) {
+    const npdl_attend_mask *m = &s->mask;
+    const int64_t query = c->sample * s->queries + c->first;
+    if (!m->causal && !m->query && !m->key && !m->pair) return;
+    NPDL_ATTEND_PANELS(c)
+        for (int64_t j = 0; j < limit; j++) {
+            REAL *row = x + j * FN(npdl_attend_step);
+            const int64_t hidden = m->causal ? npdl_min(to, j - c->first) : from; /* queries before key j */
+            for (int64_t i = from; i < hidden; i++) row[i] = -(REAL)INFINITY;
+            if (m->key && !m->key[c->sample * s->keys + j])
+                for (int64_t i = from; i < to; i++) row[i] = -(REAL)INFINITY;
+            if (m->query)
+                for (int64_t i = from; i < to; i++) row[i] = m->query[query + i] ? row[i] : -(REAL)INFINITY;
+            if (m->pair)
+                for (int64_t i = from; i < to; i++)
+                    row[i] = m->pair[(query + i) * s->keys + j] ? row[i] : -(REAL)INFINITY;
         }
-        if (key) for (int64_t j = 0; j < n; j++) p[j] = key[j] ? p[j] : -(REAL)INFINITY;
-        if (pair) for (int64_t j = 0; j < n; j++) p[j] = pair[j] ? p[j] : -(REAL)INFINITY;
-        FN(npdl_attend_softmax)(p, n, s->scale);
-        for (int64_t j = n; j < limit; j++) p[j] = 0;
-    }
 }
 
-/* x (rows, limit) times the mask of dropout, whose numbers count those of (head, query, key). */
-static void FN(npdl_attend_drop)(const FN(npdl_attend) *s, int64_t sample, int64_t head, int64_t first, int64_t rows,
-                                 int64_t limit, REAL *x) {
+NPDL_INLINE void FN(npdl_attend_exps)(VEC *v, int count, const VEC *top, VEC scale) {
+    EACH v[j] = (v[j] - top[j]) * scale;
+    FN(npdl_exps)(v, count);
+}
+
+/* x = softmax(scale x) down the keys, for `count` vectors of queries, n of whose numbers count; zeros where all are
+ * −infinity. */
+NPDL_INLINE void FN(npdl_attend_softmax)(REAL *x, int64_t keys, int count, int64_t n, REAL scale) {
+    const VEC least = BC(-(REAL)INFINITY), factor = BC(scale);
+    VEC top[NPDL_WIDE], total[NPDL_WIDE];
+    REAL *const stop = x + keys * FN(npdl_attend_step);
+    #define NPDL_ATTEND_GET(p, j) (n == count * VL ? LD((p) + j * VL) : LDN((p) + j * VL, npdl_min(n - j * VL, VL)))
+    #define NPDL_ATTEND_PUT(p, j, v) \
+        do { if (n == count * VL) ST((p) + j * VL, v); else STN((p) + j * VL, v, npdl_min(n - j * VL, VL)); } while (0)
+    EACH top[j] = least, total[j] = BC(0);
+    for (const REAL *p = x; p < stop; p += FN(npdl_attend_step))
+        EACH { VEC v = NPDL_ATTEND_GET(p, j); top[j] = MAX(v, top[j]); }
+    EACH top[j] = SELECT(top[j] == least, BC(0), top[j]);
+    for (REAL *block = x; block < stop; block += NPDL_ATTEND_KEYS * FN(npdl_attend_step)) {
+        REAL *const end = block + NPDL_LESS(stop - block, NPDL_ATTEND_KEYS * FN(npdl_attend_step));
+        VEC sum[NPDL_WIDE];
+        EACH sum[j] = BC(0);
+        for (REAL *p = block; p < end; p += FN(npdl_attend_step)) {
+            VEC v[NPDL_WIDE];
+            EACH v[j] = NPDL_ATTEND_GET(p, j);
+            FN(npdl_attend_exps)(v, count, top, factor);
+            EACH sum[j] = sum[j] + v[j];
+            EACH NPDL_ATTEND_PUT(p, j, v[j]);
+        }
+        EACH total[j] = total[j] + sum[j];
+    }
+    EACH total[j] = SELECT(total[j] == BC(0), BC(0), BC(1) / total[j]);
+    for (REAL *p = x; p < stop; p += FN(npdl_attend_step))
+        EACH NPDL_ATTEND_PUT(p, j, NPDL_ATTEND_GET(p, j) * total[j]);
+}
+
+/* d = scale · p (d − Σ p d) down the keys, likewise. */
+NPDL_INLINE void FN(npdl_attend_softmax_grad)(const REAL *x, REAL *d, int64_t keys, int count, int64_t n, REAL scale) {
+    const VEC factor = BC(scale);
+    VEC total[NPDL_WIDE];
+    const int64_t step = FN(npdl_attend_step);
+    EACH total[j] = BC(0);
+    for (int64_t k = 0; k < keys; k += NPDL_ATTEND_KEYS) {
+        VEC sum[NPDL_WIDE];
+        EACH sum[j] = BC(0);
+        for (int64_t i = k; i < npdl_min(keys, k + NPDL_ATTEND_KEYS); i++)
+            EACH sum[j] = FMA(NPDL_ATTEND_GET(x + i * step, j), NPDL_ATTEND_GET(d + i * step, j), sum[j]);
+        EACH total[j] = total[j] + sum[j];
+    }
+    for (int64_t i = 0; i < keys; i++)
+        EACH {
+            VEC v = NPDL_ATTEND_GET(d + i * step, j) - total[j];
+            NPDL_ATTEND_PUT(d + i * step, j, v * NPDL_ATTEND_GET(x + i * step, j) * factor);
+        }
+    #undef NPDL_ATTEND_GET
+    #undef NPDL_ATTEND_PUT
+}
+
+/* CALL(count, n) with `at` on each few vectors of the columns [from, to). */
+#define NPDL_ATTEND_VECTORS(CALL) \
+    { \
+        int64_t at = from; \
+        for (; at + NPDL_WIDE * VL <= to; at += NPDL_WIDE * VL) CALL(NPDL_WIDE, NPDL_WIDE * VL); \
+        for (; at + VL <= to; at += VL) CALL(1, VL); \
+        if (at < to) CALL(1, to - at); \
+    }
+
+/* The probabilities of a chunk. */
+static void FN(npdl_attend_chunk)(const FN(npdl_attend) *s, const FN(npdl_chunk) *c, const FN(npdl_walk) *of_k,
+                                  const REAL *k, const REAL *packed_q, REAL *p) {
+    FN(npdl_attend_scores)(s, c, of_k, k, packed_q, s->size, p);
+    FN(npdl_attend_hide)(s, c, p);
+    #define NPDL_ATTEND_CALL(count, n) FN(npdl_attend_softmax)(p + at, limit, count, n, s->scale)
+    NPDL_ATTEND_PANELS(c) NPDL_ATTEND_VECTORS(NPDL_ATTEND_CALL)
+    #undef NPDL_ATTEND_CALL
+}
+
+/* x (keys, queries) of a chunk times the mask of dropout, whose numbers count those of (head, query, key). */
+static void FN(npdl_attend_drop)(const FN(npdl_attend) *s, const FN(npdl_chunk) *c, REAL *x) {
     uint32_t words[NPDL_PHILOX_WORDS];
-    const int64_t start = (head * s->queries + first) * s->keys, stop = start + rows * s->keys;
+    const int64_t keys = s->keys, start = (c->head * s->queries + c->first) * keys, stop = start + c->count * keys;
     const REAL scale = (REAL)s->dropout.scale;
     if (!s->dropout.threshold) return;
     for (int64_t e = start / 4 * 4; e < stop; e += NPDL_PHILOX_WORDS) {
-        npdl_philox(s->dropout.step, (uint32_t)sample, (uint32_t)(e / 4), s->dropout.key, words);
-        const int64_t from = npdl_max(e, start) - start, to = npdl_min(e + NPDL_PHILOX_WORDS, stop) - start;
-        for (int64_t r = from / s->keys; r * s->keys < to; r++) {
-            const int64_t a = npdl_max(from - r * s->keys, 0), b = npdl_min(to - r * s->keys, limit);
-            const int64_t place = start + r * s->keys - e;
-            REAL *row = x + r * s->step;
-            for (int64_t j = a; j < b; j++)
-                row[j] = (words[place + j] >> 8) >= s->dropout.threshold ? row[j] * scale : 0;
+        npdl_philox(s->dropout.step, (uint32_t)c->sample, (uint32_t)(e / 4), s->dropout.key, words);
+        for (int64_t i = npdl_max(start, e); i < npdl_min(stop, e + NPDL_PHILOX_WORDS); i++) {
+            REAL *one = x + (i - start) % keys * FN(npdl_attend_step) + (i - start) / keys;
+            *one = (words[i - e] >> 8) >= s->dropout.threshold ? *one * scale : 0;
         }
     }
 }
@@ -151,93 +216,89 @@ static void FN(npdl_attend_drop)(const FN(npdl_attend) *s, int64_t sample, int64
 /* ---- forward */
 
 static size_t FN(npdl_attend_bytes)(const FN(npdl_attend) *s) {
-    return (FN(npdl_packed)(s->size, s->keys) + FN(npdl_packed)(s->keys, s->value_size) + NPDL_ATTEND_ROWS * s->step) *
-           sizeof(REAL);
+    return (FN(npdl_packed)(s->size, NPDL_ATTEND_CHUNK) + FN(npdl_packed)(s->keys, s->value_size) +
+            s->keys * FN(npdl_attend_step)) * sizeof(REAL);
 }
 
 static void FN(npdl_attend_task)(void *context, int64_t task, void *work) {
     const FN(npdl_attend) *s = context;
-    const int64_t sample = task / s->heads, head = task % s->heads, group = head / (s->heads / s->groups);
-    const int64_t at = sample * s->keys * s->groups + group, d = s->size, e = s->value_size;
-    REAL *packed_k = work, *packed_v = packed_k + FN(npdl_packed)(d, s->keys), *p = packed_v;
-    p += FN(npdl_packed)(s->keys, e);
-    FN(npdl_walk) of_q, of_p;
-    FN(npdl_set_walk)(&of_q, s->heads * d, 1, s->step);
-    FN(npdl_set_walk)(&of_p, s->step, 1, s->heads * e);
-    FN(npdl_pack_whole)(s->k + at * d, s->groups * d, 1, d, s->keys, packed_k);
-    FN(npdl_pack_whole)(s->v + at * e, s->groups * e, 0, s->keys, e, packed_v);
-    for (int64_t first = 0; first < s->queries; first += NPDL_ATTEND_ROWS) {
-        const int64_t rows = npdl_min(NPDL_ATTEND_ROWS, s->queries - first);
-        const int64_t limit = FN(npdl_attend_limit)(s, first + rows);
-        FN(npdl_attend_rows)(s, &of_q, sample, head, first, rows, packed_k, p);
-        FN(npdl_attend_drop)(s, sample, head, first, rows, limit, p);
-        FN(npdl_times)(&of_p, p, rows, packed_v, e, 0, limit,
-                       s->out + ((sample * s->queries + first) * s->heads + head) * e, e, 0);
+    const int64_t d = s->size, e = s->value_size, heads = s->heads, groups = s->groups;
+    FN(npdl_chunk) c = {task / heads, task % heads, 0, 0};
+    const int64_t at = c.sample * s->keys * groups + c.head / (heads / groups);
+    REAL *packed_q = work, *packed_v = packed_q + FN(npdl_packed)(d, NPDL_ATTEND_CHUNK);
+    REAL *p = packed_v + FN(npdl_packed)(s->keys, e);
+    FN(npdl_walk) of_k, of_p;
+    FN(npdl_set_walk)(&of_k, groups * d, 1, FN(npdl_attend_step));
+    FN(npdl_set_walk)(&of_p, 1, FN(npdl_attend_step), heads * e);
+    FN(npdl_pack_whole)(s->v + at * e, groups * e, 0, s->keys, e, packed_v);
+    for (; c.first < s->queries; c.first += NPDL_ATTEND_CHUNK) {
+        const int64_t query = (c.sample * s->queries + c.first) * heads + c.head;
+        c.count = npdl_min(NPDL_ATTEND_CHUNK, s->queries - c.first);
+        FN(npdl_pack_whole)(s->q + query * d, heads * d, 1, d, c.count, packed_q);
+        FN(npdl_attend_chunk)(s, &c, &of_k, s->k + at * d, packed_q, p);
+        FN(npdl_attend_drop)(s, &c, p);
+        NPDL_ATTEND_PANELS(&c)
+            FN(npdl_times)(&of_p, p + from, to - from, packed_v, e, 0, limit, s->out + (query + from * heads) * e, 0, e,
+                           0);
     }
 }
 
 /* ---- backward */
 
 static size_t FN(npdl_attend_grad_bytes)(const FN(npdl_attend) *s) {
-    return (FN(npdl_packed)(s->size, s->keys) + FN(npdl_packed)(s->value_size, s->keys) +
-            FN(npdl_packed)(s->keys, s->size) + FN(npdl_packed)(NPDL_ATTEND_CHUNK, s->size) +
-            FN(npdl_packed)(NPDL_ATTEND_CHUNK, s->value_size) + 2 * NPDL_ATTEND_CHUNK * s->step) * sizeof(REAL);
-}
-
-/* Rows of dP, times the mask of dropout, to scale · P (dP − Σ P dP). */
-static void FN(npdl_attend_softmax_grad)(const REAL *p, REAL *d, int64_t n, REAL scale) {
-    const VEC dot = BC(FN(npdl_long_dot)(p, d, n)), factor = BC(scale);
-    NPDL_MAP2(d, p, d, n, (v - dot) * w * factor)
+    const int64_t chunk = NPDL_ATTEND_CHUNK, d = s->size, e = s->value_size;
+    return (FN(npdl_packed)(d, chunk) + FN(npdl_packed)(chunk, d) + FN(npdl_packed)(e, chunk) +
+            FN(npdl_packed)(chunk, e) + FN(npdl_packed)(s->keys, d) + 2 * s->keys * FN(npdl_attend_step)) * sizeof(REAL);
 }
 
 static void FN(npdl_attend_grad_task)(void *context, int64_t task, void *work) {
     const FN(npdl_attend) *s = context;
-    const int64_t sample = task / s->groups, group = task % s->groups, each = s->heads / s->groups;
-    const int64_t keys = s->keys, d = s->size, e = s->value_size, at = sample * keys * s->groups + group;
-    REAL *packed_kt = work, *packed_vt = packed_kt + FN(npdl_packed)(d, keys);
-    REAL *packed_k = packed_vt + FN(npdl_packed)(e, keys), *packed_q = packed_k + FN(npdl_packed)(keys, d);
-    REAL *packed_dout = packed_q + FN(npdl_packed)(NPDL_ATTEND_CHUNK, d);
-    REAL *p = packed_dout + FN(npdl_packed)(NPDL_ATTEND_CHUNK, e), *dp = p + NPDL_ATTEND_CHUNK * s->step;
+    const int64_t keys = s->keys, d = s->size, e = s->value_size, heads = s->heads, groups = s->groups;
+    const int64_t group = task % groups, each = heads / groups, chunk = NPDL_ATTEND_CHUNK;
+    FN(npdl_chunk) c = {task / groups, group * each, 0, 0};
+    const int64_t at = c.sample * keys * groups + group;
+    const REAL *k = s->k + at * d, *v = s->v + at * e;
     REAL *dk = s->dk + at * d, *dv = s->dv + at * e;
-    FN(npdl_walk) of_q, of_dout, of_ds, of_dst, of_pt;
-    FN(npdl_set_walk)(&of_q, s->heads * d, 1, s->step);
-    FN(npdl_set_walk)(&of_dout, s->heads * e, 1, s->step);
-    FN(npdl_set_walk)(&of_ds, s->step, 1, s->heads * d);
-    FN(npdl_set_walk)(&of_dst, 1, s->step, s->groups * d);
-    FN(npdl_set_walk)(&of_pt, 1, s->step, s->groups * e);
-    FN(npdl_pack_whole)(s->k + at * d, s->groups * d, 1, d, keys, packed_kt);
-    FN(npdl_pack_whole)(s->v + at * e, s->groups * e, 1, e, keys, packed_vt);
-    FN(npdl_pack_whole)(s->k + at * d, s->groups * d, 0, keys, d, packed_k);
+    REAL *packed_qt = work, *packed_q = packed_qt + FN(npdl_packed)(d, chunk);
+    REAL *packed_ot = packed_q + FN(npdl_packed)(chunk, d), *packed_o = packed_ot + FN(npdl_packed)(e, chunk);
+    REAL *packed_k = packed_o + FN(npdl_packed)(chunk, e), *p = packed_k + FN(npdl_packed)(keys, d);
+    REAL *dp = p + keys * FN(npdl_attend_step);
+    FN(npdl_walk) of_k, of_v, of_ds, of_dst, of_pt;
+    FN(npdl_set_walk)(&of_k, groups * d, 1, FN(npdl_attend_step));
+    FN(npdl_set_walk)(&of_v, groups * e, 1, FN(npdl_attend_step));
+    FN(npdl_set_walk)(&of_ds, 1, FN(npdl_attend_step), heads * d);
+    FN(npdl_set_walk)(&of_dst, FN(npdl_attend_step), 1, groups * d);
+    FN(npdl_set_walk)(&of_pt, FN(npdl_attend_step), 1, groups * e);
+    FN(npdl_pack_whole)(k, groups * d, 0, keys, d, packed_k);
     for (int64_t j = 0; j < keys; j++) {
-        memset(dk + j * s->groups * d, 0, d * sizeof(REAL));
-        memset(dv + j * s->groups * e, 0, e * sizeof(REAL));
+        memset(dk + j * groups * d, 0, d * sizeof(REAL));
+        memset(dv + j * groups * e, 0, e * sizeof(REAL));
     }
-    for (int64_t head = group * each; head < (group + 1) * each; head++)
-        for (int64_t chunk = 0; chunk < s->queries; chunk += NPDL_ATTEND_CHUNK) {
-            const int64_t stop = npdl_min(s->queries, chunk + NPDL_ATTEND_CHUNK);
-            const int64_t query = (sample * s->queries + chunk) * s->heads + head;
-            FN(npdl_pack_whole)(s->q + query * d, s->heads * d, 0, stop - chunk, d, packed_q);
-            FN(npdl_pack_whole)(s->dout + query * e, s->heads * e, 0, stop - chunk, e, packed_dout);
-            for (int64_t first = chunk; first < stop; first += NPDL_ATTEND_ROWS) {
-                const int64_t rows = npdl_min(NPDL_ATTEND_ROWS, stop - first);
-                const int64_t limit = FN(npdl_attend_limit)(s, first + rows), down = first - chunk;
-                const int64_t row = query + down * s->heads;
-                REAL *ps = p + down * s->step, *ds = dp + down * s->step;
-                FN(npdl_attend_rows)(s, &of_q, sample, head, first, rows, packed_kt, ps);
-                FN(npdl_times)(&of_dout, s->dout + row * e, rows, packed_vt, keys, 0, e, ds,
-                               FN(npdl_attend_columns)(s, limit), 0);
-                FN(npdl_attend_drop)(s, sample, head, first, rows, limit, ds);
-                for (int64_t r = 0; r < rows; r++)
-                    FN(npdl_attend_softmax_grad)(ps + r * s->step, ds + r * s->step, limit, s->scale);
-                FN(npdl_attend_drop)(s, sample, head, first, rows, limit, ps);
-                FN(npdl_times)(&of_ds, ds, rows, packed_k, d, 0, limit, s->dq + row * d, d, 0);
-            }
-            const int64_t limit = FN(npdl_attend_limit)(s, stop);
-            for (int64_t j = 0; j < limit; j += NPDL_ATTEND_ROWS) { /* keys; no query before them sees them */
-                const int64_t rows = npdl_min(NPDL_ATTEND_ROWS, limit - j);
-                const int64_t from = s->mask.causal && j > chunk ? j - chunk : 0;
-                FN(npdl_times)(&of_dst, dp + j, rows, packed_q, d, from, stop - chunk, dk + j * s->groups * d, d, 1);
-                FN(npdl_times)(&of_pt, p + j, rows, packed_dout, e, from, stop - chunk, dv + j * s->groups * e, e, 1);
+    for (; c.head < (group + 1) * each; c.head++)
+        for (c.first = 0; c.first < s->queries; c.first += chunk) {
+            const int64_t query = (c.sample * s->queries + c.first) * heads + c.head;
+            c.count = npdl_min(chunk, s->queries - c.first);
+            FN(npdl_pack_whole)(s->q + query * d, heads * d, 1, d, c.count, packed_qt);
+            FN(npdl_pack_whole)(s->q + query * d, heads * d, 0, c.count, d, packed_q);
+            FN(npdl_pack_whole)(s->dout + query * e, heads * e, 1, e, c.count, packed_ot);
+            FN(npdl_pack_whole)(s->dout + query * e, heads * e, 0, c.count, e, packed_o);
+            FN(npdl_attend_chunk)(s, &c, &of_k, k, packed_qt, p);
+            FN(npdl_attend_scores)(s, &c, &of_v, v, packed_ot, e, dp); /* dP = v doutᵀ */
+            FN(npdl_attend_drop)(s, &c, dp);
+            #define NPDL_ATTEND_CALL(count, n) FN(npdl_attend_softmax_grad)(p + at, dp + at, limit, count, n, s->scale)
+            NPDL_ATTEND_PANELS(&c) NPDL_ATTEND_VECTORS(NPDL_ATTEND_CALL)
+            #undef NPDL_ATTEND_CALL
+            FN(npdl_attend_drop)(s, &c, p);
+            NPDL_ATTEND_PANELS(&c) {
+                /* keys that the panels before did not see: no query of theirs is in the sum */
+                const int64_t seen = from ? FN(npdl_attend_limit)(s, c.first + from) : 0;
+                FN(npdl_times)(&of_ds, dp + from, to - from, packed_k, d, 0, limit, s->dq + (query + from * heads) * d,
+                               0, d, 0);
+                if (limit == seen) continue;
+                FN(npdl_times)(&of_dst, dp + seen * FN(npdl_attend_step), limit - seen, packed_q, d, from, c.count,
+                               dk + seen * groups * d, 0, d, 1);
+                FN(npdl_times)(&of_pt, p + seen * FN(npdl_attend_step), limit - seen, packed_o, e, from, c.count,
+                               dv + seen * groups * e, 0, e, 1);
             }
         }
 }
@@ -245,7 +306,6 @@ static void FN(npdl_attend_grad_task)(void *context, int64_t task, void *work) {
 /* ---- both */
 
 static void FN(npdl_attention)(FN(npdl_attend) *s, int grad) {
-    s->step = npdl_round_up(s->keys, NPDL_LANES) + NPDL_LANES;
     if (s->keys && grad)
         npdl_parallel(FN(npdl_attend_grad_task), s, s->samples * s->groups, FN(npdl_attend_grad_bytes)(s));
     else if (s->keys)
