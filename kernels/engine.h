@@ -60,6 +60,7 @@ static int npdl_cpu_level(void) {
 #include "shape.h"
 #include "embed.h"
 #include "dropout.h"
+#include "attention.h"
 #include "loss.h"
 
 #endif

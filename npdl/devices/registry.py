@@ -35,6 +35,8 @@ FAMILIES = {
     "layer_norm": ("layer_norm", "layer_norm_grad", "rms_norm", "rms_norm_grad", "unit_norm", "unit_norm_grad"),
     "group_norm": ("group_norm", "group_norm_grad"),
     "dropout": ("dropout", "alpha_dropout", "alpha_dropout_grad", "gaussian_dropout", "gaussian_noise"),
+    "attention": ("attention", "attention_grad"),
+    "position": ("add_positions", "sine_positions", "rotate"),
     "loss": (
         "mean_squared_error", "mean_squared_error_grad", "mean_absolute_error", "mean_absolute_error_grad",
         "huber", "huber_grad", "binary_cross_entropy", "binary_cross_entropy_grad",

@@ -30,6 +30,7 @@ from npdl.layers.global_average_pooling import GlobalAveragePooling1D, GlobalAve
 from npdl.layers.global_max_pooling import GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D
 from npdl.layers.glu import GLU, Maxout
 from npdl.layers.group_normalization import GroupNormalization, InstanceNormalization
+from npdl.layers.grouped_query_attention import GroupedQueryAttention
 from npdl.layers.gru import GRU, GRUCell
 from npdl.layers.identity import Identity
 from npdl.layers.input import Input
@@ -58,7 +59,10 @@ from npdl.layers.more_activations import (
     TanhShrink,
     Threshold,
 )
+from npdl.layers.multi_head_attention import MultiHeadAttention
 from npdl.layers.permute import Permute
+from npdl.layers.pooling import AveragePooling2D, MaxPooling2D
+from npdl.layers.position_embedding import PositionEmbedding, SinePositionEncoding
 from npdl.layers.prelu import PReLU
 from npdl.layers.reflection_padding import ReflectionPadding1D, ReflectionPadding2D, ReflectionPadding3D
 from npdl.layers.repeat_vector import RepeatVector
@@ -67,12 +71,15 @@ from npdl.layers.reshape import Reshape
 from npdl.layers.residual import Residual
 from npdl.layers.rms_normalization import RMSNormalization
 from npdl.layers.rnn import RNN
+from npdl.layers.rotary_embedding import RotaryEmbedding
 from npdl.layers.separable_conv import SeparableConv1D, SeparableConv2D
 from npdl.layers.simple_rnn import SimpleRNN, SimpleRNNCell
 from npdl.layers.spatial_dropout import SpatialDropout1D, SpatialDropout2D, SpatialDropout3D
 from npdl.layers.stacked_rnn_cells import StackedRNNCells
 from npdl.layers.stochastic_depth import StochasticDepth
 from npdl.layers.time_distributed import TimeDistributed
+from npdl.layers.transformer_decoder import TransformerDecoder
+from npdl.layers.transformer_encoder import TransformerEncoder
 from npdl.layers.unit_normalization import UnitNormalization
 from npdl.layers.up_sampling import UpSampling1D, UpSampling2D, UpSampling3D
 from npdl.layers.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
@@ -86,13 +93,15 @@ __all__ = [
     "DepthwiseConv1D", "DepthwiseConv2D", "Dropout", "EinsumDense", "Embedding", "Flatten", "GRUCell",
     "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D", "GlobalAveragePooling2D",
     "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D",
-    "GroupNormalization", "HardShrink", "HardSiLU", "HardSigmoid", "HardTanh", "Identity", "Input",
-    "InstanceNormalization", "LSTMCell", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "LogSigmoid",
-    "LogSoftmax", "Masking", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maxout", "Mish", "PReLU", "Permute",
-    "RMSNormalization", "ReLU", "ReLU6", "ReflectionPadding1D", "ReflectionPadding2D", "ReflectionPadding3D",
-    "RepeatVector", "ReplicationPadding1D", "ReplicationPadding2D", "ReplicationPadding3D", "Reshape", "Residual",
-    "SeparableConv1D", "SeparableConv2D", "SiLU", "Sigmoid", "SimpleRNN", "SimpleRNNCell", "SoftShrink", "Softmax",
-    "Softplus", "Softsign", "Sparsemax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
-    "StackedRNNCells", "StochasticDepth", "Tanh", "TanhShrink", "Threshold", "TimeDistributed", "UnitNormalization",
-    "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
+    "GroupNormalization", "GroupedQueryAttention", "HardShrink", "HardSiLU", "HardSigmoid", "HardTanh", "Identity",
+    "Input", "InstanceNormalization", "LSTMCell", "Lambda", "Layer", "LayerNormalization", "LeakyReLU",
+    "LogSigmoid", "LogSoftmax", "Masking", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maxout", "Mish",
+    "MultiHeadAttention", "PReLU", "Permute", "PositionEmbedding", "RMSNormalization", "ReLU", "ReLU6",
+    "ReflectionPadding1D", "ReflectionPadding2D", "ReflectionPadding3D", "RepeatVector", "ReplicationPadding1D",
+    "ReplicationPadding2D", "ReplicationPadding3D", "Reshape", "Residual", "RotaryEmbedding", "SeparableConv1D",
+    "SeparableConv2D", "SiLU", "Sigmoid", "SimpleRNN", "SimpleRNNCell", "SinePositionEncoding", "SoftShrink",
+    "Softmax", "Softplus", "Softsign", "Sparsemax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
+    "StackedRNNCells", "StochasticDepth", "Tanh", "TanhShrink", "Threshold", "TimeDistributed",
+    "TransformerDecoder", "TransformerEncoder", "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D",
+    "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
 ]  # fmt: skip

@@ -529,6 +529,27 @@ static void FN(try_embedding)(int64_t rows, int64_t width, int64_t count, int wi
 
 /* ---- the cases */
 
+/* kind: 0 plain, 1 causal, 2 masks, 3 dropout */
+static void FN(try_attention)(int kind, int64_t n, int64_t t, int64_t keys, int64_t heads, int64_t groups, int64_t d,
+                              int64_t e) {
+    FN(npdl_attend) s = {
+        .samples = n, .queries = t, .keys = keys, .heads = heads, .groups = groups, .size = d, .value_size = e,
+        .scale = (REAL)0.25, .mask = {.causal = kind == 1},
+    };
+    uint8_t *pairs = take(n * t * keys, 1);
+    for (int64_t i = 0; i < n * t * keys; i++) pairs[i] = (uint8_t)(between(0, 3) > 0);
+    if (kind == 2) s.mask.pair = pairs, s.mask.causal = 1;
+    if (kind == 3) s.dropout = (npdl_attend_dropout){3355444, 7, {5, 6}, 1.25};
+    s.q = FN(numbers)(n * t * heads * d, 2), s.k = FN(numbers)(n * keys * groups * d, 2);
+    s.v = FN(numbers)(n * keys * groups * e, 2), s.dout = FN(numbers)(n * t * heads * e, 2);
+    s.out = FN(empty)(n * t * heads * e), s.dq = FN(empty)(n * t * heads * d);
+    s.dk = FN(empty)(n * keys * groups * d), s.dv = FN(empty)(n * keys * groups * e);
+    FN(npdl_attention)(&s, 0);
+    FN(npdl_attention)(&s, 1);
+    FN(see)(s.out, n * t * heads * e), FN(see)(s.dq, n * t * heads * d);
+    FN(see)(s.dk, n * keys * groups * d), FN(see)(s.dv, n * keys * groups * e);
+}
+
 static void FN(cases)(void) {
     const int bits = 8 * sizeof(REAL);
     static const int64_t products[][3] = {
@@ -632,6 +653,10 @@ static void FN(cases)(void) {
     CASE(FN(try_dropout)(700, 7, 9, 0, 0, 0), "dropout%d short", bits);
     CASE(FN(try_dropout)(5, 60, 70, 2, 0, 1), "dropout%d rows repeated", bits);
     CASE(FN(try_dropout)(5, 60, 7, 2, 1, 0), "dropout%d columns repeated", bits);
+    for (int kind = 0; kind < 4; kind++) {
+        CASE(FN(try_attention)(kind, 3, 70, 70, 4, 2, 33, 20), "attention%d %d long", bits, kind);
+        CASE(FN(try_attention)(kind, 2, 9, 300, 2, 2, 5, 270), "attention%d %d wide", bits, kind);
+    }
 }
 
 /* ---- a random case */
@@ -659,7 +684,7 @@ static int64_t FN(random_size)(void) {
 }
 
 static void FN(random_case)(void) {
-    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 19);
+    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 20);
     const int64_t m = FN(random_size)(), n = FN(random_size)(), k = FN(random_size)() * (between(0, 9) ? 1 : 10);
     const int a = (int)between(0, 1), b = (int)between(0, 1), c = (int)between(0, 1), code = (int)between(0, 8);
     const int64_t images = kind == 3 ? between(0, 40) : between(0, 5);
@@ -694,6 +719,8 @@ static void FN(random_case)(void) {
                   (int)k % 70 + 1); break;
     case 19: CASE(FN(try_fold)(images, m, n, k % 70 + 1), "fold%d %dx%dx%dx%d", bits, (int)images, (int)m, (int)n,
                   (int)k % 70 + 1); break;
+    case 20: CASE(FN(try_attention)(code % 4, images, m, n, (a + 1) * (b + 1), a + 1, k, code + 1),
+                  "attention%d %d %dx%dx%d %d %d %d", bits, code % 4, (int)images, (int)m, (int)n, a, b, (int)k); break;
     }
 }
 
