@@ -15,7 +15,9 @@ FAMILIES = {
     ),
     "einsum": ("einsum", "sum_to"),
     "activation": ("activation", "activation_grad"),
-    "merge": ("add",),
+    "merge": (
+        "add", "subtract", "multiply", "maximum", "minimum", "scale", "match_grad", "put_part", "take_part",
+    ),
     "shape": ("permute", "crop", "pad", "repeat", "repeat_grad"),
     "interpolate": ("interpolate", "interpolate_grad"),
     "embed": ("embedding", "embedding_grad", "not_zero"),

@@ -4,9 +4,12 @@ from npdl.layers.activation import ELU, GELU, Activation, LeakyReLU, ReLU, Sigmo
 from npdl.layers.alpha_dropout import AlphaDropout
 from npdl.layers.base import Layer
 from npdl.layers.batch_normalization import BatchNormalization
+from npdl.layers.branch import Branch
+from npdl.layers.concatenate import Concatenate
 from npdl.layers.conv2d import Conv2D
 from npdl.layers.cropping import Cropping1D, Cropping2D, Cropping3D
 from npdl.layers.dense import Dense
+from npdl.layers.dot import Dot
 from npdl.layers.dropout import Dropout
 from npdl.layers.einsum_dense import EinsumDense
 from npdl.layers.embedding import Embedding
@@ -18,7 +21,9 @@ from npdl.layers.identity import Identity
 from npdl.layers.input import Input
 from npdl.layers.lambda_layer import Lambda
 from npdl.layers.layer_normalization import LayerNormalization
-from npdl.layers.merging import Add
+from npdl.layers.merging import Add, Subtract
+from npdl.layers.merging_products import Average, Maximum, Minimum, Multiply
+from npdl.layers.parallel import Parallel
 from npdl.layers.permute import Permute
 from npdl.layers.pooling import AveragePooling2D, MaxPooling2D
 from npdl.layers.repeat_vector import RepeatVector
@@ -32,11 +37,12 @@ from npdl.layers.up_sampling import UpSampling1D, UpSampling2D, UpSampling3D
 from npdl.layers.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
 
 __all__ = [
-    "ELU", "GELU", "Activation", "Add", "AlphaDropout", "AveragePooling2D", "BatchNormalization", "Conv2D",
-    "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "Dropout", "EinsumDense", "Embedding", "Flatten",
-    "GaussianDropout", "GaussianNoise", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "GroupNormalization",
-    "Identity", "Input", "InstanceNormalization", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "MaxPooling2D",
-    "Permute", "RMSNormalization", "ReLU", "RepeatVector", "Reshape", "Residual", "Sigmoid", "Softmax",
-    "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth", "Tanh", "UnitNormalization",
-    "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
+    "ELU", "GELU", "Activation", "Add", "AlphaDropout", "Average", "AveragePooling2D", "BatchNormalization", "Branch",
+    "Concatenate", "Conv2D", "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "Dot", "Dropout", "EinsumDense",
+    "Embedding", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling2D", "GlobalMaxPooling2D",
+    "GroupNormalization", "Identity", "Input", "InstanceNormalization", "Lambda", "Layer", "LayerNormalization",
+    "LeakyReLU", "MaxPooling2D", "Maximum", "Minimum", "Multiply", "Parallel", "Permute", "RMSNormalization", "ReLU",
+    "RepeatVector", "Reshape", "Residual", "Sigmoid", "Softmax", "SpatialDropout1D", "SpatialDropout2D",
+    "SpatialDropout3D", "StochasticDepth", "Subtract", "Tanh", "UnitNormalization", "UpSampling1D", "UpSampling2D",
+    "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
 ]  # fmt: skip

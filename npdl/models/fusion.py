@@ -1,7 +1,18 @@
 """Fusion: ReLUs that ride along in the kernel of the layer before them. Inside fit, evaluate and predict only."""
 
 from npdl import activations
-from npdl.layers import Activation, Add, BatchNormalization, Conv2D, Dense, MaxPooling2D, ReLU, Residual
+from npdl.layers import (
+    Activation,
+    Add,
+    BatchNormalization,
+    Branch,
+    Conv2D,
+    Dense,
+    MaxPooling2D,
+    Parallel,
+    ReLU,
+    Residual,
+)
 
 TAKES_RELU = (Add, BatchNormalization, Conv2D, Dense, MaxPooling2D, Residual)
 """Layers whose kernels end in an activation. Exact types: a subclass of yours may have a forward of its own, and so
@@ -64,8 +75,8 @@ def is_hooked(layer):
 
 
 def _inside(layer):
-    """The layer, with the chains of a residual block fused."""
-    if type(layer) is not Residual or is_hooked(layer):
+    """The layer, with the chains of a container fused."""
+    if type(layer) not in (Branch, Parallel, Residual) or is_hooked(layer):
         return layer
     chains = {name: getattr(layer, name) for name in layer.chains}
     return twin(layer, **{name: chain and fuse(chain, chain)[0] for name, chain in chains.items()})

@@ -163,6 +163,12 @@ def _lowest(layers):
     """The lowest layer of a chain that begins with one that learns; if it is a container, those of its chains too."""
     for layer in layers[:1]:
         yield layer
-        for chain in getattr(layer, "chains", ()):
-            inside = getattr(layer, chain) or ()
-            yield from _lowest(inside[lowest_to_learn(inside) :])
+        for chain in _entrances(layer):
+            yield from _lowest(chain[lowest_to_learn(chain) :])
+
+
+def _entrances(layer):
+    """The chains inside a layer that read its x."""
+    if hasattr(layer, "entrances"):
+        return layer.entrances()
+    return [getattr(layer, chain) or () for chain in getattr(layer, "chains", ())]
