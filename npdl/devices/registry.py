@@ -14,6 +14,7 @@ FAMILIES = {
         "global_max_pool2d", "global_max_pool2d_grad", "global_average_pool2d", "global_average_pool2d_grad",
     ),
     "einsum": ("einsum", "sum_to"),
+    "mask": ("masking", "mask_rows", "both"),
     "activation": ("activation", "activation_grad"),
     "merge": (
         "add", "subtract", "multiply", "maximum", "minimum", "scale", "match_grad", "put_part", "take_part",

@@ -21,6 +21,7 @@ from npdl.layers.identity import Identity
 from npdl.layers.input import Input
 from npdl.layers.lambda_layer import Lambda
 from npdl.layers.layer_normalization import LayerNormalization
+from npdl.layers.masking import Masking
 from npdl.layers.merging import Add, Subtract
 from npdl.layers.merging_products import Average, Maximum, Minimum, Multiply
 from npdl.layers.parallel import Parallel
@@ -41,8 +42,8 @@ __all__ = [
     "Concatenate", "Conv2D", "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "Dot", "Dropout", "EinsumDense",
     "Embedding", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling2D", "GlobalMaxPooling2D",
     "GroupNormalization", "Identity", "Input", "InstanceNormalization", "Lambda", "Layer", "LayerNormalization",
-    "LeakyReLU", "MaxPooling2D", "Maximum", "Minimum", "Multiply", "Parallel", "Permute", "RMSNormalization", "ReLU",
-    "RepeatVector", "Reshape", "Residual", "Sigmoid", "Softmax", "SpatialDropout1D", "SpatialDropout2D",
+    "LeakyReLU", "Masking", "MaxPooling2D", "Maximum", "Minimum", "Multiply", "Parallel", "Permute", "RMSNormalization",
+    "ReLU", "RepeatVector", "Reshape", "Residual", "Sigmoid", "Softmax", "SpatialDropout1D", "SpatialDropout2D",
     "SpatialDropout3D", "StochasticDepth", "Subtract", "Tanh", "UnitNormalization", "UpSampling1D", "UpSampling2D",
     "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from npdl import activations, devices, initializers, names, random
-from npdl.layers import configuration
+from npdl.layers import configuration, masks
 from npdl.params import ParamStore
 
 
@@ -25,7 +25,8 @@ class Layer:
     A subclass writes `__init__` (keeps every argument under its own name), `build`, `forward` and `backward`:
 
         build(input_shape)          one sample's shape -> one sample's output shape; declares weights by add_weight
-        forward(x, training=False)  x -> y; while training ends with self.save(what backward needs)
+        forward(x, training=False)  x -> y; while training ends with self.save(what backward needs);
+                                    forward(x, training=False, mask=None) where it reads a mask
         backward(dy)                assigns self.grads[...] (never adds) and returns dL/dx
 
     Args:
@@ -37,11 +38,12 @@ class Layer:
         params, grads, state: views into the model's `ParamStore`, by Keras' names.
         needs_dx: False where nobody reads dL/dx; backward may then return None.
         reads_integers: True where x are whole numbers (indices): int32 or int64 instead of the model's dtype.
+        makes_mask: True where it finds out by itself which steps are padding.
         may_overwrite: True where the caller of backward lets go of dy: a model sets it for its own layers.
         step: training forwards so far where a layer draws random numbers.
     """
 
-    may_overwrite = reads_integers = False
+    may_overwrite = reads_integers = makes_mask = False
 
     def __init__(self, name=None, trainable=True, input_shape=None):
         self.given_name, self.given_input_shape = name, None if input_shape is None else tuple(input_shape)
@@ -70,6 +72,10 @@ class Layer:
     def backward(self, dy):
         """dL/dx, from dy = dL/dy; assigns `grads`."""
         raise NotImplementedError(f"{type(self).__name__} needs backward(self, dy)")
+
+    def compute_mask(self, x, mask=None):
+        """The mask of y, bool, from x and its mask: the same one while y keeps the axes that it has; None: no mask."""
+        return masks.kept(mask, self.input_shape, self.output_shape)
 
     def flops(self):
         """Floating-point operations of one sample's forward; one an output element unless a layer knows better."""
@@ -121,12 +127,13 @@ class Layer:
 
     # ---- how it is called
 
-    def __call__(self, x, training=False):
+    def __call__(self, x, training=False, mask=None):
         """Check x, then `forward`."""
         if self.store is None:
             raise RuntimeError(f"{self.name} has no weights yet; call layer.init(input_shape) or put it into a model")
         self.check(x)
-        return self.forward(x, training)
+        masks.check(self.name, mask, x)
+        return masks.forward(self, x, training, mask)[0]
 
     def check(self, x, expected=None):
         """Raise where x is not what this layer was built for: samples of its `input_shape`, or of another expected."""
@@ -226,7 +233,7 @@ class Layer:
         config.update({key: own for key, own in vars(self).items() if key in config and isinstance(own, objects)})
         steps = [part.step for part in self.walk()]
         built = self.store and (self.input_shape, self.dtype.name, self.store.seed, self.get_weights(), steps)
-        return _restore, (type(self), config, built)
+        return configuration.restore, (type(self), config, built)
 
     def __repr__(self):
         config = self.get_config()
@@ -238,13 +245,3 @@ class Layer:
         if workspace is not None:
             return workspace.take(owner, name, shape, dtype)
         return devices.poison(self.device, self.device.alloc(shape, dtype))
-
-
-def _restore(cls, config, built):
-    layer = cls.from_config(config)
-    if built:
-        input_shape, dtype, seed, weights, steps = built
-        layer.init(input_shape, dtype, seed).set_weights(weights)
-        for part, step in zip(layer.walk(), steps, strict=True):
-            part.step = step
-    return layer

@@ -21,7 +21,7 @@ class Embedding(Layer):
         input_dim: number of different indices V: 0 ... V − 1.
         output_dim: length of a vector D.
         embeddings_initializer: name or `npdl.initializers` object.
-        mask_zero: whether the index 0 is padding, which `compute_mask` then marks.
+        mask_zero: whether the index 0 is padding: later layers, loss and metrics then leave those steps out.
 
     Raises:
         ValueError: input_dim or output_dim below 1.
@@ -39,6 +39,7 @@ class Embedding(Layer):
         self.input_dim = arguments.whole(self, "input_dim", input_dim, "Embedding(1000, 64)")
         self.output_dim = arguments.whole(self, "output_dim", output_dim, "Embedding(1000, 64)")
         self.embeddings_initializer, self.mask_zero = initializers.get(embeddings_initializer), bool(mask_zero)
+        self.makes_mask = self.mask_zero
 
     def build(self, input_shape):
         self.add_weight((self.input_dim, self.output_dim), self.embeddings_initializer, name="embeddings")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from npdl import devices, random
-from npdl.layers import Input, Layer, chains
+from npdl.layers import Input, Layer, chains, masks
 from npdl.models import checks, saving, summary
 from npdl.models.training import Trainer
 from npdl.params import ParamStore
@@ -173,22 +173,42 @@ class Sequential(Trainer, Layer):
 
     # ---- forward and backward by hand
 
-    def forward(self, x, training=False):
-        """y for a batch x; `training=True` keeps what `backward` needs."""
+    def forward(self, x, training=False, mask=None):
+        """y for a batch x; `training=True` keeps what `backward` needs.
+
+        `mask`, bool (N, T), says which steps of sequences count, where no layer finds it out itself; that of y, the
+        weights of a loss by hand, is `compute_mask(x)`.
+        """
         if not hasattr(x, "dtype"):
             raise TypeError(f"forward takes an array, got {type(x).__name__}; pass np.asarray(x, {self.dtype.name!r})")
         if self.store is None:
             self.build(x.shape[1:])
         self.check(x)
-        for layer in self.layers:
-            x = layer.forward(x, training)
-        return x
+        masks.check(self.name, mask, x)
+        return masks.chain(self.layers, x, training, mask)[0]
+
+    def compute_mask(self, x, mask=None):
+        """The mask of y, bool (N, T), None where all counts: pass it to a loss by hand as sample_weight."""
+        self.need_build("compute_mask")
+        makers = [place for place, layer in enumerate(self.layers) if layer.makes_mask]
+        for place, layer in enumerate(self.layers):
+            if makers and place <= makers[-1]:
+                with devices.use_workspace(devices.Workspace(self.device)):  # what training has saved stays
+                    x, mask = masks.forward(layer, x, False, mask)
+            else:
+                mask = layer.compute_mask(x, mask)
+        return mask
 
     def check(self, x, expected=None):
         self.layers[0].check(x, expected)
 
     def check_shape(self, sample, expected=None):
         self.layers[0].check_shape(sample, expected)
+
+    @property
+    def makes_mask(self):
+        """Whether a layer finds out which steps are padding."""
+        return any(layer.makes_mask for layer in self.layers)
 
     @property
     def reads_integers(self):
@@ -203,9 +223,9 @@ class Sequential(Trainer, Layer):
             dy = layer.backward(dy)
         return dy
 
-    def __call__(self, x, training=False):
+    def __call__(self, x, training=False, mask=None):
         """The same as `forward`."""
-        return self.forward(x, training)
+        return self.forward(x, training, mask)
 
     def flops(self):
         return sum(layer.flops() for layer in self.layers)

@@ -3,6 +3,7 @@
 import copy
 
 from npdl import activations, devices, losses, metrics, testing
+from npdl.layers import masks
 from npdl.models.first_step import FirstStep, check_custom_gradients, is_custom
 from npdl.models.fusion import looked_at, twin
 from npdl.models.plan import Plan, settle_logits
@@ -27,11 +28,14 @@ class Totals:
         """Take in one batch: the sum of its samples' losses and their number."""
         self.total, self.count, self.batches = self.total + total, self.count + count, self.batches + 1
 
-    def add_metrics(self, target, output, w):
-        """Take in one batch of host arrays; a metric of the user's own may keep them, so it gets no reused memory."""
+    def add_metrics(self, target, output, w, mask=None):
+        """Take in one batch of host arrays; a metric of the user's own may keep them, so it gets no reused memory.
+
+        `mask` are the weights, 0 or 1, of the metrics that do not see the sample weights.
+        """
         for metric in self.metrics:
             y_pred = output.copy() if is_custom(metric) else output
-            metric.update_state(target, y_pred, w if metric in self.weighted else None)
+            metric.update_state(target, y_pred, w if metric in self.weighted else mask)
 
     def logs(self):
         """{"loss": mean over the samples, metric name: value ...}"""
@@ -134,8 +138,8 @@ class Step:
         check = FirstStep(self.plan.layers) if first else None
         x = model.device.from_host(x)
         with devices.use_workspace(self.workspace):
-            output = self.forward(x, True, check)
-            dy = self._score(output, target, w, totals, gradient=True)
+            output, mask = self.forward(x, True, check)
+            dy = self._score(output, mask, target, w, totals, gradient=True)
             with self.plan.unread_gradients() as trained:
                 self.backward(trained, dy, check)
             model.optimizer.step(model)
@@ -146,22 +150,24 @@ class Step:
         self.model.check_shape(x.shape[1:])
         self._prepare()
         with devices.use_workspace(workspace):
-            self._score(self.forward(self.model.device.from_host(x), False), self.target(y, len(x)), w, totals)
+            output, mask = self.forward(self.model.device.from_host(x), False)
+            self._score(output, mask, self.target(y, len(x)), w, totals)
 
     def _prepare(self):
         if self.plan.prepare():
             self.close()  # other layers run from now on, with memory of their own
 
     def forward(self, x, training, check=None):
-        """What the loss takes."""
+        """(what the loss takes, its mask)"""
+        mask = None
         for place, layer in enumerate(self.plan.layers):
-            y = layer.forward(x, training)
+            y, mask = masks.forward(layer, x, training, mask)
             if check:
                 check.forward(layer, x, y)
             if place < self.plan.lowest:  # no backward will come here
                 _let_go(layer)
             x = y
-        return x
+        return x, mask
 
     def backward(self, layers, dy, check=None):
         """The gradients of these layers, the last one first."""
@@ -177,8 +183,15 @@ class Step:
             raise ValueError("there are no targets; pass y, or batches (x, y)")
         return losses.prepare(self.loss, y, self.model.dtype, (count, *self.model.output_shape))
 
-    def _score(self, output, target, w, totals, gradient=False):
-        """Add loss and metrics to `totals`; returns dL/d output if that is asked for."""
+    def _score(self, output, mask, target, w, totals, gradient=False):
+        """Add loss and metrics to `totals`; returns dL/d output if that is asked for.
+
+        With a mask each step is a row of its own, whose weight is that of its sample where it counts and else 0.
+        """
+        shape, plain = output.shape, None
+        if mask is not None:
+            plain, w = losses.step_weights(self.model.device.to_host(mask), w)
+            target, output, w = losses.as_rows(target, output, w)
         loss, on_device, dy = totals.loss, self.model.device.from_host(target), None
         if gradient and hasattr(loss, "forward_backward"):
             value, dy = loss.forward_backward(on_device, output, w)
@@ -191,8 +204,8 @@ class Step:
         else:
             totals.add_loss(loss.total, count)
         if totals.metrics:
-            totals.add_metrics(target, self.model.device.to_host(self._probabilities(output)), w)
-        return dy
+            totals.add_metrics(target, self.model.device.to_host(self._probabilities(output)), w, plain)
+        return dy if mask is None or dy is None else dy.reshape(shape)
 
     def _probabilities(self, output):
         """What `predict` would give, from what the loss got."""

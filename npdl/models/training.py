@@ -9,6 +9,7 @@ import numpy as np
 
 from npdl import callbacks as cb
 from npdl import data, devices, losses, metrics, optimizers, testing
+from npdl.layers import masks
 from npdl.models import checks
 from npdl.models.fusion import fuse
 from npdl.models.plan import choose_loss
@@ -206,10 +207,7 @@ class Trainer:
     def _infer(self, layers, x):
         """What these layers make of a host batch, on the device; checked, since an iterable may give any shape."""
         self.check_shape(x.shape[1:])
-        x = self.device.from_host(x)
-        for layer in layers:
-            x = layer.forward(x, False)
-        return x
+        return masks.chain(layers, self.device.from_host(x))[0]
 
     # ---- one batch
 

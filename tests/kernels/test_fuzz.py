@@ -34,6 +34,7 @@ from npdl.kernels.cpu import (
     interpolate,
     layer_norm,
     loss,
+    mask,
     matmul,
     merge,
     norm,
@@ -50,6 +51,7 @@ from npdl.kernels.reference import group_norm as ref_group_norm
 from npdl.kernels.reference import interpolate as ref_interpolate
 from npdl.kernels.reference import layer_norm as ref_layer_norm
 from npdl.kernels.reference import loss as ref_loss
+from npdl.kernels.reference import mask as ref_mask
 from npdl.kernels.reference import matmul as ref_matmul
 from npdl.kernels.reference import merge as ref_merge
 from npdl.kernels.reference import norm as ref_norm
@@ -883,10 +885,24 @@ def fuzz_not_zero(case):
     case.equal("out", out, ids != 0)
 
 
+def fuzz_mask(case, kernel):
+    shape = case.note(shape=[case.whole(0, 3), *(case.size(20) for _ in range(case.whole(0, 2)))])
+    a, b = (case.place(case.rng.random(shape) < 0.6) for _ in range(2))
+    x = ties_and_nans(case, case.numbers(*shape, case.size()))
+    inputs = {"masking": (x, case.pick(0.0, 2.0)), "mask_rows": (x, a), "both": (a, b)}[kernel]
+    out = case.out(*x.shape) if kernel == "mask_rows" else case.out(*shape, dtype="bool", fill=False)
+    getattr(mask, kernel)(*inputs, out=out)
+    expected = np.empty_like(out)
+    getattr(ref_mask, kernel)(*inputs, out=expected)
+    case.equal("out", out, expected)
+
+
 FUZZ = {name: globals().get(f"fuzz_{name}") for family in FAMILIES for name in FAMILIES[family]}
 for _name in FAMILIES["loss"]:
     if _name != "weighted_sum":
         FUZZ[_name] = fuzz_cross_entropy if "categorical" in _name else fuzz_elementwise_loss
+for _name in FAMILIES["mask"]:
+    FUZZ[_name] = functools.partial(fuzz_mask, kernel=_name)
 for _name in FAMILIES["shape"]:
     FUZZ[_name] = functools.partial(fuzz_shape, kernel=_name)
 for _name in FAMILIES["update"]:
