@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from npdl import activations, devices, initializers, names, random
-from npdl.layers import configuration, masks
+from npdl.layers import configuration, masks, node
 from npdl.params import ParamStore
 
 
@@ -19,7 +19,7 @@ class Declared(NamedTuple):
     trained: bool
 
 
-class Layer:
+class Layer(node.Symbolic):
     """A function y = f(x) with weights, and its gradient.
 
     A subclass writes `__init__` (keeps every argument under its own name), `build`, `forward` and `backward`:
@@ -54,6 +54,7 @@ class Layer:
         self.grads: dict[str, Any] = {}
         self.state: dict[str, Any] = {}
         self.owner: Any = None  # the model that holds it
+        self.calls: list[Any] = []  # on nodes
         self.store: Any = None  # the model's ParamStore, once built
         self.input_shape: Any = None  # of one sample, once built
         self.output_shape: Any = None
@@ -128,7 +129,9 @@ class Layer:
     # ---- how it is called
 
     def __call__(self, x, training=False, mask=None):
-        """Check x, then `forward`."""
+        """Check x, then `forward`; of a node (`layers.Input`) or several, a node."""
+        if node.is_symbolic(x):
+            return node.call(self, x)
         if self.store is None:
             raise RuntimeError(f"{self.name} has no weights yet; call layer.init(input_shape) or put it into a model")
         self.check(x)

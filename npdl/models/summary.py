@@ -36,7 +36,7 @@ def table(model):
         "  ".join([f"{row[0]:<{widths[0]}}", f"{row[1]:<{widths[1]}}", *(f"{row[i]:>{widths[i]}}" for i in (2, 3, 4))])
         for row in rows
     ]
-    trainable, frozen = model.store.count()
+    trainable, frozen = model.count()
     return "\n".join(
         [
             f"{model.name}: input {_shape(model.input_shape)}, {model.dtype.name}, on {model.device.name}",
