@@ -80,7 +80,7 @@ class Layer(node.Symbolic):
 
     def flops(self):
         """Floating-point operations of one sample's forward; one an output element unless a layer knows better."""
-        return int(np.prod(self.output_shape, dtype=np.int64))
+        return sum(int(np.prod(shape, dtype=np.int64)) for shape in node.shapes_of(self.output_shape))
 
     # ---- what it uses
 

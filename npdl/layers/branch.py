@@ -1,5 +1,6 @@
 """Branch: layers one after the other, as one layer."""
 
+from npdl.layers import masks
 from npdl.layers.container import Container
 
 
@@ -39,14 +40,17 @@ class Branch(Container):
     def flops(self):
         return sum(layer.flops() for layer in self.layers)
 
-    def forward(self, x, training=False):
-        for layer in self.layers:
-            x = layer.forward(x, training)
+    def forward(self, x, training=False, mask=None):
+        return self.carry(x, training, mask)[0]
+
+    def carry(self, x, training=False, mask=None):
+        """(y, its mask)"""
+        y, mask = masks.chain(self.layers, x, training, mask)
         if training:
             self.save()
         else:
             self.forget()
-        return x
+        return y, mask
 
     def backward(self, dy):
         self.saved()  # raises where there was no forward

@@ -2,6 +2,7 @@
 
 import numbers
 
+from npdl.layers import masks
 from npdl.layers.base import Layer
 from npdl.layers.merging import check_several
 
@@ -65,6 +66,23 @@ class Concatenate(Layer):
 
     def check(self, x, expected=None):
         check_several(self, x)
+
+    def compute_mask(self, x, mask=None):
+        """Along an axis of the masks they lie side by side, too; else a place counts where it counts in all inputs."""
+        given = [one for one in mask or () if one is not None]
+        if not given or self.at >= len(given[0].shape):
+            return masks.of_all(self, mask)
+        out, start = None, 0
+        for i, (one, m) in enumerate(zip(x, mask)):
+            if m is None:  # all of it counts
+                m = self.buffer(f"mask{i}", one.shape[: len(given[0].shape)], "bool")
+                self.k.masking(one.reshape(*m.shape, -1), float("nan"), out=m)  # no number equals it
+            if out is None:
+                total = sum(one.shape[self.at] for one in x)
+                out = self.buffer("mask", (*m.shape[: self.at], total, *m.shape[self.at + 1 :]), "bool")
+            self.k.put_part(m, self.at, start, out=out)
+            start += m.shape[self.at]
+        return out
 
     def forward(self, x, training=False):
         at, sizes = self.at, [one.shape[self.at] for one in x]

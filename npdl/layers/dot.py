@@ -95,6 +95,10 @@ class Dot(Layer):
     def check(self, x, expected=None):
         check_several(self, x)
 
+    def compute_mask(self, x, mask=None):
+        """None, as in Keras: the axes of y are no steps."""
+        return None
+
     def forward(self, x, training=False):
         a, b = (unit.forward(one, training) for unit, one in zip(self.units, x)) if self.units else x
         sizes = dict(zip("".join(self.letters[:2]), (*a.shape, *b.shape)))

@@ -1,6 +1,7 @@
 """Merging layers: several inputs of one shape, one output of that shape, element by element."""
 
 from npdl import activations
+from npdl.layers import masks
 from npdl.layers.base import Layer
 
 
@@ -10,7 +11,7 @@ class Elementwise(Layer):
     Each dx is an array of its own, so that a layer below may overwrite the one that it gets.
     """
 
-    most = None  # how many inputs it takes
+    most: int | None = None  # how many inputs it takes
 
     def build(self, input_shape):
         kind, several = type(self).__name__, isinstance(input_shape, (tuple, list)) and len(input_shape) > 1
@@ -37,6 +38,10 @@ class Elementwise(Layer):
 
     def check(self, x, expected=None):
         check_several(self, x)
+
+    def compute_mask(self, x, mask=None):
+        """A place counts where it counts in all inputs."""
+        return masks.of_all(self, mask)
 
     def room(self, dy):
         """An array for each dx; the last may be dy itself, which is to be read until then."""

@@ -86,6 +86,11 @@ def has_several(shape):
     return isinstance(shape, (list, tuple)) and any(isinstance(part, (list, tuple)) for part in shape)
 
 
+def shapes_of(shape):
+    """A list of the shapes: of one, or of each in a tuple."""
+    return list(shape) if has_several(shape) else [shape]
+
+
 class Symbolic:
     """What a layer has of its calls on nodes: `calls`, `input`, `output`."""
 

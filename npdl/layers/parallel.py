@@ -1,5 +1,6 @@
 """Parallel: several branches that read one x, merged into one y."""
 
+from npdl.layers import masks
 from npdl.layers.base import Layer
 from npdl.layers.branch import Branch
 from npdl.layers.chains import listed, lowest_to_learn
@@ -67,13 +68,19 @@ class Parallel(Container):
     def flops(self):
         return sum(part.flops() for part in self.inner())
 
-    def forward(self, x, training=False):
-        y = self.merge[0].forward(tuple(branch.forward(x, training) for branch in self.branches), training)
+    def forward(self, x, training=False, mask=None):
+        return self.carry(x, training, mask)[0]
+
+    def carry(self, x, training=False, mask=None):
+        """(y, its mask), which the merging layer makes of those of the branches."""
+        found, marks = zip(*(masks.forward(branch, x, training, mask) for branch in self.branches))
+        marks = marks if any(one is not None for one in marks) else None
+        y, mask = masks.forward(self.merge[0], found, training, marks)
         if training:
             self.save()
         else:
             self.forget()
-        return y
+        return y, mask
 
     def backward(self, dy):
         self.saved()  # raises where there was no forward

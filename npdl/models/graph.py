@@ -154,9 +154,7 @@ class Graph:
 
     def backward(self, dys):
         """dL/dx of each input, of the layers as they are; None where there is none."""
-        parts = [[] for _ in range(self.size)]
-        for slot, dy in zip(self.outputs, dys, strict=True):
-            parts[slot].append(dy)
+        parts = given_for(self.outputs, dys)
         for chain in reversed(self.chains):
             dy = gathered(self, chain, parts)
             if dy is None:
@@ -176,14 +174,17 @@ def run(chains, graph, xs, training, marks=None, look=None):
         values[slot], found[slot] = xs[i], marks and marks[i]
     xs = None
     for chain in chains:
-        if chain.several:
+        if not chain.several:
+            slot = chain.sources[0]
+            x, mask = values[slot], found[slot]
+            if chain.last[0]:
+                values[slot] = None
+        else:
             x, mask = tuple(values[slot] for slot in chain.sources), tuple(found[slot] for slot in chain.sources)
             mask = None if not any(one is not None for one in mask) else mask
-        else:
-            x, mask = values[chain.sources[0]], found[chain.sources[0]]
-        for slot, last in zip(chain.sources, chain.last):
-            if last:
-                values[slot] = None
+            for slot, last in zip(chain.sources, chain.last):
+                if last:
+                    values[slot] = None
         for layer in chain.untrained:
             y, mask = masks.forward(layer, x, training, mask)
             if look is not None:
@@ -191,7 +192,10 @@ def run(chains, graph, xs, training, marks=None, look=None):
             let_go(layer)  # no backward will come here
             x = y
         for layer in chain.trained:
-            y, mask = masks.forward(layer, x, training, mask)
+            if mask is None and not layer.makes_mask:  # as masks.forward, without its call
+                y = layer.forward(x, training)
+            else:
+                y, mask = masks.forward(layer, x, training, mask)
             if look is not None:
                 look(layer, x, y)
             x = y
@@ -220,30 +224,44 @@ def gathered(graph, chain, parts):
 
 def total(graph, slot, parts):
     """The sum of what was given for a slot, in the order of the calls; None where nothing was."""
-    given, parts[slot] = [part for part in parts[slot] if part is not None], None
+    given = parts.pop(slot, ())
+    if len(given) == 1:
+        return given[0]
+    given = [part for part in given if part is not None]
     if not given:
         return None
-    workspace, k = devices.current_workspace(), graph.device.kernels
-    dy = given[0]
-    for place, part in enumerate(given[1:]):
-        if place == 0:  # in fit what is handed down may be written over
-            out = dy if workspace is not None else graph.device.alloc(dy.shape, dy.dtype)
-        k.add(dy, part, out=out)
-        dy = out
+    dy, *others = given
+    if others and devices.current_workspace() is None:  # in fit what is handed down may be written over
+        dy = graph.device.alloc(dy.shape, dy.dtype)
+        graph.device.write(dy, given[0])
+    for part in others:
+        graph.device.kernels.add(dy, part, out=dy)
     return dy
+
+
+def given_for(slots, arrays):
+    """{slot: list of the gradients that were given for it}."""
+    parts = {}
+    for slot, array in zip(slots, arrays, strict=True):
+        parts.setdefault(slot, []).append(array)
+    return parts
 
 
 def spread(chain, dx, parts):
     """Note what a chain's first layer gives for the slots that it reads: before what later calls gave."""
     if not chain.several:
-        parts[chain.sources[0]].insert(0, dx)
+        parts.setdefault(chain.sources[0], []).insert(0, dx)
         return
-    given = dx if dx is not None else [None] * len(chain.sources)
-    own = type(chain.owners[0]).__module__.startswith("npdl.")
-    for place in reversed(range(len(chain.sources))):
-        part = given[place]
-        if (
-            part is not None and not own and place < len(given) - 1
-        ):  # a layer of the user's own may give one array twice
-            part = chain.owners[0].device.from_host(chain.owners[0].device.to_host(part).copy())
-        parts[chain.sources[place]].insert(0, part)
+    layer, last = chain.owners[0], len(chain.sources) - 1
+    given = [None] * (last + 1) if dx is None else list(dx)
+    if not type(layer).__module__.startswith("npdl."):  # a layer of the user's own may give one array twice
+        device = layer.device
+        given[:last] = [part if part is None else _copied(device, part) for part in given[:last]]
+    for slot, part in zip(reversed(chain.sources), reversed(given), strict=True):
+        parts.setdefault(slot, []).insert(0, part)
+
+
+def _copied(device, array):
+    out = device.alloc(array.shape, array.dtype)
+    device.write(out, device.to_host(array))
+    return out

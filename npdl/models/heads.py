@@ -28,7 +28,7 @@ class Head:
     """
 
     def __init__(self, model, slot, name, shape, loss, weight, named, weighted):
-        self.model, self.name, self.shape, self.weight = model, name, shape, weight
+        self.dtype, self.device, self.name, self.shape, self.weight = model.dtype, model.device, name, shape, weight
         self.loss, self.activation, self.instead, logits = loss, None, None, False
         if loss is not None:
             ending = Ending(model.graph, slot)
@@ -71,14 +71,14 @@ class Head:
         """One batch of targets as the loss takes them, in the model's dtype or another."""
         if y is None:
             raise ValueError("there are no targets; pass y, or batches (x, y)")
-        return y if self.loss is None else losses.prepare(self.loss, y, dtype or self.model.dtype, (count, *self.shape))
+        return y if self.loss is None else losses.prepare(self.loss, y, dtype or self.dtype, (count, *self.shape))
 
     def score(self, output, mask, target, w, totals, gradient=False):
         """Add loss and metrics to `totals`; returns dL/d output if that is asked for, None without a loss.
 
         With a mask each step is a row of its own, whose weight is that of its sample where it counts and else 0.
         """
-        shape, plain, dy, device = output.shape, None, None, self.model.device
+        shape, plain, dy, device = output.shape, None, None, self.device
         if mask is not None:
             plain, w = losses.step_weights(device.to_host(mask), w)
             target, output, w = losses.as_rows(target, output, w)
@@ -89,7 +89,7 @@ class Head:
         return dy if mask is None or dy is None else dy.reshape(shape)
 
     def _loss(self, totals, output, target, w, gradient):
-        loss, on_device, dy = totals.loss, self.model.device.from_host(target), None
+        loss, on_device, dy = totals.loss, self.device.from_host(target), None
         if gradient and hasattr(loss, "forward_backward"):
             value, dy = loss.forward_backward(on_device, output, w)
         else:
@@ -101,7 +101,7 @@ class Head:
         else:
             totals.add_loss(loss.total, count)
         if dy is not None and self.weight != 1:
-            self.model.device.kernels.scale(dy, self.weight, out=dy)
+            self.device.kernels.scale(dy, self.weight, out=dy)
         return dy
 
     def _probabilities(self, output):
@@ -109,5 +109,5 @@ class Head:
         if self.activation is None:
             return output
         y = devices.current_workspace().take("probabilities", self.name, output.shape, output.dtype)
-        self.model.device.kernels.activation(output, self.activation, out=y)
+        self.device.kernels.activation(output, self.activation, out=y)
         return y

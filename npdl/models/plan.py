@@ -115,9 +115,7 @@ class Plan:
     def backward(self, dys, check=None):
         """Assign the gradients of the layers that learn."""
         graph = self.graph
-        parts = [[] for _ in range(graph.size)]
-        for slot, dy in zip(graph.outputs, dys, strict=True):
-            parts[slot].append(dy)
+        parts = graphs.given_for(graph.outputs, dys)
         for run in reversed(self.runs):
             if not run.trained:
                 continue
@@ -137,7 +135,10 @@ class Plan:
     @contextlib.contextmanager
     def unread_gradients(self):
         """While it lasts, the lowest layers that learn need not make an input gradient."""
-        unread = [layer for run in self.runs if not run.reads_on for layer in _lowest(run.trained)]
+        unread = []
+        for run in self.runs:
+            if not run.reads_on:
+                unread += _lowest(run.trained)
         try:
             for layer in unread:
                 layer.needs_dx = False

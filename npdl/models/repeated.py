@@ -12,8 +12,6 @@ class Repeated(Layer):
         forward     yᵢ = f(xᵢ)
         backward    dxᵢ = ∂fᵀ dyᵢ       dW = dW₁ + dW₂ + ...        in the order of the calls
 
-    Backward goes through the calls from the last to the first; the gradients are added up at the first one.
-
     Args:
         layer: f.
         together: list that the calls of one layer share; a call adds itself.
@@ -24,6 +22,9 @@ class Repeated(Layer):
         self.layer, self.together, self.gradients = layer, together, None
         self.makes_mask, self.may_overwrite = layer.makes_mask, layer.may_overwrite
         together.append(self)
+
+    def __repr__(self):
+        return f"call {self.together.index(self)} of {self.layer!r}"
 
     def walk(self):
         yield self
@@ -39,6 +40,7 @@ class Repeated(Layer):
     def carry(self, x, training=False, mask=None):
         """(y, its mask)"""
         y, mask = masks.forward(self.layer, x, training, mask)
+        self.gradients = None
         if training:
             self.save([(part, taken(part)) for part in self.layer.walk()])
         else:
@@ -63,16 +65,19 @@ class Repeated(Layer):
         self._add_up([grad for part in self.layer.walk() for grad in part.grads.values()])
 
     def _add_up(self, grads):
-        """Keep the gradients of this call; at the first one add up all of them."""
-        k, first = self.layer.k, self.together[0]
-        if self is not first:
-            self.gradients = [self.layer.buffer(f"{id(self)}, {i}", grad.shape) for i, grad in enumerate(grads)]
-            for kept, grad in zip(self.gradients, grads, strict=True):
-                k.scale(grad, 1, out=kept)
+        """Keep the gradients of this call; the call that backward comes to last adds up all of them."""
+        k = self.layer.k
+        self.gradients = [self.layer.buffer(f"{id(self)}, {i}", grad.shape) for i, grad in enumerate(grads)]
+        for kept, grad in zip(self.gradients, grads, strict=True):
+            k.scale(grad, 1, out=kept)
+        if any(call.gradients is None for call in self.together):
             return
-        for call in self.together[1:]:
-            for grad, kept in zip(grads, call.gradients or (), strict=call.gradients is not None):
-                k.add(grad, kept, out=grad)
+        for i, grad in enumerate(grads):
+            first, *others = [call.gradients[i] for call in self.together]
+            k.scale(first, 1, out=grad)
+            for other in others:
+                k.add(grad, other, out=grad)
+        for call in self.together:
             call.gradients = None
 
 

@@ -29,7 +29,7 @@ class Step:
             for slot, described in zip(graph.outputs, model.outputs_compiled(), strict=True)
         ]
         self.plan = Plan(graph, [head.instead for head in self.heads if head.instead is not None])
-        self.outside = model.outside()
+        self.device, self.outside = model.device, model.outside()
         self.first, self.made_for = True, self._signature()
         self.close()
 
@@ -81,7 +81,7 @@ class Step:
             check_custom_gradients(model, self, xs, targets, ws)
         self._prepare()
         check = FirstStep(self.plan.layers) if first else None
-        xs = [model.device.from_host(x) for x in xs]
+        xs = [self.device.from_host(x) for x in xs]
         with devices.use_workspace(self.workspace):
             outputs, marks = self.plan.forward(xs, True, check)
             dys = self._score(outputs, marks, targets, ws, totals, gradient=True)
@@ -96,7 +96,7 @@ class Step:
         xs, targets, ws = self.parts(x, y, w)
         self._prepare()
         with devices.use_workspace(workspace):
-            outputs, marks = self.plan.forward([self.model.device.from_host(x) for x in xs], False)
+            outputs, marks = self.plan.forward([self.device.from_host(x) for x in xs], False)
             self._score(outputs, marks, targets, ws, totals)
 
     def validate(self, y):
@@ -107,7 +107,8 @@ class Step:
     def parts(self, x, y, w, dtype=None):
         """(inputs, targets as the losses take them, sample weights), a tuple each."""
         if self.model.is_plain:
-            x, y, w = (x,), (y,), (w,)
+            self.model.check_shapes((x.shape[1:],))
+            return (x,), (self.heads[0].target(y, len(x), dtype),), (w,)
         self.model.check_shapes([one.shape[1:] for one in x])
         y = (None,) * len(self.heads) if y is None else y
         w = w if isinstance(w, tuple) else (w,) * len(self.heads)
@@ -128,6 +129,9 @@ class Step:
     def _update(self):
         """One step of the optimizer; layers of other models in the same store stay as they are."""
         model, frozen = self.model, [layer for layer in self.outside if layer.trainable]
+        if not frozen:
+            model.optimizer.step(model)
+            return
         for layer in frozen:
             layer.trainable = False
         try:

@@ -68,6 +68,9 @@ def match_grad(dy, x, y, *, out, rest):
 
 def put_part(x, axis, start, *, out):
     """out[..., start : start + n, ...] = x, along one axis."""
+    if out.dtype == bool:  # a mask
+        out[part(axis, start, x.shape[axis])] = x
+        return
     contiguous("put_part", x=x, out=out)
     lib.move("put_part", x, _inside("put_part", "x", x, "out", out, axis, start))
 
