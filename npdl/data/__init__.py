@@ -3,6 +3,7 @@
 from npdl.data.batching import batches
 from npdl.data.order import order
 from npdl.data.recognise import as_source
+from npdl.data.several import Names, several_source
 from npdl.data.sources import Source
 
-__all__ = ["Source", "as_source", "batches", "order"]
+__all__ = ["Names", "Source", "as_source", "batches", "order", "several_source"]

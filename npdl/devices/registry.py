@@ -22,7 +22,9 @@ FAMILIES = {
     "einsum": ("einsum", "sum_to"),
     "mask": ("masking", "mask_rows", "both", "choose", "fill", "copy", "times", "join", "part"),
     "activation": ("activation", "activation_grad", "glu", "glu_grad", "prelu", "prelu_grad"),
-    "merge": ("add",),
+    "merge": (
+        "add", "subtract", "multiply", "maximum", "minimum", "scale", "match_grad", "put_part", "take_part",
+    ),
     "rnn": (
         "simple_rnn", "simple_rnn_grad", "lstm", "lstm_grad", "gru", "gru_grad", "gru_dkernel",
         "to_steps", "from_steps", "seen",

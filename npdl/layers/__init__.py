@@ -13,6 +13,8 @@ from npdl.layers.average_pooling import AveragePooling1D, AveragePooling2D, Aver
 from npdl.layers.base import Layer
 from npdl.layers.batch_normalization import BatchNormalization
 from npdl.layers.bidirectional import Bidirectional
+from npdl.layers.branch import Branch
+from npdl.layers.concatenate import Concatenate
 from npdl.layers.conv1d import Conv1D
 from npdl.layers.conv1d_transpose import Conv1DTranspose
 from npdl.layers.conv2d import Conv2D
@@ -21,6 +23,7 @@ from npdl.layers.conv3d import Conv3D, Conv3DTranspose
 from npdl.layers.cropping import Cropping1D, Cropping2D, Cropping3D
 from npdl.layers.dense import Dense
 from npdl.layers.depthwise_conv import DepthwiseConv1D, DepthwiseConv2D
+from npdl.layers.dot import Dot
 from npdl.layers.dropout import Dropout
 from npdl.layers.einsum_dense import EinsumDense
 from npdl.layers.embedding import Embedding
@@ -39,7 +42,8 @@ from npdl.layers.layer_normalization import LayerNormalization
 from npdl.layers.lstm import LSTM, LSTMCell
 from npdl.layers.masking import Masking
 from npdl.layers.max_pooling import MaxPooling1D, MaxPooling2D, MaxPooling3D
-from npdl.layers.merging import Add
+from npdl.layers.merging import Add, Subtract
+from npdl.layers.merging_products import Average, Maximum, Minimum, Multiply
 from npdl.layers.more_activations import (
     CELU,
     SELU,
@@ -60,8 +64,8 @@ from npdl.layers.more_activations import (
     Threshold,
 )
 from npdl.layers.multi_head_attention import MultiHeadAttention
+from npdl.layers.parallel import Parallel
 from npdl.layers.permute import Permute
-from npdl.layers.pooling import AveragePooling2D, MaxPooling2D
 from npdl.layers.position_embedding import PositionEmbedding, SinePositionEncoding
 from npdl.layers.prelu import PReLU
 from npdl.layers.reflection_padding import ReflectionPadding1D, ReflectionPadding2D, ReflectionPadding3D
@@ -87,21 +91,22 @@ from npdl.layers.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
 __all__ = [
     "CELU", "ELU", "GELU", "GLU", "GRU", "LSTM", "RNN", "SELU", "Activation", "ActivityRegularization",
     "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D",
-    "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", "Add", "AlphaDropout", "AveragePooling1D", "AveragePooling2D",
-    "AveragePooling3D", "BatchNormalization", "Bidirectional", "Conv1D", "Conv1DTranspose", "Conv2D",
-    "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "Cropping1D", "Cropping2D", "Cropping3D", "Dense",
-    "DepthwiseConv1D", "DepthwiseConv2D", "Dropout", "EinsumDense", "Embedding", "Flatten", "GRUCell",
-    "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D", "GlobalAveragePooling2D",
-    "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D",
-    "GroupNormalization", "GroupedQueryAttention", "HardShrink", "HardSiLU", "HardSigmoid", "HardTanh", "Identity",
-    "Input", "InstanceNormalization", "LSTMCell", "Lambda", "Layer", "LayerNormalization", "LeakyReLU",
-    "LogSigmoid", "LogSoftmax", "Masking", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maxout", "Mish",
-    "MultiHeadAttention", "PReLU", "Permute", "PositionEmbedding", "RMSNormalization", "ReLU", "ReLU6",
-    "ReflectionPadding1D", "ReflectionPadding2D", "ReflectionPadding3D", "RepeatVector", "ReplicationPadding1D",
-    "ReplicationPadding2D", "ReplicationPadding3D", "Reshape", "Residual", "RotaryEmbedding", "SeparableConv1D",
-    "SeparableConv2D", "SiLU", "Sigmoid", "SimpleRNN", "SimpleRNNCell", "SinePositionEncoding", "SoftShrink",
-    "Softmax", "Softplus", "Softsign", "Sparsemax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
-    "StackedRNNCells", "StochasticDepth", "Tanh", "TanhShrink", "Threshold", "TimeDistributed",
-    "TransformerDecoder", "TransformerEncoder", "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D",
-    "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
+    "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", "Add", "AlphaDropout", "Average", "AveragePooling1D",
+    "AveragePooling2D", "AveragePooling3D", "BatchNormalization", "Bidirectional", "Branch", "Concatenate",
+    "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "Cropping1D",
+    "Cropping2D", "Cropping3D", "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "Dot", "Dropout", "EinsumDense",
+    "Embedding", "Flatten", "GRUCell", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D", "GroupNormalization", "GroupedQueryAttention", "HardShrink", "HardSiLU", "HardSigmoid",
+    "HardTanh", "Identity", "Input", "InstanceNormalization", "LSTMCell", "Lambda", "Layer", "LayerNormalization",
+    "LeakyReLU", "LogSigmoid", "LogSoftmax", "Masking", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maximum",
+    "Maxout", "Minimum", "Mish", "MultiHeadAttention", "Multiply", "PReLU", "Parallel", "Permute",
+    "PositionEmbedding", "RMSNormalization", "ReLU", "ReLU6", "ReflectionPadding1D", "ReflectionPadding2D",
+    "ReflectionPadding3D", "RepeatVector", "ReplicationPadding1D", "ReplicationPadding2D", "ReplicationPadding3D",
+    "Reshape", "Residual", "RotaryEmbedding", "SeparableConv1D", "SeparableConv2D", "SiLU", "Sigmoid", "SimpleRNN",
+    "SimpleRNNCell", "SinePositionEncoding", "SoftShrink", "Softmax", "Softplus", "Softsign", "Sparsemax",
+    "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StackedRNNCells", "StochasticDepth", "Subtract",
+    "Tanh", "TanhShrink", "Threshold", "TimeDistributed", "TransformerDecoder", "TransformerEncoder",
+    "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D",
+    "ZeroPadding3D",
 ]  # fmt: skip

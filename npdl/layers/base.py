@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from npdl import devices, initializers, names, random
-from npdl.layers import configuration, masks
+from npdl.layers import configuration, masks, node
 from npdl.params import Declared, ParamStore
 from npdl.penalties import Ruled, penalized, penalties
 
 
-class Layer(Ruled):
+class Layer(Ruled, node.Symbolic):
     """A function y = f(x) with weights, and its gradient.
 
     A subclass writes `__init__` (keeps every argument under its own name), `build`, `forward` and `backward`:
@@ -47,6 +47,7 @@ class Layer(Ruled):
         self.grads: dict[str, Any] = {}
         self.state: dict[str, Any] = {}
         self.owner: Any = None  # the model that holds it
+        self.calls: list[Any] = []  # on nodes
         self.store: Any = None  # the model's ParamStore, once built
         self.input_shape: Any = None  # of one sample, once built
         self.output_shape: Any = None
@@ -73,7 +74,7 @@ class Layer(Ruled):
 
     def flops(self):
         """Floating-point operations of one sample's forward; one an output element unless a layer knows better."""
-        return int(np.prod(self.output_shape, dtype=np.int64))
+        return sum(int(np.prod(shape, dtype=np.int64)) for shape in node.shapes_of(self.output_shape))
 
     # ---- what it uses
 
@@ -123,7 +124,9 @@ class Layer(Ruled):
     # ---- how it is called
 
     def __call__(self, x, training=False, mask=None):
-        """Check x, then `forward`."""
+        """Check x, then `forward`; of a node (`layers.Input`) or several, a node."""
+        if node.is_symbolic(x):
+            return node.call(self, x)
         if self.store is None:
             raise RuntimeError(f"{self.name} has no weights yet; call layer.init(input_shape) or put it into a model")
         self.check(x)

@@ -437,6 +437,13 @@ static void FN(try_add)(int relu, int64_t n, int wild) {
     FN(see)(out, n);
     FN(npdl_add)(relu, out, b, out, n);
     FN(see)(out, n);
+    for (int op = NPDL_SUBTRACT; op <= NPDL_SCALE; op++) {
+        FN(npdl_combine)(op, 0.3, a, b, out, n);
+        FN(see)(out, n);
+    }
+    FN(npdl_match_grad)(b, a, out, out, b, n);
+    FN(see)(out, n);
+    FN(see)(b, n);
 }
 
 static void FN(try_elementary)(int function, int64_t n, int wild) {

@@ -576,6 +576,61 @@ def fuzz_add(case):
     case.equal("y in place", same, y)
 
 
+def fuzz_combine(case, kernel):
+    """subtract, multiply, maximum, minimum: one rounding, the reference's bits."""
+    shape = case.note(shape=(case.whole(0, 4), case.size(), case.size(2000)))
+    a, b = case.numbers(*shape, scale=case.pick(1, 30)), case.numbers(*shape)
+    y, expected = case.out(*shape), np.empty(shape, case.dtype)
+    case.run(getattr(merge, kernel), a, b, out=y)
+    getattr(ref_merge, kernel)(a, b, out=expected)
+    case.equal("y", y, expected)
+
+
+def fuzz_scale(case):
+    shape = case.note(shape=(case.whole(0, 4), case.size(2000)))
+    a, factor, y, expected = (
+        case.numbers(*shape),
+        case.pick(1, -1, 1 / 3),
+        case.out(*shape),
+        np.empty(shape, case.dtype),
+    )
+    case.run(merge.scale, a, factor, out=y)
+    ref_merge.scale(a, factor, out=expected)
+    case.equal("y", y, expected)
+
+
+def fuzz_match_grad(case):
+    shape = case.note(shape=(case.whole(0, 4), case.size(2000)))
+    dy, x = case.numbers(*shape), case.numbers(*shape)
+    y = case.place(np.where(case.rng.random(shape) < 0.5, x, 0).astype(case.dtype))
+    out, rest, expected, left = (
+        case.out(*shape),
+        case.out(*shape),
+        np.empty(shape, case.dtype),
+        np.empty(shape, case.dtype),
+    )
+    case.run(merge.match_grad, dy, x, y, out=out, rest=rest)
+    ref_merge.match_grad(dy, x, y, out=expected, rest=left)
+    case.equal("out", out, expected)
+    case.equal("rest", rest, left)
+
+
+def fuzz_part(case, kernel):
+    sizes, axis = [case.size(20) for _ in range(case.whole(1, 4))], 0
+    axis = case.note(sizes=sizes, axis=case.whole(0, len(sizes) - 1))
+    start = case.note(start=case.whole(0, sizes[axis] - 1))
+    small = [case.whole(0, n - start) if at == axis else n for at, n in enumerate(sizes)]
+    if kernel == "take_part":
+        y, out = case.numbers(*sizes), case.out(*small)
+        case.run(merge.take_part, y, axis, start, out=out)
+        ref_merge.take_part(y, axis, start, out=(expected := np.empty(small, case.dtype)))
+    else:
+        x, out, expected = case.numbers(*small), case.out(*sizes, fill=3), np.full(sizes, 3, case.dtype)
+        case.run(merge.put_part, x, axis, start, out=out)
+        ref_merge.put_part(x, axis, start, out=expected)
+    case.equal("out", out, expected)
+
+
 def fuzz_batch_norm(case):
     rows, c, far = case.size(3000), case.size(700), case.pick(0, 0, 30)
     case.note(rows=rows, channels=c, mean=far)
@@ -1224,6 +1279,10 @@ for _name in FAMILIES["shape"]:
     FUZZ[_name] = functools.partial(fuzz_shape, kernel=_name)
 for _name in FAMILIES["update"]:
     FUZZ[_name] = fuzz_update
+for _name in ("subtract", "multiply", "maximum", "minimum"):
+    FUZZ[_name] = functools.partial(fuzz_combine, kernel=_name)
+for _name in ("put_part", "take_part"):
+    FUZZ[_name] = functools.partial(fuzz_part, kernel=_name)
 
 CASES = max(1, int(os.environ.get("NPDL_FUZZ", "2000")) // len(FUZZ))
 
