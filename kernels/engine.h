@@ -55,6 +55,9 @@ static int npdl_cpu_level(void) {
 #include "shape.h"
 #include "embed.h"
 #include "dropout.h"
+#include "element_loss.h"
 #include "loss.h"
+#include "row_loss.h"
+#include "ctc.h"
 
 #endif

@@ -32,6 +32,7 @@ class Loss:
         total, count: of the last forward, Σ wₙ Lₙ (float64) and M; L = total / count, 0 where count is 0. None where
             a subclass has a forward of its own that does not set them.
         folds: name of the final activation that a trainer skips to give the loss logits, or None.
+        counts_parts: whether M depends on the targets too, as where some positions are ignored.
         is_classification: whether the targets are classes.
         accuracy: name of the metric that metrics=["accuracy"] means with this loss, or None.
         device, k: where its arrays are and the kernels there.
@@ -50,6 +51,7 @@ class Loss:
     """
 
     folds: str | None = None
+    counts_parts = False
     is_classification = False
     accuracy: str | None = None
     _one_pass = False
@@ -84,6 +86,10 @@ class Loss:
         """Both of the above; a subclass that has a kernel for both writes this one too."""
         self.values(y_true, y_pred, out)
         self.gradient(y_true, y_pred, scale, dy)
+
+    def count_of(self, y_true, weights):
+        """M, for targets on the device and weights w (N,) on the host; with `counts_parts` of parts of samples."""
+        return int(np.count_nonzero(weights))
 
     def check_settings(self):
         """Raise where an argument is still to be settled."""
@@ -125,7 +131,7 @@ class Loss:
             sample_weight: host array (N,) of weights, 0 or more; None is all 1.
         """
         y_true, y_pred, weights, scale, m = self._begin(y_true, y_pred, sample_weight)
-        values = self.buffer("values", scale.shape, y_pred.dtype)
+        values = self.buffer("values", scale.shape, scale.dtype)
         self.values(y_true, y_pred, values)  # Lₙ
         self._save(y_true, y_pred, scale)
         return self._mean(values, weights, m)
@@ -141,7 +147,7 @@ class Loss:
         if saved is None:
             raise RuntimeError(f"{self.name}: call forward(y_true, y_pred) before backward()")
         y_true, y_pred, scale = saved
-        dy = self.buffer("dy", y_pred.shape, y_pred.dtype)
+        dy = self._slopes(y_pred)
         self.gradient(y_true, y_pred, scale, dy)  # wₙ / M · dLₙ/dp
         return dy
 
@@ -150,7 +156,7 @@ class Loss:
         if not self._one_pass:
             return self.forward(y_true, y_pred, sample_weight), self.backward()
         y_true, y_pred, weights, scale, m = self._begin(y_true, y_pred, sample_weight)
-        values, dy = self.buffer("values", scale.shape, y_pred.dtype), self.buffer("dy", y_pred.shape, y_pred.dtype)
+        values, dy = self.buffer("values", scale.shape, scale.dtype), self._slopes(y_pred)
         self.values_and_gradient(y_true, y_pred, scale, values, dy)
         self._save(y_true, y_pred, scale)
         return self._mean(values, weights, m), dy
@@ -202,11 +208,12 @@ class Loss:
         workspace = devices.current_workspace()
         if workspace is None:
             y_true, y_pred = self._by_hand(y_true, y_pred)
-        n, dtype = len(y_pred), y_pred.dtype
-        if sample_weight is not None or workspace is None:
+        first = y_pred[0] if isinstance(y_pred, tuple) else y_pred
+        n, dtype = len(first), first.dtype
+        if sample_weight is not None or workspace is None or self.counts_parts:
             w = np.ones(n) if sample_weight is None else check_sample_weight(sample_weight, n)
-            m = int(np.count_nonzero(w))
-            return y_true, y_pred, self._array("weights", w, dtype), self._array("scale", w / max(m, 1), dtype), m
+            m = self.count_of(y_true, w)
+            return y_true, y_pred, self._array("weights", w, dtype), self._array("scale", w / (m or 1), dtype), m
         equal = workspace.saved.get((id(self), n, dtype))
         if equal is None:  # without sample weights they are the same in every step
             equal = self._filled((n,), dtype, 1.0), self._filled((n,), dtype, 1 / max(n, 1))
@@ -218,7 +225,13 @@ class Loss:
         total = self.buffer("total", (1,), FLOAT64)
         self.k.weighted_sum(values, weights, out=total)  # Σ wₙ Lₙ
         self.total, self.count = float(self.device.to_host(total)[0]), m
-        return self.total / max(m, 1)
+        return self.total / (m or 1)
+
+    def _slopes(self, y_pred):
+        """A buffer for dL/dy_pred: one like y_pred, or a tuple of such."""
+        if isinstance(y_pred, tuple):
+            return tuple(self.buffer(f"dy{i}", part.shape, part.dtype) for i, part in enumerate(y_pred))
+        return self.buffer("dy", y_pred.shape, y_pred.dtype)
 
     def _array(self, name, values, dtype):
         """A buffer with these values."""
