@@ -45,6 +45,10 @@ FAMILIES = {
         "categorical_cross_entropy", "categorical_cross_entropy_grad",
         "sparse_categorical_cross_entropy", "sparse_categorical_cross_entropy_grad", "weighted_sum",
     ),
+    "element_loss": ("element_loss", "element_loss_grad"),
+    "row_loss": ("row_loss", "row_loss_grad"),
+    "pair_loss": ("pair_loss", "pair_loss_grad", "triplet_margin", "triplet_margin_grad"),
+    "ctc": ("ctc", "ctc_grad"),
     "regularize": ("penalty", "penalty_grad", "constrain"),
     "update": ("sgd", "adam", "adamw", "rmsprop"),
 }  # fmt: skip

@@ -213,7 +213,7 @@ def load_state(model, path):
     header, tensors = read_model(path)
     _assign(model, tensors["weights"])
     for layer in model.walk():
-        layer.step = header["step"].get(layer.name, 0)
+        layer.step = header["step"].get(model.own_name(layer), 0)
     model.seed = model.store.seed = header["config"]["seed"]
     if model.optimizer is not None and header["compiled"] is not None:
         model.optimizer.set_state(header["optimizer"], tensors.get("optimizer", {}), model.store)
