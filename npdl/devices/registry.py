@@ -29,7 +29,11 @@ FAMILIES = {
         "categorical_cross_entropy", "categorical_cross_entropy_grad",
         "sparse_categorical_cross_entropy", "sparse_categorical_cross_entropy_grad", "weighted_sum",
     ),
-    "update": ("sgd", "adam", "adamw", "rmsprop"),
+    "update": (
+        "sgd", "adam", "adamw", "rmsprop", "adamax", "nadam", "lion", "adagrad", "adadelta", "rprop", "muon", "combine",
+        "clip",
+    ),
+    "layerwise": ("dot", "sum_abs", "max_abs", "lamb", "adafactor"),
 }  # fmt: skip
 """Kernel families: the file's name in each of npdl/kernels/{reference,cpu,cuda}, and the kernels in it."""
 
