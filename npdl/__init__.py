@@ -13,6 +13,7 @@ from npdl import (
     models,
     optimizers,
     random,
+    schedules,
     testing,
     utils,
     viz,
@@ -26,5 +27,5 @@ __version__ = "0.1.0"
 __all__ = [
     "Sequential", "activations", "callbacks", "clone_model", "data", "datasets", "devices", "get_num_threads",
     "initializers", "layers", "load_model", "losses", "metrics", "models", "optimizers", "random", "register",
-    "set_debug", "set_num_threads", "set_seed", "show_config", "testing", "utils", "viz",
+    "schedules", "set_debug", "set_num_threads", "set_seed", "show_config", "testing", "utils", "viz",
 ]  # fmt: skip

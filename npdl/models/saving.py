@@ -4,7 +4,7 @@ import inspect
 import pathlib
 import zipfile
 
-from npdl import activations, initializers, layers, losses, metrics, optimizers
+from npdl import activations, initializers, layers, losses, metrics, optimizers, schedules
 from npdl.models import archive
 
 FORMAT = 1
@@ -60,7 +60,7 @@ def _own_part(value, own):
         return own[value["class_name"]](**value.get("config", {}))
     if isinstance(value, dict) and isinstance(value.get("class_name"), str) and "module" not in value:
         name = value["class_name"]
-        if not any(hasattr(module, name) for module in (activations, initializers)):
+        if not any(hasattr(module, name) for module in (activations, initializers, optimizers, schedules)):
             raise _unknown(name)
     return value
 

@@ -132,13 +132,16 @@ class Step:
             check_custom_gradients(model, self, x, target, w)
         self._prepare()
         check = FirstStep(self.plan.layers) if first else None
-        x = model.device.from_host(x)
+        x, before = model.device.from_host(x), totals.count
         with devices.use_workspace(self.workspace):
             output = self.forward(x, True, check)
             dy = self._score(output, target, w, totals, gradient=True)
             with self.plan.unread_gradients() as trained:
                 self.backward(trained, dy, check)
-            model.optimizer.step(model)
+            if model.optimizer.gradient_accumulation_steps:
+                model.optimizer.step(model, weight=totals.count - before)
+            else:
+                model.optimizer.step(model)
         self.first = False
 
     def test(self, x, y, w, totals, workspace):
