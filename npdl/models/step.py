@@ -132,17 +132,30 @@ class Step:
             check_custom_gradients(model, self, x, target, w)
         self._prepare()
         check = FirstStep(self.plan.layers) if first else None
-        x, before = model.device.from_host(x), totals.count
+        x, total, count = model.device.from_host(x), totals.total, totals.count
         with devices.use_workspace(self.workspace):
-            output = self.forward(x, True, check)
-            dy = self._score(output, target, w, totals, gradient=True)
-            with self.plan.unread_gradients() as trained:
-                self.backward(trained, dy, check)
-            if model.optimizer.gradient_accumulation_steps:
-                model.optimizer.step(model, weight=totals.count - before)
+            self._gradients(x, target, w, totals, check)
+            total, count = totals.total - total, totals.count - count
+            if getattr(model.optimizer, "takes_closure", False):
+                model.optimizer.step(model, lambda: self._again(x, target, w, totals), total / max(count, 1))
+            elif model.optimizer.gradient_accumulation_steps:
+                model.optimizer.step(model, weight=count)
             else:
                 model.optimizer.step(model)
         self.first = False
+
+    def _gradients(self, x, target, w, totals, check=None):
+        """Forward, loss and backward."""
+        output = self.forward(x, True, check)
+        dy = self._score(output, target, w, totals, gradient=True)
+        with self.plan.unread_gradients() as trained:
+            self.backward(trained, dy, check)
+
+    def _again(self, x, target, w, totals):
+        """The gradients of the same batch with other weights; returns the loss, which counts nowhere."""
+        apart = Totals(totals.loss, (), ())
+        self._gradients(x, target, w, apart)
+        return apart.total / max(apart.count, 1)
 
     def test(self, x, y, w, totals, workspace):
         """Loss and metrics of a batch, without training."""

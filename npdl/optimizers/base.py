@@ -140,7 +140,7 @@ class Optimizer(Services):
         raise NotImplementedError(f"{type(self).__name__} needs update(self, k, p, g, segments)")
 
     def initial(self, name):
-        """What the numbers of a state array are before the first step."""
+        """What the numbers of a state array are before the first step; None: the weights."""
         return 0.0
 
     def length(self, name, store):
@@ -218,11 +218,15 @@ class Optimizer(Services):
     def finalize(self, model):
         """Make the moving average (`use_ema`) the model's trainable weights; `fit` does it at its end. Else nothing."""
         if self.use_ema and self.iterations:
-            store = self._store_of(model)
-            self._adopt(store)
-            self._segments_of(store)
-            store.device.kernels.combine(store.data, self.state["average"], self._segments[2], np.array([0.0, 1.0]))
-            store.touch()
+            self._overwrite(model, "average")
+
+    def _overwrite(self, model, name):
+        """p = the state array of that name, for weights that are trainable."""
+        store = self._store_of(model)
+        self._adopt(store)
+        self._segments_of(store)
+        store.device.kernels.combine(store.data, self.state[name], self._segments[2], np.array([0.0, 1.0]))
+        store.touch()
 
     def swap_average(self, model):
         """Exchange the model's trainable weights and their moving average (`use_ema`); a second call puts them back.
@@ -281,8 +285,8 @@ class Optimizer(Services):
 
     def _fill(self, store, name):
         """Write the first values of a state array; the gaps between the tensors stay 0."""
-        value = self.initial(name) if name in self.slots() else 0.0
-        if name == "average":
+        value = {"average": None, "accumulated": 0.0}[name] if name in self.service_slots() else self.initial(name)
+        if value is None:
             store.device.write(self.state[name], store.device.to_host(store.data))
         elif value:
             host = np.zeros(store.data.shape, store.dtype)
@@ -457,7 +461,8 @@ class Optimizer(Services):
         config = dict(config)
         excluded, groups = config.pop("exclude_from_weight_decay", None), config.pop("groups", ())
         optimizer = cls(**config)
-        optimizer.exclude_from_weight_decay(var_names=excluded)
+        if excluded:
+            optimizer.exclude_from_weight_decay(var_names=excluded)
         for group in groups:
             optimizer.add_group(**group)
         return optimizer

@@ -14,6 +14,7 @@ from npdl import devices, optimizers
 from npdl.layers import Dense
 from npdl.optimizers import (
     SGD,
+    SWA,
     Adadelta,
     Adafactor,
     Adagrad,
@@ -22,6 +23,7 @@ from npdl.optimizers import (
     AdamW,
     Lamb,
     Lion,
+    Lookahead,
     Muon,
     Nadam,
     Optimizer,
@@ -53,6 +55,8 @@ ALL = (
     lambda **k: SGD(0.1, momentum=0.9, global_clipnorm=3.0, use_ema=True, **k),
     lambda **k: Adam(0.01, clipnorm=1.0, use_ema=True, ema_overwrite_frequency=3, **k),
     lambda **k: SGD(0.1, clipvalue=0.5, **k),
+    lambda name=None, **k: Lookahead(Adam(0.01, **k), 2, name=name),
+    lambda name=None, **k: SWA(SGD(0.1, momentum=0.9, **k), 1, 2, name=name),
 )
 
 
