@@ -67,7 +67,9 @@ class Problem:
 
     def __init__(self, only_matrices):
         rng = np.random.default_rng(0)
-        self.layer = layers.Dense(5, use_bias=not only_matrices, bias_initializer="ones").init((7,), dtype="float64", seed=1)
+        self.layer = layers.Dense(5, use_bias=not only_matrices, bias_initializer="ones").init(
+            (7,), dtype="float64", seed=1
+        )
         self.x, self.y = rng.standard_normal((20, 7)), rng.standard_normal((20, 5))
         self.tensors = [
             torch.from_numpy(self.layer.store.values(weight)).requires_grad_() for weight in self.layer.store.weights
@@ -78,7 +80,7 @@ class Problem:
         kernel, bias = weights[0], weights[1] if len(weights) > 1 else 0.0
         r = self.x @ kernel + bias - self.y
         dr = r / len(r) + np.tanh(r) / len(r)
-        loss = (r * r).sum() / 2 / len(r) + np.log(np.cosh(r)).sum() / len(r)
+        loss = (r * r).sum() / 2 / len(r) + (np.logaddexp(r, -r) - np.log(2)).sum() / len(r)
         return loss, [self.x.T @ dr, dr.sum(axis=0)][: len(weights)]
 
     def ours(self, sign):

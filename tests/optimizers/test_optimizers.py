@@ -494,7 +494,8 @@ def test_configuration_makes_an_equal_optimizer(make):
     ):
         assert type(other) is type(optimizer) and other.get_config() == optimizer.get_config()
         assert decayed(other) == {"first/kernel", "second/kernel"}
-    assert optimizer.get_config()["learning_rate"] == 0.03
+    config = optimizer.get_config()
+    assert config.get("optimizer", {"config": config})["config"]["learning_rate"] == 0.03
 
 
 def test_repr_can_be_pasted_back():
