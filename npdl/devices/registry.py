@@ -50,7 +50,11 @@ FAMILIES = {
     "pair_loss": ("pair_loss", "pair_loss_grad", "triplet_margin", "triplet_margin_grad"),
     "ctc": ("ctc", "ctc_grad"),
     "regularize": ("penalty", "penalty_grad", "constrain"),
-    "update": ("sgd", "adam", "adamw", "rmsprop"),
+    "update": (
+        "sgd", "adam", "adamw", "rmsprop", "adamax", "nadam", "lion", "adagrad", "adadelta", "rprop", "muon", "combine",
+        "clip",
+    ),
+    "layerwise": ("dot", "sum_abs", "max_abs", "lamb", "adafactor"),
 }  # fmt: skip
 """Kernel families: the file's name in each of npdl/kernels/{reference,cpu,cuda}, and the kernels in it."""
 

@@ -38,6 +38,7 @@ from npdl.kernels.cpu import (
     group_norm,
     interpolate,
     layer_norm,
+    layerwise,
     loss,
     mask,
     matmul,
@@ -65,6 +66,7 @@ from npdl.kernels.reference import extend as ref_extend
 from npdl.kernels.reference import group_norm as ref_group_norm
 from npdl.kernels.reference import interpolate as ref_interpolate
 from npdl.kernels.reference import layer_norm as ref_layer_norm
+from npdl.kernels.reference import layerwise as ref_layerwise
 from npdl.kernels.reference import loss as ref_loss
 from npdl.kernels.reference import mask as ref_mask
 from npdl.kernels.reference import matmul as ref_matmul
@@ -1018,22 +1020,37 @@ def fuzz_weighted_sum(case):
         case.fail(f"out is {out[0]!r}, expected {terms.sum()!r}")
 
 
-def fuzz_update(case):
-    """Bit for bit as the reference, and nothing outside the segments."""
-    n, kernel = case.note(n=case.size(40000)), case.kernel
+def segments_of(case, n):
     ends = np.sort(case.rng.integers(0, n + 1, 2 * case.whole(0, 4))).reshape(-1, 2)
     segments = np.array([[a, b, case.pick(1.0, 0.5), case.pick(0.0, 0.01), case.whole(0, 1)] for a, b in ends])
     segments = segments.reshape(-1, 5)
     case.note(segments=segments.tolist())
-    count = {"sgd": 1, "adam": 2, "adamw": 2, "rmsprop": 3}[kernel]
+    return segments
+
+
+def fuzz_update(case):
+    """Bit for bit as the reference, and nothing outside the segments."""
+    n, kernel = case.note(n=case.size(40000)), case.kernel
+    segments = segments_of(case, n)
+    count = {"sgd": 1, "adam": 2, "adamw": 2, "rmsprop": 3, "lion": 1, "adagrad": 1, "muon": 1, "combine": 0}.get(
+        kernel, 2
+    )
     optional = {"sgd": (0,), "rmsprop": (1, 2)}.get(kernel, ())
     state = [None if i in optional and case.whole(0, 1) else abs(case.numbers(n)) for i in range(count)]
     case.note(state=[s is not None for s in state])
     hyper = {
-        "sgd": [0.1, 0.9, case.whole(0, 1)],
+        "sgd": [0.1, 0.9, case.whole(0, 1), case.whole(0, 1)],
         "adam": [0.1, 0.9, 0.99, 0.1, 0.01, 1e-7],
         "adamw": [0.1, 0.9, 0.99, 0.1, 0.01, 1e-7],
-        "rmsprop": [0.1, 0.9, 0.5, 1e-7],
+        "rmsprop": [0.1, 0.9, 0.5, 1e-7, case.whole(0, 1)],
+        "adamax": [0.1, 0.9, 0.99, 0.1, 1e-7, case.whole(0, 1)],
+        "nadam": [0.1, 0.9, 0.99, 0.4, 0.7, 0.01, 1e-7, case.whole(0, 1)],
+        "lion": [0.1, 0.9, 0.99],
+        "adagrad": [0.1, 1e-7, case.whole(0, 1)],
+        "adadelta": [0.1, 0.9, 1e-6, case.whole(0, 1)],
+        "rprop": [0.1, 0.5, 1.2, 1e-6, 50, case.whole(0, 1)],
+        "muon": [0.9, case.whole(0, 1)],
+        "combine": [case.pick(0.0, 0.9), 0.1],
     }[kernel]
     p, g, hyper = case.numbers(n), case.numbers(n), np.array(hyper, "float64")
     results = []
@@ -1389,6 +1406,57 @@ def fuzz_positions(case):
 
 fuzz_add_positions = fuzz_sine_positions = fuzz_rotate = fuzz_positions
 
+
+def fuzz_clip(case):
+    n = case.note(n=case.size(40000))
+    segments, x, limit = segments_of(case, n), case.numbers(n), np.array([case.pick(0.1, 1.0)])
+    got, expected = case.out(n), x.copy()
+    got[...] = x
+    case.run(update.clip, got, segments, limit)
+    ref_update.clip(expected, segments, limit)
+    case.equal("p", got, expected)
+
+
+def fuzz_reduction(case):
+    n = case.note(n=case.size(40000))
+    segments, x, kernel = segments_of(case, n), case.numbers(n), case.kernel
+    arrays = (x, case.numbers(n)) if kernel == "dot" else (x,)
+    out, expected, scale = case.out(len(segments), dtype="float64"), np.zeros(len(segments)), np.zeros(len(segments))
+    case.run(getattr(layerwise, kernel), *arrays, segments, out=out)
+    getattr(ref_layerwise, kernel)(*arrays, segments, out=expected)
+    getattr(ref_layerwise, kernel)(*map(abs, arrays), segments, out=scale)
+    if not (abs(out - expected) <= 1e-13 * scale).all():
+        case.fail(f"out is {out}, expected {expected}")
+
+
+def fuzz_layerwise(case):
+    """LAMB and Adafactor: near the reference in float64, nothing outside the segments."""
+    count, kernel = case.whole(1, 4), case.kernel
+    shapes, rows, at, start = [], [], 0, 0
+    for _ in range(count):
+        matrices, height, width = case.whole(1, 3), case.pick(0, case.size(40)), case.size(300)
+        matrices = matrices if height else 1
+        size = matrices * max(height, 1) * width
+        shapes.append([matrices, height, width, at])
+        rows.append([start, start + size, case.pick(1.0, 0.5), case.pick(0.0, 0.01), case.whole(0, 1)])
+        at, start = at + matrices * (height + width), start + size + case.whole(0, 5)
+    segments, shapes = np.array(rows, "float64"), np.array(shapes)
+    case.note(segments=rows, shapes=shapes.tolist())
+    if kernel == "lamb":
+        hyper, state, more = [0.1, 0.9, 0.99, 0.1, 0.01, 1e-6, case.whole(0, 1)], [start, start], ()
+    else:
+        hyper, state, more = [0.1, 0.05, 0.2, 1e-3, 1e-3, 1.0], [at], (shapes,)
+    g, hyper = case.numbers(start), np.array(hyper, "float64")
+    values = [case.numbers(start), *(abs(case.numbers(size)) for size in state)]
+    arrays, wanted = [case.out(len(a)) for a in values], [a.astype("float64") for a in values]
+    for array, a in zip(arrays, values):
+        array[...] = a
+    case.run(getattr(layerwise, kernel), arrays[0], g, *arrays[1:], *more, segments, hyper)
+    getattr(ref_layerwise, kernel)(wanted[0], g.astype("float64"), *wanted[1:], *more, segments, hyper)
+    for name, got, expected in zip(("p", "state 0", "state 1"), arrays, wanted):
+        case.close(name, got, expected, 40)
+
+
 FUZZ = {name: globals().get(f"fuzz_{name}") for family in FAMILIES for name in FAMILIES[family]}
 for _name in FAMILIES["loss"]:
     if _name != "weighted_sum":
@@ -1401,8 +1469,10 @@ for _name in ("to_steps", "from_steps"):
     FUZZ[_name] = functools.partial(fuzz_steps, kernel=_name)
 for _name in FAMILIES["shape"]:
     FUZZ[_name] = functools.partial(fuzz_shape, kernel=_name)
+for _name in FAMILIES["layerwise"]:
+    FUZZ[_name] = fuzz_layerwise if _name in ("lamb", "adafactor") else fuzz_reduction
 for _name in FAMILIES["update"]:
-    FUZZ[_name] = fuzz_update
+    FUZZ[_name] = FUZZ[_name] or fuzz_update
 for _name in ("subtract", "multiply", "maximum", "minimum"):
     FUZZ[_name] = functools.partial(fuzz_combine, kernel=_name)
 for _name in ("put_part", "take_part"):
