@@ -53,6 +53,7 @@ static int npdl_cpu_level(void) {
 #include "pooling.h"
 #include "merge.h"
 #include "shape.h"
+#include "interpolate.h"
 #include "embed.h"
 #include "dropout.h"
 #include "loss.h"

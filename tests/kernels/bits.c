@@ -437,6 +437,30 @@ static void FN(try_shape)(int64_t n, int64_t m, int64_t k) {
     FN(see)(out, size);
 }
 
+/* (n, h, w, c) resized to (h2, w2) by two or three taps a place */
+static void FN(try_interpolate)(int64_t n, int64_t h, int64_t w, int64_t c, int64_t h2, int64_t w2) {
+    REAL *x = FN(numbers)(n * h * w * c, 1), *out = FN(empty)(n * h2 * w2 * c);
+    npdl_resampling both[2];
+    for (int axis = 0; axis < 2; axis++) {
+        const int64_t size = axis ? w : h, places = axis ? w2 : h2;
+        int64_t *start = take((size_t)(places + 1) * sizeof(int64_t), sizeof(int64_t));
+        int64_t *index = take((size_t)places * 3 * sizeof(int64_t), sizeof(int64_t));
+        double *weight = take((size_t)places * 3 * sizeof(double), sizeof(double));
+        for (int64_t i = 0; i < places; i++) {
+            start[i] = 3 * i - i / 2; /* every second place has two taps */
+            for (int64_t p = start[i]; p < 3 * (i + 1) - (i + 1) / 2; p++) {
+                const int64_t near = i * size / places + p - start[i];
+                index[p] = near < size ? near : size - 1;
+                weight[p] = (double)(1 + p % 7) / 8;
+            }
+        }
+        start[places] = 3 * places - places / 2;
+        both[axis] = (npdl_resampling){start, index, weight};
+    }
+    FN(npdl_interpolate)(x, out, n, (int64_t[]){h, w, h2, w2, c}, both[0], both[1]);
+    FN(see)(out, n * h2 * w2 * c);
+}
+
 static void FN(try_embedding)(int64_t rows, int64_t width, int64_t count, int wide) {
     REAL *table = FN(numbers)(rows * width, 1), *y = FN(empty)(count * width);
     int32_t *narrow = take((size_t)count * sizeof(int32_t), sizeof(int32_t));
@@ -529,6 +553,8 @@ static void FN(cases)(void) {
                      (int)classes[i][1], (int)classes[i][2]);
     CASE(FN(try_shape)(3, 70, 33), "shape%d small", bits);
     CASE(FN(try_shape)(2, 300, 129), "shape%d large", bits);
+    CASE(FN(try_interpolate)(3, 19, 23, 33, 38, 46), "interpolate%d up", bits);
+    CASE(FN(try_interpolate)(3, 70, 61, 5, 31, 33), "interpolate%d down", bits);
     CASE(FN(try_embedding)(40, 65, 700, 0), "embedding%d narrow", bits);
     CASE(FN(try_embedding)(900, 200, 300, 1), "embedding%d wide", bits);
     CASE(FN(try_dropout)(3, 1, 40001, 0, 0, 0), "dropout%d long", bits);
@@ -562,7 +588,7 @@ static int64_t FN(random_size)(void) {
 }
 
 static void FN(random_case)(void) {
-    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 16);
+    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 17);
     const int64_t m = FN(random_size)(), n = FN(random_size)(), k = FN(random_size)() * (between(0, 9) ? 1 : 10);
     const int a = (int)between(0, 1), b = (int)between(0, 1), c = (int)between(0, 1), code = (int)between(0, 8);
     const int64_t images = kind == 3 ? between(0, 40) : between(0, 5);
@@ -591,6 +617,8 @@ static void FN(random_case)(void) {
         break;
     case 16: CASE(FN(try_group_norm)(images, k, code + 1, m % 20 + 1, a), "group_norm%d %dx%dx%dx%d affine%d", bits,
                   (int)images, (int)k, code + 1, (int)m % 20 + 1, a); break;
+    case 17: CASE(FN(try_interpolate)(images, s.h, s.w, s.c, m, n), "interpolate%d %dx%dx%dx%d to %dx%d", bits, (int)images,
+                  (int)s.h, (int)s.w, (int)s.c, (int)m, (int)n); break;
     }
 }
 

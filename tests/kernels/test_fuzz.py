@@ -19,6 +19,7 @@ from npdl import activations
 from npdl.devices.registry import FAMILIES
 from npdl.kernels.cpu import compiled
 from npdl.kernels.geometry import window2d
+from npdl.kernels.taps import METHODS, taps
 
 if not compiled():
     pytest.skip("installed without compiled kernels", allow_module_level=True)
@@ -779,16 +780,22 @@ def fuzz_sum_to(case):
 
 
 def fuzz_interpolate(case, kernel="interpolate"):
-    sizes, times = [case.whole(0, 3), *(case.size(20) for _ in range(3))], case.whole(1, 5)
-    axis = case.note(sizes=sizes, times=times, axis=case.whole(1, 3))
-    made = [n * times if i == axis else n for i, n in enumerate(sizes)]
+    n, height, width, channels = case.whole(0, 3), case.size(40), case.size(40), case.size(40)
+    method, antialias = case.pick(*METHODS), bool(case.whole(0, 1))
+    made = case.size(40), case.size(40)
+    case.note(sizes=(n, height, width, channels), made=made, method=method, antialias=antialias)
+    rows, columns = (taps(*both, method, antialias) for both in zip((height, width), made))
+    sizes, made = (n, height, width, channels), (n, *made, channels)
     if kernel == "interpolate_grad":
         sizes, made = made, sizes
     x, out = case.numbers(*sizes), case.out(*made)
-    case.run(getattr(interpolate, kernel), x, axis, times, out=out)
-    reference = getattr(ref_interpolate, kernel)
-    expected, scale = (reference_of(reference, {"out": made}, one, axis, times)["out"] for one in wide(x, abs(x)))
-    case.close("out", out, expected, 3 * times, scale)
+    case.run(getattr(interpolate, kernel), x, rows, columns, out=out)
+    positive = [part._replace(weight=abs(part.weight)) for part in (rows, columns)]
+    expected, scale = (
+        reference_of(getattr(ref_interpolate, kernel), {"out": made}, one.astype("float64"), *both)["out"]
+        for one, both in ((x, (rows, columns)), (abs(x), positive))
+    )
+    case.close("out", out, expected, len(rows.index) // rows.places + len(columns.index) // columns.places + 4, scale)
 
 
 def fuzz_interpolate_grad(case):
