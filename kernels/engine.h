@@ -54,6 +54,7 @@ static int npdl_cpu_level(void) {
 #include "merge.h"
 #include "shape.h"
 #include "interpolate.h"
+#include "image.h"
 #include "embed.h"
 #include "dropout.h"
 #include "loss.h"

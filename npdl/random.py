@@ -192,6 +192,27 @@ def integers(key, shape, low, high):
     return (_words(key, math.prod(shape)) % np.uint64(high - low)).astype(np.int64).reshape(shape) + low
 
 
+def per_sample(key, step, samples, count, first=0):
+    """float64 in [0, 1), `count` for each sample, multiples of 2⁻³²: the same for a sample whatever batch it is in.
+
+        word e of sample n is word e mod 4 of philox((step, n, ⌊e/4⌋, 0), key), as in dropout
+
+    Args:
+        key: from `key(seed, ...)`.
+        step: whole number below 2³², e.g. of the training step or the epoch.
+        samples: how many samples.
+        count: random numbers a sample.
+        first: number of the first sample.
+
+    Returns:
+        (samples, count)
+    """
+    counter = np.zeros((samples, -(-count // 4), 4), np.uint32)
+    counter[..., 0], counter[..., 2] = step, np.arange(counter.shape[1])
+    counter[..., 1] = np.arange(first, first + samples)[:, None]
+    return philox(counter.reshape(-1, 4), key).reshape(samples, -1)[:, :count] * 2.0**-32
+
+
 def permutation(key, n):
     """The numbers 0 ... n − 1 in random order, int64: the order that sorts n random words.
 

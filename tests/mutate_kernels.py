@@ -82,6 +82,8 @@ EDITS = [
         "p < taps; p++) sum = FMA",
         "p < taps - 1; p++) sum = FMA",
     ),
+    ("reflected at the middle of the last pixel", "image.h", "p < n ? p : 2 * n - 1 - p", "p < n ? p : 2 * n - 2 - p"),
+    ("a pixel's weights exchanged", "image.h", "(k / 2 ? q : 1 - q)", "(k / 2 ? 1 - q : q)"),
     ("embedding gradient without zeros first", "embed.h", "v += s->shares) memset", "v += s->shares + 1) memset"),
     (
         "dropout keeps one value more",

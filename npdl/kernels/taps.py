@@ -99,3 +99,22 @@ def taps(size, places, method, antialias=False, window=None):
     used = (weight != 0) & (index >= 0) & (index < size)
     start = np.concatenate([[0], np.cumsum(used.sum(axis=1))]).astype(np.int64)
     return _read_only(Taps(size, start, index[used], weight[used]))
+
+
+def image_taps(size, made, method, antialias=False, aspect=None):
+    """(rows, columns): the `Taps` of resizing images of `size` (height, width) to `made`.
+
+    Args:
+        size, made, method, antialias: as of `taps`, both axes.
+        aspect: "crop" takes the largest part of the image, in its middle, that has the proportions of `made`; "pad" the
+            smallest frame around it that has them, in which there are zeros; None is the image.
+    """
+    (h, w), (to_h, to_w) = size, made
+    windows = None, None
+    if aspect is not None:
+        fitting = w * to_h // to_w, h * to_w // to_h  # the height that goes with the width, and the other way round
+        lengths = [max(min(n, fit), 1) if aspect == "crop" else max(n, fit) for n, fit in zip(size, fitting)]
+        windows = [
+            ((n - length) // 2 if n > length else -((length - n) // 2), length) for n, length in zip(size, lengths)
+        ]
+    return tuple(taps(n, to, method, antialias, window) for n, to, window in zip(size, made, windows))

@@ -120,7 +120,6 @@ class UpSampling2D(_UpSampling):
         self.k.interpolate_grad(dy, *self._taps(dx), out=dx)
 
     def _taps(self, x):
-        """Of rows and columns."""
         return (taps(n, n * times, "bilinear") for n, times in zip(x.shape[1:3], self.times))
 
 
