@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from npdl import devices
 from npdl.layers.base import Layer
 
 EPSILON = 1e-7  # the least deviation that is divided by
@@ -83,23 +82,21 @@ class Normalization(Layer):
         """
         if self.mean is not None:
             raise ValueError(f"{self.name} was given its mean and variance; leave them out to adapt it to data")
-        count, rest, moments = 0, None, None
+        count, rest, moments = 0, None, (0, 0.0, 0.0)
         for batch in _batches(data):
             x = np.asarray(batch[0] if isinstance(batch, tuple) else batch)
             if self.store is None:
                 self.init(x.shape[1:], dtype="float64" if x.dtype == np.float64 else "float32", seed=0)
             self.check_shape(x.shape[1:])
-            rest = x if rest is None else np.concatenate([rest, x])
+            rest, count = x if rest is None else np.concatenate([rest, x]), count + len(x)
             rows = max(BLOCK // max(x[:1].size, 1), 1)
             while len(rest) >= rows:
-                moments, rest, count = self._combined(moments, rest[:rows]), rest[rows:], count + rows
-        if rest is not None and len(rest):
-            moments, count = self._combined(moments, rest), count + len(rest)
+                moments, rest = self._combined(moments, rest[:rows]), rest[rows:]
         if not count:
             raise ValueError(f"{self.name}: adapt got no samples; pass an array, or an iterable of batches")
-        n, mean, squares = moments
-        for name, values in (("mean", mean), ("variance", squares / n), ("count", count)):
-            self.device.write(self.state[name], np.reshape(values, self.state[name].shape).astype(self.dtype))
+        n, mean, squares = self._combined(moments, rest) if len(rest) else moments
+        values = mean, squares / n, count
+        self.set_weights([np.reshape(part, array.shape) for part, array in zip(values, self.state.values())])
 
     def _combined(self, moments, block):
         """(n, mean, Σ (x − mean)²) of all that came before and of a block, after Chan."""
@@ -109,17 +106,11 @@ class Normalization(Layer):
         if not np.isfinite(rows).all():
             raise ValueError(f"{self.name}: adapt got data with NaN or infinity in them; drop those samples first")
         mean, variance = np.empty(rows.shape[1]), np.empty(rows.shape[1])
-        devices.get("cpu").kernels.batch_norm_statistics(rows, mean=mean, variance=variance)
-        n, squares = len(rows), variance * len(rows)
-        if moments is None:
-            return n, mean, squares
+        self.k.batch_norm_statistics(rows, mean=mean, variance=variance)
         before, old, sums = moments
-        apart = mean - old
-        return (
-            before + n,
-            old + apart * (n / (before + n)),
-            sums + squares + apart * apart * (before * n / (before + n)),
-        )
+        n, apart = before + len(rows), mean - old
+        squares = sums + variance * len(rows) + apart * apart * (before * len(rows) / n)
+        return n, old + apart * (len(rows) / n), squares
 
     def _moments(self):
         """μ and v, as they broadcast against a sample."""

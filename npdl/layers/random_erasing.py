@@ -56,8 +56,8 @@ class RandomErasing(_Colored):
         super().build(input_shape)
         if isinstance(self.fill_value, list) and len(self.fill_value) not in (1, input_shape[-1]):
             raise ValueError(
-                f"{self.name}: fill_value has {len(self.fill_value)} numbers, images of shape {tuple(input_shape)} have "
-                f"{input_shape[-1]} channels; pass one number, or one a channel"
+                f"{self.name}: fill_value has {len(self.fill_value)} numbers, images of shape {tuple(input_shape)} "
+                f"have {input_shape[-1]} channels; pass one number, or one a channel"
             )
         return input_shape
 

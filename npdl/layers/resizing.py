@@ -47,7 +47,8 @@ class Resizing(Layer):
         self.crop_to_aspect_ratio, self.pad_to_aspect_ratio = bool(crop_to_aspect_ratio), bool(pad_to_aspect_ratio)
         if crop_to_aspect_ratio and pad_to_aspect_ratio:
             raise ValueError(
-                "Resizing keeps the proportions by crop_to_aspect_ratio or by pad_to_aspect_ratio, got both; leave one out"
+                "Resizing keeps the proportions by crop_to_aspect_ratio or by pad_to_aspect_ratio, got both; "
+                "leave one out"
             )
         self.aspect = "crop" if crop_to_aspect_ratio else "pad" if pad_to_aspect_ratio else None
         self.fill_value, self.antialias = float(fill_value), bool(antialias)

@@ -73,8 +73,9 @@ def test_affine(interpolation, fill_mode, dtype, rng):
 @pytest.mark.parametrize(
     ("shape", "parameters"),
     [
-        ((4, 5, 6, 3), (1, 1, 1, 3)), ((4, 5, 6, 3), ()), ((4, 50, 60, 3), (4, 1, 1, 1)), ((4, 50, 60, 3), (4, 1, 1, 3)),
-        ((3, 7, 300), (7, 1)), ((3, 7, 300), (300,)), ((5, 20000), (5, 1)), ((5, 20000), (20000,)), ((6,), (6,)),
+        ((4, 5, 6, 3), (1, 1, 1, 3)), ((4, 5, 6, 3), ()), ((4, 50, 60, 3), (4, 1, 1, 1)),
+        ((4, 50, 60, 3), (4, 1, 1, 3)), ((3, 7, 300), (7, 1)),
+        ((3, 7, 300), (300,)), ((5, 20000), (5, 1)), ((5, 20000), (20000,)), ((6,), (6,)),
         ((6,), ()), ((0, 4), (4,)), ((3, 1, 1, 2), (3, 1, 1, 2)), ((40000, 3), (3,)),
     ],
 )  # fmt: skip
@@ -139,7 +140,7 @@ def test_wrong_calls():
         cpu.affine_sample(np.zeros((4, 4)), t, out=out)
     with pytest.raises(ValueError, match=r"affine_sample: transforms must have shape \(2, 6\), got \(2, 8\)"):
         cpu.affine_sample(x, np.zeros((2, 8)), out=out)
-    with pytest.raises(ValueError, match="affine_sample_grad: fill_mode must be one of constant, .* got 'mirror'"):
+    with pytest.raises(ValueError, match=r"affine_sample_grad: fill_mode must be one of constant, .* got 'mirror'"):
         cpu.affine_sample_grad(out, t, out=x, fill_mode="mirror")
     with pytest.raises(TypeError, match="transforms must be float64, got float32"):
         cpu.affine_sample(x, t.astype("float32"), out=out)

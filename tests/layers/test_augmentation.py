@@ -144,26 +144,26 @@ def test_erasing(device, rng):
     assert (erased == layer.backward(x).__eq__(0)).all()
     area = erased.all(axis=3).mean(axis=(1, 2))
     assert 0.4 < (area > 0).mean() < 0.6  # factor 1.0: a probability from 0 to 1, for each image
-    assert 0.08 < area[area > 0].min() and area.max() < 0.22
+    assert area[area > 0].min() > 0.08 and area.max() < 0.22
     noise = layers.RandomErasing((1, 1), value_range=(0, 1)).init((20, 30, 3), dtype="float64", seed=0, device=device)
     y = noise(x, training=True)
     changed = y != x
-    assert 0 <= y[changed].min() and y[changed].max() <= 1 and np.unique(y[changed]).size > 1000
+    assert y[changed].min() >= 0 and y[changed].max() <= 1 and np.unique(y[changed]).size > 1000
 
 
 @pytest.mark.parametrize(
     ("make", "text"),
     [
         (lambda: layers.RandomFlip("diagonal"), "RandomFlip knows mode=\"horizontal\" or .* got mode='diagonal'"),
-        (lambda: layers.RandomRotation(1.5), "RandomRotation needs factor to be a number or two, .* got factor=1.5; pass"),
+        (lambda: layers.RandomRotation(1.5), "RandomRotation needs factor to be a number or two, .* got factor=1.5"),
         (lambda: layers.RandomZoom((0.1, 0.2, 0.3)), "RandomZoom needs height_factor"),
         (lambda: layers.RandomTranslation(0.1, "a"), "RandomTranslation needs width_factor"),
         (lambda: layers.RandomRotation(0.1, "mirror"), 'RandomRotation knows fill_mode="constant" or'),
         (lambda: layers.RandomRotation(0.1, interpolation="bicubic"), 'knows interpolation="nearest" or'),
         (lambda: layers.RandomBrightness(0.1, value_range=1), "RandomBrightness needs value_range"),
         (lambda: layers.RandomContrast(-0.1), "RandomContrast needs factor"),
-        (lambda: layers.RandomErasing(fill_value="grey"), "RandomErasing needs fill_value to be a number, .*; pass e.g."),
-        (lambda: layers.RandomErasing(fill_value=[1, 2]).init((4, 4, 3)), "fill_value has 2 numbers, .* 3 channels; pass"),
+        (lambda: layers.RandomErasing(fill_value="grey"), "RandomErasing needs fill_value to be a number, "),
+        (lambda: layers.RandomErasing(fill_value=[1, 2]).init((4, 4, 3)), "fill_value has 2 numbers, .* 3 channels"),
         (lambda: layers.RandomCrop(4, 0), "RandomCrop needs width to be a whole number"),
         (lambda: layers.RandomFlip().init((4, 4)), "RandomFlip reads samples of shape"),
     ],
