@@ -58,6 +58,8 @@ static int npdl_cpu_level(void) {
 #include "adaptive.h"
 #include "merge.h"
 #include "shape.h"
+#include "interpolate.h"
+#include "image.h"
 #include "embed.h"
 #include "dropout.h"
 #include "attention.h"

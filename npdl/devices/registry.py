@@ -32,7 +32,10 @@ FAMILIES = {
     "shape": ("permute", "crop", "pad", "repeat", "repeat_grad"),
     "extend": ("extend", "extend_grad"),
     "interpolate": ("interpolate", "interpolate_grad"),
-    "embed": ("embedding", "embedding_grad", "not_zero"),
+    "image": (
+        "rescale", "clip_grad", "standardize", "standardize_grad", "affine_sample", "affine_sample_grad", "erase",
+    ),
+    "embed": ("embedding", "embedding_grad", "not_zero", "count_ids"),
     "norm": ("batch_norm_statistics", "batch_norm", "batch_norm_grad", "batch_norm_frozen_grad", "moving_average"),
     "layer_norm": ("layer_norm", "layer_norm_grad", "rms_norm", "rms_norm_grad", "unit_norm", "unit_norm_grad"),
     "group_norm": ("group_norm", "group_norm_grad"),
@@ -50,7 +53,11 @@ FAMILIES = {
     "pair_loss": ("pair_loss", "pair_loss_grad", "triplet_margin", "triplet_margin_grad"),
     "ctc": ("ctc", "ctc_grad"),
     "regularize": ("penalty", "penalty_grad", "constrain"),
-    "update": ("sgd", "adam", "adamw", "rmsprop"),
+    "update": (
+        "sgd", "adam", "adamw", "rmsprop", "adamax", "nadam", "lion", "adagrad", "adadelta", "rprop", "muon", "combine",
+        "clip",
+    ),
+    "layerwise": ("dot", "sum_abs", "max_abs", "lamb", "adafactor"),
 }  # fmt: skip
 """Kernel families: the file's name in each of npdl/kernels/{reference,cpu,cuda}, and the kernels in it."""
 

@@ -14,6 +14,7 @@ from npdl.layers.base import Layer
 from npdl.layers.batch_normalization import BatchNormalization
 from npdl.layers.bidirectional import Bidirectional
 from npdl.layers.branch import Branch
+from npdl.layers.category_encoding import CategoryEncoding
 from npdl.layers.concatenate import Concatenate
 from npdl.layers.conv1d import Conv1D
 from npdl.layers.conv1d_transpose import Conv1DTranspose
@@ -64,15 +65,22 @@ from npdl.layers.more_activations import (
     Threshold,
 )
 from npdl.layers.multi_head_attention import MultiHeadAttention
+from npdl.layers.normalization import Normalization
 from npdl.layers.parallel import Parallel
 from npdl.layers.permute import Permute
 from npdl.layers.position_embedding import PositionEmbedding, SinePositionEncoding
 from npdl.layers.prelu import PReLU
+from npdl.layers.random_affine import RandomRotation, RandomTranslation, RandomZoom
+from npdl.layers.random_color import RandomBrightness, RandomContrast
+from npdl.layers.random_erasing import RandomErasing
+from npdl.layers.random_flip import RandomCrop, RandomFlip
 from npdl.layers.reflection_padding import ReflectionPadding1D, ReflectionPadding2D, ReflectionPadding3D
 from npdl.layers.repeat_vector import RepeatVector
 from npdl.layers.replication_padding import ReplicationPadding1D, ReplicationPadding2D, ReplicationPadding3D
+from npdl.layers.rescaling import Rescaling
 from npdl.layers.reshape import Reshape
 from npdl.layers.residual import Residual
+from npdl.layers.resizing import CenterCrop, Resizing
 from npdl.layers.rms_normalization import RMSNormalization
 from npdl.layers.rnn import RNN
 from npdl.layers.rotary_embedding import RotaryEmbedding
@@ -92,18 +100,20 @@ __all__ = [
     "CELU", "ELU", "GELU", "GLU", "GRU", "LSTM", "RNN", "SELU", "Activation", "ActivityRegularization",
     "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D",
     "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", "Add", "AlphaDropout", "Average", "AveragePooling1D",
-    "AveragePooling2D", "AveragePooling3D", "BatchNormalization", "Bidirectional", "Branch", "Concatenate",
-    "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "Cropping1D",
-    "Cropping2D", "Cropping3D", "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "Dot", "Dropout", "EinsumDense",
-    "Embedding", "Flatten", "GRUCell", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D",
-    "GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D",
-    "GlobalMaxPooling3D", "GroupNormalization", "GroupedQueryAttention", "HardShrink", "HardSiLU", "HardSigmoid",
-    "HardTanh", "Identity", "Input", "InstanceNormalization", "LSTMCell", "Lambda", "Layer", "LayerNormalization",
-    "LeakyReLU", "LogSigmoid", "LogSoftmax", "Masking", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maximum",
-    "Maxout", "Minimum", "Mish", "MultiHeadAttention", "Multiply", "PReLU", "Parallel", "Permute",
-    "PositionEmbedding", "RMSNormalization", "ReLU", "ReLU6", "ReflectionPadding1D", "ReflectionPadding2D",
-    "ReflectionPadding3D", "RepeatVector", "ReplicationPadding1D", "ReplicationPadding2D", "ReplicationPadding3D",
-    "Reshape", "Residual", "RotaryEmbedding", "SeparableConv1D", "SeparableConv2D", "SiLU", "Sigmoid", "SimpleRNN",
+    "AveragePooling2D", "AveragePooling3D", "BatchNormalization", "Bidirectional", "Branch", "CategoryEncoding",
+    "CenterCrop", "Concatenate", "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D",
+    "Conv3DTranspose", "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "DepthwiseConv1D", "DepthwiseConv2D",
+    "Dot", "Dropout", "EinsumDense", "Embedding", "Flatten", "GRUCell", "GaussianDropout", "GaussianNoise",
+    "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D", "GlobalMaxPooling3D", "GroupNormalization", "GroupedQueryAttention", "HardShrink",
+    "HardSiLU", "HardSigmoid", "HardTanh", "Identity", "Input", "InstanceNormalization", "LSTMCell", "Lambda",
+    "Layer", "LayerNormalization", "LeakyReLU", "LogSigmoid", "LogSoftmax", "Masking", "MaxPooling1D",
+    "MaxPooling2D", "MaxPooling3D", "Maximum", "Maxout", "Minimum", "Mish", "MultiHeadAttention", "Multiply",
+    "Normalization", "PReLU", "Parallel", "Permute", "PositionEmbedding", "RMSNormalization", "RandomBrightness",
+    "RandomContrast", "RandomCrop", "RandomErasing", "RandomFlip", "RandomRotation", "RandomTranslation",
+    "RandomZoom", "ReLU", "ReLU6", "ReflectionPadding1D", "ReflectionPadding2D", "ReflectionPadding3D",
+    "RepeatVector", "ReplicationPadding1D", "ReplicationPadding2D", "ReplicationPadding3D", "Rescaling", "Reshape",
+    "Residual", "Resizing", "RotaryEmbedding", "SeparableConv1D", "SeparableConv2D", "SiLU", "Sigmoid", "SimpleRNN",
     "SimpleRNNCell", "SinePositionEncoding", "SoftShrink", "Softmax", "Softplus", "Softsign", "Sparsemax",
     "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StackedRNNCells", "StochasticDepth", "Subtract",
     "Tanh", "TanhShrink", "Threshold", "TimeDistributed", "TransformerDecoder", "TransformerEncoder",

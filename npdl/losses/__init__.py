@@ -8,14 +8,34 @@ from npdl.losses.likelihood import CategoricalGeneralizedCrossEntropy, KLDiverge
 from npdl.losses.margin import CategoricalHinge, Hinge, HingeEmbeddingLoss, SoftMarginLoss, SquaredHinge
 from npdl.losses.overlap import CosineSimilarity, Dice, Tversky
 from npdl.losses.registry import get, prepare, serialize, validate
-from npdl.losses.regression import Huber, MeanAbsoluteError, MeanSquaredError
+from npdl.losses.regression import (
+    Huber,
+    LogCosh,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Quantile,
+    SmoothL1Loss,
+)
+from npdl.losses.several import (
+    ContrastiveLoss,
+    CosineEmbeddingLoss,
+    GaussianNLLLoss,
+    MarginRankingLoss,
+    TripletMarginLoss,
+)
+from npdl.losses.weighted import BCEWithLogitsLoss, CrossEntropyLoss, MultiLabelSoftMarginLoss, MultiMarginLoss, NLLLoss
 from npdl.losses.weights import as_rows, check_sample_weight, class_weights, step_weights
 
 __all__ = [
-    "CTC", "BinaryCrossentropy", "BinaryFocalCrossentropy", "CategoricalCrossentropy",
-    "CategoricalFocalCrossentropy", "CategoricalGeneralizedCrossEntropy", "CategoricalHinge", "CosineSimilarity",
-    "Dice", "Hinge", "HingeEmbeddingLoss", "Huber", "KLDivergence", "Loss", "MeanAbsoluteError", "MeanSquaredError",
-    "Poisson", "PoissonNLLLoss", "SoftMarginLoss", "SparseCategoricalCrossentropy",
-    "SparseCategoricalFocalCrossentropy", "SquaredHinge", "Tversky", "as_rows", "check_sample_weight",
-    "class_weights", "get", "prepare", "serialize", "step_weights", "validate",
+    "CTC", "BCEWithLogitsLoss", "BinaryCrossentropy", "BinaryFocalCrossentropy", "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy", "CategoricalGeneralizedCrossEntropy", "CategoricalHinge", "ContrastiveLoss",
+    "CosineEmbeddingLoss", "CosineSimilarity", "CrossEntropyLoss", "Dice", "GaussianNLLLoss", "Hinge",
+    "HingeEmbeddingLoss", "Huber", "KLDivergence", "LogCosh", "Loss", "MarginRankingLoss", "MeanAbsoluteError",
+    "MeanAbsolutePercentageError", "MeanSquaredError", "MeanSquaredLogarithmicError", "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss", "NLLLoss", "Poisson", "PoissonNLLLoss", "Quantile", "SmoothL1Loss", "SoftMarginLoss",
+    "SparseCategoricalCrossentropy", "SparseCategoricalFocalCrossentropy", "SquaredHinge", "TripletMarginLoss",
+    "Tversky", "as_rows", "check_sample_weight", "class_weights", "get", "prepare", "serialize", "step_weights",
+    "validate",
 ]  # fmt: skip

@@ -4,7 +4,7 @@ import inspect
 import pathlib
 import zipfile
 
-from npdl import layers, losses, metrics, optimizers
+from npdl import layers, losses, metrics, optimizers, schedules
 from npdl.layers.configuration import PARTS
 from npdl.models import archive
 
@@ -77,7 +77,7 @@ def _own_part(value, own):
         return own[value["class_name"]](**value.get("config", {}))
     if isinstance(value, dict) and isinstance(value.get("class_name"), str) and "module" not in value:
         name = value["class_name"]
-        if not any(hasattr(module, name) for module in PARTS.values()):
+        if not any(hasattr(module, name) for module in (*PARTS.values(), optimizers, schedules)):
             raise _unknown(name)
     return value
 

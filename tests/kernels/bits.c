@@ -567,6 +567,46 @@ static void FN(try_shape)(int64_t n, int64_t m, int64_t k) {
     FN(see)(out, size);
 }
 
+/* (n, h, w, c) resized to (h2, w2) by two or three taps a place */
+static void FN(try_interpolate)(int64_t n, int64_t h, int64_t w, int64_t c, int64_t h2, int64_t w2) {
+    REAL *x = FN(numbers)(n * h * w * c, 1), *out = FN(empty)(n * h2 * w2 * c);
+    npdl_resampling both[2];
+    for (int axis = 0; axis < 2; axis++) {
+        const int64_t size = axis ? w : h, places = axis ? w2 : h2;
+        int64_t *start = take((size_t)(places + 1) * sizeof(int64_t), sizeof(int64_t));
+        int64_t *index = take((size_t)places * 3 * sizeof(int64_t), sizeof(int64_t));
+        double *weight = take((size_t)places * 3 * sizeof(double), sizeof(double));
+        for (int64_t i = 0; i < places; i++) {
+            start[i] = 3 * i - i / 2; /* every second place has two taps */
+            for (int64_t p = start[i]; p < 3 * (i + 1) - (i + 1) / 2; p++) {
+                const int64_t near = i * size / places + p - start[i];
+                index[p] = near < size ? near : size - 1;
+                weight[p] = (double)(1 + p % 7) / 8;
+            }
+        }
+        start[places] = 3 * places - places / 2;
+        both[axis] = (npdl_resampling){start, index, weight};
+    }
+    FN(npdl_interpolate)(x, out, n, (int64_t[]){h, w, h2, w2, c}, both[0], both[1]);
+    FN(see)(out, n * h2 * w2 * c);
+}
+
+/* kind: as in image.h, of what lies beyond the edges; and groups of rows with parameters of their own */
+static void FN(try_image)(int64_t n, int64_t h, int64_t w, int64_t c, int64_t h2, int64_t w2, int linear, int kind) {
+    REAL *x = FN(numbers)(n * h * w * c, 1), *y = FN(empty)(n * h2 * w2 * c), *dx = FN(empty)(n * h * w * c);
+    REAL *center = FN(numbers)(n * c, 1), *scale = FN(numbers)(n * c, 1), *offset = FN(numbers)(n * c, 1);
+    double *maps = take((size_t)n * 6 * sizeof(double), sizeof(double));
+    for (int64_t i = 0; i < 6 * n; i++) maps[i] = (double)between(-300, 300) / (i % 3 == 2 ? 16 : 256);
+    FN(npdl_affine)(0, x, maps, y, n, (int64_t[]){h, w, h2, w2, c}, linear, kind, 0.25);
+    FN(see)(y, n * h2 * w2 * c);
+    FN(npdl_affine)(1, y, maps, dx, n, (int64_t[]){h, w, h2, w2, c}, linear, kind, 0);
+    FN(see)(dx, n * h * w * c);
+    FN(npdl_rescale)(x, center, scale, offset, -2, 3, dx, n, h * w, c);
+    FN(see)(dx, n * h * w * c);
+    FN(npdl_rescale)(x, center, scale, offset, -2, 3, dx, 1, n * h * w, c);
+    FN(see)(dx, n * h * w * c);
+}
+
 static void FN(try_embedding)(int64_t rows, int64_t width, int64_t count, int wide) {
     REAL *table = FN(numbers)(rows * width, 1), *y = FN(empty)(count * width);
     int32_t *narrow = take((size_t)count * sizeof(int32_t), sizeof(int32_t));
@@ -706,6 +746,12 @@ static void FN(cases)(void) {
     CASE(FN(try_ctc)(7, 50, 30, 12), "ctc%d", bits);
     CASE(FN(try_shape)(3, 70, 33), "shape%d small", bits);
     CASE(FN(try_shape)(2, 300, 129), "shape%d large", bits);
+    CASE(FN(try_interpolate)(3, 19, 23, 33, 38, 46), "interpolate%d up", bits);
+    CASE(FN(try_interpolate)(3, 70, 61, 5, 31, 33), "interpolate%d down", bits);
+    for (int kind = NPDL_FILL_CONSTANT; kind <= NPDL_FILL_WRAP; kind++) {
+        CASE(FN(try_image)(3, 40, 31, 17, 70, 60, 1, kind), "image%d bilinear %d", bits, kind);
+        CASE(FN(try_image)(2, 9, 50, 300, 12, 11, 0, kind), "image%d nearest %d", bits, kind);
+    }
     CASE(FN(try_embedding)(40, 65, 700, 0), "embedding%d narrow", bits);
     CASE(FN(try_embedding)(900, 200, 300, 1), "embedding%d wide", bits);
     CASE(FN(try_dropout)(3, 1, 40001, 0, 0, 0), "dropout%d long", bits);
@@ -743,7 +789,7 @@ static int64_t FN(random_size)(void) {
 }
 
 static void FN(random_case)(void) {
-    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 23);
+    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 25);
     const int64_t m = FN(random_size)(), n = FN(random_size)(), k = FN(random_size)() * (between(0, 9) ? 1 : 10);
     const int a = (int)between(0, 1), b = (int)between(0, 1), c = (int)between(0, 1), code = (int)between(0, 8);
     const int64_t images = kind == 3 ? between(0, 40) : between(0, 5);
@@ -786,6 +832,10 @@ static void FN(random_case)(void) {
                   (int)k % 70 + 1); break;
     case 20: CASE(FN(try_attention)(code % 4, images, m, n, (a + 1) * (b + 1), a + 1, k, code + 1),
                   "attention%d %d %dx%dx%d %d %d %d", bits, code % 4, (int)images, (int)m, (int)n, a, b, (int)k); break;
+    case 24: CASE(FN(try_interpolate)(images, s.h, s.w, s.c, m, n), "interpolate%d %dx%dx%dx%d to %dx%d", bits, (int)images,
+                  (int)s.h, (int)s.w, (int)s.c, (int)m, (int)n); break;
+    case 25: CASE(FN(try_image)(images, s.h, s.w, s.c, m % 40 + 1, n % 40 + 1, a, code % 4), "image%d %dx%dx%dx%d %d %d",
+                  bits, (int)images, (int)s.h, (int)s.w, (int)s.c, a, code % 4); break;
     }
 }
 

@@ -19,6 +19,7 @@ from npdl import activations, constraints, regularizers
 from npdl.devices.registry import FAMILIES
 from npdl.kernels.cpu import compiled
 from npdl.kernels.geometry import window, window2d
+from npdl.kernels.taps import METHODS, taps
 
 if not compiled():
     pytest.skip("installed without compiled kernels", allow_module_level=True)
@@ -36,8 +37,10 @@ from npdl.kernels.cpu import (
     embed,
     extend,
     group_norm,
+    image,
     interpolate,
     layer_norm,
+    layerwise,
     loss,
     mask,
     matmul,
@@ -63,8 +66,10 @@ from npdl.kernels.reference import element_loss as ref_element_loss
 from npdl.kernels.reference import embed as ref_embed
 from npdl.kernels.reference import extend as ref_extend
 from npdl.kernels.reference import group_norm as ref_group_norm
+from npdl.kernels.reference import image as ref_image
 from npdl.kernels.reference import interpolate as ref_interpolate
 from npdl.kernels.reference import layer_norm as ref_layer_norm
+from npdl.kernels.reference import layerwise as ref_layerwise
 from npdl.kernels.reference import loss as ref_loss
 from npdl.kernels.reference import mask as ref_mask
 from npdl.kernels.reference import matmul as ref_matmul
@@ -1018,22 +1023,37 @@ def fuzz_weighted_sum(case):
         case.fail(f"out is {out[0]!r}, expected {terms.sum()!r}")
 
 
-def fuzz_update(case):
-    """Bit for bit as the reference, and nothing outside the segments."""
-    n, kernel = case.note(n=case.size(40000)), case.kernel
+def segments_of(case, n):
     ends = np.sort(case.rng.integers(0, n + 1, 2 * case.whole(0, 4))).reshape(-1, 2)
     segments = np.array([[a, b, case.pick(1.0, 0.5), case.pick(0.0, 0.01), case.whole(0, 1)] for a, b in ends])
     segments = segments.reshape(-1, 5)
     case.note(segments=segments.tolist())
-    count = {"sgd": 1, "adam": 2, "adamw": 2, "rmsprop": 3}[kernel]
+    return segments
+
+
+def fuzz_update(case):
+    """Bit for bit as the reference, and nothing outside the segments."""
+    n, kernel = case.note(n=case.size(40000)), case.kernel
+    segments = segments_of(case, n)
+    count = {"sgd": 1, "adam": 2, "adamw": 2, "rmsprop": 3, "lion": 1, "adagrad": 1, "muon": 1, "combine": 0}.get(
+        kernel, 2
+    )
     optional = {"sgd": (0,), "rmsprop": (1, 2)}.get(kernel, ())
     state = [None if i in optional and case.whole(0, 1) else abs(case.numbers(n)) for i in range(count)]
     case.note(state=[s is not None for s in state])
     hyper = {
-        "sgd": [0.1, 0.9, case.whole(0, 1)],
+        "sgd": [0.1, 0.9, case.whole(0, 1), case.whole(0, 1)],
         "adam": [0.1, 0.9, 0.99, 0.1, 0.01, 1e-7],
         "adamw": [0.1, 0.9, 0.99, 0.1, 0.01, 1e-7],
-        "rmsprop": [0.1, 0.9, 0.5, 1e-7],
+        "rmsprop": [0.1, 0.9, 0.5, 1e-7, case.whole(0, 1)],
+        "adamax": [0.1, 0.9, 0.99, 0.1, 1e-7, case.whole(0, 1)],
+        "nadam": [0.1, 0.9, 0.99, 0.4, 0.7, 0.01, 1e-7, case.whole(0, 1)],
+        "lion": [0.1, 0.9, 0.99],
+        "adagrad": [0.1, 1e-7, case.whole(0, 1)],
+        "adadelta": [0.1, 0.9, 1e-6, case.whole(0, 1)],
+        "rprop": [0.1, 0.5, 1.2, 1e-6, 50, case.whole(0, 1)],
+        "muon": [0.9, case.whole(0, 1)],
+        "combine": [case.pick(0.0, 0.9), 0.1],
     }[kernel]
     p, g, hyper = case.numbers(n), case.numbers(n), np.array(hyper, "float64")
     results = []
@@ -1184,20 +1204,119 @@ def fuzz_adaptive_average_pool_grad(case):
 
 
 def fuzz_interpolate(case, kernel="interpolate"):
-    sizes, times = [case.whole(0, 3), *(case.size(20) for _ in range(3))], case.whole(1, 5)
-    axis = case.note(sizes=sizes, times=times, axis=case.whole(1, 3))
-    made = [n * times if i == axis else n for i, n in enumerate(sizes)]
+    n, height, width, channels = case.whole(0, 3), case.size(40), case.size(40), case.size(40)
+    method, antialias = case.pick(*METHODS), bool(case.whole(0, 1))
+    made = case.size(40), case.size(40)
+    case.note(sizes=(n, height, width, channels), made=made, method=method, antialias=antialias)
+    rows, columns = (taps(*both, method, antialias) for both in zip((height, width), made))
+    sizes, made = (n, height, width, channels), (n, *made, channels)
     if kernel == "interpolate_grad":
         sizes, made = made, sizes
     x, out = case.numbers(*sizes), case.out(*made)
-    case.run(getattr(interpolate, kernel), x, axis, times, out=out)
-    reference = getattr(ref_interpolate, kernel)
-    expected, scale = (reference_of(reference, {"out": made}, one, axis, times)["out"] for one in wide(x, abs(x)))
-    case.close("out", out, expected, 3 * times, scale)
+    case.run(getattr(interpolate, kernel), x, rows, columns, out=out)
+    positive = [part._replace(weight=abs(part.weight)) for part in (rows, columns)]
+    expected, scale = (
+        reference_of(getattr(ref_interpolate, kernel), {"out": made}, one.astype("float64"), *both)["out"]
+        for one, both in ((x, (rows, columns)), (abs(x), positive))
+    )
+    case.close("out", out, expected, len(rows.index) // rows.places + len(columns.index) // columns.places + 4, scale)
 
 
 def fuzz_interpolate_grad(case):
     fuzz_interpolate(case, "interpolate_grad")
+
+
+def images(case):
+    """(x, maps, height and width of the result, how to sample)"""
+    shape = [case.whole(0, 3), *(case.size(40) for _ in range(3))]
+    maps = case.place(case.rng.normal([1, 0, 0, 0, 1, 0], [1, 1, shape[2], 1, 1, shape[1]], size=(shape[0], 6)))
+    how = {"interpolation": case.pick(*ref_image.INTERPOLATIONS), "fill_mode": case.pick(*ref_image.FILL_MODES)}
+    made = case.size(40), case.size(40)
+    case.note(shape=shape, made=made, **how)
+    return shape, maps, (shape[0], *made, shape[3]), how
+
+
+def fuzz_affine_sample(case):
+    shape, maps, made, how = images(case)
+    x, out, value = case.numbers(*shape), case.out(*made), case.pick(0.0, 2.5)
+    case.run(image.affine_sample, x, maps, out=out, fill_value=value, **how)
+    right = np.empty_like(out)  # in the same type: a weight is the rounded distance of two numbers of float64
+    ref_image.affine_sample(x, maps, out=right, fill_value=value, **how)
+    case.close("out", out, right, 4, 1 + abs(x).max(initial=0))
+
+
+def fuzz_affine_sample_grad(case):
+    shape, maps, made, how = images(case)
+    dy, out = case.numbers(*made), case.out(*shape)
+    case.run(image.affine_sample_grad, dy, maps, out=out, **how)
+    right, scale = np.empty_like(out), np.empty_like(out)
+    ref_image.affine_sample_grad(dy, maps, out=right, **how)
+    ref_image.affine_sample_grad(abs(dy), maps, out=scale, **how)
+    case.close("out", out, right, 4 * made[1] * made[2], scale)
+
+
+def broadcast(case):
+    """(x, parameters that broadcast against it)"""
+    shape = [case.whole(0, 3), *(case.size(60) for _ in range(case.whole(0, 3)))]
+    small = [case.pick(1, n) for n in shape][case.whole(0, len(shape)) :]
+    case.note(shape=shape, parameters=small)
+    return case.numbers(*shape), [case.numbers(*small) for _ in range(3)]
+
+
+def fuzz_rescale(case):
+    x, (scale, offset, center) = broadcast(case)
+    low, high = case.pick((-np.inf, np.inf), (-0.5, 1.0))
+    out = case.out(*x.shape)
+    case.run(image.rescale, x, scale, offset, out=out, center=center, low=low, high=high)
+    some = wide(x, scale, offset)
+    right = reference_of(ref_image.rescale, {"out": x.shape}, *some, center=center, low=low, high=high)["out"]
+    case.close("out", out, right, 3, (abs(x) + abs(center)) * abs(scale) + abs(offset))
+
+
+def fuzz_standardize(case):
+    x, (mean, variance, _) = broadcast(case)
+    x, invert, out = case.numbers(*x.shape), bool(case.whole(0, 1)), case.out(*x.shape)
+    variance[...] = variance * variance
+    case.run(image.standardize, x, mean, variance, 0.1, out=out, invert=invert)
+    right = reference_of(ref_image.standardize, {"out": x.shape}, *wide(x, mean, variance), 0.1, invert=invert)["out"]
+    case.close("out", out, right, 4, (abs(x) + abs(mean)) * 10)
+
+
+def fuzz_standardize_grad(case):
+    dy, (variance, *_) = broadcast(case)
+    invert, out = bool(case.whole(0, 1)), case.out(*dy.shape)
+    variance[...] = variance * variance
+    case.run(image.standardize_grad, dy, variance, 0.1, out=out, invert=invert)
+    right = reference_of(ref_image.standardize_grad, {"out": dy.shape}, *wide(dy, variance), 0.1, invert=invert)["out"]
+    case.close("out", out, right, 4, abs(dy) * 10)
+
+
+def fuzz_clip_grad(case):
+    shape = case.note(shape=[case.size() for _ in range(case.whole(1, 3))])
+    dy, y, out = case.numbers(*shape), case.numbers(*shape), case.out(*shape)
+    case.run(image.clip_grad, dy, y, -0.5, 1.0, out=out)
+    case.equal("out", out, np.where((y > -0.5) & (y < 1), dy, 0).astype(case.dtype))
+
+
+def fuzz_erase(case):
+    n, h, w, c = case.note(shape=[case.whole(0, 4), *(case.size(20) for _ in range(3))])
+    rows, columns = (np.sort(case.rng.integers(0, size + 1, (n, 2)), axis=1) for size in (h, w))
+    x, out = case.numbers(n, h, w, c), case.out(n, h, w, c)
+    fill = case.pick(0.5, list(range(c)), case.numbers(n, h, w, c))
+    case.run(image.erase, x, np.concatenate([rows, columns], axis=1), fill, out=out)
+    i, j = np.arange(h)[None, :, None, None], np.arange(w)[None, None, :, None]
+    low, high, left, right = (part[:, None, None, None] for part in (*rows.T, *columns.T))
+    case.equal("out", out, np.where((i >= low) & (i < high) & (j >= left) & (j < right), fill, x).astype(case.dtype))
+
+
+def fuzz_count_ids(case):
+    count, most = case.size(50), case.pick(None, 1)
+    ids = case.place(case.rng.integers(0, count, (case.size(40), case.whole(0, 9))).astype(case.pick("int32", "int64")))
+    case.note(shape=ids.shape, count=count, most=most)
+    out = case.out(len(ids), count)
+    case.run(embed.count_ids, ids, out=out, most=most)
+    right = (ids[:, :, None] == np.arange(count)).sum(axis=1)
+    case.equal("out", out, (np.minimum(right, most) if most else right).astype(case.dtype))
 
 
 def indices(case):
@@ -1389,6 +1508,57 @@ def fuzz_positions(case):
 
 fuzz_add_positions = fuzz_sine_positions = fuzz_rotate = fuzz_positions
 
+
+def fuzz_clip(case):
+    n = case.note(n=case.size(40000))
+    segments, x, limit = segments_of(case, n), case.numbers(n), np.array([case.pick(0.1, 1.0)])
+    got, expected = case.out(n), x.copy()
+    got[...] = x
+    case.run(update.clip, got, segments, limit)
+    ref_update.clip(expected, segments, limit)
+    case.equal("p", got, expected)
+
+
+def fuzz_reduction(case):
+    n = case.note(n=case.size(40000))
+    segments, x, kernel = segments_of(case, n), case.numbers(n), case.kernel
+    arrays = (x, case.numbers(n)) if kernel == "dot" else (x,)
+    out, expected, scale = case.out(len(segments), dtype="float64"), np.zeros(len(segments)), np.zeros(len(segments))
+    case.run(getattr(layerwise, kernel), *arrays, segments, out=out)
+    getattr(ref_layerwise, kernel)(*arrays, segments, out=expected)
+    getattr(ref_layerwise, kernel)(*map(abs, arrays), segments, out=scale)
+    if not (abs(out - expected) <= 1e-13 * scale).all():
+        case.fail(f"out is {out}, expected {expected}")
+
+
+def fuzz_layerwise(case):
+    """LAMB and Adafactor: near the reference in float64, nothing outside the segments."""
+    count, kernel = case.whole(1, 4), case.kernel
+    shapes, rows, at, start = [], [], 0, 0
+    for _ in range(count):
+        matrices, height, width = case.whole(1, 3), case.pick(0, case.size(40)), case.size(300)
+        matrices = matrices if height else 1
+        size = matrices * max(height, 1) * width
+        shapes.append([matrices, height, width, at])
+        rows.append([start, start + size, case.pick(1.0, 0.5), case.pick(0.0, 0.01), case.whole(0, 1)])
+        at, start = at + matrices * (height + width), start + size + case.whole(0, 5)
+    segments, shapes = np.array(rows, "float64"), np.array(shapes)
+    case.note(segments=rows, shapes=shapes.tolist())
+    if kernel == "lamb":
+        hyper, state, more = [0.1, 0.9, 0.99, 0.1, 0.01, 1e-6, case.whole(0, 1)], [start, start], ()
+    else:
+        hyper, state, more = [0.1, 0.05, 0.2, 1e-3, 1e-3, 1.0], [at], (shapes,)
+    g, hyper = case.numbers(start), np.array(hyper, "float64")
+    values = [case.numbers(start), *(abs(case.numbers(size)) for size in state)]
+    arrays, wanted = [case.out(len(a)) for a in values], [a.astype("float64") for a in values]
+    for array, a in zip(arrays, values):
+        array[...] = a
+    case.run(getattr(layerwise, kernel), arrays[0], g, *arrays[1:], *more, segments, hyper)
+    getattr(ref_layerwise, kernel)(wanted[0], g.astype("float64"), *wanted[1:], *more, segments, hyper)
+    for name, got, expected in zip(("p", "state 0", "state 1"), arrays, wanted):
+        case.close(name, got, expected, 40)
+
+
 FUZZ = {name: globals().get(f"fuzz_{name}") for family in FAMILIES for name in FAMILIES[family]}
 for _name in FAMILIES["loss"]:
     if _name != "weighted_sum":
@@ -1401,8 +1571,10 @@ for _name in ("to_steps", "from_steps"):
     FUZZ[_name] = functools.partial(fuzz_steps, kernel=_name)
 for _name in FAMILIES["shape"]:
     FUZZ[_name] = functools.partial(fuzz_shape, kernel=_name)
+for _name in FAMILIES["layerwise"]:
+    FUZZ[_name] = fuzz_layerwise if _name in ("lamb", "adafactor") else fuzz_reduction
 for _name in FAMILIES["update"]:
-    FUZZ[_name] = fuzz_update
+    FUZZ[_name] = FUZZ[_name] or fuzz_update
 for _name in ("subtract", "multiply", "maximum", "minimum"):
     FUZZ[_name] = functools.partial(fuzz_combine, kernel=_name)
 for _name in ("put_part", "take_part"):
