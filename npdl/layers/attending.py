@@ -18,6 +18,8 @@ class Attending(Layer):
     `heads` and `sizes` of its projections by their names, and in `build` calls `build_heads`. The formulas stand there.
     """
 
+    ruled = ("kernel", "bias")
+
     def keep_dropout(self, dropout, seed):
         """Keep the rate and the seed of dropout.
 

@@ -17,6 +17,7 @@ class Convolving(Layer):
     A subclass has `axes` and says in `build` what its kernel's shape is.
     """
 
+    ruled = ("kernel", "bias", "activity")
     axes: int
     filters: int  # channels of y
     causal = True  # whether sequences can be padded before them alone
@@ -44,9 +45,9 @@ class Convolving(Layer):
             given = f"kernel_size={self.kernel_size}, dilation_rate={self.dilation_rate}"
             raise ValueError(f"{self.name}: {type(self).__name__} with {given}: {error}") from None
 
-    def declare(self, shape, initializer, name="kernel"):
-        """The weights of a window, or others that a bias follows."""
-        self.add_weight(shape, initializer, name=name)
+    def declare(self, shape, initializer, name="kernel", rules=()):
+        """The weights of a window, or others that a bias follows; regularizer and constraint if not by the name."""
+        self.add_weight(shape, initializer, name, True, *rules)
 
     def declare_bias(self):
         """The bias, if there is one."""
@@ -117,16 +118,17 @@ class Convolution(Convolving):
         z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
         given = {"bias": b, "activation": self.activation, "z": None if z is None else self.seen(z)}
         self.of_axes("conv")(self.seen(x), W, g, out=self.seen(y), **given)  # y = a(im2col(x) W + b)
+        output = self.penalize(y)
         if training:
-            self.save(x, g, sides, self.activation.kept(y, z))
+            self.save(x, g, sides, self.activation.kept(y, z), output)
         else:
             self.forget()
         return y
 
     def backward(self, dy):
-        x, g, sides, y = self.saved()
+        x, g, sides, y, output = self.saved()
         W, dW = self.taps(self.params["kernel"]), self.taps(self.grads["kernel"])
-        dz = self.seen(self.before_activation(dy, y))
+        dz = self.seen(self.before_activation(self.with_penalty(dy, output), y))
         self.of_axes("conv_dkernel")(self.seen(x), dz, g, out=dW)  # dW = im2col(x)ᵀ dz
         if not self.needs_dx:
             return None

@@ -8,6 +8,8 @@ from npdl.layers.convolving import Convolution
 class _DepthwiseConv(Convolution):
     """What the two share: everything but the number of axes. A kernel sees a convolution of one channel a group."""
 
+    ruled = ("depthwise", "bias", "activity")
+
     def __init__(
         self, kernel_size, strides=1, padding="valid", depth_multiplier=1, data_format=None, dilation_rate=1,
         activation=None, use_bias=True, depthwise_initializer="glorot_uniform", bias_initializer="zeros",
@@ -24,7 +26,8 @@ class _DepthwiseConv(Convolution):
         spatial.samples(self, input_shape, self.axes)
         channels = input_shape[-1]
         self.filters = channels * self.depth_multiplier
-        self.declare((*self.kernel_size, channels, self.depth_multiplier), self.depthwise_initializer)
+        rules = self.depthwise_regularizer, self.depthwise_constraint
+        self.declare((*self.kernel_size, channels, self.depth_multiplier), self.depthwise_initializer, rules=rules)
         self.declare_bias()
         return self.slide(input_shape, self.filters, channels)
 

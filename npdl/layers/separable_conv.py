@@ -10,6 +10,8 @@ from npdl.layers.convolving import Convolving
 class _SeparableConv(Convolving):
     """What the two share: everything but the number of axes."""
 
+    ruled = ("depthwise", "pointwise", "bias", "activity")
+
     def __init__(
         self, filters, kernel_size, strides=1, padding="valid", data_format=None, dilation_rate=1, depth_multiplier=1,
         activation=None, use_bias=True, depthwise_initializer="glorot_uniform", pointwise_initializer="glorot_uniform",
@@ -26,20 +28,17 @@ class _SeparableConv(Convolving):
 
     def build(self, input_shape):
         spatial.samples(self, input_shape, self.axes)
-        channels = input_shape[-1]
-        self.between = channels * self.depth_multiplier
-        shape = (*self.kernel_size, channels, self.depth_multiplier)
-        self.declare(shape, self.depthwise_initializer, name="depthwise_kernel")
-        shape = (*(1,) * self.axes, self.between, self.filters)
-        self.declare(shape, self.pointwise_initializer, name="pointwise_kernel")
+        channels, self.between = input_shape[-1], input_shape[-1] * self.depth_multiplier
+        self.declare(
+            (*self.kernel_size, channels, self.depth_multiplier), self.depthwise_initializer, "depthwise_kernel"
+        )
+        self.declare((*(1,) * self.axes, self.between, self.filters), self.pointwise_initializer, "pointwise_kernel")
         self.declare_bias()
         return self.slide(input_shape, self.between, channels)
 
     def flops(self):
-        g = self.least
-        return math.prod(g.out) * (
-            2 * self.between * (math.prod(self.kernel_size) + self.filters) + self.filters * self.use_bias
-        )
+        products = self.between * (math.prod(self.kernel_size) + self.filters)
+        return math.prod(self.least.out) * (2 * products + self.filters * self.use_bias)
 
     def matrices(self, weights):
         """D and P as kernels see them."""
@@ -54,16 +53,17 @@ class _SeparableConv(Convolving):
         y = self.buffer("y", (*u.shape[:-1], self.filters))
         z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
         self.k.matmul(u, P, out=y, z=z, bias=b, activation=self.activation)  # y = a(u P + b)
+        kept = self.activation.kept(y, z), self.penalize(y)
         if training:
-            self.save(x, g, sides, u, self.activation.kept(y, z))
+            self.save(x, g, sides, u, *kept)
         else:
             self.forget()
         return y
 
     def backward(self, dy):
-        x, g, sides, u, y = self.saved()
+        x, g, sides, u, y, output = self.saved()
         (D, P), (dD, dP) = self.matrices(self.params), self.matrices(self.grads)
-        dz = self.before_activation(dy, y)
+        dz = self.before_activation(self.with_penalty(dy, output), y)
         self.k.matmul(u, dz, out=dP, transpose_a=True)  # dP = uᵀ dz
         du = self.buffer("du", u.shape)
         self.k.matmul(dz, P, out=du, transpose_b=True)  # du = dz Pᵀ

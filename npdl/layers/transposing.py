@@ -79,16 +79,17 @@ class ConvTranspose(Convolving):
         z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
         given = {"bias": b, "activation": self.activation, "z": None if z is None else self.seen(z)}
         self.of_axes("conv_transpose")(self.seen(x), W, g, out=self.seen(y), **given)  # y = a(col2im(x Wᵀ) + b)
+        output = self.penalize(y)
         if training:
-            self.save(x, self.activation.kept(y, z))
+            self.save(x, self.activation.kept(y, z), output)
         else:
             self.forget()
         return y
 
     def backward(self, dy):
-        x, y = self.saved()
+        x, y, output = self.saved()
         W, dW, g = self.taps(self.params["kernel"]), self.taps(self.grads["kernel"]), self.window(x.shape[1:])
-        dz = self.seen(self.before_activation(dy, y))
+        dz = self.seen(self.before_activation(self.with_penalty(dy, output), y))
         self.of_axes("conv_dkernel")(dz, self.seen(x), g, out=dW)  # dW = im2col(dz)ᵀ x
         if not self.needs_dx:
             return None

@@ -1,6 +1,6 @@
 """Recurrent layers; formulas: npdl/kernels/reference/rnn.py, code: kernels/rnn.h."""
 
-from npdl.kernels.checks import SOFTMAX
+from npdl.kernels.checks import WHOLE_ROWS
 from npdl.kernels.cpu.build import lib
 from npdl.kernels.reference import rnn as reference
 
@@ -10,7 +10,7 @@ expect = lib.expect
 def _settings(kernel, *activations):
     """(code, whether its derivative reads z, constants) of the activation and of the recurrent one."""
     for activation in activations:
-        if activation.code in (None, SOFTMAX):
+        if activation.code in (None, *WHOLE_ROWS):
             raise ValueError(f"{kernel}: activation must be a compiled elementwise one, got {activation!r}")
     first, last = activations[0], activations[-1]
     return tuple((one.code, one.needs == "z", one.constants) for one in (first, last))
