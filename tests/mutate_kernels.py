@@ -42,8 +42,8 @@ EDITS = [
     (
         "taps not reversed in dx",
         "conv.h",
-        "(x->v.taps - 1 - tap / x->h.taps) * x->v.tap_step",
-        "(tap / x->h.taps) * x->v.tap_step",
+        "(x->v.taps - 1 - tap / x->h.taps % x->v.taps) * x->v.tap_step",
+        "(tap / x->h.taps % x->v.taps) * x->v.tap_step",
     ),
     (
         "a tap's sum subtracted in dx of few channels",
@@ -105,6 +105,12 @@ EDITS = [
         "apart * ((double)n / all)",
         "apart * ((double)first / all)",
     ),
+    ("sparsemax after one turn", "row_activations.h", "if (!rose) break;", "(void)rose; break;"),
+    ("log-softmax's gradient without its sum", "row_activations.h", "FMA(w[j], total, v[j])", "v[j]"),
+    ("the gate's slope without one factor", "row_activations.h", "d * at * (s * w)", "d * at * s"),
+    ("softplus without the larger part", "more_activations.h", "MAX(BC(0), z[j]) + tail[j]", "z[j] + tail[j]"),
+    ("L2's gradient without its 2", "regularize.h", "(REAL)(2 * l2)", "(REAL)l2"),
+    ("no largest norm", "regularize.h", "MIN(BC(t->highest), MAX(BC(t->lowest), norm))", "MAX(BC(t->lowest), norm)"),
 ]
 """(what it does, file, the text, what stands in its place)"""
 

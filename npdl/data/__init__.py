@@ -5,6 +5,9 @@ from npdl.data.mapped import Mapped, Place
 from npdl.data.mixing import CutMix, MixUp
 from npdl.data.order import order
 from npdl.data.recognise import as_source
+from npdl.data.several import Names, several_source
 from npdl.data.sources import Source
 
-__all__ = ["CutMix", "Mapped", "MixUp", "Place", "Source", "as_source", "batches", "order"]
+__all__ = [
+    "CutMix", "Mapped", "MixUp", "Names", "Place", "Source", "as_source", "batches", "order", "several_source",
+]  # fmt: skip

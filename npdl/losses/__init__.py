@@ -4,9 +4,10 @@ from npdl.losses.base import Loss
 from npdl.losses.crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
 from npdl.losses.registry import get, prepare, serialize, validate
 from npdl.losses.regression import Huber, MeanAbsoluteError, MeanSquaredError
-from npdl.losses.weights import check_sample_weight, class_weights
+from npdl.losses.weights import as_rows, check_sample_weight, class_weights, step_weights
 
 __all__ = [
     "BinaryCrossentropy", "CategoricalCrossentropy", "Huber", "Loss", "MeanAbsoluteError", "MeanSquaredError",
-    "SparseCategoricalCrossentropy", "check_sample_weight", "class_weights", "get", "prepare", "serialize", "validate",
+    "SparseCategoricalCrossentropy", "as_rows", "check_sample_weight", "class_weights", "get", "prepare", "serialize",
+    "step_weights", "validate",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ import numpy as np
 
 from npdl import devices
 from npdl.losses import targets
-from npdl.losses.weights import check_sample_weight
+from npdl.losses.weights import as_rows, check_sample_weight
 
 FLOAT64 = np.dtype(np.float64)
 
@@ -122,12 +122,13 @@ class Loss:
         Args:
             y_true: targets; by hand arrays or lists, checked. Inside `fit` what `prepare` gave, on the device.
             y_pred: the model's outputs.
-            sample_weight: host array (N,) of weights, 0 or more; None is all 1.
+            sample_weight: host array (N,) of weights, 0 or more; None is all 1. Or (N, T), a weight for each step of
+                outputs (N, T, C): then each step is a sample of its own, and M counts steps.
         """
-        y_true, y_pred, weights, scale, m = self._begin(y_true, y_pred, sample_weight)
+        y_true, y_pred, weights, scale, m, shape = self._begin(y_true, y_pred, sample_weight)
         values = self.buffer("values", scale.shape, y_pred.dtype)
         self.values(y_true, y_pred, values)  # Lₙ
-        self._save(y_true, y_pred, scale)
+        self._save(y_true, y_pred, scale, shape)
         return self._mean(values, weights, m)
 
     def backward(self):
@@ -140,20 +141,20 @@ class Loss:
         saved = self._saved if workspace is None else workspace.saved.get(id(self))
         if saved is None:
             raise RuntimeError(f"{self.name}: call forward(y_true, y_pred) before backward()")
-        y_true, y_pred, scale = saved
+        y_true, y_pred, scale, shape = saved
         dy = self.buffer("dy", y_pred.shape, y_pred.dtype)
         self.gradient(y_true, y_pred, scale, dy)  # wₙ / M · dLₙ/dp
-        return dy
+        return dy.reshape(shape)
 
     def forward_backward(self, y_true, y_pred, sample_weight=None):
         """(L, dL/dy_pred): `forward` and `backward`, the same bits, in one pass over y_pred where there is a kernel."""
         if not self._one_pass:
             return self.forward(y_true, y_pred, sample_weight), self.backward()
-        y_true, y_pred, weights, scale, m = self._begin(y_true, y_pred, sample_weight)
+        y_true, y_pred, weights, scale, m, shape = self._begin(y_true, y_pred, sample_weight)
         values, dy = self.buffer("values", scale.shape, y_pred.dtype), self.buffer("dy", y_pred.shape, y_pred.dtype)
         self.values_and_gradient(y_true, y_pred, scale, values, dy)
-        self._save(y_true, y_pred, scale)
-        return self._mean(values, weights, m), dy
+        self._save(y_true, y_pred, scale, shape)
+        return self._mean(values, weights, m), dy.reshape(shape)
 
     def __init_subclass__(cls, **kwargs):
         """In one pass only what belongs together: a class that changes one half has to write both anew."""
@@ -197,21 +198,25 @@ class Loss:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in chosen.items())})"
 
     def _begin(self, y_true, y_pred, sample_weight):
-        """(targets, outputs, wₙ, wₙ / M, M), checked and on the device."""
+        """(targets, outputs, wₙ, wₙ / M, M, the outputs' shape), checked and on the device."""
         self.check_settings()
         workspace = devices.current_workspace()
         if workspace is None:
             y_true, y_pred = self._by_hand(y_true, y_pred)
+        shape = y_pred.shape
+        if 1 < np.ndim(sample_weight) < len(y_pred.shape):
+            y_true, y_pred, sample_weight = as_rows(y_true, y_pred, np.asarray(sample_weight))
         n, dtype = len(y_pred), y_pred.dtype
         if sample_weight is not None or workspace is None:
             w = np.ones(n) if sample_weight is None else check_sample_weight(sample_weight, n)
             m = int(np.count_nonzero(w))
-            return y_true, y_pred, self._array("weights", w, dtype), self._array("scale", w / max(m, 1), dtype), m
+            given, scale = self._array("weights", w, dtype), self._array("scale", w / max(m, 1), dtype)
+            return y_true, y_pred, given, scale, m, shape
         equal = workspace.saved.get((id(self), n, dtype))
         if equal is None:  # without sample weights they are the same in every step
             equal = self._filled((n,), dtype, 1.0), self._filled((n,), dtype, 1 / max(n, 1))
             workspace.saved[id(self), n, dtype] = equal
-        return y_true, y_pred, *equal, n
+        return y_true, y_pred, *equal, n, shape
 
     def _mean(self, values, weights, m):
         """L of values Lₙ; sets `total` and `count`."""

@@ -132,6 +132,7 @@ class Optimizer:
             )
         self._adopt(store)
         self.update(store.device.kernels, store.data, store.grad, self._segments_of(store))
+        store.constrain()
         self.iterations += 1
         store.touch()
 
