@@ -63,6 +63,9 @@ static int npdl_cpu_level(void) {
 #include "embed.h"
 #include "dropout.h"
 #include "attention.h"
+#include "element_loss.h"
 #include "loss.h"
+#include "row_loss.h"
+#include "ctc.h"
 
 #endif

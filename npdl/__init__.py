@@ -15,6 +15,7 @@ from npdl import (
     optimizers,
     random,
     regularizers,
+    schedules,
     testing,
     utils,
     viz,
@@ -28,6 +29,6 @@ __version__ = "0.1.0"
 __all__ = [
     "Model", "Sequential", "activations", "callbacks", "clone_model", "constraints", "data", "datasets", "devices",
     "get_num_threads", "initializers", "layers", "load_model", "losses", "metrics", "models", "optimizers",
-    "random", "register", "regularizers", "set_debug", "set_num_threads", "set_seed", "show_config", "testing",
-    "utils", "viz",
+    "random", "register", "regularizers", "schedules", "set_debug", "set_num_threads", "set_seed", "show_config",
+    "testing", "utils", "viz",
 ]  # fmt: skip

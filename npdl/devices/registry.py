@@ -48,8 +48,16 @@ FAMILIES = {
         "categorical_cross_entropy", "categorical_cross_entropy_grad",
         "sparse_categorical_cross_entropy", "sparse_categorical_cross_entropy_grad", "weighted_sum",
     ),
+    "element_loss": ("element_loss", "element_loss_grad"),
+    "row_loss": ("row_loss", "row_loss_grad"),
+    "pair_loss": ("pair_loss", "pair_loss_grad", "triplet_margin", "triplet_margin_grad"),
+    "ctc": ("ctc", "ctc_grad"),
     "regularize": ("penalty", "penalty_grad", "constrain"),
-    "update": ("sgd", "adam", "adamw", "rmsprop"),
+    "update": (
+        "sgd", "adam", "adamw", "rmsprop", "adamax", "nadam", "lion", "adagrad", "adadelta", "rprop", "muon", "combine",
+        "clip",
+    ),
+    "layerwise": ("dot", "sum_abs", "max_abs", "lamb", "adafactor"),
 }  # fmt: skip
 """Kernel families: the file's name in each of npdl/kernels/{reference,cpu,cuda}, and the kernels in it."""
 

@@ -4,7 +4,7 @@ import inspect
 import pathlib
 import zipfile
 
-from npdl import layers, losses, metrics, optimizers
+from npdl import layers, losses, metrics, optimizers, schedules
 from npdl.layers.configuration import PARTS
 from npdl.models import archive
 
@@ -77,7 +77,7 @@ def _own_part(value, own):
         return own[value["class_name"]](**value.get("config", {}))
     if isinstance(value, dict) and isinstance(value.get("class_name"), str) and "module" not in value:
         name = value["class_name"]
-        if not any(hasattr(module, name) for module in PARTS.values()):
+        if not any(hasattr(module, name) for module in (*PARTS.values(), optimizers, schedules)):
             raise _unknown(name)
     return value
 
@@ -213,7 +213,7 @@ def load_state(model, path):
     header, tensors = read_model(path)
     _assign(model, tensors["weights"])
     for layer in model.walk():
-        layer.step = header["step"].get(layer.name, 0)
+        layer.step = header["step"].get(model.own_name(layer), 0)
     model.seed = model.store.seed = header["config"]["seed"]
     if model.optimizer is not None and header["compiled"] is not None:
         model.optimizer.set_state(header["optimizer"], tensors.get("optimizer", {}), model.store)

@@ -5,7 +5,7 @@ from npdl.models.first_step import FirstStep, check_custom_gradients
 from npdl.models.fusion import looked_at
 from npdl.models.heads import Head
 from npdl.models.plan import Plan
-from npdl.models.totals import EpochTotals
+from npdl.models.totals import EpochTotals, Totals
 from npdl.penalties import penalized, penalties
 
 
@@ -85,15 +85,26 @@ class Step:
         check = FirstStep(self.plan.layers) if first else None
         xs = [self.device.from_host(x) for x in xs]
         with devices.use_workspace(self.workspace):
-            outputs, marks = self.plan.forward(xs, True, check)
-            dys = self._score(outputs, marks, targets, ws, totals, gradient=True)
-            del outputs
-            with self.plan.unread_gradients():
-                self.plan.backward(dys, check)
-            if self.penalized:
-                totals.add_penalty(penalties(self.penalized, gradient=True), len(xs[0]))
-            self._update()
+            before = totals.sums()
+            self._gradients(xs, targets, ws, totals, check)
+            self._update(lambda: self._again(xs, targets, ws), *totals.since(before))
         self.first = False
+
+    def _gradients(self, xs, targets, ws, totals, check=None):
+        """Forward, loss, backward and penalties."""
+        outputs, marks = self.plan.forward(xs, True, check)
+        dys = self._score(outputs, marks, targets, ws, totals, gradient=True)
+        del outputs
+        with self.plan.unread_gradients():
+            self.plan.backward(dys, check)
+        if self.penalized:
+            totals.add_penalty(penalties(self.penalized, gradient=True), len(xs[0]))
+
+    def _again(self, xs, targets, ws):
+        """The gradients of the same batch with other weights; returns the loss, which counts nowhere."""
+        apart = EpochTotals(self.heads, [Totals(head.loss, (), ()) for head in self.heads])
+        self._gradients(xs, targets, ws, apart)
+        return apart.logs()["loss"]
 
     def test(self, x, y, w, totals, workspace):
         """Loss and metrics of a batch, without training."""
@@ -132,16 +143,18 @@ class Step:
             for head, output, mask, target, w, own in zip(self.heads, outputs, marks, targets, ws, totals.totals)
         ]
 
-    def _update(self):
+    def _update(self, again, loss, count):
         """One step of the optimizer; layers of other models in the same store stay as they are."""
         model, frozen = self.model, [layer for layer in self.outside if layer.trainable]
-        if not frozen:
-            model.optimizer.step(model)
-            return
         for layer in frozen:
             layer.trainable = False
         try:
-            model.optimizer.step(model)
+            if model.optimizer.takes_closure:
+                model.optimizer.step(model, again, loss)
+            elif model.optimizer.gradient_accumulation_steps:
+                model.optimizer.step(model, count)
+            else:
+                model.optimizer.step(model)
         finally:
             for layer in frozen:
                 layer.trainable = True

@@ -57,6 +57,19 @@ class EpochTotals:
         """Take in the penalties of a batch of that many samples."""
         self.penalty, self.samples = self.penalty + value * samples, self.samples + samples
 
+    def sums(self):
+        """What `since` compares."""
+        return self.penalty, self.samples, [(totals.total, totals.count) for totals in self.totals]
+
+    def since(self, before):
+        """(the loss, the samples that count) of what came after `sums` gave this."""
+        penalty, samples, sums = before
+        loss, all_counted = (self.penalty - penalty) / max(self.samples - samples, 1), 0.0
+        for head, totals, (total, count) in zip(self.heads, self.totals, sums):
+            counted = totals.count - count
+            loss, all_counted = loss + head.weight * (totals.total - total) / (counted or 1), all_counted + counted
+        return loss, all_counted
+
     @property
     def mean_penalty(self):
         """Over the samples, as the loss, to which it is added."""

@@ -170,6 +170,7 @@ class Trainer:
                 caller.on_epoch_end(epoch, logs)
                 if self.stop_training:
                     break
+            self.optimizer.finalize(self)
             caller.on_train_end()
         finally:
             self.history = history

@@ -463,9 +463,11 @@ static void FN(try_softmax)(int64_t outer, int64_t n, int64_t inner) {
 
 static void FN(try_loss)(int kind, int64_t samples, int64_t d) {
     int64_t n = samples * d;
-    REAL *t = FN(shares)(n), *p = kind == NPDL_BINARY ? FN(shares)(n) : FN(numbers)(n, 8), *scale = FN(shares)(samples);
+    const int bounded = kind == NPDL_BINARY || kind == NPDL_BINARY_FOCAL || kind == NPDL_POISSON ||
+                        kind == NPDL_KL_DIVERGENCE || kind == NPDL_GENERALIZED;
+    REAL *t = FN(shares)(n), *p = bounded ? FN(shares)(n) : FN(numbers)(n, 8), *scale = FN(shares)(samples);
     REAL *loss = FN(empty)(samples), *dp = FN(empty)(n), *weights = FN(numbers)(samples, 1);
-    const double c = kind >= NPDL_BINARY_LOGITS ? 0.125 : 0.75;
+    const double c[NPDL_CONSTANTS] = {0.125, 1, 0.25, 0.75};
     if (samples > 1) scale[samples / 2] = 0;
     FN(npdl_loss)(kind, c, t, p, NULL, loss, samples, d);
     FN(see)(loss, samples);
@@ -486,11 +488,54 @@ static void FN(try_cross_entropy)(int labels, int logits, int64_t samples, int64
     if (samples > 1) scale[samples / 2] = 0;
     for (int what = 1; what < 4; what++) { /* the loss, its gradient, both at once */
         FN(npdl_cross_entropy)(labels ? NULL : t, labels == 32 ? narrow : NULL, labels == 64 ? wide : NULL, p, scale,
-                               what & 1 ? loss : NULL, what & 2 ? dp : NULL, logits, labels ? 0 : 0.125, samples,
-                               positions, classes);
+                               what & 1 ? loss : NULL, what & 2 ? dp : NULL, logits, labels ? 0 : 0.125,
+                               labels == 32 ? t : NULL, labels == 64 ? 0 : INT64_MIN, samples, positions, classes);
         if (what & 1) FN(see)(loss, samples);
         if (what & 2) FN(see)(dp, n);
     }
+}
+
+static void FN(try_row_loss)(int kind, int64_t samples, int64_t positions, int64_t classes) {
+    int64_t n = samples * positions * classes;
+    REAL *t = FN(shares)(n), *p = FN(shares)(n), *weights = FN(shares)(2 * classes), *scale = FN(shares)(samples);
+    REAL *loss = FN(empty)(samples), *dp = FN(empty)(n);
+    const double c[NPDL_CONSTANTS] = {kind == NPDL_MULTI_MARGIN ? 2 : 0.75, 0.125, 0.001};
+    if (samples > 1) scale[samples / 2] = 0;
+    FN(npdl_row_loss)(kind, c, t, p, weights, scale, loss, dp, samples, positions, classes);
+    FN(see)(loss, samples);
+    FN(see)(dp, n);
+}
+
+static void FN(try_several)(int64_t samples, int64_t size) {
+    int64_t n = samples * size;
+    REAL *t = FN(shares)(n), *a = FN(numbers)(n, 1), *b = FN(shares)(n), *far = FN(numbers)(n, 1);
+    REAL *scale = FN(shares)(samples), *loss = FN(empty)(samples);
+    REAL *da = FN(empty)(n), *db = FN(empty)(n), *dn = FN(empty)(n);
+    for (int kind = NPDL_MARGIN_RANKING; kind <= NPDL_CONTRASTIVE; kind++) {
+        const double c[NPDL_CONSTANTS] = {0.25, 0.5};
+        FN(npdl_pair_loss)(kind, c, t, a, b, scale, loss, da, db, samples, size);
+        FN(see)(loss, samples);
+        FN(see)(da, n);
+        FN(see)(db, n);
+    }
+    for (int power = 1; power < 4; power++) {
+        const double c[NPDL_CONSTANTS] = {1, power, 1e-6, power == 2};
+        FN(npdl_triplet)(c, a, b, far, scale, loss, da, db, dn, samples, size);
+        FN(see)(loss, samples);
+        FN(see)(da, n);
+        FN(see)(db, n);
+        FN(see)(dn, n);
+    }
+}
+
+static void FN(try_ctc)(int64_t samples, int64_t frames, int64_t classes, int64_t width) {
+    int64_t n = samples * frames * classes;
+    REAL *z = FN(numbers)(n, 4), *scale = FN(shares)(samples), *loss = FN(empty)(samples), *dz = FN(empty)(n);
+    int32_t *labels = take((size_t)(samples * width) * sizeof(int32_t), sizeof(int32_t));
+    for (int64_t i = 0; i < samples * width; i++) labels[i] = (int32_t)between(i % 7 == 6 ? 0 : 1, classes - 1);
+    FN(npdl_ctc)(labels, z, scale, loss, dz, samples, frames, classes, width, 0);
+    FN(see)(loss, samples);
+    FN(see)(dz, n);
 }
 
 /* noise: the mask's step along each of (rows, columns): 0 repeats it. axes 0: a mask of the sample's own shape. */
@@ -681,7 +726,7 @@ static void FN(cases)(void) {
         CASE(FN(try_softmax)(softmaxes[i][0], softmaxes[i][1], softmaxes[i][2]), "softmax%d %dx%dx%d", bits,
              (int)softmaxes[i][0], (int)softmaxes[i][1], (int)softmaxes[i][2]);
     static const int64_t losses[][2] = {{40001, 1}, {3, 5000}, {700, 37}, {1, 1}};
-    for (int kind = NPDL_SQUARED; kind <= NPDL_BINARY; kind++)
+    for (int kind = NPDL_SQUARED; kind < NPDL_ELEMENT_COUNT; kind++)
         for (int64_t i = 0; i < COUNT(losses); i++)
             CASE(FN(try_loss)(kind, losses[i][0], losses[i][1]), "loss%d %d %dx%d", bits, kind, (int)losses[i][0],
                  (int)losses[i][1]);
@@ -692,6 +737,13 @@ static void FN(cases)(void) {
                 CASE(FN(try_cross_entropy)(labels, logits, classes[i][0], classes[i][1], classes[i][2]),
                      "cross_entropy%d labels%d logits%d %dx%dx%d", bits, labels, logits, (int)classes[i][0],
                      (int)classes[i][1], (int)classes[i][2]);
+    for (int kind = NPDL_COSINE; kind <= NPDL_TVERSKY; kind++)
+        for (int64_t i = 0; i < COUNT(classes); i++)
+            CASE(FN(try_row_loss)(kind, classes[i][0], classes[i][1], classes[i][2]), "row_loss%d %d %dx%dx%d", bits, kind,
+                 (int)classes[i][0], (int)classes[i][1], (int)classes[i][2]);
+    CASE(FN(try_several)(300, 37), "several%d short", bits);
+    CASE(FN(try_several)(3, 5000), "several%d long", bits);
+    CASE(FN(try_ctc)(7, 50, 30, 12), "ctc%d", bits);
     CASE(FN(try_shape)(3, 70, 33), "shape%d small", bits);
     CASE(FN(try_shape)(2, 300, 129), "shape%d large", bits);
     CASE(FN(try_interpolate)(3, 19, 23, 33, 38, 46), "interpolate%d up", bits);
@@ -737,7 +789,7 @@ static int64_t FN(random_size)(void) {
 }
 
 static void FN(random_case)(void) {
-    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 22);
+    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 25);
     const int64_t m = FN(random_size)(), n = FN(random_size)(), k = FN(random_size)() * (between(0, 9) ? 1 : 10);
     const int a = (int)between(0, 1), b = (int)between(0, 1), c = (int)between(0, 1), code = (int)between(0, 8);
     const int64_t images = kind == 3 ? between(0, 40) : between(0, 5);
@@ -753,7 +805,8 @@ static void FN(random_case)(void) {
     case 6: CASE(FN(try_norm)(m * 3, n, a), "norm%d %dx%d affine%d", bits, (int)m * 3, (int)n, a); break;
     case 7: CASE(FN(try_activation)(code, m * n, a), "activation%d %d %d wild%d", bits, code, (int)(m * n), a); break;
     case 8: CASE(FN(try_softmax)(m, n, a ? 1 : between(1, 20)), "softmax%d %dx%d row%d", bits, (int)m, (int)n, a); break;
-    case 9: CASE(FN(try_loss)(code % 5, m, n), "loss%d %d %dx%d", bits, code % 5, (int)m, (int)n); break;
+    case 9: CASE(FN(try_loss)((int)(k % NPDL_ELEMENT_COUNT), m, n), "loss%d %d %dx%d", bits,
+                 (int)(k % NPDL_ELEMENT_COUNT), (int)m, (int)n); break;
     case 10: CASE(FN(try_cross_entropy)(32 * (code % 3), a, m, images + 1, n), "cross_entropy%d labels%d logits%d %dx%dx%d",
                   bits, 32 * (code % 3), a, (int)m, (int)images + 1, (int)n); break;
     case 11: CASE(FN(try_dropout)(images, m, n, 2 * a, b, b ? 0 : c), "dropout%d %dx%dx%d %d %d %d", bits, (int)images,
@@ -764,12 +817,13 @@ static void FN(random_case)(void) {
                   (int)(images * m), a); break;
     case 15: CASE(FN(try_row_norm)(code % 3, m, k, a), "row_norm%d %d %dx%d affine%d", bits, code % 3, (int)m, (int)k, a);
         break;
+    case 21: CASE(FN(try_row_loss)(code % (NPDL_TVERSKY + 1), m, images + 1, n), "row_loss%d %d %dx%dx%d", bits,
+                  code % (NPDL_TVERSKY + 1), (int)m, (int)images + 1, (int)n); break;
+    case 22: CASE(FN(try_several)(m, n), "several%d %dx%d", bits, (int)m, (int)n); break;
+    case 23: CASE(FN(try_ctc)(images, m, code + 2, n % 40), "ctc%d %dx%dx%d %d", bits, (int)images, (int)m, code + 2,
+                  (int)n % 40); break;
     case 16: CASE(FN(try_group_norm)(images, k, code + 1, m % 20 + 1, a), "group_norm%d %dx%dx%dx%d affine%d", bits,
                   (int)images, (int)k, code + 1, (int)m % 20 + 1, a); break;
-    case 21: CASE(FN(try_interpolate)(images, s.h, s.w, s.c, m, n), "interpolate%d %dx%dx%dx%d to %dx%d", bits, (int)images,
-                  (int)s.h, (int)s.w, (int)s.c, (int)m, (int)n); break;
-    case 22: CASE(FN(try_image)(images, s.h, s.w, s.c, m % 40 + 1, n % 40 + 1, a, code % 4), "image%d %dx%dx%dx%d %d %d",
-                  bits, (int)images, (int)s.h, (int)s.w, (int)s.c, a, code % 4); break;
     case 17: CASE(FN(try_conv3d)(s, images, a, code), "conv3d%d " SHAPE_FORMAT " bias%d act%d", bits,
                   SHAPE_NUMBERS(s, images), a, code); break;
     case 18: CASE(FN(try_bins)(images, m, n, k % 70 + 1), "bins%d %dx%dx%dx%d", bits, (int)images, (int)m, (int)n,
@@ -778,6 +832,10 @@ static void FN(random_case)(void) {
                   (int)k % 70 + 1); break;
     case 20: CASE(FN(try_attention)(code % 4, images, m, n, (a + 1) * (b + 1), a + 1, k, code + 1),
                   "attention%d %d %dx%dx%d %d %d %d", bits, code % 4, (int)images, (int)m, (int)n, a, b, (int)k); break;
+    case 24: CASE(FN(try_interpolate)(images, s.h, s.w, s.c, m, n), "interpolate%d %dx%dx%dx%d to %dx%d", bits, (int)images,
+                  (int)s.h, (int)s.w, (int)s.c, (int)m, (int)n); break;
+    case 25: CASE(FN(try_image)(images, s.h, s.w, s.c, m % 40 + 1, n % 40 + 1, a, code % 4), "image%d %dx%dx%dx%d %d %d",
+                  bits, (int)images, (int)s.h, (int)s.w, (int)s.c, a, code % 4); break;
     }
 }
 

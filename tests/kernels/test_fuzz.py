@@ -30,23 +30,28 @@ from npdl.kernels.cpu import (
     attention,
     build,
     conv,
+    ctc,
     dropout,
     einsum,
+    element_loss,
     embed,
     extend,
     group_norm,
     image,
     interpolate,
     layer_norm,
+    layerwise,
     loss,
     mask,
     matmul,
     merge,
     norm,
+    pair_loss,
     pool,
     position,
     regularize,
     rnn,
+    row_loss,
     shape,
     update,
 )
@@ -54,21 +59,26 @@ from npdl.kernels.reference import activation as ref_activation
 from npdl.kernels.reference import adaptive_pool as ref_adaptive_pool
 from npdl.kernels.reference import attention as ref_attention
 from npdl.kernels.reference import conv as ref_conv
+from npdl.kernels.reference import ctc as ref_ctc
 from npdl.kernels.reference import dropout as ref_dropout
 from npdl.kernels.reference import einsum as ref_einsum
+from npdl.kernels.reference import element_loss as ref_element_loss
 from npdl.kernels.reference import embed as ref_embed
 from npdl.kernels.reference import extend as ref_extend
 from npdl.kernels.reference import group_norm as ref_group_norm
 from npdl.kernels.reference import image as ref_image
 from npdl.kernels.reference import interpolate as ref_interpolate
 from npdl.kernels.reference import layer_norm as ref_layer_norm
+from npdl.kernels.reference import layerwise as ref_layerwise
 from npdl.kernels.reference import loss as ref_loss
 from npdl.kernels.reference import mask as ref_mask
 from npdl.kernels.reference import matmul as ref_matmul
 from npdl.kernels.reference import merge as ref_merge
 from npdl.kernels.reference import norm as ref_norm
+from npdl.kernels.reference import pair_loss as ref_pair_loss
 from npdl.kernels.reference import pool as ref_pool
 from npdl.kernels.reference import rnn as ref_rnn
+from npdl.kernels.reference import row_loss as ref_row_loss
 from npdl.kernels.reference import shape as ref_shape
 from npdl.kernels.reference import update as ref_update
 
@@ -872,6 +882,121 @@ def fuzz_elementwise_loss(case):
     check_loss(case, name, lambda dtype: (t.astype(dtype), p.astype(dtype), *extra), shape, top)
 
 
+def fuzz_element_loss(case):
+    """Every formula, on numbers that each can take: t and p from 0.001 to 1."""
+    shape, formula = loss_shape(case), case.pick(*ref_element_loss.FORMULAS)
+    t, p, scale = case.shares(*shape), case.place(case.shares(*shape) * 0.999), loss_scale(case, shape[0])
+    constants = {
+        "huber": (0.5,), "smooth_l1": (0.25,), "quantile": (0.3,), "poisson": (0.01, 1.0), "poisson_log": (0.0, 1.0),
+        "kl_divergence": (3.0,), "generalized": (3.0, 0.7), "hinge_embedding": (0.4,), "contrastive_distance": (0.4,),
+        "binary_focal_logits": (0.1, 1.7, 0.3, 0.7), "binary_focal": (0.1, 1.7, 0.3, 0.7),
+    }.get(case.note(formula=formula), ())  # fmt: skip
+    out, dp, count = case.out(shape[0]), case.out(*shape), int(np.prod(shape[1:]))
+    case.run(element_loss.element_loss, formula, t, p, constants, out=out)
+    case.run(element_loss.element_loss_grad, formula, t, p, constants, scale, out=dp)
+    value, slope = ref_element_loss.element_loss, ref_element_loss.element_loss_grad
+    expected = reference_of(value, {"out": shape[:1]}, formula, *wide(t, p), constants)["out"]
+    case.close("loss", out, expected, 64, max(abs(expected).max(), 10))
+    expected = reference_of(slope, {"out": shape}, formula, *wide(t, p), constants, *wide(scale))["out"]
+    case.close("gradient", dp, expected, 8, max(abs(expected).max(), 10 / count))
+    if (dp[scale == 0] != 0).any():
+        case.fail("the gradient of a sample of weight 0 is not 0")
+
+
+fuzz_element_loss_grad = fuzz_element_loss
+
+
+def fuzz_row_loss(case):
+    """Every formula of rows; t and p from 0.001 to 1, so that no kink of a hinge is near."""
+    shape, formula = (*loss_shape(case), case.size(90)), case.pick(*ref_row_loss.FORMULAS)
+    t, p, scale = case.shares(*shape), case.shares(*shape), loss_scale(case, shape[0])
+    if formula in ("multi_margin", "categorical_hinge"):
+        t = case.place((case.rng.integers(0, shape[-1], shape[:-1])[..., None] == np.arange(shape[-1])).astype(t.dtype))
+    constants = {
+        "multi_margin": (case.pick(1, 2), 1.5), "focal_logits": (1.7, 0.1), "focal": (1.7, 0.1),
+        "tversky": (0.7, 0.2, 1e-3),
+    }.get(case.note(formula=formula), ())  # fmt: skip
+    weights = {"multi_margin": shape[-1:], "weighted_binary": (2, shape[-1])}.get(formula)
+    weights = shape[-1:] if formula.startswith("focal") else weights
+    weights = None if weights is None else case.shares(*weights)
+    out, dp, both, again = case.out(shape[0]), case.out(*shape), case.out(shape[0]), case.out(*shape)
+    case.run(row_loss.row_loss, formula, t, p, constants, weights, out=out)
+    case.run(row_loss.row_loss_grad, formula, t, p, constants, weights, scale, out=dp)
+    case.run(row_loss.row_loss, formula, t, p, constants, weights, out=both, scale=scale, dy=again)
+    case.equal("the loss at once", both, out)
+    case.equal("the gradient at once", again, dp)
+    arguments = formula, *wide(t, p), constants, *wide(weights)
+    expected = reference_of(ref_row_loss.row_loss, {"out": shape[:1]}, *arguments)["out"]
+    case.close("loss", out, expected, shape[-1], max(abs(expected).max(), 10))
+    expected = reference_of(ref_row_loss.row_loss_grad, {"out": shape}, *arguments, *wide(scale))["out"]
+    case.close("gradient", dp, expected, shape[-1], abs(expected).max() + 10)
+    if (dp[scale == 0] != 0).any():
+        case.fail("the gradient of a sample of weight 0 is not 0")
+
+
+def fuzz_pair_loss(case):
+    """Every formula of two outputs."""
+    shape, formula = (*loss_shape(case), case.size(90)), case.pick(*ref_pair_loss.FORMULAS)
+    a, b, scale = case.numbers(*shape), case.shares(*shape), loss_scale(case, shape[0])
+    t = case.shares(*(shape if formula in pair_loss.WHOLE else shape[:1]))
+    if formula == "cosine_embedding":
+        t = case.place(np.sign(t - 0.5).astype(t.dtype))
+    constants = (0.01, 0.9) if case.note(formula=formula) == "gaussian" else (-1.5,) if "cosine" in formula else (40.0,)
+    out, da, db = case.out(shape[0]), case.out(*shape), case.out(*shape)
+    case.run(pair_loss.pair_loss, formula, t, a, b, constants, out=out)
+    case.run(pair_loss.pair_loss_grad, formula, t, a, b, constants, scale, da=da, db=db)
+    arguments = formula, *wide(t, a, b), constants
+    expected = reference_of(ref_pair_loss.pair_loss, {"out": shape[:1]}, *arguments)["out"]
+    case.close("loss", out, expected, a[0].size, max(abs(expected).max(), 10))
+    slopes = reference_of(ref_pair_loss.pair_loss_grad, {"da": shape, "db": shape}, *arguments, *wide(scale))
+    for name, got in (("da", da), ("db", db)):
+        case.close(name, got, slopes[name], a[0].size, abs(slopes[name]).max() + 100)
+        if (got[scale == 0] != 0).any():
+            case.fail("the gradient of a sample of weight 0 is not 0")
+
+
+def fuzz_triplet_margin(case):
+    shape = (*loss_shape(case), case.size(90))
+    a, p, n, scale = *(case.numbers(*shape) for _ in range(3)), loss_scale(case, shape[0])
+    constants = case.note(constants=(100.0, case.pick(1.0, 2.0, 3.0), 1e-3, 0.0))
+    out, da, dp, dn = case.out(shape[0]), *(case.out(*shape) for _ in range(3))
+    case.run(pair_loss.triplet_margin, a, p, n, constants, out=out)
+    case.run(pair_loss.triplet_margin_grad, a, p, n, constants, scale, da=da, dp=dp, dn=dn)
+    arguments = *wide(a, p, n), constants
+    expected = reference_of(ref_pair_loss.triplet_margin, {"out": shape[:1]}, *arguments)["out"]
+    case.close("loss", out, expected, a[0].size, 100 + 4 * a[0].size)
+    outs = dict.fromkeys(("da", "dp", "dn"), shape)
+    slopes = reference_of(ref_pair_loss.triplet_margin_grad, outs, *arguments, *wide(scale))
+    for name, got in (("da", da), ("dp", dp), ("dn", dn)):
+        case.close(name, got, slopes[name], a[0].size, 10)
+
+
+def fuzz_ctc(case):
+    samples, frames, classes, width = case.whole(1, 4), case.size(40), case.whole(2, 20), case.whole(0, 12)
+    case.note(shape=(samples, frames, classes), width=width)
+    labels = case.place(case.rng.integers(0, classes, (samples, width)).astype("int32"))
+    z, scale, out = case.numbers(samples, frames, classes, scale=3), loss_scale(case, samples), case.out(samples)
+    dz, both, again = case.out(*z.shape), case.out(samples), case.out(*z.shape)
+    case.run(ctc.ctc, labels, z, 0, out=out)
+    case.run(ctc.ctc_grad, labels, z, 0, scale, out=dz)
+    case.run(ctc.ctc, labels, z, 0, out=both, scale=scale, dy=again)
+    case.equal("the loss at once", both, out)
+    case.equal("the gradient at once", again, dz)
+    with np.errstate(invalid="ignore"):
+        expected = reference_of(ref_ctc.ctc, {"out": (samples,)}, labels, *wide(z), 0)["out"]
+        slope = reference_of(ref_ctc.ctc_grad, {"out": z.shape}, labels, *wide(z), 0, *wide(scale))["out"]
+    if not np.array_equal(np.isinf(out), np.isinf(expected)):
+        case.fail("infinite at other samples")
+    live = np.isfinite(expected)
+    case.close("loss", out[live], expected[live], frames * frames, max(abs(expected[live]).max(initial=0), 10))
+    case.close("gradient", dz, slope, frames * frames, max(abs(expected[live]).max(initial=0), 10))
+
+
+fuzz_row_loss_grad, fuzz_pair_loss_grad, fuzz_triplet_margin_grad, fuzz_ctc_grad = (
+    fuzz_row_loss, fuzz_pair_loss, fuzz_triplet_margin, fuzz_ctc,
+)  # fmt: skip
+
+
 def fuzz_cross_entropy(case):
     shape, logits = (*loss_shape(case), case.size(90)), bool(case.whole(0, 1))
     case.note(shape=shape, from_logits=logits)
@@ -879,6 +1004,7 @@ def fuzz_cross_entropy(case):
     if "sparse" in case.kernel:
         labels = case.rng.integers(0, shape[-1], shape[:-1]).astype(case.pick("int32", "int64"))
         name, rest = "sparse_categorical_cross_entropy", lambda dtype: (labels, p.astype(dtype), logits)
+        logits = case.note(from_logits=case.pick(logits, None))
     else:
         t, smoothing = case.shares(*shape), case.note(smoothing=case.pick(0.0, 0.1))
         t /= t.sum(axis=-1, keepdims=True)
@@ -897,22 +1023,37 @@ def fuzz_weighted_sum(case):
         case.fail(f"out is {out[0]!r}, expected {terms.sum()!r}")
 
 
-def fuzz_update(case):
-    """Bit for bit as the reference, and nothing outside the segments."""
-    n, kernel = case.note(n=case.size(40000)), case.kernel
+def segments_of(case, n):
     ends = np.sort(case.rng.integers(0, n + 1, 2 * case.whole(0, 4))).reshape(-1, 2)
     segments = np.array([[a, b, case.pick(1.0, 0.5), case.pick(0.0, 0.01), case.whole(0, 1)] for a, b in ends])
     segments = segments.reshape(-1, 5)
     case.note(segments=segments.tolist())
-    count = {"sgd": 1, "adam": 2, "adamw": 2, "rmsprop": 3}[kernel]
+    return segments
+
+
+def fuzz_update(case):
+    """Bit for bit as the reference, and nothing outside the segments."""
+    n, kernel = case.note(n=case.size(40000)), case.kernel
+    segments = segments_of(case, n)
+    count = {"sgd": 1, "adam": 2, "adamw": 2, "rmsprop": 3, "lion": 1, "adagrad": 1, "muon": 1, "combine": 0}.get(
+        kernel, 2
+    )
     optional = {"sgd": (0,), "rmsprop": (1, 2)}.get(kernel, ())
     state = [None if i in optional and case.whole(0, 1) else abs(case.numbers(n)) for i in range(count)]
     case.note(state=[s is not None for s in state])
     hyper = {
-        "sgd": [0.1, 0.9, case.whole(0, 1)],
+        "sgd": [0.1, 0.9, case.whole(0, 1), case.whole(0, 1)],
         "adam": [0.1, 0.9, 0.99, 0.1, 0.01, 1e-7],
         "adamw": [0.1, 0.9, 0.99, 0.1, 0.01, 1e-7],
-        "rmsprop": [0.1, 0.9, 0.5, 1e-7],
+        "rmsprop": [0.1, 0.9, 0.5, 1e-7, case.whole(0, 1)],
+        "adamax": [0.1, 0.9, 0.99, 0.1, 1e-7, case.whole(0, 1)],
+        "nadam": [0.1, 0.9, 0.99, 0.4, 0.7, 0.01, 1e-7, case.whole(0, 1)],
+        "lion": [0.1, 0.9, 0.99],
+        "adagrad": [0.1, 1e-7, case.whole(0, 1)],
+        "adadelta": [0.1, 0.9, 1e-6, case.whole(0, 1)],
+        "rprop": [0.1, 0.5, 1.2, 1e-6, 50, case.whole(0, 1)],
+        "muon": [0.9, case.whole(0, 1)],
+        "combine": [case.pick(0.0, 0.9), 0.1],
     }[kernel]
     p, g, hyper = case.numbers(n), case.numbers(n), np.array(hyper, "float64")
     results = []
@@ -1367,6 +1508,57 @@ def fuzz_positions(case):
 
 fuzz_add_positions = fuzz_sine_positions = fuzz_rotate = fuzz_positions
 
+
+def fuzz_clip(case):
+    n = case.note(n=case.size(40000))
+    segments, x, limit = segments_of(case, n), case.numbers(n), np.array([case.pick(0.1, 1.0)])
+    got, expected = case.out(n), x.copy()
+    got[...] = x
+    case.run(update.clip, got, segments, limit)
+    ref_update.clip(expected, segments, limit)
+    case.equal("p", got, expected)
+
+
+def fuzz_reduction(case):
+    n = case.note(n=case.size(40000))
+    segments, x, kernel = segments_of(case, n), case.numbers(n), case.kernel
+    arrays = (x, case.numbers(n)) if kernel == "dot" else (x,)
+    out, expected, scale = case.out(len(segments), dtype="float64"), np.zeros(len(segments)), np.zeros(len(segments))
+    case.run(getattr(layerwise, kernel), *arrays, segments, out=out)
+    getattr(ref_layerwise, kernel)(*arrays, segments, out=expected)
+    getattr(ref_layerwise, kernel)(*map(abs, arrays), segments, out=scale)
+    if not (abs(out - expected) <= 1e-13 * scale).all():
+        case.fail(f"out is {out}, expected {expected}")
+
+
+def fuzz_layerwise(case):
+    """LAMB and Adafactor: near the reference in float64, nothing outside the segments."""
+    count, kernel = case.whole(1, 4), case.kernel
+    shapes, rows, at, start = [], [], 0, 0
+    for _ in range(count):
+        matrices, height, width = case.whole(1, 3), case.pick(0, case.size(40)), case.size(300)
+        matrices = matrices if height else 1
+        size = matrices * max(height, 1) * width
+        shapes.append([matrices, height, width, at])
+        rows.append([start, start + size, case.pick(1.0, 0.5), case.pick(0.0, 0.01), case.whole(0, 1)])
+        at, start = at + matrices * (height + width), start + size + case.whole(0, 5)
+    segments, shapes = np.array(rows, "float64"), np.array(shapes)
+    case.note(segments=rows, shapes=shapes.tolist())
+    if kernel == "lamb":
+        hyper, state, more = [0.1, 0.9, 0.99, 0.1, 0.01, 1e-6, case.whole(0, 1)], [start, start], ()
+    else:
+        hyper, state, more = [0.1, 0.05, 0.2, 1e-3, 1e-3, 1.0], [at], (shapes,)
+    g, hyper = case.numbers(start), np.array(hyper, "float64")
+    values = [case.numbers(start), *(abs(case.numbers(size)) for size in state)]
+    arrays, wanted = [case.out(len(a)) for a in values], [a.astype("float64") for a in values]
+    for array, a in zip(arrays, values):
+        array[...] = a
+    case.run(getattr(layerwise, kernel), arrays[0], g, *arrays[1:], *more, segments, hyper)
+    getattr(ref_layerwise, kernel)(wanted[0], g.astype("float64"), *wanted[1:], *more, segments, hyper)
+    for name, got, expected in zip(("p", "state 0", "state 1"), arrays, wanted):
+        case.close(name, got, expected, 40)
+
+
 FUZZ = {name: globals().get(f"fuzz_{name}") for family in FAMILIES for name in FAMILIES[family]}
 for _name in FAMILIES["loss"]:
     if _name != "weighted_sum":
@@ -1379,8 +1571,10 @@ for _name in ("to_steps", "from_steps"):
     FUZZ[_name] = functools.partial(fuzz_steps, kernel=_name)
 for _name in FAMILIES["shape"]:
     FUZZ[_name] = functools.partial(fuzz_shape, kernel=_name)
+for _name in FAMILIES["layerwise"]:
+    FUZZ[_name] = fuzz_layerwise if _name in ("lamb", "adafactor") else fuzz_reduction
 for _name in FAMILIES["update"]:
-    FUZZ[_name] = fuzz_update
+    FUZZ[_name] = FUZZ[_name] or fuzz_update
 for _name in ("subtract", "multiply", "maximum", "minimum"):
     FUZZ[_name] = functools.partial(fuzz_combine, kernel=_name)
 for _name in ("put_part", "take_part"):
