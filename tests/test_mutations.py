@@ -257,7 +257,7 @@ TARGETS = {
     "kernels.reference.pool:global_max_pool2d_grad": kernel_checks(*GLOBAL_MAX),
     "kernels.reference.pool:global_average_pool2d_grad": kernel_checks(*GLOBAL_AVERAGE),
     "kernels.reference.shape:repeat_grad": kernel_checks(*REPEAT),
-    "kernels.reference.interpolate:interpolate_grad": kernel_checks(*BILINEAR),
+    "kernels.reference.interpolate:_resample_grad": kernel_checks(*BILINEAR),
     "kernels.reference.embed:embedding_grad": embedding_check("reference"),
     "kernels.reference.norm:batch_norm_grad": kernel_checks(*NORM),
     "kernels.reference.norm:batch_norm_frozen_grad": kernel_checks(*FROZEN),
