@@ -10,6 +10,8 @@ from npdl.layers.convolving import Convolving
 class _SeparableConv(Convolving):
     """What the two share: everything but the number of axes."""
 
+    ruled = ("depthwise", "pointwise", "bias", "activity")
+
     def __init__(
         self, filters, kernel_size, strides=1, padding="valid", data_format=None, dilation_rate=1, depth_multiplier=1,
         activation=None, use_bias=True, depthwise_initializer="glorot_uniform", pointwise_initializer="glorot_uniform",
@@ -29,9 +31,9 @@ class _SeparableConv(Convolving):
         channels = input_shape[-1]
         self.between = channels * self.depth_multiplier
         shape = (*self.kernel_size, channels, self.depth_multiplier)
-        self.declare(shape, self.depthwise_initializer, name="depthwise_kernel")
+        self.add_weight(shape, self.depthwise_initializer, name="depthwise_kernel")
         shape = (*(1,) * self.axes, self.between, self.filters)
-        self.declare(shape, self.pointwise_initializer, name="pointwise_kernel")
+        self.add_weight(shape, self.pointwise_initializer, name="pointwise_kernel")
         self.declare_bias()
         return self.slide(input_shape, self.between, channels)
 
@@ -54,16 +56,12 @@ class _SeparableConv(Convolving):
         y = self.buffer("y", (*u.shape[:-1], self.filters))
         z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
         self.k.matmul(u, P, out=y, z=z, bias=b, activation=self.activation)  # y = a(u P + b)
-        if training:
-            self.save(x, g, sides, u, self.activation.kept(y, z))
-        else:
-            self.forget()
-        return y
+        return self.finish(training, y, z, x, g, sides, u)
 
     def backward(self, dy):
-        x, g, sides, u, y = self.saved()
+        x, g, sides, u, y, output = self.saved()
         (D, P), (dD, dP) = self.matrices(self.params), self.matrices(self.grads)
-        dz = self.before_activation(dy, y)
+        dz = self.begin(dy, y, output)
         self.k.matmul(u, dz, out=dP, transpose_a=True)  # dP = uᵀ dz
         du = self.buffer("du", u.shape)
         self.k.matmul(dz, P, out=du, transpose_b=True)  # du = dz Pᵀ
@@ -99,6 +97,7 @@ class SeparableConv1D(_SeparableConv):
         activation: name or `npdl.activations` object; None is linear.
         use_bias: whether there is a b.
         depthwise_initializer, pointwise_initializer, bias_initializer: name or `npdl.initializers` object.
+        ..._regularizer, ..._constraint: of depthwise, pointwise, bias and, the first, activity; name or object.
         padding_mode: what windows see outside, as PyTorch names it: "zeros", "reflect", "replicate" or "circular".
 
     Raises:
@@ -136,6 +135,7 @@ class SeparableConv2D(_SeparableConv):
         activation: name or `npdl.activations` object; None is linear.
         use_bias: whether there is a b.
         depthwise_initializer, pointwise_initializer, bias_initializer: name or `npdl.initializers` object.
+        ..._regularizer, ..._constraint: of depthwise, pointwise, bias and, the first, activity; name or object.
         padding_mode: what windows see outside, as PyTorch names it: "zeros", "reflect", "replicate" or "circular".
 
     Raises:
