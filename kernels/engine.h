@@ -46,6 +46,7 @@ static int npdl_cpu_level(void) {
 #include "row_activations.h"
 #include "regularize.h"
 #include "matmul.h"
+#include "rnn.h"
 #include "winograd.h"
 #include "depthwise.h"
 #include "narrow.h"
@@ -57,8 +58,14 @@ static int npdl_cpu_level(void) {
 #include "adaptive.h"
 #include "merge.h"
 #include "shape.h"
+#include "interpolate.h"
+#include "image.h"
 #include "embed.h"
 #include "dropout.h"
+#include "attention.h"
+#include "element_loss.h"
 #include "loss.h"
+#include "row_loss.h"
+#include "ctc.h"
 
 #endif

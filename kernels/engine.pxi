@@ -220,6 +220,7 @@ def run_update(
 # ---- families
 
 include "matmul.pxi"
+include "rnn.pxi"
 include "conv.pxi"
 include "activation.pxi"
 include "row_activations.pxi"
@@ -232,5 +233,8 @@ include "pooling.pxi"
 include "adaptive.pxi"
 include "merge.pxi"
 include "shape.pxi"
+include "interpolate.pxi"
+include "image.pxi"
 include "embed.pxi"
 include "dropout.pxi"
+include "attention.pxi"

@@ -76,6 +76,14 @@ EDITS = [
     ),
     ("axes joined that do not follow each other", "shape.h", "from[a] * size[a] && m.to", "from[a] * size[a] || m.to"),
     ("a repeated place summed once less", "shape.h", "q < s->q; q++)", "q < s->q - (s->q > 1); q++)"),
+    (
+        "a weighted sum without its last tap",
+        "interpolate.h",
+        "p < taps; p++) sum = FMA",
+        "p < taps - 1; p++) sum = FMA",
+    ),
+    ("reflected at the middle of the last pixel", "image.h", "p < n ? p : 2 * n - 1 - p", "p < n ? p : 2 * n - 2 - p"),
+    ("a pixel's weights exchanged", "image.h", "(k / 2 ? q : 1 - q)", "(k / 2 ? 1 - q : q)"),
     ("embedding gradient without zeros first", "embed.h", "v += s->shares) memset", "v += s->shares + 1) memset"),
     (
         "dropout keeps one value more",

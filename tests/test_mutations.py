@@ -76,6 +76,17 @@ def embedding_check(device):
     return check
 
 
+def masking_check():
+    """Two batches with padding in different places."""
+    testing.check_layer(layers.Masking(), (2, 3))
+    layer, rng = layers.Masking().init((4, 2), dtype="float64"), np.random.default_rng(1)
+    for _ in range(2):
+        there = rng.random((3, 4, 1)) < 0.5
+        x, dy = rng.normal(size=(2, 3, 4, 2)) * (there, np.ones_like(there))
+        np.testing.assert_array_equal(layer.forward(x, training=True), x)
+        np.testing.assert_array_equal(layer.backward(dy.copy()), dy * there)
+
+
 def kernel_checks(*cases):
     """The gradients alone, with the NumPy kernels."""
 
@@ -216,10 +227,12 @@ TARGETS = {
     "layers.group_normalization:GroupNormalization.backward": layer_checks(*GROUP),
     "layers.group_normalization:GroupNormalization.forward": layer_checks(*GROUP),
     "layers.residual:Residual.backward": layer_checks(*RESIDUAL),
-    "layers.residual:Residual.forward": layer_checks(*RESIDUAL),
+    "layers.residual:Residual.carry": layer_checks(*RESIDUAL),
     "layers.flatten:Flatten.backward": layer_checks((layers.Flatten(), (2, 3))),
     "layers.reshape:Reshape.backward": layer_checks((layers.Reshape((3, -1)), (2, 3))),
     "layers.identity:Identity.backward": layer_checks((layers.Identity(), (2, 3))),
+    "layers.masking:Masking.backward": masking_check,
+    "layers.masking:Masking.carry": masking_check,
     "layers.permute:Permute.backward": layer_checks(*PERMUTE),
     "layers.repeat_vector:RepeatVector.backward": layer_checks(*REPEAT[1:]),
     "layers.cropping:_Cropping.backward": layer_checks(*MARGINS[:1]),
@@ -376,7 +389,7 @@ def locate(target):
 def mutants(target):
     module, _, name, function = locate(target)
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    for what, edited in edits(tree, name == "forward"):
+    for what, edited in edits(tree, name in ("forward", "carry")):
         if any(text in what for text in EQUIVALENT.get(target, ())):
             continue
         namespace = {}

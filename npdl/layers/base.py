@@ -6,18 +6,19 @@ from typing import Any
 import numpy as np
 
 from npdl import devices, initializers, names, random
-from npdl.layers import configuration
+from npdl.layers import configuration, masks, node
 from npdl.params import Declared, ParamStore
 from npdl.penalties import Ruled, penalized, penalties
 
 
-class Layer(Ruled):
+class Layer(Ruled, node.Symbolic):
     """A function y = f(x) with weights, and its gradient.
 
     A subclass writes `__init__` (keeps every argument under its own name), `build`, `forward` and `backward`:
 
         build(input_shape)          one sample's shape -> one sample's output shape; declares weights by add_weight
-        forward(x, training=False)  x -> y; while training ends with self.save(what backward needs)
+        forward(x, training=False)  x -> y; while training ends with self.save(what backward needs);
+                                    forward(x, training=False, mask=None) where it reads a mask
         backward(dy)                assigns self.grads[...] (never adds) and returns dL/dx
 
     Args:
@@ -30,11 +31,12 @@ class Layer(Ruled):
         params, grads, state: views into the model's `ParamStore`, by Keras' names.
         needs_dx: False where nobody reads dL/dx; backward may then return None.
         reads_integers: True where x are whole numbers (indices): int32 or int64 instead of the model's dtype.
+        makes_mask: True where it finds out by itself which steps are padding.
         may_overwrite: True where the caller of backward lets go of dy: a model sets it for its own layers.
         step: training forwards so far where a layer draws random numbers.
     """
 
-    may_overwrite = reads_integers = False
+    may_overwrite = reads_integers = makes_mask = False
 
     def __init__(self, name=None, trainable=True, input_shape=None, **rules):
         self.given_name, self.given_input_shape = name, None if input_shape is None else tuple(input_shape)
@@ -45,6 +47,7 @@ class Layer(Ruled):
         self.grads: dict[str, Any] = {}
         self.state: dict[str, Any] = {}
         self.owner: Any = None  # the model that holds it
+        self.calls: list[Any] = []  # on nodes
         self.store: Any = None  # the model's ParamStore, once built
         self.input_shape: Any = None  # of one sample, once built
         self.output_shape: Any = None
@@ -65,9 +68,13 @@ class Layer(Ruled):
         """dL/dx, from dy = dL/dy; assigns `grads`."""
         raise NotImplementedError(f"{type(self).__name__} needs backward(self, dy)")
 
+    def compute_mask(self, x, mask=None):
+        """The mask of y, bool, from x and its mask: the same one while y keeps the axes that it has; None: no mask."""
+        return masks.kept(mask, self.input_shape, self.output_shape)
+
     def flops(self):
         """Floating-point operations of one sample's forward; one an output element unless a layer knows better."""
-        return int(np.prod(self.output_shape, dtype=np.int64))
+        return sum(int(np.prod(shape, dtype=np.int64)) for shape in node.shapes_of(self.output_shape))
 
     # ---- what it uses
 
@@ -116,12 +123,15 @@ class Layer(Ruled):
 
     # ---- how it is called
 
-    def __call__(self, x, training=False):
-        """Check x, then `forward`."""
+    def __call__(self, x, training=False, mask=None):
+        """Check x, then `forward`; of a node (`layers.Input`) or several, a node."""
+        if node.is_symbolic(x):
+            return node.call(self, x)
         if self.store is None:
             raise RuntimeError(f"{self.name} has no weights yet; call layer.init(input_shape) or put it into a model")
         self.check(x)
-        return self.forward(x, training)
+        masks.check(self.name, mask, x)
+        return masks.forward(self, x, training, mask)[0]
 
     def check(self, x, expected=None):
         """Raise where x is not what this layer was built for: samples of its `input_shape`, or of another expected."""
@@ -225,7 +235,7 @@ class Layer(Ruled):
         config.update({key: own for key, own in vars(self).items() if key in config and isinstance(own, kinds)})
         steps = [part.step for part in self.walk()]
         built = self.store and (self.input_shape, self.dtype.name, self.store.seed, self.get_weights(), steps)
-        return _restore, (type(self), config, built)
+        return configuration.restore, (type(self), config, built)
 
     def __repr__(self):
         config = self.get_config()
@@ -237,13 +247,3 @@ class Layer(Ruled):
         if workspace is not None:
             return workspace.take(owner, name, shape, dtype)
         return devices.poison(self.device, self.device.alloc(shape, dtype))
-
-
-def _restore(cls, config, built):
-    layer = cls.from_config(config)
-    if built:
-        input_shape, dtype, seed, weights, steps = built
-        layer.init(input_shape, dtype, seed).set_weights(weights)
-        for part, step in zip(layer.walk(), steps, strict=True):
-            part.step = step
-    return layer

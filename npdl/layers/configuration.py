@@ -64,6 +64,17 @@ def read(cls, config):
     return found
 
 
+def restore(cls, config, built):
+    """The copy of a layer: from its configuration and, where it was built, (shape, dtype, seed, weights, steps)."""
+    layer = cls.from_config(config)
+    if built:
+        input_shape, dtype, seed, weights, steps = built
+        layer.init(input_shape, dtype, seed).set_weights(weights)
+        for part, step in zip(layer.walk(), steps, strict=True):
+            part.step = step
+    return layer
+
+
 def _value(where, key, value):
     """An argument of Keras' as ours; what Keras did not write as it is."""
     if not isinstance(value, dict) or "class_name" not in value:

@@ -23,7 +23,7 @@ class Embedding(Layer):
         embeddings_initializer: name or `npdl.initializers` object.
         embeddings_regularizer, activity_regularizer: name or `npdl.regularizers` object.
         embeddings_constraint: name or `npdl.constraints` object.
-        mask_zero: whether the index 0 is padding, which `compute_mask` then marks.
+        mask_zero: whether the index 0 is padding: later layers, loss and metrics then leave those steps out.
 
     Raises:
         ValueError: input_dim or output_dim below 1.
@@ -42,6 +42,7 @@ class Embedding(Layer):
         self.input_dim = arguments.whole(self, "input_dim", input_dim, "Embedding(1000, 64)")
         self.output_dim = arguments.whole(self, "output_dim", output_dim, "Embedding(1000, 64)")
         self.embeddings_initializer, self.mask_zero = initializers.get(embeddings_initializer), bool(mask_zero)
+        self.makes_mask = self.mask_zero
 
     def build(self, input_shape):
         self.add_weight((self.input_dim, self.output_dim), self.embeddings_initializer, name="embeddings")

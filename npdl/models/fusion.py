@@ -5,6 +5,7 @@ from npdl.layers import (
     Activation,
     Add,
     BatchNormalization,
+    Branch,
     Conv1D,
     Conv1DTranspose,
     Conv2D,
@@ -17,11 +18,12 @@ from npdl.layers import (
     MaxPooling1D,
     MaxPooling2D,
     MaxPooling3D,
+    Parallel,
     ReLU,
     Residual,
     SeparableConv1D,
     SeparableConv2D,
-)  # fmt: skip
+)
 
 MAX_POOLS = (MaxPooling1D, MaxPooling2D, MaxPooling3D)
 CONVOLUTIONS = (
@@ -90,8 +92,8 @@ def is_hooked(layer):
 
 
 def _inside(layer):
-    """The layer, with the chains of a residual block fused."""
-    if type(layer) is not Residual or is_hooked(layer):
+    """The layer, with the chains of a container fused."""
+    if type(layer) not in (Branch, Parallel, Residual) or is_hooked(layer):
         return layer
     chains = {name: getattr(layer, name) for name in layer.chains}
     return twin(layer, **{name: chain and fuse(chain, chain)[0] for name, chain in chains.items()})

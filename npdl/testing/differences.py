@@ -252,14 +252,19 @@ class _Chain:
         """A `Tensor` for every weight and every layer's input."""
         found = []
         for i, layer in enumerate(self.layers):
-            x = np.array(x)  # a copy: a layer's y may be a view of its x
-            nudge_array(x, random.key(self.seed, "nudge", i, "input"), nudge)
+            x = _each(np.array, x)  # a copy: a layer's y may be a view of its x
+            for place, one in enumerate(_several(x)):
+                purpose = ("input",) if place == 0 else ("input", place)
+                nudge_array(one, random.key(self.seed, "nudge", i, *purpose), nudge)
             dx = self.backward(i, x)
             penalties(penalized(self.layers[i : i + 1]), gradient=True)
             self.views.demand()
             mine = [(p.name, name, p.params[name], p.grads[name]) for p in layer.walk() for name in p.params]
-            if dx is not None and np.issubdtype(x.dtype, np.floating):
-                mine.insert(0, (layer.name, "input", x, dx))
+            given = dx if isinstance(dx, (tuple, list)) else [dx] * len(_several(x))
+            for place, (one, d) in reversed(list(enumerate(zip(_several(x), given, strict=True)))):
+                if d is not None and np.issubdtype(one.dtype, np.floating):
+                    name = f"input {place}" if isinstance(x, tuple) else "input"
+                    mine.insert(0, (layer.name, name, one, d))
             found += [
                 Tensor(owner, name, array, np.array(gradient), lambda i=i, x=x: self.run(i, x))
                 for owner, name, array, gradient in mine
@@ -268,12 +273,26 @@ class _Chain:
         return found
 
 
+def _several(x):
+    """The inputs of a layer, as a tuple."""
+    return x if isinstance(x, tuple) else (x,)
+
+
+def _each(function, x):
+    """The function of an array, or of each in a tuple of inputs."""
+    return tuple(map(function, x)) if isinstance(x, tuple) else function(x)
+
+
+def _as_float64(x):
+    return np.array(x, np.float64) if np.issubdtype(np.asarray(x).dtype, np.floating) else np.array(x)
+
+
 def check_chain(layers, x, loss=None, y=None, sample_weight=None, *, nudge=1e-3, tolerance=1e-6, entries=30, seed=0):
     """Check every weight's gradient and every layer's dL/dx in a chain of layers.
 
     Args:
         layers: built in float64 on the host, one after the other; their weights are moved and not put back.
-        x: an input batch.
+        x: an input batch; a tuple of them for a layer of several inputs.
         loss: with `forward(y, output, sample_weight)` and `backward()`; None takes Σ output · r, r random.
         y, sample_weight: what the loss takes.
         nudge: how far weights and every layer's input are moved at random before checking, as a part of their size.
@@ -285,12 +304,12 @@ def check_chain(layers, x, loss=None, y=None, sample_weight=None, *, nudge=1e-3,
         a `Report`.
     """
     with devices.use_workspace(None):
-        x = np.array(x, np.float64) if np.issubdtype(np.asarray(x).dtype, np.floating) else np.array(x)
+        x = _each(_as_float64, x)
         for place, part in enumerate(part for layer in layers for part in layer.walk()):
             for name, array in (*part.params.items(), *part.state.items()):
                 nudge_array(array, random.key(seed, "nudge", place, name), nudge)
         if loss is not None:
-            loss = _copy_of(loss)
+            loss = copy_of(loss)
         chain = _Chain(layers, loss, y, sample_weight, seed)
         return compare(chain.tensors(x, nudge), tolerance=tolerance, entries=entries, seed=seed)
 
@@ -310,7 +329,7 @@ def gradient_check(layer, x, y=None, **options):
 
     Args:
         layer: built, alone (`layer.init(...)`) or in a model. Or a model; then pass y too, for its loss.
-        x: an input batch.
+        x: an input batch; a tuple of them for a layer of several inputs.
         y: targets of a model.
         options: of `check_chain`.
 
@@ -349,7 +368,7 @@ def loss_check(loss, y_true, y_pred, sample_weight=None, **options):
         a `Report`.
     """
     with devices.use_workspace(None):
-        loss, y_pred = _copy_of(loss), np.array(y_pred, np.float64)
+        loss, y_pred = copy_of(loss), np.array(y_pred, np.float64)
         demand_arguments(loss, "forward", "y_true, y_pred, sample_weight=None")
 
         def value():
@@ -360,7 +379,7 @@ def loss_check(loss, y_true, y_pred, sample_weight=None, **options):
         return compare([Tensor(name, "y_pred", y_pred, np.array(loss.backward()), value)], **options)
 
 
-def _copy_of(loss):
+def copy_of(loss):
     """A copy on the host that can be run without a trace in the loss."""
     copy = object.__new__(type(loss))
     vars(copy).update(copied(vars(loss)))
