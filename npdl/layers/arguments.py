@@ -74,17 +74,15 @@ def channels_last(layer, value):
 
 
 def image(layer, input_shape):
-    """Check that samples are images (height, width, channels) of fixed size.
+    """Check that samples are images (height, width, channels).
 
     Raises:
         ValueError: they are not.
     """
     where = f"{layer.name}: {type(layer).__name__} reads images (height, width, channels)"
-    if len(input_shape) == 3 and None not in input_shape:
-        return
     if len(input_shape) == 3:
-        fix = "give the images one size, e.g. layers.Input((28, 28, 1))"
-    elif len(input_shape) == 2:
+        return
+    if len(input_shape) == 2:
         fix = f"add the axis of channels: pass x[..., None], or put layers.Reshape({(*input_shape, 1)}) before it"
     elif len(input_shape) == 1 and input_shape[0] and math.isqrt(input_shape[0]) ** 2 == input_shape[0]:
         side = math.isqrt(input_shape[0])
