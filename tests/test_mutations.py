@@ -146,8 +146,10 @@ CONV = [
 ]
 TRANSPOSE = [(layers.Conv1DTranspose(2, 3, 2, activation="tanh"), (3, 2))]
 VOLUMES = [(layers.Conv3D(2, 2, padding="same", padding_mode="reflect"), (2, 3, 2, 2))]
-ADAPTIVE_MAX = [(layers.AdaptiveMaxPooling2D((2, 3)), (3, 4, 2))]
-ADAPTIVE_AVERAGE = [(layers.AdaptiveAveragePooling2D((2, 3)), (3, 4, 2))]
+ADAPTIVE_MAX = [(layers.AdaptiveMaxPooling2D((2, 3)), (3, 4, 2)), (layers.AdaptiveMaxPooling1D(2), (3, 2))]
+ADAPTIVE_AVERAGE = [
+    (layers.AdaptiveAveragePooling2D((2, 3)), (3, 4, 2)), (layers.AdaptiveAveragePooling1D(2), (3, 2)),
+]  # fmt: skip
 SEPARABLE = [(layers.SeparableConv1D(2, 3, activation="tanh"), (5, 2))]
 MAX_POOL = [
     (layers.MaxPooling2D(3, strides=2, padding="same"), (5, 6, 2)), (layers.MaxPooling3D(2, strides=1), (3, 3, 2, 1)),
