@@ -144,10 +144,12 @@ CONV = [
     (layers.Conv2D(2, 3, padding="same", strides=2, activation="tanh"), (5, 6, 2)),
     (layers.Conv2D(4, (2, 3), dilation_rate=(1, 2), groups=2), (5, 7, 4)),
 ]
-CONVOLUTION = [
-    (layers.Conv1D(2, 3, padding="causal", activation="tanh"), (5, 2)),
-    (layers.DepthwiseConv2D(2, depth_multiplier=2, activation="gelu"), (3, 3, 2)),
-]
+TRANSPOSE = [(layers.Conv1DTranspose(2, 3, 2, activation="tanh"), (3, 2))]
+VOLUMES = [(layers.Conv3D(2, 2, padding="same", padding_mode="reflect"), (2, 3, 2, 2))]
+ADAPTIVE_MAX = [(layers.AdaptiveMaxPooling2D((2, 3)), (3, 4, 2)), (layers.AdaptiveMaxPooling1D(2), (3, 2))]
+ADAPTIVE_AVERAGE = [
+    (layers.AdaptiveAveragePooling2D((2, 3)), (3, 4, 2)), (layers.AdaptiveAveragePooling1D(2), (3, 2)),
+]  # fmt: skip
 SEPARABLE = [(layers.SeparableConv1D(2, 3, activation="tanh"), (5, 2))]
 MAX_POOL = [
     (layers.MaxPooling2D(3, strides=2, padding="same"), (5, 6, 2)), (layers.MaxPooling3D(2, strides=1), (3, 3, 2, 1)),
@@ -192,12 +194,17 @@ CROSS = ("BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCros
 TARGETS = {
     "layers.dense:Dense.backward": layer_checks(*DENSE),
     "layers.dense:Dense.forward": layer_checks(*DENSE),
-    "layers.conv2d:Conv2D.backward": layer_checks(*CONV),
-    "layers.conv2d:Conv2D.forward": layer_checks(*CONV),
-    "layers.convolving:Convolution.backward": layer_checks(*CONVOLUTION),
-    "layers.convolving:Convolution.forward": layer_checks(*CONVOLUTION),
+    "layers.conv2d:Convolution.backward": layer_checks(*CONV),
+    "layers.conv2d:Convolution.forward": layer_checks(*CONV),
+    "layers.convolving:Convolving.begin": layer_checks(*CONV[:1]),
+    "layers.convolving:Convolving.finish": layer_checks(*CONV[:1]),
+    "layers.transposing:ConvTranspose.backward": layer_checks(*TRANSPOSE),
+    "layers.extended_padding:ExtendedPadding.backward": layer_checks((layers.ReflectionPadding1D(2), (3, 2))),
     "layers.separable_conv:_SeparableConv.backward": layer_checks(*SEPARABLE),
     "layers.separable_conv:_SeparableConv.forward": layer_checks(*SEPARABLE),
+    "layers.adaptive_pooling:AdaptiveMaxPool.backward": layer_checks(*ADAPTIVE_MAX),
+    "layers.adaptive_pooling:AdaptiveMaxPool.forward": layer_checks(*ADAPTIVE_MAX),
+    "layers.adaptive_pooling:AdaptiveAveragePool.backward": layer_checks(*ADAPTIVE_AVERAGE),
     "layers.pooling:MaxPool.backward": layer_checks(*MAX_POOL),
     "layers.pooling:MaxPool.forward": layer_checks(*MAX_POOL),
     "layers.pooling:AveragePool.backward": layer_checks(*AVERAGE_POOL),
@@ -252,6 +259,11 @@ TARGETS = {
     "kernels.reference.conv:col2im": kernel_checks(*CONV),
     "kernels.reference.conv:conv2d_dx": kernel_checks(*CONV),
     "kernels.reference.conv:conv2d_dkernel": kernel_checks(*CONV),
+    "kernels.reference.conv:conv3d_dx": kernel_checks(*VOLUMES),
+    "kernels.reference.conv:conv3d_dkernel": kernel_checks(*VOLUMES),
+    "kernels.reference.extend:extend_grad": kernel_checks(*VOLUMES),
+    "kernels.reference.adaptive_pool:adaptive_max_pool_grad": kernel_checks(*ADAPTIVE_MAX),
+    "kernels.reference.adaptive_pool:adaptive_average_pool_grad": kernel_checks(*ADAPTIVE_AVERAGE),
     "kernels.reference.pool:max_pool2d_grad": kernel_checks(*MAX_POOL),
     "kernels.reference.pool:average_pool2d_grad": kernel_checks(*AVERAGE_POOL),
     "kernels.reference.pool:global_max_pool2d_grad": kernel_checks(*GLOBAL_MAX),
