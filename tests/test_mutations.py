@@ -76,6 +76,17 @@ def embedding_check(device):
     return check
 
 
+def masking_check():
+    """Two batches with padding in different places."""
+    testing.check_layer(layers.Masking(), (2, 3))
+    layer, rng = layers.Masking().init((4, 2), dtype="float64"), np.random.default_rng(1)
+    for _ in range(2):
+        there = rng.random((3, 4, 1)) < 0.5
+        x, dy = rng.normal(size=(2, 3, 4, 2)) * (there, np.ones_like(there))
+        np.testing.assert_array_equal(layer.forward(x, training=True), x)
+        np.testing.assert_array_equal(layer.backward(dy.copy()), dy * there)
+
+
 def kernel_checks(*cases):
     """The gradients alone, with the NumPy kernels."""
 
@@ -133,8 +144,18 @@ CONV = [
     (layers.Conv2D(2, 3, padding="same", strides=2, activation="tanh"), (5, 6, 2)),
     (layers.Conv2D(4, (2, 3), dilation_rate=(1, 2), groups=2), (5, 7, 4)),
 ]
-MAX_POOL = [(layers.MaxPooling2D(3, strides=2, padding="same"), (5, 6, 2))]
-AVERAGE_POOL = [(layers.AveragePooling2D(3, strides=2, padding="same"), (5, 6, 2))]
+CONVOLUTION = [
+    (layers.Conv1D(2, 3, padding="causal", activation="tanh"), (5, 2)),
+    (layers.DepthwiseConv2D(2, depth_multiplier=2, activation="gelu"), (3, 3, 2)),
+]
+SEPARABLE = [(layers.SeparableConv1D(2, 3, activation="tanh"), (5, 2))]
+MAX_POOL = [
+    (layers.MaxPooling2D(3, strides=2, padding="same"), (5, 6, 2)), (layers.MaxPooling3D(2, strides=1), (3, 3, 2, 1)),
+]  # fmt: skip
+AVERAGE_POOL = [
+    (layers.AveragePooling2D(3, strides=2, padding="same"), (5, 6, 2)),
+    (layers.AveragePooling3D(2, strides=1), (3, 3, 2, 1)),
+]
 GLOBAL_MAX = [(layers.GlobalMaxPooling2D(), (3, 4, 2))]
 GLOBAL_AVERAGE = [(layers.GlobalAveragePooling2D(), (3, 4, 2))]
 NORM = [(layers.BatchNormalization(), (3, 2, 4))]
@@ -173,12 +194,16 @@ TARGETS = {
     "layers.dense:Dense.forward": layer_checks(*DENSE),
     "layers.conv2d:Conv2D.backward": layer_checks(*CONV),
     "layers.conv2d:Conv2D.forward": layer_checks(*CONV),
-    "layers.pooling:MaxPooling2D.backward": layer_checks(*MAX_POOL),
-    "layers.pooling:MaxPooling2D.forward": layer_checks(*MAX_POOL),
-    "layers.pooling:AveragePooling2D.backward": layer_checks(*AVERAGE_POOL),
-    "layers.global_pooling:GlobalMaxPooling2D.backward": layer_checks(*GLOBAL_MAX),
-    "layers.global_pooling:GlobalMaxPooling2D.forward": layer_checks(*GLOBAL_MAX),
-    "layers.global_pooling:GlobalAveragePooling2D.backward": layer_checks(*GLOBAL_AVERAGE),
+    "layers.convolving:Convolution.backward": layer_checks(*CONVOLUTION),
+    "layers.convolving:Convolution.forward": layer_checks(*CONVOLUTION),
+    "layers.separable_conv:_SeparableConv.backward": layer_checks(*SEPARABLE),
+    "layers.separable_conv:_SeparableConv.forward": layer_checks(*SEPARABLE),
+    "layers.pooling:MaxPool.backward": layer_checks(*MAX_POOL),
+    "layers.pooling:MaxPool.forward": layer_checks(*MAX_POOL),
+    "layers.pooling:AveragePool.backward": layer_checks(*AVERAGE_POOL),
+    "layers.global_pooling:GlobalMaxPool.backward": layer_checks(*GLOBAL_MAX),
+    "layers.global_pooling:GlobalMaxPool.forward": layer_checks(*GLOBAL_MAX),
+    "layers.global_pooling:GlobalAveragePool.backward": layer_checks(*GLOBAL_AVERAGE),
     "layers.batch_normalization:BatchNormalization.backward": layer_checks(*NORM, *FROZEN),
     "layers.batch_normalization:BatchNormalization.forward": layer_checks(*NORM, *FROZEN),
     "layers.activation:Activation.backward": layer_checks(*ACTIVATIONS[:3]),
@@ -197,10 +222,12 @@ TARGETS = {
     "layers.group_normalization:GroupNormalization.backward": layer_checks(*GROUP),
     "layers.group_normalization:GroupNormalization.forward": layer_checks(*GROUP),
     "layers.residual:Residual.backward": layer_checks(*RESIDUAL),
-    "layers.residual:Residual.forward": layer_checks(*RESIDUAL),
+    "layers.residual:Residual.carry": layer_checks(*RESIDUAL),
     "layers.flatten:Flatten.backward": layer_checks((layers.Flatten(), (2, 3))),
     "layers.reshape:Reshape.backward": layer_checks((layers.Reshape((3, -1)), (2, 3))),
     "layers.identity:Identity.backward": layer_checks((layers.Identity(), (2, 3))),
+    "layers.masking:Masking.backward": masking_check,
+    "layers.masking:Masking.carry": masking_check,
     "layers.permute:Permute.backward": layer_checks(*PERMUTE),
     "layers.repeat_vector:RepeatVector.backward": layer_checks(*REPEAT[1:]),
     "layers.cropping:_Cropping.backward": layer_checks(*MARGINS[:1]),
@@ -352,7 +379,7 @@ def locate(target):
 def mutants(target):
     module, _, name, function = locate(target)
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    for what, edited in edits(tree, name == "forward"):
+    for what, edited in edits(tree, name in ("forward", "carry")):
         if any(text in what for text in EQUIVALENT.get(target, ())):
             continue
         namespace = {}

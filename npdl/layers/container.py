@@ -26,6 +26,7 @@ class Container(Layer):
         for part in self.inner():
             self._own(part)
         self.name = self.name  # the layers inside take theirs
+        self.makes_mask = any(part.makes_mask for part in self.inner())
         if not base.get("trainable", True):
             self.trainable = False
 
@@ -107,9 +108,8 @@ class Container(Layer):
         restore, (cls, config, built) = super().__reduce__()
         names_inside = iter(self.inner_names)
         for chain in self.chains:
-            config[chain] = getattr(self, chain) and [
-                _unbuilt(part, next(names_inside)) for part in getattr(self, chain)
-            ]
+            parts = getattr(self, chain)
+            config[chain] = parts and [_unbuilt(part, next(names_inside)) for part in parts]
         return restore, (cls, config, built)
 
     def __repr__(self):

@@ -21,7 +21,9 @@ class Embedding(Layer):
         input_dim: number of different indices V: 0 ... V − 1.
         output_dim: length of a vector D.
         embeddings_initializer: name or `npdl.initializers` object.
-        mask_zero: whether the index 0 is padding, which `compute_mask` then marks.
+        embeddings_regularizer, activity_regularizer: name or `npdl.regularizers` object.
+        embeddings_constraint: name or `npdl.constraints` object.
+        mask_zero: whether the index 0 is padding: later layers, loss and metrics then leave those steps out.
 
     Raises:
         ValueError: input_dim or output_dim below 1.
@@ -33,12 +35,14 @@ class Embedding(Layer):
     """
 
     reads_integers = True
+    ruled = ("embeddings", "activity")
 
     def __init__(self, input_dim, output_dim, embeddings_initializer="uniform", *, mask_zero=False, **base):
         super().__init__(**base)
         self.input_dim = arguments.whole(self, "input_dim", input_dim, "Embedding(1000, 64)")
         self.output_dim = arguments.whole(self, "output_dim", output_dim, "Embedding(1000, 64)")
         self.embeddings_initializer, self.mask_zero = initializers.get(embeddings_initializer), bool(mask_zero)
+        self.makes_mask = self.mask_zero
 
     def build(self, input_shape):
         self.add_weight((self.input_dim, self.output_dim), self.embeddings_initializer, name="embeddings")
@@ -65,14 +69,16 @@ class Embedding(Layer):
                 f"{self.name} has input_dim={self.input_dim}: {error}; "
                 "pass indices below input_dim, or make it one more than the largest"
             ) from None
+        output = self.penalize(y)
         if training:
-            self.save(x)
+            self.save(x, output)
         else:
             self.forget()
         return y
 
     def backward(self, dy):
-        x = self.saved()
+        x, output = self.saved()
+        dy = self.with_penalty(dy, output)
         self.k.embedding_grad(dy, x, out=self.grads["embeddings"])  # dE[v] = Σ dy where x = v
         return None
 

@@ -48,6 +48,11 @@ class Permute(Layer):
     def flops(self):
         return 0
 
+    def compute_mask(self, x, mask=None):
+        """The mask of x where its axes stay where they are, else None."""
+        axes = range(0 if mask is None else len(mask.shape))
+        return mask if all(self.axes[axis] == axis for axis in axes) else None
+
     def forward(self, x, training=False):
         y = self.buffer("y", tuple(x.shape[axis] for axis in self.axes))
         self.k.permute(x, self.axes, out=y)

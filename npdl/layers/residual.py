@@ -1,6 +1,7 @@
 """Residual: a chain of layers and a way around it."""
 
 from npdl import activations
+from npdl.layers import masks
 from npdl.layers.batch_normalization import BatchNormalization
 from npdl.layers.container import Container
 from npdl.layers.conv2d import Conv2D
@@ -62,12 +63,13 @@ class Residual(Container):
             )
         return ends[0]
 
-    def forward(self, x, training=False):
-        f = s = x
-        for layer in self.layers:
-            f = layer.forward(f, training)  # F(x)
-        for layer in self.shortcut or ():
-            s = layer.forward(s, training)  # S(x)
+    def forward(self, x, training=False, mask=None):
+        return self.carry(x, training, mask)[0]
+
+    def carry(self, x, training=False, mask=None):
+        """(y, its mask): a place counts where it counts in F(x) and in S(x)."""
+        f, f_mask = masks.chain(self.layers, x, training, mask)  # F(x)
+        s, s_mask = masks.chain(self.shortcut or (), x, training, mask)  # S(x)
         y = self.buffer("y", f.shape)
         z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
         self.k.add(f, s, out=y, z=z, activation=self.activation)  # y = a(F(x) + S(x))
@@ -75,7 +77,7 @@ class Residual(Container):
             self.save(self.activation.kept(y, z))
         else:
             self.forget()
-        return y
+        return y, masks.both(self, f_mask, s_mask)
 
     def backward(self, dy):
         y = self.saved()

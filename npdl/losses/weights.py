@@ -25,6 +25,46 @@ def check_sample_weight(sample_weight, count):
     return w
 
 
+def step_weights(mask, sample_weight=None):
+    """(weights 0 or 1 of all steps, those times the weights of their samples), each float64 (steps,).
+
+    Args:
+        mask: bool (N, ...), host array.
+        sample_weight: (N,), None is all 1.
+    """
+    plain = mask.astype(np.float64)
+    if sample_weight is None:
+        return plain.reshape(-1), plain
+    w = check_sample_weight(sample_weight, len(mask))
+    return plain.reshape(-1), plain * w.reshape(-1, *[1] * (mask.ndim - 1))
+
+
+def as_rows(y_true, y_pred, weights):
+    """Targets, outputs and weights with each weighted step as a row: (N·T, ...), (N·T, C) and (N·T,).
+
+    Args:
+        y_true: (N, T, ...).
+        y_pred: (N, T, C).
+        weights: (N, T), or of more leading axes.
+
+    Raises:
+        ValueError: these are not the outputs' leading axes.
+
+    >>> import numpy as np
+    >>> [rows.shape for rows in as_rows(np.ones((2, 5)), np.ones((2, 5, 3)), np.ones((2, 5)))]
+    [(10,), (10, 3), (10,)]
+    """
+    axes = len(weights.shape)
+    if tuple(y_pred.shape[:axes]) != tuple(weights.shape):
+        raise ValueError(
+            f"weights of steps must have the leading axes of the outputs, which have shape {tuple(y_pred.shape)}, got "
+            f"{tuple(weights.shape)}; pass one weight a sample or a step, or mend compute_mask of the last layers"
+        )
+    single = len(y_pred.shape) == axes  # each step is one number
+    y_true, y_pred = (y.reshape(weights.size, *((1,) if single else tuple(y.shape[axes:]))) for y in (y_true, y_pred))
+    return y_true, y_pred, weights.reshape(-1)
+
+
 def class_weights(y_true, class_weight, num_classes=None):
     """The weight of each sample: class_weight[its class], 1 for a class that is not in the dict.
 

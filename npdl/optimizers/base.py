@@ -102,6 +102,8 @@ class Optimizer(Services):
         ValueError, TypeError: an argument out of range, or one that cannot be honoured.
     """
 
+    takes_closure = False  # whether `step` takes a function that makes the gradients again
+
     def __init__(self, learning_rate, weight_decay=None, name=None, **services):
         self._learning_rate = 0.0
         self.iterations = 0
@@ -210,6 +212,7 @@ class Optimizer(Services):
         if self.clipnorm or self.clipvalue or self.global_clipnorm:
             self.clip_gradient(k, g, self._segments[2])
         self.update(k, p, g, segments)
+        store.constrain()
         if self.use_ema:
             self.follow(k, p, self._segments[2])
         self.iterations += 1

@@ -23,7 +23,7 @@ class Wrapper(Optimizer):
     def __init__(self, optimizer, name):
         if isinstance(optimizer, dict):
             optimizer = _known(Optimizer)[optimizer["class_name"]].from_config(optimizer["config"])
-        if not isinstance(optimizer, Optimizer) or hasattr(optimizer, "takes_closure"):
+        if not isinstance(optimizer, Optimizer) or optimizer.takes_closure:
             raise TypeError(
                 f"{type(self).__name__}: optimizer must be an npdl.optimizers object that steps from gradients, got "
                 f"{optimizer!r}; pass e.g. npdl.optimizers.Adam(0.001)"
