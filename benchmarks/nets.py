@@ -4,10 +4,12 @@ A net is a list of layers, a layer a tuple:
 
     ("conv", filters, kernel, padding, stride, bias)    padding "same" or "valid"
     ("norm",)  ("relu",)  ("pool",)                     batch normalization; pooling 2x2
-    ("flatten",)  ("mean",)  ("dense", units)           "mean" is global average pooling
+    ("flatten",)  ("mean",)  ("dense", units)           "mean" is global average pooling; of sequences, every step
+    ("embedding", values, width)  ("lstm", units)       the samples are values; outputs of all steps
     ("residual", layers, shortcut)                      relu(layers(x) + shortcut(x)); None is x itself
 """
 
+import math
 from typing import Any
 
 Net = list[tuple[Any, ...]]
@@ -55,12 +57,19 @@ NETS: dict[str, tuple[tuple[int, ...], Net]] = {
     ),
     "vgg": ((32, 32, 3), _vgg()),
     "resnet20": ((32, 32, 3), _resnet()),
+    "lstm": ((64,), [("embedding", 65, 64), ("lstm", 256), ("dense", 65)]),
 }  # fmt: skip
 """Name -> (shape of one sample, layers)."""
 
 
+def values(name):
+    """How many values the numbers of a sample have, for a net that begins with an embedding, else None."""
+    kind, *arguments = NETS[name][1][0]
+    return arguments[0] if kind == "embedding" else None
+
+
 def products(shape, net):
-    """([operations of each convolution and dense layer for one sample], output shape); the rest is not counted."""
+    """([operations of each product of matrices for one sample], output shape); the rest is not counted."""
     counts: list[int] = []
     for kind, *arguments in net:
         if kind == "conv":
@@ -71,8 +80,14 @@ def products(shape, net):
             shape = (-(-high // stride), -(-wide // stride), filters)
             counts.append(2 * shape[0] * shape[1] * kernel * kernel * channels * filters)
         elif kind == "dense":
-            counts.append(2 * shape[0] * arguments[0])
-            shape = (arguments[0],)
+            *steps, width = shape
+            counts.append(2 * math.prod(steps) * width * arguments[0])
+            shape = (*steps, arguments[0])
+        elif kind == "embedding":
+            shape = (*shape, arguments[1])
+        elif kind == "lstm":
+            counts.append(2 * shape[0] * (shape[1] + arguments[0]) * 4 * arguments[0])
+            shape = (shape[0], arguments[0])
         elif kind == "pool":
             shape = (shape[0] // 2, shape[1] // 2, shape[2])
         elif kind == "flatten":
@@ -89,6 +104,7 @@ def products(shape, net):
 
 
 def flops(name, batch, training):
-    """Of one step: forward, and while training both gradients, but no input gradient of the first layer."""
+    """Of one step: forward, and while training both gradients, but no input gradient of the images."""
     counts, _ = products(*NETS[name])
-    return batch * (3 * sum(counts) - counts[0] if training else sum(counts))
+    unread = 0 if values(name) else counts[0]
+    return batch * (3 * sum(counts) - unread if training else sum(counts))

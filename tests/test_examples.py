@@ -17,6 +17,7 @@ FIGURES = {  # what the last line or lines must say
     "cifar10_cnn": r"test accuracy \S+ % \(must reach 46.0 %\)",
     "california_housing": r"R² on the test rows \S+ \(must reach 0.75\)",
     "manual_backprop": r"bit for bit: True \(must be True\)",
+    "char_lstm": r"loss \S+ nats a character, \S+ by guessing \(must be at most \S+\)",
     "custom_layer": r"saved and loaded alike: True \(must be True\)",
 }
 FOLDERS = {
@@ -68,7 +69,7 @@ def test_is_short_and_says_what_it_teaches(name):
     assert f"python examples/{name}.py" in source
 
 
-@pytest.mark.parametrize("name", ["linear_regression", "manual_backprop", "custom_layer"])
+@pytest.mark.parametrize("name", ["linear_regression", "manual_backprop", "custom_layer", "char_lstm"])
 def test_runs_on_made_up_data(name, tmp_path):
     passes(name, tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -173,6 +173,17 @@ EINSUM = [
     (layers.EinsumDense("abc,cd->abd", (None, 4), "tanh", "d"), (3, 2)),
     (layers.EinsumDense("abc,bcd->adb", (4, None), "gelu", "db"), (3, 2)),
 ]
+RECURRENT = {
+    "simple_rnn:_SimpleRNN": [(layers.SimpleRNN(3, return_sequences=True, recurrent_dropout=0.3), (3, 2))],
+    "lstm:_LSTM": [(layers.LSTM(3, return_sequences=True, recurrent_dropout=0.3), (3, 2))],
+    "gru:_GRU": [(layers.GRU(3, return_sequences=True), (3, 2)), (layers.GRU(3, reset_after=False), (3, 2))],
+}
+AROUND = [
+    (layers.RNN(layers.GRUCell(3), return_sequences=True), (3, 2)), (layers.RNN(layers.SimpleRNNCell(2)), (2, 2)),
+]  # fmt: skip
+BIDIRECTIONAL = [
+    (layers.Bidirectional(layers.SimpleRNN(2), merge_mode=mode), (2, 2)) for mode in ("concat", "mul", "ave")
+]
 LAMBDA = [(layers.Lambda(lambda x: x**3, gradient=lambda x, dy: 3 * x**2 * dy), (3, 2))]
 ACTIVATIONS = [
     (layers.Activation(name), (7,)) for name in ("relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softmax")
@@ -221,6 +232,14 @@ TARGETS = {
     "layers.up_sampling:_UpSampling.backward": layer_checks(*REPEAT[:1]),
     "layers.einsum_dense:EinsumDense.backward": layer_checks(*EINSUM),
     "layers.einsum_dense:EinsumDense.forward": layer_checks(*EINSUM),
+    **{f"layers.{name}.run_grad": layer_checks(*cases) for name, cases in RECURRENT.items()},
+    "layers.rnn:RNN.run_grad": layer_checks(*AROUND),
+    "layers.bidirectional:Bidirectional.backward": layer_checks(*BIDIRECTIONAL),
+    "layers.bidirectional:Bidirectional._parted": layer_checks(*BIDIRECTIONAL),
+    "kernels.reference.rnn:simple_rnn_grad": kernel_checks(*RECURRENT["simple_rnn:_SimpleRNN"]),
+    "kernels.reference.rnn:lstm_grad": kernel_checks(*RECURRENT["lstm:_LSTM"]),
+    "kernels.reference.rnn:gru_grad": kernel_checks(*RECURRENT["gru:_GRU"]),
+    "kernels.reference.rnn:gru_dkernel": kernel_checks(*RECURRENT["gru:_GRU"]),
     "layers.lambda_layer:Lambda.backward": gradient_checks(*LAMBDA),
     "layers.lambda_layer:Lambda.forward": gradient_checks(*LAMBDA),
     "layers.embedding:Embedding.backward": embedding_check("cpu"),

@@ -370,6 +370,13 @@ def test_models(rng, tmp_path):
     assert model.predict(x)[3:4].tobytes() == model.predict(x[3:4]).tobytes()
 
 
+def test_flops():
+    assert made("SimpleRNN").flops() == 6 * 4 * (2 * (3 + 4) + 6)
+    assert made("LSTM", (None, 3)).flops() == 4 * 4 * (2 * (3 + 4) + 6)
+    for layer in (layers.Bidirectional(layers.GRU(4), None), layers.RNN([layers.GRUCell(4), layers.GRUCell(4)])):
+        assert layer.init((6, 4)).flops() == 2 * made("GRU", (6, 4)).flops()
+
+
 def test_images_at_every_step(rng):
     layer = layers.TimeDistributed(layers.Conv2D(2, 3)).init((3, 5, 5, 1), dtype="float64", seed=0)
     x = rng.normal(size=(2, 3, 5, 5, 1))

@@ -19,6 +19,10 @@ def build_layers(net):
             built.append(layers.Conv2D(filters, kernel, strides=stride, padding=padding, use_bias=bias))
         elif kind == "dense":
             built.append(layers.Dense(*arguments))
+        elif kind == "embedding":
+            built.append(layers.Embedding(*arguments))
+        elif kind == "lstm":
+            built.append(layers.LSTM(*arguments, return_sequences=True))
         elif kind == "relu" and isinstance(built[-1], (layers.Conv2D, layers.Dense)):
             built[-1].activation = npdl.activations.relu
         elif kind == "residual":
@@ -43,14 +47,10 @@ def model_of(name, seed=0):
     return model
 
 
-def batch_of(net, batch):
-    return data.normal(batch, *nets.NETS[net][0]), data.labels(batch, 10)
-
-
 def train(net, batch):
     """What `fit` runs for each batch."""
     step = Step(model_of(net))
-    x, y = batch_of(net, batch)
+    x, y = data.batch(net, batch)
     totals = step.totals(training=True)
     return {"": lambda: step.train(x, y, None, totals)}
 
@@ -58,7 +58,7 @@ def train(net, batch):
 def infer(net, batch):
     """The model called, in new memory as by hand; and what `predict` runs for each batch, in reused memory."""
     model = model_of(net)
-    x, _ = batch_of(net, batch)
+    x, _ = data.batch(net, batch)
     workspace, (layers, _) = devices.Workspace(model.device), fuse(model.layers, model.layers)
 
     def reused():

@@ -25,6 +25,13 @@ class Residual(nn.Module):
         return torch.relu_(y)
 
 
+class LSTM(nn.LSTM):
+    """The outputs of all steps."""
+
+    def forward(self, x):
+        return super().forward(x)[0]
+
+
 def build(shape, net):
     """(module, output shape of one sample) of a net of benchmarks/nets.py on samples of `shape` (H, W, C)."""
     built: list[nn.Module] = []
@@ -34,7 +41,11 @@ def build(shape, net):
             pad = kernel // 2 if padding == "same" else 0
             built.append(nn.Conv2d(shape[2], filters, kernel, stride=stride, padding=pad, bias=bias))
         elif kind == "dense":
-            built.append(nn.Linear(shape[0], *arguments))
+            built.append(nn.Linear(shape[-1], *arguments))
+        elif kind == "embedding":
+            built.append(nn.Embedding(*arguments))
+        elif kind == "lstm":
+            built.append(LSTM(shape[-1], *arguments, batch_first=True))
         elif kind == "norm":
             built.append(nn.BatchNorm2d(shape[2], eps=1e-3, momentum=0.01))
         elif kind == "relu":
@@ -58,10 +69,10 @@ def model_of(name, seed=0):
 
 
 def _batch(net, batch, memory_format):
-    x = torch.from_numpy(data.normal(batch, *nets.NETS[net][0]))
+    x, y = map(torch.from_numpy, data.batch(net, batch))
     if x.ndim == 4:
         x = x.permute(0, 3, 1, 2).contiguous(memory_format=memory_format)
-    return x, torch.from_numpy(data.labels(batch, 10))
+    return x, y
 
 
 def _formats(net):
@@ -73,7 +84,7 @@ def stepper(model, optimizer):
 
     def step(x, y):
         optimizer.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(model(x), y)
+        loss = F.cross_entropy(model(x).flatten(0, -2), y.flatten())
         loss.backward()
         optimizer.step()
         return loss.detach()
