@@ -17,7 +17,7 @@ import sys
 
 import numpy as np
 
-from npdl import Sequential, layers
+from npdl import Sequential, layers, optimizers
 
 STEPS = 64
 MUST_REACH = 2.03  # nats a character, on text that it has not read; PyTorch with the same weights and batches: 1.99
@@ -55,8 +55,7 @@ model = Sequential(
     seed=0,
 )
 model.summary()
-model.compile("adam", "sparse_categorical_crossentropy")
-model.optimizer.learning_rate = 0.004
+model.compile(optimizers.Adam(0.004), "sparse_categorical_crossentropy")
 model.fit(x_train, y_train, batch_size=32, epochs=options.epochs, validation_data=(x_test, y_test))
 
 rng, written = np.random.default_rng(0), "ROMEO:\n"
