@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from benchmarks import nets
-
 
 def normal(*shape, seed=0, scale=1.0):
     """Standard normal numbers times `scale`."""
@@ -11,16 +9,14 @@ def normal(*shape, seed=0, scale=1.0):
 
 
 def labels(n, classes, seed=1):
-    """n classes (or an array of that shape) 0 ... classes - 1, int64."""
+    """n classes 0 ... classes - 1, int64."""
     return np.random.default_rng(seed).integers(0, classes, n)
 
 
-def batch(net, size):
-    """(x, y) for a net of benchmarks/nets.py: images and labels; or sequences, with a label at each step."""
-    shape, values = nets.NETS[net][0], nets.values(net)
-    if values is None:
-        return normal(size, *shape), labels(size, 10)
-    return labels((size, *shape), values, seed=0).astype(np.int32), labels((size, *shape), values)
+def sequences(n, length, classes):
+    """(x, y) of that length: whole numbers below `classes`, int64, each y the number that follows."""
+    numbers = np.random.default_rng(0).integers(0, classes, (n, length + 1))
+    return np.ascontiguousarray(numbers[:, :-1]), np.ascontiguousarray(numbers[:, 1:])
 
 
 def images(samples, width=784, seed=2):

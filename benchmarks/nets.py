@@ -4,9 +4,11 @@ A net is a list of layers, a layer a tuple:
 
     ("conv", filters, kernel, padding, stride, bias)    padding "same" or "valid"
     ("norm",)  ("relu",)  ("pool",)                     batch normalization; pooling 2x2
-    ("flatten",)  ("mean",)  ("dense", units)           "mean" is global average pooling; of sequences, every step
-    ("embedding", values, width)  ("lstm", units)       the samples are values; outputs of all steps
+    ("flatten",)  ("mean",)  ("dense", units)           "mean" is global average pooling
     ("residual", layers, shortcut)                      relu(layers(x) + shortcut(x)); None is x itself
+    ("embed", symbols, width)  ("positions",)           vectors of whole numbers; a learnt vector of each place, added
+    ("lstm", units)                                     outputs of all steps
+    ("block", width, heads)  ("layer_norm",)            GPT's: causal attention, Dense layers with GELU; normalization
 """
 
 import math
@@ -39,6 +41,11 @@ def _resnet(blocks=3) -> Net:
     return [*net, ("mean",), ("dense", 10)]
 
 
+def _gpt(symbols=65, width=128, blocks=4) -> Net:
+    inside = [("block", 4 * width, 4) for _ in range(blocks)]
+    return [("embed", symbols, width), ("positions",), *inside, ("layer_norm",), ("dense", symbols)]
+
+
 NETS: dict[str, tuple[tuple[int, ...], Net]] = {
     "mlp": ((784,), [("dense", 128), ("relu",), ("dense", 10)]),
     "mnist": (
@@ -57,19 +64,14 @@ NETS: dict[str, tuple[tuple[int, ...], Net]] = {
     ),
     "vgg": ((32, 32, 3), _vgg()),
     "resnet20": ((32, 32, 3), _resnet()),
-    "lstm": ((64,), [("embedding", 65, 64), ("lstm", 256), ("dense", 65)]),
+    "gpt": ((64,), _gpt()),
+    "lstm": ((64,), [("embed", 65, 64), ("lstm", 256), ("dense", 65)]),
 }  # fmt: skip
 """Name -> (shape of one sample, layers)."""
 
 
-def values(name):
-    """How many values the numbers of a sample have, for a net that begins with an embedding, else None."""
-    kind, *arguments = NETS[name][1][0]
-    return arguments[0] if kind == "embedding" else None
-
-
 def products(shape, net):
-    """([operations of each product of matrices for one sample], output shape); the rest is not counted."""
+    """([operations of each convolution and dense layer for one sample], output shape); the rest is not counted."""
     counts: list[int] = []
     for kind, *arguments in net:
         if kind == "conv":
@@ -80,14 +82,18 @@ def products(shape, net):
             shape = (-(-high // stride), -(-wide // stride), filters)
             counts.append(2 * shape[0] * shape[1] * kernel * kernel * channels * filters)
         elif kind == "dense":
-            *steps, width = shape
-            counts.append(2 * math.prod(steps) * width * arguments[0])
-            shape = (*steps, arguments[0])
-        elif kind == "embedding":
+            counts.append(2 * math.prod(shape) * arguments[0])
+            shape = (*shape[:-1], arguments[0])
+        elif kind == "embed":
+            counts.append(0)
             shape = (*shape, arguments[1])
         elif kind == "lstm":
-            counts.append(2 * shape[0] * (shape[1] + arguments[0]) * 4 * arguments[0])
-            shape = (shape[0], arguments[0])
+            steps, width = shape
+            counts.append(2 * steps * (width + arguments[0]) * 4 * arguments[0])
+            shape = (steps, *arguments)
+        elif kind == "block":
+            places, width = shape
+            counts.append(2 * places * width * (4 * width + 2 * arguments[0]) + 2 * places * (places + 1) * width)
         elif kind == "pool":
             shape = (shape[0] // 2, shape[1] // 2, shape[2])
         elif kind == "flatten":
@@ -103,8 +109,13 @@ def products(shape, net):
     return counts, shape
 
 
+def symbols(name):
+    """How many different whole numbers the net reads; None where it reads float32."""
+    kind, *arguments = NETS[name][1][0]
+    return arguments[0] if kind == "embed" else None
+
+
 def flops(name, batch, training):
-    """Of one step: forward, and while training both gradients, but no input gradient of the images."""
+    """Of one step: forward, and while training both gradients, but no input gradient of the first layer."""
     counts, _ = products(*NETS[name])
-    unread = 0 if values(name) else counts[0]
-    return batch * (3 * sum(counts) - unread if training else sum(counts))
+    return batch * (3 * sum(counts) - counts[0] if training else sum(counts))

@@ -3,6 +3,7 @@
 from npdl import (
     activations,
     callbacks,
+    constraints,
     data,
     datasets,
     devices,
@@ -13,18 +14,21 @@ from npdl import (
     models,
     optimizers,
     random,
+    regularizers,
+    schedules,
     testing,
     utils,
     viz,
 )
 from npdl.devices import get_num_threads, set_debug, set_num_threads, show_config
-from npdl.models import Sequential, clone_model, load_model, register
+from npdl.models import Model, Sequential, clone_model, load_model, register
 from npdl.random import set_seed
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Sequential", "activations", "callbacks", "clone_model", "data", "datasets", "devices", "get_num_threads",
-    "initializers", "layers", "load_model", "losses", "metrics", "models", "optimizers", "random", "register",
-    "set_debug", "set_num_threads", "set_seed", "show_config", "testing", "utils", "viz",
+    "Model", "Sequential", "activations", "callbacks", "clone_model", "constraints", "data", "datasets", "devices",
+    "get_num_threads", "initializers", "layers", "load_model", "losses", "metrics", "models", "optimizers",
+    "random", "register", "regularizers", "schedules", "set_debug", "set_num_threads", "set_seed", "show_config",
+    "testing", "utils", "viz",
 ]  # fmt: skip

@@ -2,12 +2,23 @@
 
 import copy
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from npdl import random
 from npdl.devices.base import ALIGNMENT
+
+
+class Declared(NamedTuple):
+    """A weight that a layer's `build` asked for."""
+
+    name: str
+    shape: tuple
+    initializer: Any
+    trained: bool
+    regularizer: Any = None
+    constraint: Any = None
 
 
 class Weight(NamedTuple):
@@ -19,6 +30,7 @@ class Weight(NamedTuple):
     start: int  # in elements of `data` and `grad`, or of `state`
     stop: int
     trained: bool  # False: kept in `state`, no optimizer touches it
+    constraint: Any = None  # of npdl.constraints
 
     @property
     def path(self):
@@ -36,19 +48,31 @@ class ParamStore:
 
     Each tensor starts on a 64-byte boundary; the gap before the next one holds zeros, in every flat array, for good.
 
+    Args:
+        layers: whose weights it holds; their names differ.
+        device, dtype: of the arrays.
+        seed: see below.
+        others: layers of other models that share the store.
+
     Attributes:
         data, grad: flat weights and their gradients, one layout.
         state: flat values that are not trained (moving statistics).
         weights: the `Weight` of each tensor, in the layers' order.
         version: raised by every write to the weights through `touch()`; what is derived from them compares it.
+        constrained: those of them that have a constraint.
         seed: what the initial weights and every random draw of the layers are made from.
+        successor: the store that its layers have moved to, None while they are here.
+        own: how many of the layers are not `others`.
+        joint: whether it is a model's, and other models of the same layers may share it.
     """
 
-    def __init__(self, layers, device, dtype, seed):
+    def __init__(self, layers, device, dtype, seed, others=()):
         self.device, self.dtype, self.seed = device, np.dtype(dtype), seed
-        self.version = 0
-        self.layers = list(layers)
-        self.weights, sizes = self._lay_out()
+        self.version, self.successor, self.joint = 0, None, False
+        self.layers = [*layers, *others]
+        self.own = len(self.layers) - len(others)
+        self.weights, sizes = self._lay_out(set(map(id, others)))
+        self.constrained = [weight for weight in self.weights if weight.constraint is not None]
         self.data, self.grad = (device.zeros((sizes[True],), self.dtype) for _ in range(2))
         self.state = device.zeros((sizes[False],), self.dtype)
         self._attach()
@@ -61,6 +85,13 @@ class ParamStore:
                 self.device.write(layer.variable(declared.name), np.asarray(values, self.dtype))
         return self
 
+    def newest(self):
+        """The store that its layers are in now."""
+        store = self
+        while store.successor is not None:
+            store = store.successor
+        return store
+
     def twin(self, dtype):
         """A store of another dtype with the same values, on copies of the layers that share nothing with them."""
         layers = [object.__new__(type(layer)) for layer in self.layers]  # copy.copy would make weights of their own
@@ -68,21 +99,22 @@ class ParamStore:
         for layer, other in zip(self.layers, layers, strict=True):
             fresh = {"params": {}, "grads": {}, "state": {}, "_saved": None, "needs_dx": True}
             vars(other).update(copied({**vars(layer), **fresh}, others))
-        twin = ParamStore(layers, self.device, dtype, self.seed)
+        twin = ParamStore(layers[: self.own], self.device, dtype, self.seed, layers[self.own :])
         for mine, other in zip(self.weights, twin.weights, strict=True):
             twin.assign(other, self.values(mine))
         return twin
 
-    def _lay_out(self):
+    def _lay_out(self, others):
         slot = ALIGNMENT // self.dtype.itemsize
         weights, end = [], {True: 0, False: 0}
         for layer in self.layers:
             for declared in layer.declared:
                 start = end[declared.trained]
                 stop = start + math.prod(declared.shape)
-                weights.append(Weight(layer, declared.name, declared.shape, start, stop, declared.trained))
+                place = start, stop, declared.trained, declared.constraint
+                weights.append(Weight(layer, declared.name, declared.shape, *place))
                 end[declared.trained] = -(-stop // slot) * slot
-        paths = [weight.path for weight in weights]
+        paths = [weight.path for weight in weights if id(weight.layer) not in others]
         for path in paths:
             if paths.count(path) > 1:
                 raise ValueError(f"two weights are called {path!r}; give the layers inside a layer different name=")
@@ -113,6 +145,13 @@ class ParamStore:
             setattr(self, name, new)
         self.device = device
         self._attach()
+
+    def constrain(self):
+        """Make the weights that have a constraint what it says, frozen ones left out; an optimizer's step ends so."""
+        for weight in self.constrained:
+            if weight.trainable:
+                values = self.view(self.data, weight)
+                self.device.kernels.constrain(values, weight.constraint, out=values)
 
     def touch(self):
         """Say that weights have changed."""

@@ -118,13 +118,13 @@ def test_unknown_names_suggest_the_nearest():
     with pytest.raises(ValueError, match=r"did you mean '?.?glorot_uniform"):
         layers.Dense(3, kernel_initializer="glorot_unifrom")
     with pytest.raises(ValueError, match=r"did you mean '?.?accuracy"):
-        classifier().compile("adam", "sparse_categorical_crossentropy", ["acuracy"])
+        classifier().compile("adam", "sparse_categorical_crossentropy", metrics=["acuracy"])
 
 
 def test_accuracy_of_a_regression():
     with pytest.raises(ValueError, match=r"(?i)accuracy.*(mse|mae|r2)"):
         model = Sequential([layers.Dense(1)])
-        model.compile("adam", "mse", ["accuracy"])
+        model.compile("adam", "mse", metrics=["accuracy"])
 
 
 def test_one_hot_and_labels_mixed_up():

@@ -59,6 +59,14 @@ def both(layer, a, b):
     return out
 
 
+def of_all(layer, given):
+    """The mask of several inputs made one at each place: where all count; `given` is a tuple of masks, or None."""
+    mask = None
+    for one in given or ():
+        mask = both(layer, mask, one)
+    return mask
+
+
 def check(name, mask, x):
     """Raise unless `mask` fits x.
 

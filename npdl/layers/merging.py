@@ -1,17 +1,73 @@
-"""Add: several inputs, one output."""
+"""Merging layers: several inputs of one shape, one output of that shape, element by element."""
 
 from npdl import activations
+from npdl.layers import masks
 from npdl.layers.base import Layer
 
 
-class Add(Layer):
+class Elementwise(Layer):
+    """What the layers here share: x is a list or tuple of two or more arrays (N, ...), dx a tuple of as many.
+
+    Each dx is an array of its own, so that a layer below may overwrite the one that it gets.
+    """
+
+    most: int | None = None  # how many inputs it takes
+
+    def build(self, input_shape):
+        kind, several = type(self).__name__, isinstance(input_shape, (tuple, list)) and len(input_shape) > 1
+        number = "two" if self.most else "two or more"
+        if not several or not all(isinstance(s, (tuple, list)) for s in input_shape) or len(input_shape) == 1:
+            raise ValueError(
+                f"{self.name}: {kind} needs the shapes of {number} inputs, got input_shape={input_shape}; "
+                f"pass a list, e.g. layers.{kind}()([a, b])"
+            )
+        if self.most and len(input_shape) > self.most:
+            raise ValueError(f"{self.name}: {kind} takes {number} inputs, got {len(input_shape)}; merge them in turn")
+        first, *others = map(tuple, input_shape)
+        if any(shape != first for shape in others):
+            shapes = ", ".join(map(str, map(tuple, input_shape)))
+            raise ValueError(
+                f"{self.name}: {kind} takes inputs of one shape, got samples of shapes {shapes}; bring them to one "
+                "shape, e.g. by layers.Dense(units) or layers.Conv2D(filters, 1)"
+            )
+        self.inputs = len(input_shape)
+        return first
+
+    def flops(self):
+        return (self.inputs - 1) * super().flops()
+
+    def check(self, x, expected=None):
+        check_several(self, x)
+
+    def compute_mask(self, x, mask=None):
+        """A place counts where it counts in all inputs."""
+        return masks.of_all(self, mask)
+
+    def room(self, dy):
+        """An array for each dx; the last may be dy itself, which is to be read until then."""
+        return [*(self.buffer(f"dx{i}", dy.shape) for i in range(1, self.inputs)), self.inplace("dx", dy)]
+
+
+def check_several(layer, x):
+    """Raise where x is not what a layer of several inputs was built for."""
+    shapes = layer.input_shape
+    if not isinstance(x, (tuple, list)) or len(x) != len(shapes):
+        came = f"{len(x)}" if isinstance(x, (tuple, list)) else type(x).__name__
+        raise ValueError(f"{layer.name} was built for {len(shapes)} inputs, got {came}; pass a tuple of arrays")
+    for one, shape in zip(x, shapes, strict=True):
+        Layer.check(layer, one, tuple(shape))
+    if any(len(one) != len(x[0]) for one in x):
+        rows = ", ".join(str(len(one)) for one in x)
+        raise ValueError(f"{layer.name} merges inputs of one batch, got {rows} samples; pass as many of each")
+
+
+class Add(Elementwise):
     """The sum of several inputs of one shape.
 
         forward     y = x₁ + x₂ + ...       in that order
         backward    dx₁ = dx₂ = ... = dy
 
-    Shapes: each x and y (N, ...), all alike; x is a list or tuple of arrays, dx a tuple. Each dx is an array of its
-    own, so that a layer below may overwrite the one that it gets.
+    Shapes: each x and y (N, ...), all alike; x is a list or tuple of arrays, dx a tuple.
     Saves: nothing, but for y where the plan of a model has a ReLU computed here.
 
     Raises:
@@ -22,33 +78,6 @@ class Add(Layer):
     """
 
     activation = activations.linear
-
-    def build(self, input_shape):
-        several = isinstance(input_shape, (tuple, list)) and len(input_shape) > 1
-        if not several or not all(isinstance(shape, (tuple, list)) for shape in input_shape):
-            raise ValueError(f"{self.name}: Add needs the shapes of two or more inputs, got input_shape={input_shape}")
-        first, *others = map(tuple, input_shape)
-        if any(shape != first for shape in others):
-            shapes = ", ".join(map(str, map(tuple, input_shape)))
-            raise ValueError(
-                f"{self.name}: Add takes inputs of one shape, got samples of shapes {shapes}; bring them to one shape, "
-                "e.g. by layers.Dense(units) or layers.Conv2D(filters, 1)"
-            )
-        self.inputs = len(input_shape)
-        return first
-
-    def flops(self):
-        return (self.inputs - 1) * super().flops()
-
-    def check(self, x):
-        if not isinstance(x, (tuple, list)) or len(x) != self.inputs:
-            came = f"{len(x)}" if isinstance(x, (tuple, list)) else type(x).__name__
-            raise ValueError(f"{self.name} was built for {self.inputs} inputs, got {came}; pass a tuple of arrays")
-        for one, shape in zip(x, self.input_shape, strict=True):
-            super().check(one, tuple(shape))
-        if any(len(one) != len(x[0]) for one in x):
-            rows = ", ".join(str(len(one)) for one in x)
-            raise ValueError(f"{self.name} adds inputs of one batch, got {rows} samples; pass as many of each")
 
     def forward(self, x, training=False):
         y = self.buffer("y", x[0].shape)
@@ -62,9 +91,42 @@ class Add(Layer):
         return y
 
     def backward(self, dy):
-        y = self.saved()
-        dx = [self.buffer(f"dx{i}", dy.shape) for i in range(1, self.inputs)]
-        dx.append(self.inplace("dx", dy))  # the last one may be dy itself, which is read until then
+        y, dx = self.saved(), self.room(dy)
         for one in dx:
             self.k.activation_grad(dy, y, self.activation, out=one)  # dxᵢ = dy
         return tuple(dx)
+
+
+class Subtract(Elementwise):
+    """The difference of two inputs of one shape.
+
+        forward     y = x₁ − x₂
+        backward    dx₁ = dy,   dx₂ = −dy
+
+    Shapes: each x and y (N, ...), all alike; x is a list or tuple of two arrays, dx a tuple.
+    Saves: nothing.
+
+    Raises:
+        ValueError: not two inputs, shapes that differ.
+
+    >>> Subtract().init(input_shape=((4,), (4,))).output_shape
+    (4,)
+    """
+
+    most = 2
+
+    def forward(self, x, training=False):
+        y = self.buffer("y", x[0].shape)
+        self.k.subtract(x[0], x[1], out=y)  # y = x₁ − x₂
+        if training:
+            self.save()
+        else:
+            self.forget()
+        return y
+
+    def backward(self, dy):
+        self.saved()  # raises where there was no forward
+        first, second = self.room(dy)
+        self.k.scale(dy, 1, out=first)  # dx₁ = dy
+        self.k.scale(dy, -1, out=second)  # dx₂ = −dy
+        return first, second

@@ -69,3 +69,22 @@ def some_batches(count):
             "the data gave no batch; an iterator can be used once: pass an array, a list of batches, "
             "or a function that returns a new iterator"
         )
+
+
+def validation_parts(validation_data):
+    """(x, y, sample_weight) of `validation_data`, or it alone where it is an iterable of batches.
+
+    Raises:
+        ValueError: an array, or another number of parts.
+    """
+    arrays = isinstance(validation_data, list) and all(hasattr(part, "shape") for part in validation_data)
+    if isinstance(validation_data, tuple) or arrays:
+        if len(validation_data) not in (2, 3):
+            raise ValueError(f"expected (x, y) or (x, y, sample_weight), got {len(validation_data)} parts")
+        return tuple(validation_data)
+    if hasattr(validation_data, "shape"):
+        raise ValueError(
+            f"expected (x, y) or (x, y, sample_weight), got {type(validation_data).__name__} of shape "
+            f"{tuple(validation_data.shape)}; pass validation_data=(x, y)"
+        )
+    return (validation_data,)

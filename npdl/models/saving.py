@@ -4,11 +4,19 @@ import inspect
 import pathlib
 import zipfile
 
-from npdl import activations, initializers, layers, losses, metrics, optimizers
+from npdl import layers, losses, metrics, optimizers, schedules
+from npdl.layers.configuration import PARTS
 from npdl.models import archive
 
 FORMAT = 1
 _registered: dict[str, type] = {}
+_models: dict[str, type] = {}
+
+
+def model_class(cls):
+    """Class decorator: files hold models of this class."""
+    _models[cls.__name__] = cls
+    return cls
 
 
 def register(cls):
@@ -24,6 +32,11 @@ def register(cls):
     return cls
 
 
+def described(layer, name):
+    """`{"class_name", "config"}` of a layer under that name."""
+    return {"class_name": type(layer).__name__, "config": {**layer.get_config(), "name": name}}
+
+
 def layer_from_config(entry, custom_objects=None):
     """A layer from its `{"class_name", "config"}`."""
     return _from_config(entry, layers, custom_objects)
@@ -37,10 +50,14 @@ def _from_config(entry, module, custom_objects):
     own = {**_registered, **(custom_objects or {})}
     if name in own:
         found = own[name]
+    elif name in _models:
+        return _models[name].from_config(entry["config"], own)
     elif name in module.__all__:
         found = getattr(module, name)
     else:
         raise _unknown(name)
+    if hasattr(found, "compile"):  # a model of yours
+        return found.from_config(entry["config"], own)
     if entry["config"] is None:  # a function, or a class without configuration
         return found() if isinstance(found, type) else found
     config = {key: _inside(value, own) for key, value in entry["config"].items()}
@@ -48,19 +65,19 @@ def _from_config(entry, module, custom_objects):
 
 
 def _inside(value, own):
-    """A layer's argument from its description: layers inside it, an activation, an initializer, or a plain value."""
+    """A layer's argument from its description: layers inside it, an activation or its like, or a plain value."""
     if isinstance(value, list) and value and all(isinstance(part, dict) and "class_name" in part for part in value):
         return [layer_from_config(part, own) for part in value]
     return _own_part(value, own)
 
 
 def _own_part(value, own):
-    """The user's own activation or initializer inside a layer's configuration; anything else as it is."""
+    """The user's own activation, initializer ... inside a layer's configuration; anything else as it is."""
     if isinstance(value, dict) and value.get("class_name") in own:
         return own[value["class_name"]](**value.get("config", {}))
     if isinstance(value, dict) and isinstance(value.get("class_name"), str) and "module" not in value:
         name = value["class_name"]
-        if not any(hasattr(module, name) for module in (activations, initializers)):
+        if not any(hasattr(module, name) for module in (*PARTS.values(), optimizers, schedules)):
             raise _unknown(name)
     return value
 
@@ -89,26 +106,56 @@ def _compiled(model):
         return None
     return {
         "optimizer": _entry(model.optimizer),
-        "loss": _entry(model.loss),
-        "metrics": [_entry(metric) for metric in model.metrics],
-        "weighted_metrics": [_entry(metric) for metric in model.weighted_metrics],
+        "loss": _entries(model.loss),
+        "loss_weights": model.loss_weights,
+        "metrics": _entries(model.metrics),
+        "weighted_metrics": _entries(model.weighted_metrics),
         "check_gradients": model.check_gradients,
     }
+
+
+def _entries(parts):
+    """`_entry` of one part, of each in a list, or of each in a dict by output."""
+    if isinstance(parts, dict):
+        return {"by_output": {name: _entries(part) for name, part in parts.items()}}
+    return [_entry(part) for part in parts] if isinstance(parts, (list, tuple)) else _entry(parts)
+
+
+def _parts(entries, module, custom_objects):
+    """What `_entries` described."""
+    if isinstance(entries, dict) and "by_output" in entries:
+        return {name: _parts(part, module, custom_objects) for name, part in entries["by_output"].items()}
+    if isinstance(entries, list):
+        return [_from_config(entry, module, custom_objects) for entry in entries]
+    return _from_config(entries, module, custom_objects)
+
+
+def _flat(parts):
+    """Each part, of one, of a list, or of a dict by output."""
+    if isinstance(parts, dict):
+        return [one for part in parts.values() for one in _flat(part)]
+    return list(parts) if isinstance(parts, (list, tuple)) else [parts]
 
 
 def to_parts(model):
     """(header, tensors) of a model: plain values, and host arrays by group."""
     header = {
         "format": FORMAT,
+        "class_name": type(model).__name__,
         "config": model.get_config(),
-        "step": {layer.name: layer.step for layer in model.walk() if layer.step},
+        "input_shape": model.input_shape,  # of a part of another model, which knows its own from there
+        "step": {model.own_name(layer): layer.step for layer in model.walk() if layer.step},
         "compiled": _compiled(model),
     }
     tensors = {}
     if model.store is not None:
-        tensors["weights"] = {weight.path: model.store.values(weight) for weight in model.store.weights}
+        tensors["weights"] = {model.path(weight): model.store.values(weight) for weight in model.weights()}
     if model.optimizer is not None:
-        header["optimizer"], tensors["optimizer"] = model.optimizer.get_state()
+        header["optimizer"], tensors["optimizer"] = {"iterations": 0}, {}
+        if model.store is None or not (
+            model.owner or model.outside()
+        ):  # else it holds the state of another model's layers too
+            header["optimizer"], tensors["optimizer"] = model.optimizer.get_state()
     return header, tensors
 
 
@@ -117,7 +164,8 @@ def custom_classes(model):
     parts = [part for layer in model.walk() for part in vars(layer).values() if hasattr(part, "get_config")]
     kinds = [
         x if inspect.isfunction(x) else type(x)
-        for x in (*model.walk(), *parts, model.loss, *model.metrics, *model.weighted_metrics)
+        for some in (model.walk(), parts, _flat(model.loss), _flat(model.metrics), _flat(model.weighted_metrics))
+        for x in some
     ]
     return {kind.__name__: kind for kind in kinds if not kind.__module__.startswith(("npdl.", "builtins"))}
 
@@ -126,18 +174,18 @@ def from_parts(cls, header, tensors, custom_objects=None):
     """The model that `to_parts` took apart."""
     model = cls.from_config(header["config"], custom_objects)
     for layer in model.walk():
-        layer.step = header["step"].get(layer.name, 0)
+        layer.step = header["step"].get(model.own_name(layer), 0)
     if "weights" in tensors:
+        if model.store is None:
+            model.build(tuple(header["input_shape"]))
         _assign(model, tensors["weights"])
     compiled = header["compiled"]
     if compiled is not None:
         model.compile(
             _from_config(compiled["optimizer"], optimizers, custom_objects),
-            _from_config(compiled["loss"], losses, custom_objects),
-            *(
-                [_from_config(metric, metrics, custom_objects) for metric in compiled[name]]
-                for name in ("metrics", "weighted_metrics")
-            ),
+            _parts(compiled["loss"], losses, custom_objects),
+            compiled.get("loss_weights"),
+            *(_parts(compiled[name], metrics, custom_objects) for name in ("metrics", "weighted_metrics")),
             check_gradients=compiled["check_gradients"],
         )
         model.optimizer.set_state(header["optimizer"], tensors.get("optimizer", {}), model.store)
@@ -146,7 +194,7 @@ def from_parts(cls, header, tensors, custom_objects=None):
 
 def _assign(model, values):
     """Write weights by path; nothing is written unless all names and shapes fit."""
-    expected = {weight.path: weight for weight in model.store.weights}
+    expected = {model.path(weight): weight for weight in model.weights()}
     if expected.keys() != values.keys():
         missing, unknown = sorted(expected.keys() - values.keys()), sorted(values.keys() - expected.keys())
         raise ValueError(
@@ -158,6 +206,20 @@ def _assign(model, values):
             raise ValueError(f"{path} has shape {weight.shape}, the file {values[path].shape}; nothing was loaded")
     for path, weight in expected.items():
         model.store.assign(weight, values[path])
+
+
+def load_state(model, path):
+    """Put a built, compiled model where another one was when `save_model` wrote the file."""
+    header, tensors = read_model(path)
+    _assign(model, tensors["weights"])
+    for layer in model.walk():
+        layer.step = header["step"].get(model.own_name(layer), 0)
+    model.seed = model.store.seed = header["config"]["seed"]
+    if model.optimizer is not None and header["compiled"] is not None:
+        model.optimizer.set_state(header["optimizer"], tensors.get("optimizer", {}), model.store)
+        rate = header["compiled"]["optimizer"]["config"].get("learning_rate")
+        if isinstance(rate, (int, float)):  # not a schedule, which the iterations drive
+            model.optimizer.learning_rate = rate
 
 
 def check_overwrite(path, overwrite):
@@ -185,10 +247,34 @@ def read_model(path):
 
 def save_weights(model, path):
     """Write the weights alone, in safetensors layout."""
-    archive.save_safetensors(path, {weight.path: model.store.values(weight) for weight in model.store.weights})
+    archive.save_safetensors(path, {model.path(weight): model.store.values(weight) for weight in model.weights()})
 
 
 def load_weights(model, path):
     """Read weights from a file of `save_weights` or `save_model`."""
     is_model = zipfile.is_zipfile(path)
     _assign(model, read_model(path)[1]["weights"] if is_model else archive.load_safetensors(path))
+
+
+def clone_model(model):
+    """A new model of the same layers, seed and dtype; its weights are the initial ones, as in Keras."""
+    return type(model).from_config(model.get_config(), custom_classes(model))
+
+
+def load_model(filepath, custom_objects=None):
+    """The model that `model.save(path)` wrote: layers, weights, optimizer and random state.
+
+    Args:
+        filepath: of the `.npdl` file.
+        custom_objects: dict name -> your own classes; or decorate them with `@npdl.register`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: truncated, corrupted, not a model file, or a class that is not known.
+    """
+    header, tensors = read_model(filepath)
+    name = header.get("class_name", "Sequential")
+    known = {**_models, **_registered, **(custom_objects or {})}
+    if name not in known:
+        raise _unknown(name)
+    return from_parts(known[name], header, tensors, custom_objects)

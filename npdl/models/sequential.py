@@ -1,22 +1,22 @@
 """Sequential: layers one after the other."""
 
-import numpy as np
-
-from npdl import devices, random
+from npdl import devices
 from npdl.layers import Input, Layer, chains, masks
-from npdl.models import checks, saving, summary
-from npdl.models.training import Trainer
-from npdl.params import ParamStore
+from npdl.layers import node as nodes
+from npdl.models import checks, saving
+from npdl.models.network import Network
 
 
-class Sequential(Trainer, Layer):
+@saving.model_class
+class Sequential(Network):
     """A stack of layers.
 
         forward     x₁ = f₁(x),  x₂ = f₂(x₁)  ...  y
         backward    dx = ∂f₁ᵀ ( ... ∂fₙᵀ dy)
 
     The weights are made when the input's shape is known: from `layers.Input(shape)`, from the first layer's
-    `input_shape=`, from `build(shape)`, or from the first batch.
+    `input_shape=`, from `build(shape)`, or from the first batch. A model may be one of the layers: it shares its
+    weights, so that training either trains both.
 
     Args:
         layers: the layers, in order.
@@ -33,13 +33,9 @@ class Sequential(Trainer, Layer):
 
     def __init__(self, layers=None, trainable=True, name=None, *, seed=None, dtype="float32"):
         self.layers = []
-        super().__init__(name=name)
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise ValueError(f'dtype must be "float32" or "float64", got {dtype!r}')
-        self.dtype = np.dtype(dtype)
-        self.seed = random.draw_seed() if seed is None else random.check_seed(seed)
-        self.device = devices.get("cpu")
+        super().__init__(name, seed, dtype)
         self.sample_shape = None  # one sample's shape, when told before the weights are made
+        self._traced = None  # the nodes of its own x and y
         for layer in chains.listed(self, "layers", layers or ()):
             self._append(layer)
         if not trainable:
@@ -66,17 +62,6 @@ class Sequential(Trainer, Layer):
         self._rebuild()
         return layer
 
-    def get_layer(self, name=None, index=None):
-        """A layer by its name or its place."""
-        if index is not None:
-            if not -len(self.layers) <= index < len(self.layers):
-                raise ValueError(f"this model has {len(self.layers)} layers, no layer {index}")
-            return self.layers[index]
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        raise ValueError(f"no layer is named {name!r}; there are {', '.join(layer.name for layer in self.layers)}")
-
     def _append(self, layer):
         if isinstance(layer, Input):
             if self.layers:
@@ -90,12 +75,16 @@ class Sequential(Trainer, Layer):
                 f"{layer.name} is in this Sequential already; make a new layer for the second place, "
                 f"e.g. {layer!r} written twice"
             )
-        if isinstance(layer, Sequential):
-            raise TypeError(
-                f"a Sequential holds layers, not models; put copies of {layer.name}'s layers there: "
-                "*[copy.deepcopy(layer) for layer in model.layers]"
-            )
-        if layer.owner is not None:
+        if layer is self:
+            raise ValueError("a Sequential cannot be one of its own layers; make another one")
+        inside = isinstance(layer, Network)  # a model, which others may hold too
+        if inside:
+            layer.demand_forward()
+            if layer.input_shape is not None and nodes.has_several(layer.input_shape):
+                raise ValueError(
+                    f"{layer.name} takes several inputs, and a Sequential feeds each layer one; use npdl.Model"
+                )
+        if layer.owner is not None and not inside:
             raise ValueError(
                 f"{layer.name} belongs to {layer.owner.name}, and one layer cannot learn in two models; "
                 "put copy.deepcopy(layer) there, which has the same weights"
@@ -108,22 +97,29 @@ class Sequential(Trainer, Layer):
             count += 1
             layer.name = f"{base}_{count}"
         if not self.layers and self.sample_shape is None:
-            self.sample_shape = layer.given_input_shape
-        for part in layer.walk():
-            if part is not layer and "/" not in part.name:
-                part.name = f"{layer.name}/{part.name}"
-        layer.owner, layer.may_overwrite = self, True
+            self.sample_shape = layer.input_shape if inside else layer.given_input_shape
+        if inside:
+            layer.held_by(self)
+        else:
+            for part in layer.walk():
+                if part is not layer and "/" not in part.name:
+                    part.name = f"{layer.name}/{part.name}"
+            layer.owner, layer.may_overwrite = self, True
         self.layers.append(layer)
 
     def _drop(self):
         layer = self.layers.pop()
-        layer.owner, layer.may_overwrite = None, False
+        if not isinstance(layer, Network):
+            layer.owner, layer.may_overwrite = None, False
+        elif layer.owner is self:
+            layer.held_by(None)
         return layer
 
     def _rebuild(self):
         """Lay the store out anew for a changed stack; where that fails the old one stays."""
         before = self.store, self.input_shape, self.output_shape
-        self.store = self.input_shape = None
+        self.store = self.input_shape = self._graph = None
+        self._forget_nodes()
         try:
             self._build_if_known()
         except Exception:
@@ -143,10 +139,7 @@ class Sequential(Trainer, Layer):
         self.build_once(tuple(input_shape))
         self.sample_shape = self.input_shape
         if self.store is None:
-            values = [(layer, layer.get_weights()) for layer in self.walk() if layer.store is not None]
-            self.attach(ParamStore(self.walk(), self.device, self.dtype, self.seed).initialize(), place=None)
-            for layer, weights in values:  # built before: alone, or in this model
-                layer.set_weights(weights)
+            self.allocate()
         return self.output_shape
 
     def build_once(self, input_shape):
@@ -158,18 +151,6 @@ class Sequential(Trainer, Layer):
         elif self.input_shape != input_shape:
             return super().build_once(input_shape)
         return self.output_shape
-
-    def walk(self):
-        for layer in self.layers:
-            yield from layer.walk()
-
-    def need_build(self, what):
-        """Raise where the weights are not there yet."""
-        if self.store is None:
-            raise ValueError(
-                f"{what} needs the input's shape: call model.build(shape of one sample), put layers.Input(shape) "
-                "first, or fit once"
-            )
 
     # ---- forward and backward by hand
 
@@ -185,19 +166,15 @@ class Sequential(Trainer, Layer):
             self.build(x.shape[1:])
         self.check(x)
         masks.check(self.name, mask, x)
-        return masks.chain(self.layers, x, training, mask)[0]
+        return self.graph.forward([x], training, [mask])[0][0]
 
     def compute_mask(self, x, mask=None):
         """The mask of y, bool (N, T), None where all counts: pass it to a loss by hand as sample_weight."""
         self.need_build("compute_mask")
-        makers = [place for place, layer in enumerate(self.layers) if layer.makes_mask]
-        for place, layer in enumerate(self.layers):
-            if makers and place <= makers[-1]:
-                with devices.use_workspace(devices.Workspace(self.device)):  # what training has saved stays
-                    x, mask = masks.forward(layer, x, False, mask)
-            else:
-                mask = layer.compute_mask(x, mask)
-        return mask
+        if mask is None and not self.makes_mask:
+            return None
+        with devices.use_workspace(devices.Workspace(self.device)):  # what training has saved stays
+            return self.graph.forward([x], False, [mask])[1][0]
 
     def check(self, x, expected=None):
         self.layers[0].check(x, expected)
@@ -219,75 +196,76 @@ class Sequential(Trainer, Layer):
         """dL/dx from dy = dL/dy; assigns every layer's gradients."""
         self.need_build("backward")
         checks.gradient(self, dy)
-        for layer in reversed(self.layers):
-            dy = layer.backward(dy)
-        return dy
+        return self.graph.backward([dy])[0]
 
     def __call__(self, x, training=False, mask=None):
-        """The same as `forward`."""
-        return self.forward(x, training, mask)
+        """The same as `forward`; of a node, a node."""
+        return nodes.call(self, x) if nodes.is_symbolic(x) else self.forward(x, training, mask)
 
-    def flops(self):
-        return sum(layer.flops() for layer in self.layers)
+    # ---- as a part of a graph
 
-    # ---- weights
+    is_plain = True
 
     @property
-    def trainable(self):
-        """Whether any layer may learn; setting it sets every layer."""
-        return any(layer.trainable for layer in self.layers) if self.layers else True
+    def output_names(self):
+        """Of the only output: that of the last layer, as in Keras."""
+        return [self.layers[-1].name] if self.layers else []
 
-    @trainable.setter
-    def trainable(self, value):
-        for layer in self.layers:
-            layer.trainable = value
+    def restored(self, outputs):
+        """The list of outputs as `predict` gives them."""
+        return outputs[0]
 
-    def get_weights(self):
-        """Host copies of all weights, layer by layer, trained ones first within a layer."""
-        self.need_build("get_weights")
-        return [self.store.values(weight) for weight in self._weights()]
+    def check_shapes(self, samples):
+        """Raise where these are not the shapes of one sample of each input."""
+        self.check_shape(samples[0])
 
-    def set_weights(self, weights):
-        """Write all weights from a list in the order of `get_weights`.
+    @property
+    def input_shapes(self):
+        """Of one sample of each input."""
+        return [self.input_shape]
 
-        Raises:
-            ValueError: the number of arrays or a shape differs; nothing is written then.
-        """
-        self.need_build("set_weights")
-        places = self._weights()
-        weights = [np.asarray(values) for values in weights]
-        if len(weights) != len(places):
-            raise ValueError(f"this model has {len(places)} weight arrays, got {len(weights)}; see model.get_weights()")
-        for place, values in zip(places, weights, strict=True):
-            if place.shape != values.shape:
-                raise ValueError(f"{place.path} has shape {place.shape}, got {values.shape}; nothing was written")
-        for place, values in zip(places, weights, strict=True):
-            self.store.assign(place, values)
+    @property
+    def output_shapes(self):
+        """Of one sample of each output."""
+        return [self.output_shape]
 
-    def _weights(self):
-        return [w for layer in self.store.layers for w in sorted(layer_weights(self.store, layer), key=_state_last)]
+    def trace(self):
+        """(the node of its own x, that of its y): each layer is called on the node of the one before."""
+        if self._traced is None:
+            self.need_build("a node of this model")
+            x = y = Input(self.input_shape, name=f"{self.name}_input").node
+            for layer in self.layers:
+                y = nodes.call(layer, y)
+            self._traced = x, y
+        return self._traced
 
-    def count_params(self):
-        """Number of parameters, trained or not."""
-        self.need_build("count_params")
-        return sum(self.store.count())
+    def _forget_nodes(self):
+        if self._traced is not None:
+            for layer in self.layers:
+                layer.calls = [call for call in layer.calls if not _leads_from(call, self._traced[0])]
+            self._traced = None
 
-    def to(self, device):
-        """Move the model to a device by name; returns the model."""
-        device = devices.get(device)
-        if device is not self.device:
-            self.device = device
-            if self.store is not None:
-                self.store.to(device)
-                self.attach(self.store, place=None)
-        return self
+    @property
+    def inputs(self):
+        """Its inputs as nodes, a list as in Keras."""
+        return [self.trace()[0]]
 
-    # ---- description and files
+    @property
+    def outputs(self):
+        """Its outputs as nodes."""
+        return [self.trace()[1]]
 
-    def summary(self, print_fn=print):
-        """Print a table: each layer's output shape, parameters, FLOPs and bytes of one sample."""
-        self.need_build("summary")
-        print_fn(summary.table(self))
+    @property
+    def input(self):
+        """The node of its x."""
+        return self.trace()[0]
+
+    @property
+    def output(self):
+        """The node of its y."""
+        return self.trace()[1]
+
+    # ---- description
 
     def get_config(self):
         return {
@@ -295,7 +273,7 @@ class Sequential(Trainer, Layer):
             "seed": self.seed,
             "dtype": self.dtype.name,
             "input_shape": self.sample_shape,
-            "layers": [{"class_name": type(layer).__name__, "config": layer.get_config()} for layer in self.layers],
+            "layers": [saving.described(layer, self.own_name(layer)) for layer in self.layers],
         }
 
     @classmethod
@@ -307,55 +285,13 @@ class Sequential(Trainer, Layer):
             model.build(tuple(config["input_shape"]))
         return model
 
-    def save(self, filepath, overwrite=True):
-        """Write the whole model to one `.npdl` file: layers, weights, optimizer and random state."""
-        self.need_build("save")
-        saving.check_overwrite(filepath, overwrite)
-        saving.save_model(self, filepath)
-
-    def save_weights(self, filepath, overwrite=True):
-        """Write the weights alone, in safetensors layout."""
-        self.need_build("save_weights")
-        saving.check_overwrite(filepath, overwrite)
-        saving.save_weights(self, filepath)
-
-    def load_weights(self, filepath):
-        """Read weights written by `save_weights` or `save`; nothing changes unless all of them fit."""
-        self.need_build("load_weights")
-        saving.load_weights(self, filepath)
-
-    def __reduce__(self):
-        return saving.from_parts, (type(self), *saving.to_parts(self), saving.custom_classes(self))
-
     def __repr__(self):
         stack = ", ".join(map(repr, self.layers))
         return f"Sequential([{stack}], seed={self.seed})"
 
 
-def layer_weights(store, layer):
-    """The `Weight`s of one layer."""
-    return [weight for weight in store.weights if weight.layer is layer]
-
-
-def _state_last(weight):
-    return not weight.trained
-
-
-def clone_model(model):
-    """A new model of the same layers, seed and dtype; its weights are the initial ones, as in Keras."""
-    return type(model).from_config(model.get_config(), saving.custom_classes(model))
-
-
-def load_model(filepath, custom_objects=None):
-    """The model that `model.save(path)` wrote: layers, weights, optimizer and random state.
-
-    Args:
-        filepath: of the `.npdl` file.
-        custom_objects: dict name -> your own classes; or decorate them with `@npdl.register`.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: truncated, corrupted, not a model file, or a class that is not known.
-    """
-    header, tensors = saving.read_model(filepath)
-    return saving.from_parts(Sequential, header, tensors, custom_objects)
+def _leads_from(call, node):
+    """Whether a call is one of a chain that begins at a node."""
+    while len(call.inputs) == 1 and call.inputs[0] is not node:
+        call = call.inputs[0].call
+    return bool(call.inputs)

@@ -1,52 +1,16 @@
 """Step: a compiled model made ready, and what it does with one batch."""
 
-import copy
-
-from npdl import activations, devices, losses, metrics, testing
-from npdl.layers import masks
-from npdl.models.first_step import FirstStep, check_custom_gradients, is_custom
-from npdl.models.fusion import looked_at, twin
-from npdl.models.plan import Plan, settle_logits
-
-
-class Totals:
-    """Loss and metrics since the start of an epoch, exact over batches of unequal size.
-
-    Args:
-        loss: the loss object.
-        metrics: metric objects, which are reset.
-        weighted: those of them that see the sample weights.
-    """
-
-    def __init__(self, loss, metrics, weighted):
-        self.loss, self.metrics, self.weighted, self.batches = loss, metrics, weighted, 0
-        self.total = self.count = 0.0
-        for metric in metrics:
-            metric.reset_state()
-
-    def add_loss(self, total, count):
-        """Take in one batch: the sum of its samples' losses and their number."""
-        self.total, self.count, self.batches = self.total + total, self.count + count, self.batches + 1
-
-    def add_metrics(self, target, output, w, mask=None):
-        """Take in one batch of host arrays; a metric of the user's own may keep them, so it gets no reused memory.
-
-        `mask` are the weights, 0 or 1, of the metrics that do not see the sample weights.
-        """
-        for metric in self.metrics:
-            y_pred = output.copy() if is_custom(metric) else output
-            metric.update_state(target, y_pred, w if metric in self.weighted else mask)
-
-    def logs(self):
-        """{"loss": mean over the samples, metric name: value ...}"""
-        logs = {"loss": self.total / self.count if self.count else 0.0}
-        for metric in self.metrics:
-            logs[metric.name] = metric.result()
-        return logs
+from npdl import activations, devices, testing
+from npdl.models.first_step import FirstStep, check_custom_gradients
+from npdl.models.fusion import looked_at
+from npdl.models.heads import Head
+from npdl.models.plan import Plan
+from npdl.models.totals import EpochTotals, Totals
+from npdl.penalties import penalized, penalties
 
 
 class Step:
-    """One batch through a model, its loss, its metrics and its optimizer.
+    """One batch through a model, its losses, its metrics and its optimizer.
 
     It writes nothing on the model but weights, layers' state and step, and `needs_dx` for the time of a backward.
 
@@ -54,36 +18,20 @@ class Step:
         model: built and compiled.
 
     Attributes:
-        loss: a copy of the compiled loss, with `from_logits` settled.
-        layers: the model's; where the loss takes logits, the last one is a copy without its activation, on the same
-            weights.
-        activation: what that copy leaves out, else None.
+        heads: one for each output, with its loss and its metrics.
         plan: what runs, and where backward stops.
+        penalized: the weights and outputs with a penalty.
         workspace: the training steps' reused memory.
     """
 
     def __init__(self, model):
-        self.model = model
-        self.loss, folds = settle_logits(model.loss, model)
-        if hasattr(self.loss, "attach"):
-            self.loss = copy.copy(self.loss)
-            self.loss.attach(model.device)
-        self.layers, self.activation = list(model.layers), None
-        if folds:
-            self.activation = model.layers[-1].activation
-            self.layers[-1] = twin(model.layers[-1], activation=activations.linear)
-        logits = not folds and getattr(self.loss, "from_logits", False)
-        named = [*model.metrics, *model.weighted_metrics]
-        found = [metrics.resolve(metric, self.loss, model.output_shape, logits) for metric in named]
-        for part, method, takes in (
-            (self.loss, "forward", "y_true, y_pred, sample_weight=None"),
-            *((metric, "update_state", "y_true, y_pred, sample_weight=None") for metric in found),
-        ):
-            if is_custom(part):
-                testing.demand_arguments(part, method, takes)
-        self.test_metrics = metrics.unique_names(found)
-        self.metrics = copy.deepcopy(self.test_metrics)  # training's own: a callback may evaluate in mid-epoch
-        self.plan = Plan(self.layers, model.layers)
+        self.model, graph = model, model.graph
+        self.heads = [
+            Head(model, slot, *described)
+            for slot, described in zip(graph.outputs, model.outputs_compiled(), strict=True)
+        ]
+        self.plan = Plan(graph, [head.instead for head in self.heads if head.instead is not None])
+        self.device, self.outside, self.penalized = model.device, model.outside(), penalized(model.layers)
         self.first, self.made_for = True, self._signature()
         self.close()
 
@@ -93,6 +41,7 @@ class Step:
             model.store,
             model.device,
             model.loss,
+            model.loss_weights,
             model.metrics,
             model.weighted_metrics,
             looked_at(model.walk()),
@@ -107,116 +56,105 @@ class Step:
         """Let the reused memory go."""
         self.workspace = devices.Workspace(self.model.device)
 
-    def twins(self):
-        """Copies of the layers in float64, the last one without its activation where it is left to the loss."""
-        layers = testing.float64_copies(self.model.layers)
-        if self.activation is not None:
-            layers[-1].activation = activations.linear
-        return layers
+    def float64(self):
+        """The graph on copies of the layers in float64, without the activations that are left to the losses."""
+        graph = self.model.graph
+        layers = {id(op.layer): op.layer for op in graph.ops}
+        copies = dict(zip(layers, testing.float64_copies(list(layers.values())), strict=True))
+        for head in self.heads:
+            if head.instead is not None:
+                copies[head.instead[0]].activation = activations.linear
+        return graph.replaced(copies)
 
     def totals(self, training):
         """Fresh totals of an epoch's training, or of a test with copies of its own: several threads may test."""
-        loss, found = self.loss, self.metrics
-        if not training:
-            found = copy.deepcopy(self.test_metrics)
-            loss = copy.copy(loss) if isinstance(loss, losses.Loss) else loss
-        return Totals(loss, found, found[len(self.model.metrics) :])
+        return EpochTotals(self.heads, [head.totals(training) for head in self.heads])
 
     def keep(self, totals):
         """Leave a test's figures in the metrics that the user gave, whole."""
-        for given, own in zip(self.test_metrics, totals.metrics, strict=True):
-            getattr(given, "__dict__", {}).update(getattr(own, "__dict__", {}))
+        for head, own in zip(self.heads, totals.totals, strict=True):
+            head.keep(own)
 
     def train(self, x, y, w, totals):
         """Forward, loss, backward and update on a batch of host arrays; adds to `totals`."""
         model, first = self.model, self.first
-        model.check_shape(x.shape[1:])
-        target = self.target(y, len(x))
+        xs, targets, ws = self.parts(x, y, w)
         if first and model.check_gradients:
-            check_custom_gradients(model, self, x, target, w)
+            check_custom_gradients(model, self, xs, targets, ws)
         self._prepare()
         check = FirstStep(self.plan.layers) if first else None
-        x = model.device.from_host(x)
+        xs = [self.device.from_host(x) for x in xs]
         with devices.use_workspace(self.workspace):
-            output, mask = self.forward(x, True, check)
-            dy = self._score(output, mask, target, w, totals, gradient=True)
-            with self.plan.unread_gradients() as trained:
-                self.backward(trained, dy, check)
-            model.optimizer.step(model)
+            before = totals.sums()
+            self._gradients(xs, targets, ws, totals, check)
+            self._update(lambda: self._again(xs, targets, ws), *totals.since(before))
         self.first = False
+
+    def _gradients(self, xs, targets, ws, totals, check=None):
+        """Forward, loss, backward and penalties."""
+        outputs, marks = self.plan.forward(xs, True, check)
+        dys = self._score(outputs, marks, targets, ws, totals, gradient=True)
+        del outputs
+        with self.plan.unread_gradients():
+            self.plan.backward(dys, check)
+        if self.penalized:
+            totals.add_penalty(penalties(self.penalized, gradient=True), len(xs[0]))
+
+    def _again(self, xs, targets, ws):
+        """The gradients of the same batch with other weights; returns the loss, which counts nowhere."""
+        apart = EpochTotals(self.heads, [Totals(head.loss, (), ()) for head in self.heads])
+        self._gradients(xs, targets, ws, apart)
+        return apart.logs()["loss"]
 
     def test(self, x, y, w, totals, workspace):
         """Loss and metrics of a batch, without training."""
-        self.model.check_shape(x.shape[1:])
+        xs, targets, ws = self.parts(x, y, w)
         self._prepare()
         with devices.use_workspace(workspace):
-            output, mask = self.forward(self.model.device.from_host(x), False)
-            self._score(output, mask, self.target(y, len(x)), w, totals)
+            outputs, marks = self.plan.forward([self.device.from_host(x) for x in xs], False)
+            self._score(outputs, marks, targets, ws, totals)
+            if self.penalized:
+                totals.add_penalty(penalties(self.penalized), len(xs[0]))
+
+    def validate(self, y):
+        """Check targets once, before training."""
+        for head, one in zip(self.heads, (y,) if self.model.is_plain else y, strict=True):
+            head.validate(one)
+
+    def parts(self, x, y, w, dtype=None):
+        """(inputs, targets as the losses take them, sample weights), a tuple each."""
+        if self.model.is_plain:
+            self.model.check_shapes((x.shape[1:],))
+            return (x,), (self.heads[0].target(y, len(x), dtype),), (w,)
+        self.model.check_shapes([one.shape[1:] for one in x])
+        y = (None,) * len(self.heads) if y is None else y
+        w = w if isinstance(w, tuple) else (w,) * len(self.heads)
+        return x, [head.target(one, len(x[0]), dtype) for head, one in zip(self.heads, y, strict=True)], w
 
     def _prepare(self):
         if self.plan.prepare():
             self.close()  # other layers run from now on, with memory of their own
 
-    def forward(self, x, training, check=None):
-        """(what the loss takes, its mask)"""
-        mask = None
-        for place, layer in enumerate(self.plan.layers):
-            y, mask = masks.forward(layer, x, training, mask)
-            if check:
-                check.forward(layer, x, y)
-            if place < self.plan.lowest:  # no backward will come here
-                _let_go(layer)
-            x = y
-        return x, mask
+    def _score(self, outputs, marks, targets, ws, totals, gradient=False):
+        """Add losses and metrics to `totals`; returns dL/d output of each, None without a loss."""
+        totals.batches += 1
+        return [
+            head.score(output, mask, target, w, own, gradient)
+            for head, output, mask, target, w, own in zip(self.heads, outputs, marks, targets, ws, totals.totals)
+        ]
 
-    def backward(self, layers, dy, check=None):
-        """The gradients of these layers, the last one first."""
-        for layer in reversed(layers):
-            dy = layer.backward(dy)
-            if check:
-                check.backward(layer, dy)
-            _let_go(layer)
-
-    def target(self, y, count):
-        """One batch of targets as the loss takes them."""
-        if y is None:
-            raise ValueError("there are no targets; pass y, or batches (x, y)")
-        return losses.prepare(self.loss, y, self.model.dtype, (count, *self.model.output_shape))
-
-    def _score(self, output, mask, target, w, totals, gradient=False):
-        """Add loss and metrics to `totals`; returns dL/d output if that is asked for.
-
-        With a mask each step is a row of its own, whose weight is that of its sample where it counts and else 0.
-        """
-        shape, plain = output.shape, None
-        if mask is not None:
-            plain, w = losses.step_weights(self.model.device.to_host(mask), w)
-            target, output, w = losses.as_rows(target, output, w)
-        loss, on_device, dy = totals.loss, self.model.device.from_host(target), None
-        if gradient and hasattr(loss, "forward_backward"):
-            value, dy = loss.forward_backward(on_device, output, w)
-        else:
-            value = loss.forward(on_device, output, w)
-            dy = loss.backward() if gradient else None
-        count = getattr(loss, "count", None)
-        if count is None:  # a loss of the user's own that only returns its mean
-            totals.add_loss(float(value) * len(target), len(target))
-        else:
-            totals.add_loss(loss.total, count)
-        if totals.metrics:
-            totals.add_metrics(target, self.model.device.to_host(self._probabilities(output)), w, plain)
-        return dy if mask is None or dy is None else dy.reshape(shape)
-
-    def _probabilities(self, output):
-        """What `predict` would give, from what the loss got."""
-        if self.activation is None:
-            return output
-        y = devices.current_workspace().take("probabilities", "y", output.shape, output.dtype)
-        self.model.device.kernels.activation(output, self.activation, out=y)
-        return y
-
-
-def _let_go(layer):
-    """Forget what the layer saved in the workspace, whose memory then serves others."""
-    for part in layer.walk():
-        part.forget()
+    def _update(self, again, loss, count):
+        """One step of the optimizer; layers of other models in the same store stay as they are."""
+        model, frozen = self.model, [layer for layer in self.outside if layer.trainable]
+        for layer in frozen:
+            layer.trainable = False
+        try:
+            if model.optimizer.takes_closure:
+                model.optimizer.step(model, again, loss)
+            elif model.optimizer.gradient_accumulation_steps:
+                model.optimizer.step(model, count)
+            else:
+                model.optimizer.step(model)
+        finally:
+            for layer in frozen:
+                layer.trainable = True

@@ -2,6 +2,8 @@
 
 import math
 
+from npdl.layers.node import shapes_of
+
 
 def _shape(shape):
     return "(" + ", ".join(["N", *("any" if size is None else str(size) for size in shape)]) + ")"
@@ -15,31 +17,50 @@ def _bytes(count):
     return f"{count:,.1f} GiB"
 
 
+def _shapes(layer):
+    """The shapes of one sample of each output."""
+    return getattr(layer, "output_shapes", None) or shapes_of(layer.output_shape)
+
+
 def table(model):
-    """One line a layer: output shape, parameters, FLOPs of one sample's forward, bytes of one sample's output."""
+    """One line a layer: output shape, parameters, FLOPs of one sample's forward, bytes of one sample's output.
+
+    Of a graph, the layers that each reads too.
+    """
     size = model.dtype.itemsize
-    rows = [("layer", "output shape", "parameters", "FLOPs", "output bytes")]
+    rows = [["layer", "output shape", "parameters", "FLOPs", "output bytes"]]
     for layer in model.layers:
-        free = any(axis is None for axis in layer.output_shape)
+        shapes = _shapes(layer)
+        free = any(axis is None for shape in shapes for axis in shape)
         rows.append(
-            (
+            [
                 f"{layer.name} ({type(layer).__name__}){'' if layer.trainable else ' frozen'}",
-                _shape(layer.output_shape),
+                ", ".join(map(_shape, shapes)),
                 f"{layer.count_params():,}",
                 "?" if free else f"{layer.flops():,}",
-                "?" if free else _bytes(math.prod(layer.output_shape) * size),
-            )
+                "?" if free else _bytes(sum(map(math.prod, shapes)) * size),
+            ]
         )
-    widths = [max(len(row[i]) for row in rows) for i in range(5)]
-    rule = "─" * (sum(widths) + 8)
+    calls = getattr(model, "steps", ())
+    if calls:
+        reads = [
+            ", ".join(dict.fromkeys(one.name for call in calls if call.layer is layer for one in call.inputs))
+            for layer in model.layers
+        ]
+        for row, text in zip(rows, ["reads", *reads], strict=True):
+            row.append(text)
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    rule = "─" * (sum(widths) + 2 * len(widths) - 2)
     lines = [
-        "  ".join([f"{row[0]:<{widths[0]}}", f"{row[1]:<{widths[1]}}", *(f"{row[i]:>{widths[i]}}" for i in (2, 3, 4))])
+        "  ".join(f"{cell:{'>' if 2 <= i <= 4 else '<'}{widths[i]}}" for i, cell in enumerate(row)).rstrip()
         for row in rows
     ]
-    trainable, frozen = model.store.count()
+    named = zip(getattr(model, "input_names", ("",)), model.input_shapes, strict=True)
+    inputs = ", ".join(f"{name} {_shape(shape)}".strip() for name, shape in named)
+    trainable, frozen = model.count()
     return "\n".join(
         [
-            f"{model.name}: input {_shape(model.input_shape)}, {model.dtype.name}, on {model.device.name}",
+            f"{model.name}: input {inputs}, {model.dtype.name}, on {model.device.name}",
             rule,
             lines[0],
             rule,

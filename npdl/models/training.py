@@ -2,36 +2,41 @@
 
 import contextlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from npdl import callbacks as cb
-from npdl import data, devices, losses, metrics, optimizers, testing
-from npdl.layers import masks
-from npdl.models import checks
-from npdl.models.fusion import fuse
-from npdl.models.plan import choose_loss
+from npdl import data, devices, losses, optimizers
+from npdl.models import checks, compiled
+from npdl.models.checking import check_graph
+from npdl.models.endings import Ending, choose_loss
+from npdl.models.plan import Plan
+from npdl.models.results import Results, rows_of
 from npdl.models.step import Step
 
 
 class Trainer:
-    """What a model does with data; `Sequential` gives it `layers`, `store` and `build`.
+    """What a model does with data; a `Network` gives it its `graph`, `store` and names.
 
     Attributes:
-        optimizer, loss, metrics: what `compile` set.
+        optimizer, loss, loss_weights, metrics, weighted_metrics: what `compile` set; of a model with several outputs
+            the last four are dicts by their names.
         history: of the last `fit`, as far as it came.
         stop_training: a callback sets it to end `fit` after the epoch.
+        resume_from: (epoch, batches done in it): a callback sets it in `on_train_begin` to have `fit` begin there.
     """
 
     optimizer: Any = None
     loss: Any = None
-    metrics: Sequence = ()
-    weighted_metrics: Sequence = ()
+    loss_weights: Any = None
+    metrics: Any = ()
+    weighted_metrics: Any = ()
     history: cb.History | None = None
     check_gradients = True
     stop_training = False
+    resume_from = 0, 0
     _step: Any = None
 
     # of the model
@@ -40,30 +45,60 @@ class Trainer:
     device: Any
     dtype: np.dtype
     seed: int
-    output_shape: Any
+    graph: Any
+    is_plain: bool  # one input and one output: data are arrays, not tuples of them
+    input_names: Any
+    output_names: Any
+    output_shapes: Any
     build: Callable
     to: Callable
-    check_shape: Callable
+    restored: Callable
 
     # ---- compile
 
-    def compile(self, optimizer="rmsprop", loss=None, metrics=None, weighted_metrics=None, *, check_gradients=True):
+    def compile(
+        self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, *,
+        check_gradients=True,
+    ):  # fmt: skip
         """Choose how to train.
+
+        Where there are several outputs, all but the optimizer are dicts by their names, or lists in their order; one
+        loss, or one metric that is not in a list, is for each of them. An output without a loss only has metrics.
 
         Args:
             optimizer, loss: name or object; loss=None is chosen by `fit` from the targets.
+            loss_weights: what is minimized is the sum of the losses times these numbers; None is all 1.
             metrics: list of names, metric objects or functions f(y_true, y_pred) that give a value a sample; every
                 sample counts alike.
             weighted_metrics: the same, with the weights of `sample_weight` and `class_weight`.
             check_gradients: whether `fit` checks a layer or loss of your own by central differences on its first batch.
         """
-        self.optimizer = optimizers.get(optimizer)
-        self.loss = None if loss is None else losses.get(loss)
-        self.metrics, self.weighted_metrics = _listed(metrics), _listed(weighted_metrics)
-        self.check_gradients = check_gradients
-        self._step = None
-        if self.loss is not None:
-            _check_metrics([*self.metrics, *self.weighted_metrics], self.loss)
+        names = self.output_names or [""]
+        loss = compiled.losses_of(loss, names)
+        weights = compiled.weights_of(loss_weights, names)
+        found = [
+            compiled.metrics_of(argument, given, names)
+            for argument, given in (("metrics", metrics), ("weighted_metrics", weighted_metrics))
+        ]
+        for one, *some in zip(loss, *found, strict=True):
+            if one is not None:
+                compiled.check([metric for part in some for metric in part], one)
+        self.optimizer, self.check_gradients, self._step = optimizers.get(optimizer), check_gradients, None
+        self.loss_weights = None if loss_weights is None else dict(zip(names, weights))
+        if len(names) == 1:
+            self.loss, self.metrics, self.weighted_metrics = loss[0], found[0][0], found[1][0]
+        else:
+            self.loss = dict(zip(names, loss)) if any(loss) else None
+            self.metrics, self.weighted_metrics = (dict(zip(names, some)) for some in found)
+
+    def outputs_compiled(self):
+        """(name, shape, loss, weight, metrics, weighted metrics) of each output."""
+        names = self.output_names
+        lists = [[self.loss], [self.metrics], [self.weighted_metrics]]
+        if len(names) > 1:
+            lists = [[given[name] for name in names] for given in (self.loss, self.metrics, self.weighted_metrics)]
+        weights = list((self.loss_weights or dict.fromkeys(names, 1.0)).values())
+        return list(zip(names, self.output_shapes, lists[0], weights, lists[1], lists[2], strict=True))
 
     # ---- fit
 
@@ -106,8 +141,8 @@ class Trainer:
         validation_steps = checks.positive("validation_steps", validation_steps, default=None)
         checks.epochs(epochs, initial_epoch)
         checks.is_due(1, validation_freq)
-        source = data.as_source(x, y, sample_weight, self.dtype, integers=self.reads_integers)
-        validation = _validation_source(validation_data, self.dtype, self.reads_integers)
+        source = self._source(x, y, sample_weight)
+        validation = self._validation_source(validation_data)
         if validation is None and validation_split:
             source, validation, said = source.split(validation_split)
             say(said)
@@ -119,19 +154,23 @@ class Trainer:
         params = {"epochs": epochs, "steps": steps, "verbose": verbose, "validation_freq": validation_freq}
         caller = _callers(self, params, callbacks, history)
         self.stop_training = False
-        batches = _epochs(source, batch_size, self.seed, shuffle, steps_per_epoch, initial_epoch)
+        self.resume_from = (initial_epoch, 0)
         try:
             caller.on_train_begin()
+            initial_epoch, done = self.resume_from
+            batches = _epochs(source, batch_size, self.seed, shuffle, steps_per_epoch, initial_epoch)
             for epoch in range(initial_epoch, epochs):
                 caller.on_epoch_begin(epoch)
                 step = self._current_step()  # a callback may have compiled or moved the model
-                logs = self._train_epoch(step, self._checked(source, next(batches)), class_weight, caller)
+                rest, done = itertools.islice(next(batches), done, None), 0
+                logs = self._train_epoch(step, self._checked(source, rest), class_weight, caller)
                 if validation is not None and checks.is_due(epoch + 1, validation_freq):
                     results = self._evaluate(step, validation, validation_batch_size, validation_steps, caller)
                     logs.update({f"val_{name}": value for name, value in results.items()})
                 caller.on_epoch_end(epoch, logs)
                 if self.stop_training:
                     break
+            self.optimizer.finalize(self)
             caller.on_train_end()
         finally:
             self.history = history
@@ -158,7 +197,7 @@ class Trainer:
     ):  # fmt: skip
         """Loss and metrics over the data: the loss alone where there are no metrics, else a list, or a dict by name."""
         self._need_compile("evaluate")
-        source = data.as_source(x, y, sample_weight, self.dtype, integers=self.reads_integers)
+        source = self._source(x, y, sample_weight)
         step = self._ready(source, print if verbose else _silent)
         batch_size = checks.positive("batch_size", batch_size, default=32)
         steps = checks.positive("steps", steps, default=None)
@@ -181,33 +220,37 @@ class Trainer:
         return results
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
-        """The outputs for all rows of x, as one NumPy array; the batch size changes no bit of them.
+        """The outputs for all rows of x, as NumPy arrays; the batch size changes no bit of them.
 
         It writes nothing on the model, so several threads may predict with it. verbose=1 shows a bar.
         """
-        source = data.as_source(x, dtype=self.dtype, for_prediction=True, integers=self.reads_integers)
+        source = self._source(x, for_prediction=True)
         self._build_for(source)
         batch_size = checks.positive("batch_size", batch_size, default=32)
         steps = checks.positive("steps", steps, default=None)
         verbose = 0 if verbose == "auto" else verbose
         params = {"epochs": 1, "steps": steps or source.steps(batch_size), "verbose": verbose}
-        layers, _ = fuse(self.layers, self.layers)
-        workspace, results = devices.Workspace(self.device), Results(_rows(source.size, steps, batch_size))
+        plan, workspace = Plan(self.graph), devices.Workspace(self.device)
+        plan.prepare()
+        results = [Results(rows_of(source.size, steps, batch_size)) for _ in self.output_names]
         with contextlib.closing(_callers(self, params, callbacks)) as caller:
             caller.on_predict_begin()
             for number, (x, *_) in enumerate(itertools.islice(source.batches(batch_size, reuse=True), steps)):
                 caller.on_predict_batch_begin(number)
                 with devices.use_workspace(workspace):
-                    results.add(self.device.to_host(self._infer(layers, x)))
+                    for one, y in zip(results, self._infer(plan, x), strict=True):
+                        one.add(self.device.to_host(y))
+                        y = None
                 caller.on_predict_batch_end(number, {})
-            checks.some_batches(results.batches)
+            checks.some_batches(results[0].batches)
             caller.on_predict_end()
-        return results.array()
+        return self.restored([one.array() for one in results])
 
-    def _infer(self, layers, x):
-        """What these layers make of a host batch, on the device; checked, since an iterable may give any shape."""
-        self.check_shape(x.shape[1:])
-        return masks.chain(layers, self.device.from_host(x))[0]
+    def _infer(self, plan, x):
+        """The outputs for a host batch, on the device; checked, since an iterable may give any shape."""
+        xs = (x,) if self.is_plain else x
+        self.check_shapes([x.shape[1:] for x in xs])
+        return plan.forward([self.device.from_host(x) for x in xs], False)[0]
 
     # ---- one batch
 
@@ -228,11 +271,14 @@ class Trainer:
 
     def predict_on_batch(self, x):
         """The outputs of one batch, as a NumPy array."""
-        return self.predict(x, batch_size=max(len(x), 1), verbose=0)
+        if self.is_plain:
+            return self.predict(x, batch_size=max(len(x), 1), verbose=0)
+        size = self._source(x, for_prediction=True).size
+        return self.predict(x, batch_size=max(size, 1), verbose=0)
 
     def _one_batch(self, what, x, y, sample_weight):
         self._need_compile(what)
-        source = data.as_source(x, y, sample_weight, self.dtype, integers=self.reads_integers)
+        source = self._source(x, y, sample_weight)
         step = self._ready(source, _silent)
         return step, next(iter(source.batches(source.size)))
 
@@ -241,20 +287,18 @@ class Trainer:
     def gradient_check(self, x, y, sample_weight=None, **options):
         """Check every gradient of this model on your data by central differences, in a float64 copy.
 
-        Every tensor and every layer's input is checked; no bit of the model changes. Returns the report of
-        `npdl.testing.check_chain`, whose options it takes: `report.ok` says whether all agree, `print(report)` shows
-        the worst entries.
+        Every tensor and every layer's input is checked (of a graph, the model's inputs); no bit of the model changes.
+        Returns the report of `npdl.testing.check_chain`, whose options it takes: `report.ok` says whether all agree,
+        `print(report)` shows the worst entries.
         """
-        source = data.as_source(x, y, sample_weight, np.float64, integers=self.reads_integers)
-        compiled = self.optimizer, self.loss, self.metrics, self._step
+        source = self._source(x, y, sample_weight, dtype=np.dtype(np.float64))
+        before = self.optimizer, self.loss, self.metrics, self._step
         try:
             step = self._ready(source, _silent)
         finally:
-            self.optimizer, self.loss, self.metrics, self._step = compiled
+            self.optimizer, self.loss, self.metrics, self._step = before
         x, y, w = next(iter(source.batches(source.size)))
-        target = losses.prepare(step.loss, y, np.float64, (len(x), *self.output_shape))
-        layers = step.twins()
-        return testing.check_chain(layers, x, step.loss, target, w, **options)
+        return check_graph(step, *step.parts(x, y, w, np.float64), **options)
 
     # ---- getting ready
 
@@ -262,19 +306,47 @@ class Trainer:
         if self.optimizer is None:
             raise RuntimeError(f'{what} needs model.compile(optimizer, loss) first, e.g. model.compile("adam", "mse")')
 
+    def _source(self, x, y=None, sample_weight=None, for_prediction=False, dtype=None):
+        """The `Source` of what was passed."""
+        dtype = dtype or self.dtype
+        if self.is_plain:
+            return data.as_source(x, y, sample_weight, dtype, for_prediction, self.reads_integers)
+        names = data.Names(self.input_names, self.output_names, self.reads_integers)
+        return data.several_source(x, y, sample_weight, dtype, names, for_prediction)
+
+    def _validation_source(self, validation_data):
+        """The `Source` of `validation_data`, which errors name."""
+        if validation_data is None:
+            return None
+        try:
+            return self._source(*checks.validation_parts(validation_data))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"validation_data: {error}") from error
+
     def _build_for(self, source):
         if self.store is None:
             self.build(source.x_shape)
-        checks.not_one_sample(self, source)
-        self.check_shape(source.x_shape)
+        if self.is_plain:
+            checks.not_one_sample(self, source)
+        self._check_shapes(source)
+
+    def _check_shapes(self, source):
+        self.check_shapes([source.x_shape] if self.is_plain else source.x_shape)
 
     def _ready(self, source, say):
         """The `Step` for these data: builds, chooses and settles what is still open, and checks data against model."""
         self._build_for(source)
         if self.optimizer is None:
             self.compile("adam")
+        if self.loss is None and len(self.output_names) > 1:
+            raise ValueError(
+                f"a model with several outputs needs a loss for them: model.compile(loss={{{self.output_names[0]!r}: "
+                '"mse", ...})'
+            )
         if self.loss is None:
-            self.loss = choose_loss(self, source.first(1024)[1] if source.y is None else source.y)
+            y = source.first(1024)[1] if source.y is None else source.y
+            ending = Ending(self.graph, self.graph.outputs[0])
+            self.loss = choose_loss(self.output_shapes[0], ending, y[0] if isinstance(y, tuple) else y)
             if not self.metrics and self.loss.is_classification:
                 self.metrics = ["accuracy"]
             say(f"optimizer {self.optimizer!r}, loss {self.loss!r}: chosen; model.compile(...) decides otherwise")
@@ -288,68 +360,32 @@ class Trainer:
         return self._step
 
     def _check_data(self, source):
-        self.check_shape(source.x_shape)
+        self._check_shapes(source)
         if source.y is not None:
-            self._check_targets(source.y)
-
-    def _check_targets(self, y):
-        losses.validate(self._step.loss, y, (len(y), *self.output_shape))
+            self._step.validate(source.y)
 
     def _checked(self, source, batches):
         """The batches; those of a source that does not know its targets beforehand are checked as they come."""
         for batch in batches:
             if source.y is None and batch[1] is not None:
-                self._check_targets(batch[1])
+                self._step.validate(batch[1])
             yield batch
 
     def _sample_weights(self, class_weight, y, w):
         """The weights of a batch: `sample_weight` times the weight of each row's class."""
         if not class_weight:
             return w
-        classes = self.output_shape[-1] if self.output_shape else 1
+        if len(self.output_names) > 1:
+            raise ValueError(
+                "class_weight is for models of one output; pass sample_weight={output: weights} for several"
+            )
+        y, w = (one[0] if isinstance(one, tuple) else one for one in (y, w))
+        shape = self.output_shapes[0]
+        classes = shape[-1] if shape else 1
         if classes == 1:  # one output: yes or no, or a number
             classes = 2 if getattr(self.loss, "accuracy", None) == "binary_accuracy" else None
         weights = losses.class_weights(y, class_weight, classes)
         return weights if w is None else weights * np.asarray(w, np.float64)
-
-
-class Results:
-    """The outputs of one batch after another, copied into one array.
-
-    Args:
-        size: how many rows come at most; None where it is not known: then they are joined at the end.
-    """
-
-    def __init__(self, size):
-        self.size, self.batches, self.rows, self.parts, self.whole = size, 0, 0, [], None
-
-    def add(self, y):
-        """Copy the outputs of a batch."""
-        self.batches += 1
-        if self.size is None:
-            self.parts.append(np.array(y))
-            return
-        if self.whole is None:
-            self.whole = np.empty((self.size, *y.shape[1:]), y.dtype)
-        stop = self.rows + len(y)
-        if y.shape[1:] != self.whole.shape[1:]:  # an axis of free length
-            raise ValueError(
-                f"predict gives one array, but the outputs of one batch have samples of shape {self.whole.shape[1:]}, "
-                f"those of a later one {y.shape[1:]}; predict them one by one"
-            )
-        self.whole[self.rows : stop] = y
-        self.rows = stop
-
-    def array(self):
-        """All of them."""
-        if self.size is None:
-            return self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts)
-        return self.whole if self.rows == self.size else self.whole[: self.rows].copy()
-
-
-def _rows(size, steps, batch_size):
-    """How many rows `steps` batches have at most, None where it is not known."""
-    return size if size is None or steps is None else min(size, steps * batch_size)
 
 
 def _callers(model, params, callbacks, *last):
@@ -383,36 +419,6 @@ def _epochs(source, batch_size, seed, shuffle, steps, first):
         stream = itertools.islice(stream, skipped, None)
     while True:
         yield itertools.islice(stream, steps)
-
-
-def _validation_source(validation_data, dtype, integers):
-    """The `Source` of `validation_data`, which errors name."""
-    if validation_data is None:
-        return None
-    try:
-        return _source_of(validation_data, dtype, integers)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"validation_data: {error}") from error
-
-
-def _source_of(validation_data, dtype, integers):
-    arrays = isinstance(validation_data, list) and all(hasattr(part, "shape") for part in validation_data)
-    if isinstance(validation_data, tuple) or arrays:
-        if len(validation_data) not in (2, 3):
-            raise ValueError(f"expected (x, y) or (x, y, sample_weight), got {len(validation_data)} parts")
-        x, y, *w = validation_data
-        return data.as_source(x, y, *w, dtype=dtype, integers=integers)
-    if hasattr(validation_data, "shape"):
-        raise ValueError(
-            f"expected (x, y) or (x, y, sample_weight), got {type(validation_data).__name__} of shape "
-            f"{tuple(validation_data.shape)}; pass validation_data=(x, y)"
-        )
-    return data.as_source(validation_data, dtype=dtype, integers=integers)
-
-
-def _check_metrics(names, loss):
-    for metric in names:
-        metrics.check(metric, loss)
 
 
 def _results(logs, return_dict):

@@ -11,10 +11,19 @@ Each gradient is compared with central differences in float64; the report names 
 
 from npdl.testing.contract import check_layer
 from npdl.testing.custom import Views, demand_arguments
-from npdl.testing.differences import check_chain, compare, float64_copies, gradient_check, loss_check
+from npdl.testing.differences import (
+    Tensor,
+    check_chain,
+    compare,
+    copy_of,
+    float64_copies,
+    gradient_check,
+    loss_check,
+    nudge_array,
+)
 from npdl.testing.report import Entry, GradientError, Report
 
 __all__ = [
-    "Entry", "GradientError", "Report", "Views", "check_chain", "check_layer", "compare", "demand_arguments",
-    "float64_copies", "gradient_check", "loss_check",
+    "Entry", "GradientError", "Report", "Tensor", "Views", "check_chain", "check_layer", "compare", "copy_of",
+    "demand_arguments", "float64_copies", "gradient_check", "loss_check", "nudge_array",
 ]  # fmt: skip

@@ -18,6 +18,7 @@ import numpy as np
 
 from npdl import devices, random
 from npdl.params import copied
+from npdl.penalties import penalized, penalties
 from npdl.testing.custom import Views, demand_arguments
 from npdl.testing.report import Entry, Report, relative
 
@@ -203,18 +204,17 @@ class _Chain:
             [(part, part.step, {name: a.copy() for name, a in part.state.items()}) for part in layer.walk()]
             for layer in layers
         ]
-        self.views, self.r = Views(layers), None
+        self.views, self.r, self.penalized = Views(layers), None, penalized(layers)
         for layer in layers:
             demand_arguments(layer, "forward", "x, training=False")
             demand_arguments(layer, "backward", "dy")
 
     def terms(self, output):
-        """L, or its terms: without a loss L = Σ y · r for random numbers r."""
-        if self.loss is not None:
-            return self.loss.forward(self.y, output, self.sample_weight)
-        if self.r is None:
+        """L, or its terms, and the penalties: without a loss L = Σ y · r for random numbers r."""
+        if self.loss is None and self.r is None:
             self.r = random.normal(random.key(self.seed, "r"), output.shape)
-        return output * self.r
+        terms = output * self.r if self.loss is None else self.loss.forward(self.y, output, self.sample_weight)
+        return np.append(terms, penalties(self.penalized)) if self.penalized else terms
 
     def forward(self, i, x):
         """y of layer i; dropout draws the same mask each time, and moving statistics do not move on."""
@@ -252,13 +252,19 @@ class _Chain:
         """A `Tensor` for every weight and every layer's input."""
         found = []
         for i, layer in enumerate(self.layers):
-            x = np.array(x)  # a copy: a layer's y may be a view of its x
-            nudge_array(x, random.key(self.seed, "nudge", i, "input"), nudge)
+            x = _each(np.array, x)  # a copy: a layer's y may be a view of its x
+            for place, one in enumerate(_several(x)):
+                purpose = ("input",) if place == 0 else ("input", place)
+                nudge_array(one, random.key(self.seed, "nudge", i, *purpose), nudge)
             dx = self.backward(i, x)
+            penalties(penalized(self.layers[i : i + 1]), gradient=True)
             self.views.demand()
             mine = [(p.name, name, p.params[name], p.grads[name]) for p in layer.walk() for name in p.params]
-            if dx is not None and np.issubdtype(x.dtype, np.floating):
-                mine.insert(0, (layer.name, "input", x, dx))
+            given = dx if isinstance(dx, (tuple, list)) else [dx] * len(_several(x))
+            for place, (one, d) in reversed(list(enumerate(zip(_several(x), given, strict=True)))):
+                if d is not None and np.issubdtype(one.dtype, np.floating):
+                    name = f"input {place}" if isinstance(x, tuple) else "input"
+                    mine.insert(0, (layer.name, name, one, d))
             found += [
                 Tensor(owner, name, array, np.array(gradient), lambda i=i, x=x: self.run(i, x))
                 for owner, name, array, gradient in mine
@@ -267,12 +273,26 @@ class _Chain:
         return found
 
 
+def _several(x):
+    """The inputs of a layer, as a tuple."""
+    return x if isinstance(x, tuple) else (x,)
+
+
+def _each(function, x):
+    """The function of an array, or of each in a tuple of inputs."""
+    return tuple(map(function, x)) if isinstance(x, tuple) else function(x)
+
+
+def _as_float64(x):
+    return np.array(x, np.float64) if np.issubdtype(np.asarray(x).dtype, np.floating) else np.array(x)
+
+
 def check_chain(layers, x, loss=None, y=None, sample_weight=None, *, nudge=1e-3, tolerance=1e-6, entries=30, seed=0):
     """Check every weight's gradient and every layer's dL/dx in a chain of layers.
 
     Args:
         layers: built in float64 on the host, one after the other; their weights are moved and not put back.
-        x: an input batch.
+        x: an input batch; a tuple of them for a layer of several inputs.
         loss: with `forward(y, output, sample_weight)` and `backward()`; None takes Σ output · r, r random.
         y, sample_weight: what the loss takes.
         nudge: how far weights and every layer's input are moved at random before checking, as a part of their size.
@@ -284,12 +304,12 @@ def check_chain(layers, x, loss=None, y=None, sample_weight=None, *, nudge=1e-3,
         a `Report`.
     """
     with devices.use_workspace(None):
-        x = np.array(x, np.float64) if np.issubdtype(np.asarray(x).dtype, np.floating) else np.array(x)
+        x = _each(_as_float64, x)
         for place, part in enumerate(part for layer in layers for part in layer.walk()):
             for name, array in (*part.params.items(), *part.state.items()):
                 nudge_array(array, random.key(seed, "nudge", place, name), nudge)
         if loss is not None:
-            loss = _copy_of(loss)
+            loss = copy_of(loss)
         chain = _Chain(layers, loss, y, sample_weight, seed)
         return compare(chain.tensors(x, nudge), tolerance=tolerance, entries=entries, seed=seed)
 
@@ -309,7 +329,7 @@ def gradient_check(layer, x, y=None, **options):
 
     Args:
         layer: built, alone (`layer.init(...)`) or in a model. Or a model; then pass y too, for its loss.
-        x: an input batch.
+        x: an input batch; a tuple of them for a layer of several inputs.
         y: targets of a model.
         options: of `check_chain`.
 
@@ -348,7 +368,7 @@ def loss_check(loss, y_true, y_pred, sample_weight=None, **options):
         a `Report`.
     """
     with devices.use_workspace(None):
-        loss, y_pred = _copy_of(loss), np.array(y_pred, np.float64)
+        loss, y_pred = copy_of(loss), np.array(y_pred, np.float64)
         demand_arguments(loss, "forward", "y_true, y_pred, sample_weight=None")
 
         def value():
@@ -359,7 +379,7 @@ def loss_check(loss, y_true, y_pred, sample_weight=None, **options):
         return compare([Tensor(name, "y_pred", y_pred, np.array(loss.backward()), value)], **options)
 
 
-def _copy_of(loss):
+def copy_of(loss):
     """A copy on the host that can be run without a trace in the loss."""
     copy = object.__new__(type(loss))
     vars(copy).update(copied(vars(loss)))

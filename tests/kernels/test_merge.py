@@ -1,4 +1,4 @@
-"""add: the reference against the definition, the compiled kernel against the reference."""
+"""Kernels that merge: the reference against the definition, the compiled kernel against the reference."""
 
 import numpy as np
 import pytest
@@ -94,3 +94,104 @@ def test_wrong_calls():
         cpu.add(a, a, out=a, z=np.zeros(6, "float32"))
     with pytest.raises(TypeError, match="add: b must be float32, got float64; convert it by astype"):
         cpu.add(a, a.astype("float64"), out=a)
+
+
+COMBINED = {"subtract": np.subtract, "multiply": np.multiply, "maximum": np.maximum, "minimum": np.minimum}
+SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0])
+
+
+def test_references_of_two_arrays():
+    a, b = np.repeat(SPECIAL, len(SPECIAL)), np.tile(SPECIAL, len(SPECIAL))
+    for name, function in COMBINED.items():
+        out = np.empty_like(a)
+        with np.errstate(invalid="ignore"):
+            getattr(reference, name)(a, b, out=out)
+            np.testing.assert_array_equal(out, function(a, b))
+    out, rest = np.empty(3), np.empty(3)
+    reference.match_grad(np.array([5.0, 6, 7]), np.array([1.0, 2, 3]), np.array([1.0, 0, 3]), out=out, rest=rest)
+    assert out.tolist() == [5, 0, 7] and rest.tolist() == [0, 6, 0]
+    reference.scale(np.array([1.0, -2, 3]), 0.5, out=out)
+    assert out.tolist() == [0.5, -1, 1.5]
+    y = np.zeros((2, 5))
+    reference.put_part(np.ones((2, 2)), 1, 3, out=y)
+    assert y.tolist() == [[0, 0, 0, 1, 1]] * 2
+    reference.take_part(y, 1, 2, out=(x := np.empty((2, 2))))
+    assert x.tolist() == [[0, 1]] * 2
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_cpu_of_two_arrays(rng, dtype):
+    """The same bits as the reference: one rounding each."""
+    special = np.repeat(SPECIAL, len(SPECIAL)).astype(dtype), np.tile(SPECIAL, len(SPECIAL)).astype(dtype)
+    pairs = [rng.integers(-3, 4, (2, *shape)).astype(dtype) / 3 for shape in SHAPES]
+    for a, b in [special, *pairs]:
+        for name in COMBINED:
+            out, expected = np.full_like(a, 7), np.empty_like(a)
+            with np.errstate(invalid="ignore"):
+                getattr(reference, name)(a, b, out=expected)
+            getattr(cpu, name)(a, b, out=out)
+            np.testing.assert_array_equal(out, expected)
+            same = b.copy()
+            getattr(cpu, name)(a, same, out=same)
+            assert same.tobytes() == out.tobytes()
+        out, expected, rest, left = (np.full_like(a, 7) for _ in range(4))
+        cpu.scale(a, 1 / 3, out=out)
+        reference.scale(a, 1 / 3, out=expected)
+        np.testing.assert_array_equal(out, expected)
+        dy = np.arange(a.size, dtype=dtype).reshape(a.shape) + 1
+        cpu.match_grad(dy, a, b, out=out, rest=rest)
+        reference.match_grad(dy, a, b, out=expected, rest=left)
+        assert out.tobytes() == expected.tobytes() and rest.tobytes() == left.tobytes()
+        cpu.match_grad(dy, a, b, out=out, rest=dy)
+        assert dy.tobytes() == left.tobytes()
+
+
+@needs_compiled
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_cpu_parts(rng, axis):
+    y = rng.standard_normal((7, 8, 9)).astype("float32")
+    for start, count in ((0, 3), (2, 5), (6, 1), (0, 7), (3, 0)):
+        sizes = [count if at == axis else size for at, size in enumerate(y.shape)]
+        out, expected = np.full(sizes, np.nan, "float32"), np.empty(sizes, "float32")
+        cpu.take_part(y, axis, start, out=out)
+        reference.take_part(y, axis, start, out=expected)
+        assert out.tobytes() == expected.tobytes()
+        whole, there = y + 1, y + 1
+        cpu.put_part(out, axis, start, out=whole)
+        reference.put_part(out, axis, start, out=there)
+        assert whole.tobytes() == there.tobytes()
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_bits_of_two_arrays(rng, dtype, same_bits):
+    a, b, c = rng.integers(-9, 9, (3, 5, 12345)).astype(dtype) / 7
+
+    def compute():
+        out = [np.empty_like(a) for _ in range(7)]
+        for name, one in zip(COMBINED, out):
+            getattr(cpu, name)(a, b, out=one)
+        cpu.scale(a, 0.1, out=out[4])
+        cpu.match_grad(c, a, b, out=out[5], rest=out[6])
+        return tuple(out)
+
+    same_bits(cpu, compute)
+
+
+@needs_compiled
+def test_wrong_calls_of_two_arrays():
+    a = np.zeros((2, 3), "float32")
+    for name in COMBINED:
+        with pytest.raises(ValueError, match=rf"{name}: b must have shape \(2, 3\), got \(3,\)"):
+            getattr(cpu, name)(a, a[0], out=a)
+        with pytest.raises(TypeError, match=f"{name}: out must be float32, got float64"):
+            getattr(cpu, name)(a, a, out=a.astype("float64"))
+    with pytest.raises(ValueError, match=r"match_grad: rest must have shape \(2, 3\), got \(6,\)"):
+        cpu.match_grad(a, a, a, out=a, rest=np.zeros(6, "float32"))
+    with pytest.raises(ValueError, match=r"scale: out must have shape \(2, 3\), got \(1, 3\)"):
+        cpu.scale(a, 2, out=a[:1])
+    with pytest.raises(ValueError, match=r"put_part: x must have shape \(2, 2\), got \(2, 3\)"):
+        cpu.put_part(a, 1, 1, out=a.copy())
+    with pytest.raises(ValueError, match=r"take_part: y of shape \(2, 3\) has no axis 2 with a place 0"):
+        cpu.take_part(a, 2, 0, out=a.copy())

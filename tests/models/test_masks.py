@@ -76,7 +76,7 @@ def test_padding_changes_nothing(rng):
         model = tagger()
         model.layers[2].rate = 0.0
         model.build((None,))
-        model.compile("sgd", "sparse_categorical_crossentropy", ["accuracy"], ["accuracy"])
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"], weighted_metrics=["accuracy"])
         weights = np.linspace(0, 2, len(x))
         history = model.fit(words, targets, batch_size=16, sample_weight=weights, verbose=0).history
         found.append((history, model.evaluate(words, targets, verbose=0, return_dict=True), model.get_weights()))
@@ -93,7 +93,7 @@ def test_metrics_leave_padding_out(rng):
     x, y = sequences(rng)
     model = tagger()
     model.build((STEPS,))
-    model.compile("sgd", "sparse_categorical_crossentropy", ["accuracy"], ["accuracy"])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"], weighted_metrics=["accuracy"])
     weights = rng.uniform(0, 2, len(x))
     found = model.evaluate(x, y, sample_weight=weights, verbose=0, return_dict=True)
     right = model.predict(x).argmax(-1) == y

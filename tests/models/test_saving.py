@@ -20,7 +20,7 @@ def trained(rng, **options):
         **options,
     )
     x, y = rng.normal(size=(20, 5, 5, 1)), rng.integers(0, 2, 20)
-    model.compile(npdl.optimizers.AdamW(0.01), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(npdl.optimizers.AdamW(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(x, y, epochs=2, verbose=0)
     return model, x, y
 

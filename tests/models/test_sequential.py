@@ -138,7 +138,7 @@ def test_seeds():
 def test_copies_are_whole_and_separate(rng, copied):
     x, y = rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
     model = Sequential([layers.Dense(4), layers.BatchNormalization(), layers.Dropout(0.5), layers.Dense(2)], seed=0)
-    model.compile("adam", "mse", ["mae"])
+    model.compile("adam", "mse", metrics=["mae"])
     model.fit(x, y, verbose=0)
     twin = copied(model)
     before = model.get_weights()

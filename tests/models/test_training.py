@@ -81,7 +81,7 @@ def test_training_on_another_device(images, device):
     weights = []
     for name in ("cpu", device):
         model = small_net()
-        model.compile("sgd", "sparse_categorical_crossentropy", ["accuracy"])
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
         model.fit(x, y, epochs=2, batch_size=16, verbose=0, device=name)
         model.evaluate(x, y, verbose=0)
         weights.append(model.to("cpu").get_weights())
@@ -109,7 +109,7 @@ def test_reused_memory_changes_no_bit(images):
 def test_epoch_loss_is_the_mean_over_samples(rng):
     x, y = rng.normal(size=(10, 2)).astype("float32"), rng.normal(size=(10, 1)).astype("float32")
     model = Sequential([layers.Dense(1)], seed=0)
-    model.compile(optimizers.SGD(0.0), "mse", ["mae"])
+    model.compile(optimizers.SGD(0.0), "mse", metrics=["mae"])
     history = model.fit(x, y, batch_size=4, epochs=1, verbose=0)  # batches of 4, 4 and 2
     error = model.predict(x) - y
     assert history.history["loss"][0] == pytest.approx(np.mean(error.astype("float64") ** 2), rel=1e-6)
@@ -149,7 +149,7 @@ def test_a_final_softmax_is_folded_into_the_loss(rng):
     weights, predictions, scores = [], [], []
     for end in ends:
         model = Sequential(end, seed=0)
-        model.compile("sgd", "sparse_categorical_crossentropy", ["accuracy"])
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
         model.fit(x, y, epochs=2, verbose=0)
         weights.append(model.get_weights())
         predictions.append(model.predict(x))
@@ -165,7 +165,7 @@ def test_a_final_softmax_is_folded_into_the_loss(rng):
 def test_a_final_sigmoid_is_folded_and_metrics_see_probabilities(rng):
     x, y = rng.normal(size=(40, 4)).astype("float32"), rng.integers(0, 2, (40, 1))
     model = Sequential([layers.Dense(1, activation="sigmoid")], seed=0)
-    model.compile("adam", "binary_crossentropy", ["accuracy"])
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
     model.fit(x, y, epochs=3, verbose=0)
     loss, accuracy = model.evaluate(x, y, verbose=0)
     p = model.predict(x).astype("float64")
@@ -296,7 +296,7 @@ def test_one_batch_methods(rng):
     model = Sequential([layers.Dense(1)], seed=0)
     with pytest.raises(RuntimeError, match=r"train_on_batch needs model.compile"):
         model.train_on_batch(x, y)
-    model.compile("sgd", "mse", ["mae"])
+    model.compile("sgd", "mse", metrics=["mae"])
     first = model.train_on_batch(x, y, return_dict=True)
     assert set(first) == {"loss", "mae"}
     for _ in range(50):
@@ -344,7 +344,7 @@ def test_metric_functions_and_names(rng):
 
     x, y = rng.normal(size=(9, 2)).astype("float32"), rng.normal(size=(9, 2)).astype("float32")
     model = Sequential([layers.Dense(2)], seed=0)
-    model.compile("sgd", "mse", [worst, "mse"])
+    model.compile("sgd", "mse", metrics=[worst, "mse"])
     results = model.evaluate(x, y, batch_size=4, verbose=0, return_dict=True)
     assert results["worst"] == pytest.approx(np.abs(model.predict(x) - y).max(1).mean(), rel=1e-5)
     assert results["mse"] == pytest.approx(results["loss"], rel=1e-5)
@@ -391,7 +391,9 @@ def test_a_metric_of_your_own_may_keep_what_it_gets(make, rng):
     x = rng.normal(size=(40, 3)).astype("float32")
     y = np.abs(x) / np.abs(x).sum(1, keepdims=True)
     model = Sequential([make()], seed=0)
-    model.compile(optimizers.SGD(0.0), "mse" if make is layers.Flatten else "categorical_crossentropy", [Keeping()])
+    model.compile(
+        optimizers.SGD(0.0), "mse" if make is layers.Flatten else "categorical_crossentropy", metrics=[Keeping()]
+    )
     history = model.fit(x, y, batch_size=8, epochs=1, verbose=0).history
     expected = float(np.mean((model.predict(x) - y) ** 2))
     assert history["Keeping"][0] == pytest.approx(expected, rel=1e-5)
@@ -404,7 +406,7 @@ def test_several_threads_evaluate_one_model(images):
     x, y = images
     counts = metrics.ConfusionMatrix(3)
     model = small_net()
-    model.compile("sgd", "sparse_categorical_crossentropy", ["accuracy", counts])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy", counts])
     parts = [(x[start:], y[start:]) for start in (0, 10, 20, 30)]
     expected = [model.evaluate(*part, batch_size=1, verbose=0) for part in parts]
     with concurrent.futures.ThreadPoolExecutor(4) as pool:

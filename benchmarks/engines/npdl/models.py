@@ -19,8 +19,6 @@ def build_layers(net):
             built.append(layers.Conv2D(filters, kernel, strides=stride, padding=padding, use_bias=bias))
         elif kind == "dense":
             built.append(layers.Dense(*arguments))
-        elif kind == "embedding":
-            built.append(layers.Embedding(*arguments))
         elif kind == "lstm":
             built.append(layers.LSTM(*arguments, return_sequences=True))
         elif kind == "relu" and isinstance(built[-1], (layers.Conv2D, layers.Dense)):
@@ -29,10 +27,17 @@ def build_layers(net):
             inside, shortcut = arguments
             shortcut = shortcut and build_layers(shortcut)
             built.append(layers.Residual(build_layers(inside), shortcut=shortcut, activation="relu"))
+        elif kind == "embed":
+            built.append(layers.Embedding(*arguments))
+        elif kind == "positions":
+            built.append(layers.Residual([layers.PositionEmbedding(64)]))
+        elif kind == "block":
+            built.append(layers.TransformerDecoder(*arguments, activation="gelu", normalize_first=True))
         else:
             kinds = {
                 "norm": layers.BatchNormalization, "relu": layers.ReLU, "flatten": layers.Flatten,
                 "pool": layers.MaxPooling2D, "mean": layers.GlobalAveragePooling2D,
+                "layer_norm": layers.LayerNormalization,
             }  # fmt: skip
             built.append(kinds[kind]())
     return built
@@ -47,10 +52,17 @@ def model_of(name, seed=0):
     return model
 
 
+def batch_of(net, batch):
+    symbols = nets.symbols(net)
+    if symbols:
+        return data.sequences(batch, *nets.NETS[net][0], symbols)
+    return data.normal(batch, *nets.NETS[net][0]), data.labels(batch, 10)
+
+
 def train(net, batch):
     """What `fit` runs for each batch."""
     step = Step(model_of(net))
-    x, y = data.batch(net, batch)
+    x, y = batch_of(net, batch)
     totals = step.totals(training=True)
     return {"": lambda: step.train(x, y, None, totals)}
 
@@ -58,7 +70,7 @@ def train(net, batch):
 def infer(net, batch):
     """The model called, in new memory as by hand; and what `predict` runs for each batch, in reused memory."""
     model = model_of(net)
-    x, _ = data.batch(net, batch)
+    x, _ = batch_of(net, batch)
     workspace, (layers, _) = devices.Workspace(model.device), fuse(model.layers, model.layers)
 
     def reused():

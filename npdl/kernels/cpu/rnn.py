@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npdl.kernels.checks import SOFTMAX
+from npdl.kernels.checks import WHOLE_ROWS
 from npdl.kernels.cpu.build import lib
 from npdl.kernels.cpu.shape import permute
 from npdl.kernels.reference import rnn as reference
@@ -14,8 +14,11 @@ FLOATS = (np.dtype("float32"), np.dtype("float64"))
 def _settings(kernel, *activations):
     """(code, whether its derivative reads z, constants) of the activation and of the recurrent one."""
     for activation in activations:
-        if activation.code in (None, SOFTMAX):
-            raise ValueError(f"{kernel}: activation must be a compiled elementwise one, got {activation!r}")
+        if activation.code is None or activation.code in WHOLE_ROWS:
+            raise ValueError(
+                f"{kernel}: activation must be an elementwise one of npdl.activations, got {activation!r}; "
+                "write a cell of your own for others, and RNN(cell)"
+            )
     first, last = activations[0], activations[-1]
     return tuple((one.code, one.needs == "z", one.constants) for one in (first, last))
 

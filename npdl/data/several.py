@@ -1,0 +1,216 @@
+"""Several: the data of a model with several inputs or outputs, as one source that gives batches of tuples."""
+
+import numpy as np
+
+from npdl.data import checks
+from npdl.data.convert import in_memory
+from npdl.data.recognise import as_source
+from npdl.data.sources import Rows, Source, item_parts
+
+
+class Names:
+    """The names of a model's inputs and outputs, and how data are put in their order.
+
+    Args:
+        inputs, outputs: lists of names.
+        integers: for each input whether it is whole numbers.
+    """
+
+    def __init__(self, inputs, outputs, integers):
+        self.inputs, self.outputs, self.integers = list(inputs), list(outputs), list(integers)
+
+    def ordered(self, value, argument, where=""):
+        """The parts of x, y or sample_weight in the model's order, a tuple.
+
+        Args:
+            value: a dict by name, a list or tuple in order, or the only one.
+            argument: "x", "y" or "sample_weight", for errors.
+
+        Raises:
+            ValueError: another number of parts, a name that is missing or not there.
+        """
+        names, kind = (self.inputs, "inputs") if argument == "x" else (self.outputs, "outputs")
+        said = ", ".join(map(repr, names))
+        if isinstance(value, dict):
+            unknown, missing = [key for key in value if key not in names], [name for name in names if name not in value]
+            if unknown or (missing and argument != "sample_weight"):
+                wrong = f"unknown {unknown[0]!r}" if unknown else f"missing {missing[0]!r}"
+                raise ValueError(f"{argument}{where} is a dict with {wrong}; the model's {kind} are {said}")
+            return tuple(value.get(name) for name in names)
+        if isinstance(value, (list, tuple)) and not (len(names) == 1 and not _are_parts(value)):
+            if len(value) != len(names):
+                raise ValueError(
+                    f"{argument}{where} has {len(value)} parts, and the model has {len(names)} {kind}: {said}; pass a "
+                    "list with an array for each, or a dict by name"
+                )
+            return tuple(value)
+        if len(names) > 1:
+            raise ValueError(
+                f"{argument}{where} is one {type(value).__name__}, and the model has {len(names)} {kind}: {said}; pass "
+                "a list with an array for each, or a dict by name"
+            )
+        return (value,)
+
+    def weights(self, value, where=""):
+        """Sample weights for each output: one array holds for all."""
+        if value is None or isinstance(value, (dict, tuple)) or (isinstance(value, list) and _are_parts(value)):
+            return (None,) * len(self.outputs) if value is None else self.ordered(value, "sample_weight", where)
+        return (value,) * len(self.outputs)
+
+
+def _are_parts(value):
+    """Whether these are arrays, one for each input, and not the rows of one array."""
+    return all(part is None or hasattr(part, "shape") or hasattr(part, "__array__") for part in value)
+
+
+def several_source(x, y, sample_weight, dtype, names, for_prediction=False):
+    """The `Source` of lists, tuples or dicts of arrays; or of an iterable, or a function, that gives batches of them.
+
+    Args:
+        x, y, sample_weight: as for `fit`.
+        dtype: float32 or float64.
+        names: `Names` of the model.
+        for_prediction: whether targets are not needed.
+
+    Raises:
+        ValueError, TypeError: it cannot be trained on; the message names the part.
+    """
+    structured = isinstance(x, (dict, tuple)) or (isinstance(x, list) and _are_parts(x)) or (
+        in_memory(x) and not isinstance(x, list)
+    )  # fmt: skip
+    if structured and not (y is None and not for_prediction):
+        xs, ws = names.ordered(x, "x"), names.weights(sample_weight)
+        ys = None if y is None else names.ordered(y, "y")
+        return SeveralRows.of(xs, ys, ws, dtype, names)
+    if structured:
+        raise ValueError("y is missing: training and evaluation need targets; pass fit(x, y)")
+    if y is not None or sample_weight is not None:
+        raise ValueError(
+            f"x ({type(x).__name__}) gives batches, so y and sample_weight cannot be passed beside it; let it give "
+            "(x, y) or (x, y, sample_weight)"
+        )
+    if not hasattr(x, "__iter__") and not callable(x):
+        raise TypeError(
+            f"x is of type {type(x).__name__}, expected a list or dict of arrays, or an iterable of batches"
+        )
+    return SeveralBatches(x, dtype, names, not for_prediction)
+
+
+class SeveralRows(Rows):
+    """Arrays for each input, each output and their weights; rows are taken of all of them alike.
+
+    Args:
+        parts: the `Source`s of the inputs.
+        ys: arrays of targets, or None.
+        ws: for each output its weights or None.
+    """
+
+    def __init__(self, parts, ys, ws, dtype):
+        super().__init__(dtype, ys is not None)
+        self.parts, self.y, self.ws = parts, ys, ws
+        self.size = parts[0].size
+        self._x_shape = tuple(part.x_shape for part in parts)
+
+    @classmethod
+    def of(cls, xs, ys, ws, dtype, names):
+        """Of what a user passes, checked."""
+        parts = [
+            _named(as_source, f"x[{name!r}]", x, None, None, dtype, True, whole)
+            for name, x, whole in zip(names.inputs, xs, names.integers, strict=True)
+        ]
+        counts = {f"x[{name!r}]": part.size for name, part in zip(names.inputs, parts, strict=True)}
+        made = []
+        for name, y, w in zip(names.outputs, ys or (), ws):
+            if y is None:
+                made.append((None, None))
+                continue
+            one = _named(as_source, f"y[{name!r}]", np.zeros((len(y), 1), np.float32), y, w, dtype)
+            counts[f"y[{name!r}]"] = len(one.y)
+            made.append((one.y, one.w))
+        if len(set(counts.values())) > 1:
+            had = ", ".join(f"{name} has {count}" for name, count in counts.items())
+            raise ValueError(f"expected one row each a sample, but {had}; pass arrays of one length")
+        return cls(parts, ys and tuple(y for y, _ in made), tuple(w for _, w in made) if ys else ws, dtype)
+
+    def take(self, rows, room=None):
+        xs = tuple(part.take(rows, one)[0] for part, one in zip(self.parts, room or [None] * len(self.parts)))
+        ys = self.y and tuple(None if y is None else y[rows] for y in self.y)
+        return xs, ys, tuple(None if w is None else w[rows] for w in self.ws)
+
+    def room(self, batch_size):
+        return [part.room(batch_size) for part in self.parts]
+
+    def part(self, start, stop):
+        ys = self.y and tuple(None if y is None else y[start:stop] for y in self.y)
+        ws = tuple(None if w is None else w[start:stop] for w in self.ws)
+        return SeveralRows([part.part(start, stop) for part in self.parts], ys, ws, self.dtype)
+
+    def split(self, validation_split):
+        share = checks.fraction(validation_split)
+        at = int(self.size * (1 - share))
+        if not 0 < at < self.size:
+            raise ValueError(
+                f"validation_split={share} of {self.size} rows leaves {at} to train on and {self.size - at} to hold "
+                "out; pass another share, or validation_data=..."
+            )
+        said = f"validation_split={share}: rows {at} to {self.size - 1} of {self.size} are held out"
+        return self.part(0, at), self.part(at, self.size), said
+
+
+class SeveralBatches(Source):
+    """Batches (x, y) or (x, y, w), each part a structure, from an iterable or a function that returns one."""
+
+    def __init__(self, iterable, dtype, names, need_y):
+        super().__init__(dtype, need_y)
+        self.iterable, self.names, self._ahead = iterable, names, None
+
+    @property
+    def x_shape(self):
+        return tuple(x.shape[1:] for x in self.first(1)[0])
+
+    def steps(self, batch_size):
+        return len(self.iterable) if hasattr(self.iterable, "__len__") else None
+
+    def batches(self, batch_size, seed=None, epoch=0, shuffle=False, reuse=False):
+        batch, iterator = self._ahead or self._open()
+        self._ahead = None
+        yield batch
+        for number, item in enumerate(iterator, 1):
+            yield self._read(item, number)
+
+    def first(self, n):
+        if self._ahead is None:
+            self._ahead = self._open()
+        xs, ys, ws = self._ahead[0]
+        return tuple(x[:n] for x in xs), ys, ws
+
+    def _open(self):
+        iterator = iter(self.iterable() if callable(self.iterable) else self.iterable)
+        for item in iterator:
+            return self._read(item, 0), iterator
+        raise ValueError(
+            "the data gave no batch: they are empty, or an iterator that an earlier epoch has used up; "
+            "pass a list of batches, or a function that returns a new iterator each epoch"
+        )
+
+    def _read(self, item, number):
+        where = f" of batch {number}"
+        x, y, w = item_parts(item, where) if self.need_y or _is_batch(item) else (item, None, None)
+        if y is None and self.need_y:
+            raise ValueError(f"the data{where} are x alone, without targets; give (x, y) or (x, y, sample_weight)")
+        ys, ws = None if y is None else self.names.ordered(y, "y", where), self.names.weights(w, where)
+        rows = SeveralRows.of(self.names.ordered(x, "x", where), ys, ws, self.dtype, self.names)
+        return rows.take(slice(0, rows.size))
+
+
+def _is_batch(item):
+    """Whether an item to predict is (x, y) or (x, y, w) with x of several parts."""
+    return isinstance(item, tuple) and isinstance(item[0], (tuple, list, dict))
+
+
+def _named(function, name, *args):
+    """The function's result; its errors name the part."""
+    try:
+        return function(*args)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from error

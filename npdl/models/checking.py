@@ -1,0 +1,77 @@
+"""check_graph: the gradients of a whole model against central differences."""
+
+import numpy as np
+
+from npdl import devices, random, testing
+
+
+def check_graph(step, xs, targets, ws, *, nudge=1e-3, tolerance=1e-6, entries=30, seed=0):
+    """Check every weight's gradient, and every layer's dL/dx (of a graph, the model's), in a float64 copy.
+
+    Args:
+        step: of the model.
+        xs, targets, ws: inputs, targets and sample weights of a batch, a list each.
+        nudge, tolerance, entries, seed: as for `npdl.testing.check_chain`.
+
+    Returns:
+        a `Report`.
+    """
+    graph, head = step.float64(), step.heads[0]
+    options = {"tolerance": tolerance, "entries": entries, "seed": seed}
+    chain = graph.chains[0]
+    if len(graph.chains) == 1 and not graph.repeated and not chain.several and not chain.many and head.weight == 1:
+        return testing.check_chain(chain.layers, xs[0], head.loss, targets[0], ws[0], nudge=nudge, **options)
+    with devices.use_workspace(None):
+        return _Checked(step, graph, xs, targets, ws, nudge, seed).compare(options)
+
+
+class _Checked:
+    """A graph in float64 with its losses, which can be run again and again."""
+
+    def __init__(self, step, graph, xs, targets, ws, nudge, seed):
+        self.graph, self.targets, self.ws = graph, targets, ws
+        self.heads = [(testing.copy_of(h.loss), h.weight) if h.loss is not None else None for h in step.heads]
+        self.parts = list({id(part): part for op in graph.ops for part in op.layer.walk()}.values())
+        self.xs = [np.array(x, None if x.dtype.kind == "i" else np.float64) for x in xs]
+        for place, part in enumerate(self.parts):
+            for array in (*part.params.values(), *part.state.values()):
+                testing.nudge_array(array, random.key(seed, "nudge", place), nudge)
+        for place, x in enumerate(self.xs):
+            testing.nudge_array(x, random.key(seed, "nudge", place, "input"), nudge)
+        self.before = [(p, p.step, {name: a.copy() for name, a in p.state.items()}) for p in self.parts]
+        self.views = testing.Views([op.layer for op in graph.ops])
+
+    def terms(self):
+        """The losses times their weights, after a forward; dropout draws the same mask each time."""
+        for part, step, state in self.before:
+            part.step = step
+            for name, values in state.items():
+                part.state[name][...] = values
+        outputs, _ = self.graph.forward(self.xs, True)
+        return np.array([
+            head[1] * head[0].forward(target, y, w)
+            for head, y, target, w in zip(self.heads, outputs, self.targets, self.ws, strict=True)
+            if head is not None
+        ])  # fmt: skip
+
+    def compare(self, options):
+        """The report."""
+        with devices.use_workspace(devices.Workspace(self.graph.device)):  # as in fit, where dy may be written over
+            outputs, _ = self.graph.forward(self.xs, True)
+            outputs = [np.array(y) for y in outputs]
+            dys = []
+            for head, y, target, w in zip(self.heads, outputs, self.targets, self.ws, strict=True):
+                if head is not None:
+                    head[0].forward(target, y, w)
+                dys.append(None if head is None else head[1] * head[0].backward())
+            dxs = [None if dx is None else np.array(dx) for dx in self.graph.backward(dys)]
+        self.views.demand()
+        tensors = [
+            testing.Tensor("model", f"input {place}", x, dx, self.terms)
+            for place, (x, dx) in enumerate(zip(self.xs, dxs, strict=True))
+            if dx is not None and x.dtype.kind == "f"
+        ]
+        for part in self.parts:
+            for name, array in part.params.items():
+                tensors.append(testing.Tensor(part.name, name, array, np.array(part.grads[name]), self.terms))
+        return testing.compare(tensors, **options)

@@ -1,0 +1,89 @@
+"""Totals: loss and metrics since the start of an epoch."""
+
+from npdl.models.first_step import is_custom
+
+
+class Totals:
+    """Loss and metrics of one output since the start of an epoch, exact over batches of unequal size.
+
+    Args:
+        loss: the loss object, None where the output has none.
+        metrics: metric objects, which are reset.
+        weighted: those of them that see the sample weights.
+    """
+
+    def __init__(self, loss, metrics, weighted):
+        self.loss, self.metrics, self.weighted = loss, metrics, weighted
+        self.total = self.count = 0.0
+        for metric in metrics:
+            metric.reset_state()
+
+    def add_loss(self, total, count):
+        """Take in one batch: the sum of its samples' losses and their number."""
+        self.total, self.count = self.total + total, self.count + count
+
+    def add_metrics(self, target, output, w, mask=None):
+        """Take in one batch of host arrays; a metric of the user's own may keep them, so it gets no reused memory.
+
+        `mask` are the weights, 0 or 1, of the metrics that do not see the sample weights.
+        """
+        for metric in self.metrics:
+            y_pred = output.copy() if is_custom(metric) else output
+            metric.update_state(target, y_pred, w if metric in self.weighted else mask)
+
+    @property
+    def mean(self):
+        """The loss: its mean over the samples."""
+        return self.total / self.count if self.count else 0.0
+
+    def logs(self):
+        """{metric name: value ...}"""
+        return {metric.name: metric.result() for metric in self.metrics}
+
+
+class EpochTotals:
+    """The totals of all outputs.
+
+    Args:
+        heads: the model's `Head`s.
+        totals: the `Totals` of each.
+    """
+
+    def __init__(self, heads, totals):
+        self.heads, self.totals, self.batches = heads, totals, 0
+        self.penalty = self.samples = 0.0
+
+    def add_penalty(self, value, samples):
+        """Take in the penalties of a batch of that many samples."""
+        self.penalty, self.samples = self.penalty + value * samples, self.samples + samples
+
+    def sums(self):
+        """What `since` compares."""
+        return self.penalty, self.samples, [(totals.total, totals.count) for totals in self.totals]
+
+    def since(self, before):
+        """(the loss, the samples that count) of what came after `sums` gave this."""
+        penalty, samples, sums = before
+        loss, all_counted = (self.penalty - penalty) / max(self.samples - samples, 1), 0.0
+        for head, totals, (total, count) in zip(self.heads, self.totals, sums):
+            counted = totals.count - count
+            loss, all_counted = loss + head.weight * (totals.total - total) / (counted or 1), all_counted + counted
+        return loss, all_counted
+
+    @property
+    def mean_penalty(self):
+        """Over the samples, as the loss, to which it is added."""
+        return self.penalty / self.samples if self.samples else 0.0
+
+    def logs(self):
+        """{"loss": ..., metric name: value ...}; of several outputs "name_loss" and "name_metric" too, as in Keras."""
+        if len(self.heads) == 1:
+            loss = self.heads[0].weight * self.totals[0].mean + self.mean_penalty
+            return {"loss": loss, **self.totals[0].logs()}
+        loss = sum(h.weight * t.mean for h, t in zip(self.heads, self.totals) if t.loss is not None)
+        logs = {"loss": loss + self.mean_penalty}
+        for head, totals in zip(self.heads, self.totals):
+            if totals.loss is not None:
+                logs[f"{head.name}_loss"] = totals.mean
+            logs.update({f"{head.name}_{name}": value for name, value in totals.logs().items()})
+        return logs
