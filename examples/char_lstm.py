@@ -20,7 +20,7 @@ import numpy as np
 from npdl import Sequential, layers, optimizers
 
 STEPS = 64
-MUST_REACH = 2.03  # nats a character, on text that it has not read; PyTorch with the same weights and batches: 1.99
+MUST_REACH = 1.79  # nats a character of unseen text; PyTorch from the same weights on the same batches falls alike
 
 parser = argparse.ArgumentParser(description="Train an LSTM on Shakespeare, character by character.")
 parser.add_argument("--epochs", type=int, default=12)
