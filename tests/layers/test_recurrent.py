@@ -358,7 +358,7 @@ def test_models(rng, tmp_path):
     for threads in (1, 2):
         npdl.set_num_threads(threads)
         model = tagger()
-        model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
         history = model.fit(x, x, batch_size=8, epochs=4, verbose=0).history
         found.append(b"".join(w.tobytes() for w in model.get_weights()))
     assert found[0] == found[1]
