@@ -270,6 +270,17 @@ KERAS = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_regularizers(kind):
+    for name in (kind, f"{kind}Cell"):
+        layer = getattr(layers, name)(4, recurrent_regularizer="l2", bias_constraint="non_neg")
+        layer = type(layer).from_config(json.loads(json.dumps(layer.get_config())))
+        layer.init((6, 3) if name == kind else (3,))
+        rules = {one.name: (one.regularizer, one.constraint) for one in layer.declared}
+        assert rules["kernel"] == (None, None)
+        assert type(rules["recurrent_kernel"][0]).__name__ == "L2" and type(rules["bias"][1]).__name__ == "NonNeg"
+
+
 def test_keras_configuration():
     layer = layers.LSTM.from_config(KERAS["config"])
     assert layer.units == 4 and layer.return_sequences and layer.init((3, 2)).output_shape == (3, 4)
