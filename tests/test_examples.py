@@ -17,6 +17,7 @@ FIGURES = {  # what the last line or lines must say
     "cifar10_cnn": r"test accuracy \S+ % \(must reach 46.0 %\)",
     "california_housing": r"R² on the test rows \S+ \(must reach 0.75\)",
     "manual_backprop": r"bit for bit: True \(must be True\)",
+    "char_lstm": r"loss \S+ nats a character, \S+ by guessing \(must be at most \S+\)",
     "char_gpt": r"loss on unseen text \S+ nats a character \(must be at most 2.3\)",
     "custom_layer": r"saved and loaded alike: True \(must be True\)",
     "resnet20_cifar10": r"test accuracy \S+ % \(must reach 28.0 %\)",
@@ -74,7 +75,7 @@ def test_is_short_and_says_what_it_teaches(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["linear_regression", "manual_backprop", "custom_layer", pytest.param("unet_shapes", marks=pytest.mark.slow)],
+    ["linear_regression", "manual_backprop", "custom_layer", "char_lstm", pytest.param("unet_shapes", marks=pytest.mark.slow)],
 )
 def test_runs_on_made_up_data(name, tmp_path):
     passes(name, tmp_path)
