@@ -1,5 +1,6 @@
 """Network: what a Sequential and a Model have in common: weights, files, description."""
 
+import contextlib
 import math
 
 import numpy as np
@@ -95,6 +96,18 @@ class Network(Trainer, Layer):
         """The layers of other models in the same store."""
         mine = set(map(id, self.walk()))
         return [layer for layer in self.store.layers if id(layer) not in mine]
+
+    @contextlib.contextmanager
+    def alone(self):
+        """While it lasts, layers of other models in the same store are frozen: an optimizer leaves them as they are."""
+        frozen = [layer for layer in self.outside() if layer.trainable and not hasattr(layer, "chains")]
+        try:
+            for layer in frozen:
+                layer.trainable = False
+            yield
+        finally:
+            for layer in frozen:
+                layer.trainable = True
 
     def need_build(self, what):
         """Raise where the weights are not there yet."""

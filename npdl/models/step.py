@@ -1,5 +1,7 @@
 """Step: a compiled model made ready, and what it does with one batch."""
 
+import contextlib
+
 from npdl import activations, devices, testing
 from npdl.models.first_step import FirstStep, check_custom_gradients
 from npdl.models.fusion import looked_at
@@ -128,14 +130,5 @@ class Step:
 
     def _update(self):
         """One step of the optimizer; layers of other models in the same store stay as they are."""
-        model, frozen = self.model, [layer for layer in self.outside if layer.trainable]
-        if not frozen:
-            model.optimizer.step(model)
-            return
-        for layer in frozen:
-            layer.trainable = False
-        try:
-            model.optimizer.step(model)
-        finally:
-            for layer in frozen:
-                layer.trainable = True
+        with self.model.alone() if self.outside else contextlib.nullcontext():
+            self.model.optimizer.step(self.model)
