@@ -13,6 +13,12 @@ def labels(n, classes, seed=1):
     return np.random.default_rng(seed).integers(0, classes, n)
 
 
+def sequences(n, length, classes):
+    """(x, y) of that length: whole numbers below `classes`, int64, each y the number that follows."""
+    numbers = np.random.default_rng(0).integers(0, classes, (n, length + 1))
+    return np.ascontiguousarray(numbers[:, :-1]), np.ascontiguousarray(numbers[:, 1:])
+
+
 def images(samples, width=784, seed=2):
     """Rows of `width` numbers between 0 and 1, and labels of ten classes: as large as MNIST."""
     return np.random.default_rng(seed).random((samples, width), dtype=np.float32), labels(samples, 10)

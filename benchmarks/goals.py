@@ -40,6 +40,7 @@ GOALS = [
     Goal("training step, MLP, batch 1", ("train/mlp/1",), 6.0),
     Goal("training step, VGG-like", ("train/vgg/64",), 2.3),
     Goal("training step, CIFAR CNN, the slower row", ("train/cifar/*",), 2.5),
+    Goal("training step, character GPT", ("sequence-train/gpt/*",), 1.4),
     *(
         Goal(f"3x3 convolutions from 64 channels, batch {batch}, {words}, the slowest row", _conv(batch, way, WIDE), t)
         for batch, targets in ((64, (2.4, 2.2, 2.2)), (8, (1.3, 1.2, 1.4)))

@@ -6,8 +6,11 @@ A net is a list of layers, a layer a tuple:
     ("norm",)  ("relu",)  ("pool",)                     batch normalization; pooling 2x2
     ("flatten",)  ("mean",)  ("dense", units)           "mean" is global average pooling
     ("residual", layers, shortcut)                      relu(layers(x) + shortcut(x)); None is x itself
+    ("embed", symbols, width)  ("positions",)           vectors of whole numbers; a learnt vector of each place, added
+    ("block", width, heads)  ("layer_norm",)            GPT's: causal attention, Dense layers with GELU; normalization
 """
 
+import math
 from typing import Any
 
 Net = list[tuple[Any, ...]]
@@ -37,6 +40,11 @@ def _resnet(blocks=3) -> Net:
     return [*net, ("mean",), ("dense", 10)]
 
 
+def _gpt(symbols=65, width=128, blocks=4) -> Net:
+    inside = [("block", 4 * width, 4) for _ in range(blocks)]
+    return [("embed", symbols, width), ("positions",), *inside, ("layer_norm",), ("dense", symbols)]
+
+
 NETS: dict[str, tuple[tuple[int, ...], Net]] = {
     "mlp": ((784,), [("dense", 128), ("relu",), ("dense", 10)]),
     "mnist": (
@@ -55,6 +63,7 @@ NETS: dict[str, tuple[tuple[int, ...], Net]] = {
     ),
     "vgg": ((32, 32, 3), _vgg()),
     "resnet20": ((32, 32, 3), _resnet()),
+    "gpt": ((64,), _gpt()),
 }  # fmt: skip
 """Name -> (shape of one sample, layers)."""
 
@@ -71,8 +80,14 @@ def products(shape, net):
             shape = (-(-high // stride), -(-wide // stride), filters)
             counts.append(2 * shape[0] * shape[1] * kernel * kernel * channels * filters)
         elif kind == "dense":
-            counts.append(2 * shape[0] * arguments[0])
-            shape = (arguments[0],)
+            counts.append(2 * math.prod(shape) * arguments[0])
+            shape = (*shape[:-1], arguments[0])
+        elif kind == "embed":
+            counts.append(0)
+            shape = (*shape, arguments[1])
+        elif kind == "block":
+            places, width = shape
+            counts.append(2 * places * width * (4 * width + 2 * arguments[0]) + 2 * places * (places + 1) * width)
         elif kind == "pool":
             shape = (shape[0] // 2, shape[1] // 2, shape[2])
         elif kind == "flatten":
@@ -86,6 +101,12 @@ def products(shape, net):
             more, shape = products(shape, inside)
             counts += more
     return counts, shape
+
+
+def symbols(name):
+    """How many different whole numbers the net reads; None where it reads float32."""
+    kind, *arguments = NETS[name][1][0]
+    return arguments[0] if kind == "embed" else None
 
 
 def flops(name, batch, training):

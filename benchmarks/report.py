@@ -10,6 +10,8 @@ from benchmarks.summary import geometric_mean
 TITLES = {
     "train": "Training step: forward, loss, backward, Adam",
     "infer": "Inference",
+    "sequence-train": "Training step on sequences: a GPT of 4 blocks, 64 places",
+    "sequence-infer": "Inference on sequences",
     "compiled-train": "Training step, against torch.compile",
     "compiled-infer": "Inference, against torch.compile",
     "matmul": "Matrix products",

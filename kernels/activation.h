@@ -50,7 +50,7 @@ NPDL_INLINE void FN(npdl_gelu_tanh_slopes)(VEC *z, int count) {
     EACH z[j] = slope[j];
 }
 
-/* out = a(z), n elements; not for softmax. */
+/* out = a(z), n elements; not for softmax and its like. */
 static void FN(npdl_activate_to)(int code, const double *constants, const REAL *z, REAL *out, int64_t n) {
     const VEC zero = BC(0);
     VEC a = zero, b = zero, c = zero;
@@ -70,6 +70,7 @@ static void FN(npdl_activate_to)(int code, const double *constants, const REAL *
     case NPDL_GELU_TANH: NPDL_MAP_WIDE(z, out, n, FN(npdl_gelu_tanhs)) break;
     case NPDL_SIGMOID: NPDL_MAP_WIDE(z, out, n, FN(npdl_sigmoids)) break;
     case NPDL_TANH: NPDL_MAP_WIDE(z, out, n, FN(npdl_tanhs)) break;
+    default: FN(npdl_more_activate_to)(code, constants, z, out, n);
     }
 }
 
@@ -78,7 +79,7 @@ NPDL_INLINE void FN(npdl_activate)(int code, const double *constants, REAL *p, i
     FN(npdl_activate_to)(code, constants, p, p, n);
 }
 
-/* out = dy · a'(saved), n elements; not for softmax. */
+/* out = dy · a'(saved), n elements; not for softmax and its like. */
 static void FN(npdl_activate_grad)(int code, const double *constants, const REAL *dy, const REAL *saved, REAL *out,
                                    int64_t n) {
     const VEC zero = BC(0), one = BC(1);
@@ -95,6 +96,7 @@ static void FN(npdl_activate_grad)(int code, const double *constants, const REAL
     case NPDL_GELU_TANH: NPDL_MAP2_WIDE(dy, saved, out, n, FN(npdl_gelu_tanh_slopes), v[j] * w[j]) break;
     case NPDL_SIGMOID: NPDL_MAP2(dy, saved, out, n, v * (w * (one - w))) break;
     case NPDL_TANH: NPDL_MAP2(dy, saved, out, n, v * FMA(-w, w, one)) break;
+    default: FN(npdl_more_activate_grad)(code, constants, dy, saved, out, n);
     }
 }
 
@@ -252,5 +254,6 @@ static void FN(npdl_elementary)(int function, const REAL *x, REAL *out, int64_t 
     case 4: NPDL_MAP_WIDE(x, out, n, FN(npdl_tanhs)) break;
     case 5: NPDL_MAP_WIDE(x, out, n, FN(npdl_sigmoids)) break;
     case 6: NPDL_MAP_WIDE(x, out, n, FN(npdl_cdfs)) break;
+    case 7: NPDL_MAP_WIDE(x, out, n, FN(npdl_softpluses)) break;
     }
 }

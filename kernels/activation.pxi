@@ -75,7 +75,7 @@ def softmax_grad(dy, y, out, int64_t outer, int64_t n, int64_t inner):
     done("softmax_grad")
 
 
-ELEMENTARY = ("exp", "expm1_negative", "log", "log1p", "tanh", "sigmoid", "normal")
+ELEMENTARY = ("exp", "expm1_negative", "log", "log1p", "tanh", "sigmoid", "normal", "softplus")
 
 
 def elementary(str function, x, out):

@@ -1,4 +1,5 @@
-/* Convolution, channels last: x (N, H, W, C), w (KH, KW, C/groups, F), y (N, OH, OW, F).
+/* Convolution, channels last: x (N, H, W, C), w (KH, KW, C/groups, F), y (N, OH, OW, F); or volumes, x (N, D, H, W, C),
+ * w (KD, KH, KW, C/groups, F), y (N, OD, OH, OW, F), of which an image is one plane.
  *
  * All three products run on the register tile of matmul.h. The matrix of windows (im2col) has a row for each output
  * pixel and is never made: its number (pixel, tap) lies in the image at
@@ -6,22 +7,26 @@
  *     place of the pixel's window + place of the tap in a window
  *
  * and the tile reads it there. Where windows leave the image, a task first copies the few image rows that it needs,
- * with zeros around them: a band.
+ * with zeros around them: a band. Of a window that is one row high it copies parts of rows: a sequence is one long row.
+ * Of volumes there is a band for each plane o that the windows show, `slab` numbers further on each.
  *
- *     y  = windows(x) W          rows of the tile: pixels     along k: taps (p, q, c)
- *     dW = windows(x)ᵀ dz        rows of the tile: taps       along k: pixels (n, i, j)
+ *     y  = windows(x) W          rows of the tile: pixels     along k: taps (o, p, q, c)
+ *     dW = windows(x)ᵀ dz        rows of the tile: taps       along k: pixels (n, d, i, j)
  *     dx = windows'(dz) W'       as y
  *
  * For dx take the pixels (h, w) with h ≡ a modulo stride_h and w ≡ b modulo stride_w: one phase. All of them are
  * reached by the same taps p with (a + pad_top − p·dilation_h) divisible by stride_h, from dz's rows
- * i = (h + pad_top − p·dilation_h) / stride_h. So each phase is a convolution of dz with stride 1, its taps in reverse
- * order, each tap's matrix transposed. Nothing is scattered: every element of dx is one sum.
+ * i = (h + pad_top − p·dilation_h) / stride_h; of volumes along the depth as well. So each phase is a convolution of dz
+ * with stride 1, its taps in reverse order, each tap's matrix transposed. Nothing is scattered: every element of dx is
+ * one sum.
  *
  * Two kinds would leave the vectors' lanes empty and have their own way: depthwise convolution (one channel a group;
  * depthwise.h), and dx of fewer than NPDL_NARROW channels, told where it begins. Both y and that dx have a faster way
  * to the same bits where there are many images (narrow.h).
  *
- * Order of the sums: y and dx as in matmul.h, in blocks of NPDL_KB along (p, q, c) and (p, q, f); dW in blocks of
+ * Transposed convolution is dx, with a bias and an activation.
+ *
+ * Order of the sums: y and dx as in matmul.h, in blocks of NPDL_KB along (o, p, q, c) and (o, p, q, f); dW in blocks of
  * NPDL_PIXELS pixels, and over long batches in parts, as any product with a transposed left matrix.
  */
 #ifndef NPDL_CONV_H
@@ -33,6 +38,10 @@
 /* One axis of a phase: pixels first, first + stride, ... (`size` of them); its taps first_tap, first_tap + tap_step,
  * ... (`taps` of them) and, with these reversed, the padding before and the dilation of the convolution of dz. */
 typedef struct { int64_t first, size, first_tap, tap_step, taps, pad, dilation; } npdl_phase;
+
+/* The axis of volumes that images have not; theirs is one plane and one tap. */
+typedef struct { int64_t in, kernel, stride, pad, dilation, out; } npdl_depth;
+static const npdl_depth npdl_one_plane = {1, 1, 1, 0, 1, 1};
 
 static npdl_phase npdl_phase_of(int64_t phase, int64_t in, int64_t kernel, int64_t stride, int64_t pad,
                                 int64_t dilation) {
@@ -53,73 +62,88 @@ static npdl_phase npdl_phase_of(int64_t phase, int64_t in, int64_t kernel, int64
 typedef struct {
     const REAL *x;
     npdl_window g;           /* in: the image x; out: pixels; groups cut g.channels and the product's columns */
+    npdl_depth d;            /* in: planes of x a volume; out: planes of pixels */
     int banded;              /* whether a window leaves the image */
-    int64_t width, span_h;   /* of a band, in pixels; of a window */
-    /* a pixel (n, i, j) of the result goes to `place` + n·image_step + i·row_step + j·column_step */
-    int64_t place, image_step, row_step, column_step;
-    npdl_phase v, h;         /* dx: which taps of w, ... */
-    int64_t kernel_w;        /* ... which has so many in a row */
+    int64_t width, span_h, span_w; /* of a band, in pixels; of a window */
+    /* a pixel (n, d, i, j) of the result goes to `place` + n·image_step + d·plane_step + i·row_step + j·column_step */
+    int64_t place, image_step, plane_step, row_step, column_step;
+    npdl_phase f, v, h;      /* dx: which taps of w, ... */
+    int64_t kernel_h, kernel_w; /* ... which has so many in a plane */
 } FN(npdl_windows);
 
-static FN(npdl_windows) FN(npdl_windows_of)(const REAL *x, const npdl_window *g) {
-    FN(npdl_windows) s = {.x = x, .g = *g};
-    int64_t span_w = (g->kernel_w - 1) * g->dilation_w + 1;
+static FN(npdl_windows) FN(npdl_windows_of)(const REAL *x, const npdl_window *g, const npdl_depth *d) {
+    FN(npdl_windows) s = {.x = x, .g = *g, .d = *d};
+    s.span_w = (g->kernel_w - 1) * g->dilation_w + 1;
     s.span_h = (g->kernel_h - 1) * g->dilation_h + 1;
-    s.banded = g->kernel_h * g->kernel_w > 0 && /* else nothing is read */
-               (g->pad_top > 0 || g->pad_left > 0 ||
+    s.banded = d->kernel * g->kernel_h * g->kernel_w > 0 && /* else nothing is read */
+               (g->pad_top > 0 || g->pad_left > 0 || d->pad > 0 ||
                 (g->out_h - 1) * g->stride_h - g->pad_top + s.span_h > g->in_h ||
-                (g->out_w - 1) * g->stride_w - g->pad_left + span_w > g->in_w);
-    s.width = s.banded ? (g->out_w - 1) * g->stride_w + span_w : g->in_w;
+                (g->out_w - 1) * g->stride_w - g->pad_left + s.span_w > g->in_w ||
+                (d->out - 1) * d->stride - d->pad + (d->kernel - 1) * d->dilation + 1 > d->in);
+    s.width = s.banded ? (g->out_w - 1) * g->stride_w + s.span_w : g->in_w;
     return s;
 }
 
-/* Numbers in the band of any `pixels` pixels that follow each other. */
-static int64_t FN(npdl_band_size)(const FN(npdl_windows) *s, int64_t pixels) {
+/* From a plane that windows show to the next; in bands, the numbers in one of any `pixels` pixels that follow each
+ * other. */
+static int64_t FN(npdl_slab)(const FN(npdl_windows) *s, int64_t pixels) {
     const npdl_window *g = &s->g;
-    if (!s->banded || pixels == 0) return 0;
+    if (!s->banded) return s->d.dilation * g->in_h * g->in_w * g->channels;
+    if (pixels == 0) return 0;
     int64_t rows = (pixels - 1) / g->out_w + 2, images = (pixels - 1) / (g->out_h * g->out_w) + 2;
+    if (s->span_h == 1) return (pixels * g->stride_w + rows * npdl_max(s->span_w - g->stride_w, 0)) * g->channels;
     rows = rows * g->stride_h + images * npdl_max(s->span_h - g->stride_h, 0);
     return rows * s->width * g->channels;
 }
 
-/* `rows` rows of image n, from padded row `first` on. */
-static void FN(npdl_copy_band)(const FN(npdl_windows) *s, int64_t n, int64_t first, int64_t rows, REAL *to) {
+/* `rows` rows of a plane, from padded row `first` on, and of each `columns` numbers of C from padded column `left` on;
+ * zeros if the plane is NULL. */
+static void FN(npdl_copy_band)(const FN(npdl_windows) *s, const REAL *plane, int64_t first, int64_t rows, int64_t left,
+                               int64_t columns, REAL *to) {
     const npdl_window *g = &s->g;
-    int64_t c = g->channels, a = npdl_min(npdl_max(g->pad_left, 0), s->width); /* columns [a, b) show the image */
-    int64_t b = npdl_max(a, npdl_min(g->in_w + g->pad_left, s->width));
-    for (int64_t r = first - g->pad_top; rows > 0; rows--, r++, to += s->width * c) {
-        if (r < 0 || r >= g->in_h) {
-            memset(to, 0, s->width * c * sizeof(REAL));
+    int64_t c = g->channels, shift = g->pad_left - left; /* columns [a, b) show the image */
+    int64_t a = npdl_min(npdl_max(shift, 0), columns), b = npdl_max(a, npdl_min(g->in_w + shift, columns));
+    for (int64_t r = first - g->pad_top; rows > 0; rows--, r++, to += columns * c) {
+        if (!plane || r < 0 || r >= g->in_h) {
+            memset(to, 0, columns * c * sizeof(REAL));
             continue;
         }
-        const REAL *from = s->x + ((n * g->in_h + r) * g->in_w + a - g->pad_left) * c;
         for (int64_t e = 0; e < a * c; e++) to[e] = 0;
-        memcpy(to + a * c, from, (b - a) * c * sizeof(REAL));
-        for (int64_t e = b * c; e < s->width * c; e++) to[e] = 0;
+        memcpy(to + a * c, plane + (r * g->in_w + a - shift) * c, (b - a) * c * sizeof(REAL));
+        for (int64_t e = b * c; e < columns * c; e++) to[e] = 0;
     }
 }
 
 /* Where the windows of pixels [r0, r1) lie: as rows of the tile or, if `row` is NULL, as places along k. Makes their
- * band, if there must be one; returns what the places are relative to. */
-static const REAL *FN(npdl_pixels)(const FN(npdl_windows) *s, int64_t r0, int64_t r1, REAL *band, npdl_row *row,
-                                   int64_t *place) {
+ * bands, if there must be some, `slab` apart; returns what the places are relative to. */
+static const REAL *FN(npdl_pixels)(const FN(npdl_windows) *s, int64_t r0, int64_t r1, REAL *band, int64_t slab,
+                                   npdl_row *row, int64_t *place) {
     const npdl_window *g = &s->g;
-    int64_t n = r0 / (g->out_h * g->out_w), i = r0 / g->out_w % g->out_h, j = r0 % g->out_w, count;
-    int64_t step = g->stride_w * g->channels, top = 0, left = 0, origin = 0; /* of the image's (padded) row `top` */
+    const npdl_depth *d = &s->d;
+    int64_t n = r0 / (g->out_h * g->out_w), i = r0 / g->out_w % g->out_h, j = r0 % g->out_w, count; /* n: planes */
+    int64_t step = g->stride_w * g->channels, top = g->pad_top, left = g->pad_left, origin = 0; /* padded (top, left) */
+    int64_t plane = g->in_h * g->in_w * g->channels;
     REAL *end = band;
     for (int64_t r = r0; r < r1; r += count, j = 0) {
-        if (!s->banded) origin = n * g->in_h * g->in_w * g->channels, top = g->pad_top, left = g->pad_left;
-        else if (r == r0 || i == 0) {
-            int64_t last = npdl_min(g->out_h - 1, i + (j + r1 - r - 1) / g->out_w); /* of this image's rows */
-            int64_t rows = (last - i) * g->stride_h + s->span_h;
-            top = i * g->stride_h, origin = end - band;
-            FN(npdl_copy_band)(s, n, top, rows, end);
-            end += rows * s->width * g->channels;
-        }
+        const int64_t volume = n / d->out, front = n % d->out;
         count = npdl_min(r1 - r, g->out_w - j);
+        if (!s->banded) origin = (volume * d->in + front * d->stride - d->pad) * plane;
+        else if (r == r0 || i == 0 || s->span_h == 1) {
+            int64_t last = npdl_min(g->out_h - 1, i + (j + r1 - r - 1) / g->out_w); /* of this plane's rows */
+            int64_t rows = (last - i) * g->stride_h + s->span_h, columns = s->width;
+            top = i * g->stride_h, left = 0, origin = end - band;
+            if (s->span_h == 1) rows = 1, left = j * g->stride_w, columns = (count - 1) * g->stride_w + s->span_w;
+            for (int64_t o = 0; o < d->kernel; o++) {
+                int64_t at = front * d->stride - d->pad + o * d->dilation;
+                FN(npdl_copy_band)(s, at < 0 || at >= d->in ? NULL : s->x + (volume * d->in + at) * plane, top, rows,
+                                   left, columns, end + o * slab);
+            }
+            end += rows * columns * g->channels;
+        }
         int64_t from = origin + ((i * g->stride_h - top) * s->width + j * g->stride_w - left) * g->channels;
         if (row) {
-            int64_t to = s->place + n * s->image_step + i * s->row_step + j * s->column_step;
+            int64_t to = s->place + volume * s->image_step + front * s->plane_step + i * s->row_step;
+            to += j * s->column_step;
             for (int64_t e = 0; e < count; e++) *row++ = (npdl_row){from + e * step, to + e * s->column_step};
         } else
             for (int64_t e = 0; e < count; e++) *place++ = from + e * step;
@@ -128,19 +152,21 @@ static const REAL *FN(npdl_pixels)(const FN(npdl_windows) *s, int64_t r0, int64_
     return s->banded ? band : s->x;
 }
 
-/* Where in a window taps [c0, c1) of (p, q, c) lie. */
-static void FN(npdl_taps)(const FN(npdl_windows) *s, int64_t c0, int64_t c1, int64_t *place) {
+/* Where in a window taps [c0, c1) of (o, p, q, c) lie. */
+static void FN(npdl_taps)(const FN(npdl_windows) *s, int64_t c0, int64_t c1, int64_t slab, int64_t *place) {
     const npdl_window *g = &s->g;
     if (c0 == c1) return; /* there may be no tap at all */
-    int64_t depth = g->channels / g->groups, q = c0 / depth % g->kernel_w, p = c0 / depth / g->kernel_w, c = c0 % depth;
+    int64_t depth = g->channels / g->groups, q = c0 / depth % g->kernel_w, c = c0 % depth;
+    int64_t p = c0 / depth / g->kernel_w % g->kernel_h, o = c0 / depth / g->kernel_w / g->kernel_h;
     for (; c0 < c1; c0++) {
-        *place++ = (p * g->dilation_h * s->width + q * g->dilation_w) * g->channels + c;
+        *place++ = o * slab + (p * g->dilation_h * s->width + q * g->dilation_w) * g->channels + c;
         if (++c == depth) c = 0, q++;
         if (q == g->kernel_w) q = 0, p++;
+        if (p == g->kernel_h) p = 0, o++;
     }
 }
 
-/* dx: rows [k0, k0 + k) of (p, q, f) and n columns, from c on, of the phase's weights in one group: w's taps in
+/* dx: rows [k0, k0 + k) of (o, p, q, f) and n columns, from c on, of the phase's weights in one group: w's taps in
  * reverse, each transposed. */
 static void FN(npdl_pack_phase)(const FN(npdl_product) *s, int64_t group, int64_t k0, int64_t k, int64_t c, int64_t n,
                                 REAL *panels) {
@@ -148,9 +174,11 @@ static void FN(npdl_pack_phase)(const FN(npdl_product) *s, int64_t group, int64_
     int64_t filters = x->g.channels / x->g.groups, channels = s->n / x->g.groups;
     for (int64_t r = 0, length; r < k; r += length) {
         int64_t tap = (k0 + r) / filters, f = (k0 + r) % filters;
-        int64_t p = x->v.first_tap + (x->v.taps - 1 - tap / x->h.taps) * x->v.tap_step;
+        int64_t o = x->f.first_tap + (x->f.taps - 1 - tap / x->h.taps / x->v.taps) * x->f.tap_step;
+        int64_t p = x->v.first_tap + (x->v.taps - 1 - tap / x->h.taps % x->v.taps) * x->v.tap_step;
         int64_t q = x->h.first_tap + (x->h.taps - 1 - tap % x->h.taps) * x->h.tap_step;
-        const REAL *from = s->b + ((p * x->kernel_w + q) * channels + c) * s->b_step + group * filters + f;
+        tap = (o * x->kernel_h + p) * x->kernel_w + q;
+        const REAL *from = s->b + (tap * channels + c) * s->b_step + group * filters + f;
         length = npdl_min(filters - f, k - r);
         FN(npdl_pack_b)(from, s->b_step, 1, length, n, panels, r);
     }
@@ -158,9 +186,9 @@ static void FN(npdl_pack_phase)(const FN(npdl_product) *s, int64_t group, int64_
 
 /* Working memory of the rectangles: panels, the tile's rows, the band. */
 static size_t FN(npdl_conv_bytes)(const FN(npdl_product) *s, int64_t rows, int64_t columns) {
-    int64_t pixels = s->transpose_a ? NPDL_PIXELS : rows;
-    return (NPDL_KB * npdl_round_up(columns, NPDL_NW) + FN(npdl_band_size)(s->images, pixels)) * sizeof(REAL) +
-           rows * sizeof(npdl_row);
+    const FN(npdl_windows) *x = s->images;
+    int64_t band = x->banded ? x->d.kernel * FN(npdl_slab)(x, s->transpose_a ? NPDL_PIXELS : rows) : 0;
+    return (NPDL_KB * npdl_round_up(columns, NPDL_NW) + band) * sizeof(REAL) + rows * sizeof(npdl_row);
 }
 
 /* y and dx: pixels [m0, m0 + m), channels [n0, n0 + n), all taps. */
@@ -170,8 +198,9 @@ static void FN(npdl_conv_rectangle)(const FN(npdl_product) *s, int64_t m0, int64
     REAL *panels = work, *band;
     npdl_row *row = (npdl_row *)(panels + NPDL_KB * npdl_round_up(n, NPDL_NW));
     int64_t place[NPDL_KB], depth = x->g.channels / x->g.groups, width = s->n / x->g.groups;
+    int64_t slab = FN(npdl_slab)(x, m);
     band = (REAL *)(row + m);
-    const REAL *windows = FN(npdl_pixels)(x, m0, m0 + m, band, row, NULL);
+    const REAL *windows = FN(npdl_pixels)(x, m0, m0 + m, band, slab, row, NULL);
     (void)out, (void)out_step, (void)finish;
     for (int64_t c0 = n0, c1; c0 < n0 + n; c0 = c1) {
         int64_t group = c0 / width, kb = k0, k;
@@ -180,7 +209,7 @@ static void FN(npdl_conv_rectangle)(const FN(npdl_product) *s, int64_t m0, int64
         do {
             k = npdl_min(k1 - kb, NPDL_KB);
             int last = kb + k == k1;
-            FN(npdl_taps)(x, kb, kb + k, place);
+            FN(npdl_taps)(x, kb, kb + k, slab, place);
             if (s->transpose_b) FN(npdl_pack_phase)(s, group, kb, k, c0 - group * width, c1 - c0, panels);
             else FN(npdl_pack_b)(s->b + kb * s->b_step + c0, s->b_step, 0, k, c1 - c0, panels, 0);
             for (int64_t i = 0; i < m; i += NPDL_MB) {
@@ -200,16 +229,17 @@ static void FN(npdl_dkernel_rectangle)(const FN(npdl_product) *s, int64_t m0, in
     REAL *panels = work;
     npdl_row *row = (npdl_row *)(panels + NPDL_KB * npdl_round_up(n, NPDL_NW));
     int64_t place[NPDL_KB], depth = x->g.channels / x->g.groups, width = s->n / x->g.groups;
+    int64_t slab = FN(npdl_slab)(x, NPDL_PIXELS);
     for (int64_t i = 0; i < m; i += NPDL_KB) {
         int64_t mb = npdl_min(m - i, NPDL_KB);
-        FN(npdl_taps)(x, m0 + i, m0 + i + mb, place);
+        FN(npdl_taps)(x, m0 + i, m0 + i + mb, slab, place);
         for (int64_t e = 0; e < mb; e++) row[i + e] = (npdl_row){place[e], (i + e) * out_step};
     }
     (void)finish;
     if (k0 >= k1) FN(npdl_empty_sums)(out, out_step, m, n, NULL);
     for (int64_t kb = k0; kb < k1; kb += NPDL_PIXELS) {
         int64_t k = npdl_min(k1 - kb, NPDL_PIXELS);
-        const REAL *windows = FN(npdl_pixels)(x, kb, kb + k, (REAL *)(row + m), NULL, place);
+        const REAL *windows = FN(npdl_pixels)(x, kb, kb + k, (REAL *)(row + m), slab, NULL, place);
         for (int64_t c0 = n0, c1; c0 < n0 + n; c0 = c1) {
             int64_t group = c0 / width;
             c1 = npdl_min((group + 1) * width, n0 + n);
@@ -310,7 +340,73 @@ static void FN(npdl_narrow_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t
                   pixels * (sizeof(npdl_row) + n * sizeof(REAL)) + NPDL_VECTOR_BYTES);
 }
 
-/* ---- the kernels */
+/* ---- the three products of a convolution of volumes, and of the images that go no other way */
+
+/* out = act(windows(x) W + bias) */
+static void FN(npdl_conv3d)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z, int64_t volumes,
+                            const npdl_window *g, const npdl_depth *d, int code, const double *constants) {
+    FN(npdl_windows) windows = FN(npdl_windows_of)(x, g, d);
+    windows.column_step = g->filters, windows.row_step = g->out_w * g->filters;
+    windows.plane_step = g->out_h * windows.row_step, windows.image_step = d->out * windows.plane_step;
+    FN(npdl_product) s = {
+        .m = volumes * d->out * g->out_h * g->out_w, .n = g->filters,
+        .k = d->kernel * g->kernel_h * g->kernel_w * (g->channels / g->groups),
+        .images = &windows, .rectangle = FN(npdl_conv_rectangle), .bytes = FN(npdl_conv_bytes),
+        .b = w, .b_step = g->filters, .out = out, .out_step = g->filters,
+        .bias = bias, .z = z, .code = code, .constants = constants,
+    };
+    FN(npdl_run_product)(&s);
+}
+
+/* out = dW = windows(x)ᵀ dz */
+static void FN(npdl_conv3d_dkernel)(const REAL *x, const REAL *dz, REAL *out, int64_t volumes, const npdl_window *g,
+                                    const npdl_depth *d) {
+    FN(npdl_windows) windows = FN(npdl_windows_of)(x, g, d);
+    FN(npdl_product) s = {
+        .m = d->kernel * g->kernel_h * g->kernel_w * (g->channels / g->groups), .n = g->filters,
+        .k = volumes * d->out * g->out_h * g->out_w,
+        .images = &windows, .rectangle = FN(npdl_dkernel_rectangle), .bytes = FN(npdl_conv_bytes), .transpose_a = 1,
+        .b = dz, .b_step = g->filters, .out = out, .out_step = g->filters,
+    };
+    FN(npdl_run_product)(&s);
+}
+
+/* A phase of dx: the pixels (c, a, b) modulo the strides. */
+static void FN(npdl_dx_phase)(const REAL *dz, const REAL *w, REAL *out, int64_t volumes, const npdl_window *g,
+                              const npdl_depth *d, int64_t c, int64_t a, int64_t b) {
+    npdl_phase f = npdl_phase_of(c, d->in, d->kernel, d->stride, d->pad, d->dilation);
+    npdl_phase v = npdl_phase_of(a, g->in_h, g->kernel_h, g->stride_h, g->pad_top, g->dilation_h);
+    npdl_phase h = npdl_phase_of(b, g->in_w, g->kernel_w, g->stride_w, g->pad_left, g->dilation_w);
+    npdl_window phase = {
+        .in_h = g->out_h, .in_w = g->out_w, .channels = g->filters, .kernel_h = v.taps, .kernel_w = h.taps,
+        .stride_h = 1, .stride_w = 1, .pad_top = v.pad, .pad_left = h.pad, .dilation_h = v.dilation,
+        .dilation_w = h.dilation, .out_h = v.size, .out_w = h.size, .groups = g->groups,
+    };
+    npdl_depth depth = {d->out, f.taps, 1, f.pad, f.dilation, f.size};
+    FN(npdl_windows) windows = FN(npdl_windows_of)(dz, &phase, &depth);
+    int64_t row = g->in_w * g->channels, plane = g->in_h * row;
+    windows.f = f, windows.v = v, windows.h = h, windows.kernel_h = g->kernel_h, windows.kernel_w = g->kernel_w;
+    windows.place = c * plane + a * row + b * g->channels;
+    windows.image_step = d->in * plane, windows.plane_step = d->stride * plane;
+    windows.row_step = g->stride_h * row, windows.column_step = g->stride_w * g->channels;
+    FN(npdl_product) s = {
+        .m = volumes * f.size * v.size * h.size, .n = g->channels,
+        .k = f.taps * v.taps * h.taps * (g->filters / g->groups),
+        .images = &windows, .rectangle = FN(npdl_conv_rectangle), .bytes = FN(npdl_conv_bytes),
+        .b = w, .b_step = g->filters, .transpose_b = 1, .out = out, .out_step = g->channels,
+    };
+    FN(npdl_run_product)(&s);
+}
+
+/* out = dx: dz convolved with the reversed, transposed weights, phase by phase */
+static void FN(npdl_conv3d_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t volumes, const npdl_window *g,
+                               const npdl_depth *d) {
+    for (int64_t c = 0; c < d->stride; c++)
+        for (int64_t a = 0; a < g->stride_h; a++)
+            for (int64_t b = 0; b < g->stride_w; b++) FN(npdl_dx_phase)(dz, w, out, volumes, g, d, c, a, b);
+}
+
+/* ---- those of images */
 
 /* Whether y is better made with images along the vectors: it gives the same bits. With filters along them a quarter or
  * more of the lanes would be empty. */
@@ -345,16 +441,7 @@ static void FN(npdl_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL 
         x += s.images * g->in_h * g->in_w * g->channels, out += done, images -= s.images;
         if (z) z += done;
     }
-    FN(npdl_windows) windows = FN(npdl_windows_of)(x, g);
-    windows.column_step = g->filters, windows.row_step = g->out_w * g->filters;
-    windows.image_step = g->out_h * windows.row_step;
-    FN(npdl_product) s = {
-        .m = images * g->out_h * g->out_w, .n = g->filters, .k = g->kernel_h * g->kernel_w * (g->channels / g->groups),
-        .images = &windows, .rectangle = FN(npdl_conv_rectangle), .bytes = FN(npdl_conv_bytes),
-        .b = w, .b_step = g->filters, .out = out, .out_step = g->filters,
-        .bias = bias, .z = z, .code = code, .constants = constants,
-    };
-    FN(npdl_run_product)(&s);
+    FN(npdl_conv3d)(x, w, out, bias, z, images, g, &npdl_one_plane, code, constants);
 }
 
 /* out = dW = windows(x)ᵀ dz */
@@ -367,13 +454,7 @@ static void FN(npdl_conv2d_dkernel)(const REAL *x, const REAL *dz, REAL *out, in
         FN(npdl_winograd_dkernel)(x, dz, out, images, g);
         return;
     }
-    FN(npdl_windows) windows = FN(npdl_windows_of)(x, g);
-    FN(npdl_product) s = {
-        .m = g->kernel_h * g->kernel_w * (g->channels / g->groups), .n = g->filters, .k = images * g->out_h * g->out_w,
-        .images = &windows, .rectangle = FN(npdl_dkernel_rectangle), .bytes = FN(npdl_conv_bytes), .transpose_a = 1,
-        .b = dz, .b_step = g->filters, .out = out, .out_step = g->filters,
-    };
-    FN(npdl_run_product)(&s);
+    FN(npdl_conv3d_dkernel)(x, dz, out, images, g, &npdl_one_plane);
 }
 
 /* out = dx: dz convolved with the reversed, transposed weights, phase by phase */
@@ -393,27 +474,54 @@ static void FN(npdl_conv2d_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t
         FN(npdl_narrow_dx)(dz, w, out, images, g);
         return;
     }
-    for (int64_t a = 0; a < g->stride_h; a++)
-        for (int64_t b = 0; b < g->stride_w; b++) {
-            npdl_phase v = npdl_phase_of(a, g->in_h, g->kernel_h, g->stride_h, g->pad_top, g->dilation_h);
-            npdl_phase h = npdl_phase_of(b, g->in_w, g->kernel_w, g->stride_w, g->pad_left, g->dilation_w);
-            npdl_window phase = {
-                .in_h = g->out_h, .in_w = g->out_w, .channels = g->filters, .kernel_h = v.taps, .kernel_w = h.taps,
-                .stride_h = 1, .stride_w = 1, .pad_top = v.pad, .pad_left = h.pad, .dilation_h = v.dilation,
-                .dilation_w = h.dilation, .out_h = v.size, .out_w = h.size, .groups = g->groups,
-            };
-            FN(npdl_windows) windows = FN(npdl_windows_of)(dz, &phase);
-            windows.v = v, windows.h = h, windows.kernel_w = g->kernel_w;
-            windows.place = (a * g->in_w + b) * g->channels;
-            windows.image_step = g->in_h * g->in_w * g->channels;
-            windows.row_step = g->stride_h * g->in_w * g->channels, windows.column_step = g->stride_w * g->channels;
-            FN(npdl_product) s = {
-                .m = images * v.size * h.size, .n = g->channels, .k = v.taps * h.taps * (g->filters / g->groups),
-                .images = &windows, .rectangle = FN(npdl_conv_rectangle), .bytes = FN(npdl_conv_bytes),
-                .b = w, .b_step = g->filters, .transpose_b = 1, .out = out, .out_step = g->channels,
-            };
-            FN(npdl_run_product)(&s);
+    FN(npdl_conv3d_dx)(dz, w, out, images, g, &npdl_one_plane);
+}
+
+/* ---- transposed convolution: dx with a bias and an activation */
+
+typedef struct {
+    REAL *out, *z;
+    const REAL *bias;
+    int64_t rows, n, block;
+    int code;
+    const double *constants;
+} FN(npdl_ending);
+
+static void FN(npdl_ending_block)(void *ctx, int64_t block, void *work) {
+    const FN(npdl_ending) *s = ctx;
+    int64_t first = block * s->block, rows = npdl_min(s->rows - first, s->block), n = s->n;
+    REAL *out = s->out + first * n;
+    (void)work;
+    for (int64_t r = 0; r < rows && s->bias; r++)
+        for (int64_t j = 0; j < n; j += VL) {
+            int64_t lanes = npdl_min(n - j, VL);
+            REAL *to = out + r * n + j;
+            if (lanes == VL) ST(to, LD(to) + LD(s->bias + j));
+            else STN(to, LDN(to, lanes) + LDN(s->bias + j, lanes), lanes);
         }
+    if (s->z) memcpy(s->z + first * n, out, rows * n * sizeof(REAL));
+    if (s->code) FN(npdl_activate)(s->code, s->constants, out, rows * n);
+}
+
+/* out = act(out + bias), rows of n numbers; z: before the activation */
+static void FN(npdl_end)(REAL *out, const REAL *bias, REAL *z, int64_t rows, int64_t n, int code,
+                         const double *constants) {
+    FN(npdl_ending) s = {out, z, bias, rows, n, npdl_max(1, NPDL_GRAIN / npdl_max(1, n)), code, constants};
+    if (bias || z || code) npdl_parallel(FN(npdl_ending_block), &s, npdl_ceil_div(rows, s.block), 0);
+}
+
+/* g and d: of the convolution whose inputs are `out` and whose outputs are x. */
+static void FN(npdl_conv2d_transpose)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z,
+                                      int64_t images, const npdl_window *g, int code, const double *constants) {
+    FN(npdl_conv2d_dx)(x, w, out, images, g);
+    FN(npdl_end)(out, bias, z, images * g->in_h * g->in_w, g->channels, code, constants);
+}
+
+static void FN(npdl_conv3d_transpose)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z,
+                                      int64_t volumes, const npdl_window *g, const npdl_depth *d, int code,
+                                      const double *constants) {
+    FN(npdl_conv3d_dx)(x, w, out, volumes, g, d);
+    FN(npdl_end)(out, bias, z, volumes * d->in * g->in_h * g->in_w, g->channels, code, constants);
 }
 
 /* ---- the textbook's two steps by themselves */

@@ -15,6 +15,32 @@ cdef extern from "engine.h" nogil:
     void npdl_conv2d_dx_f64(const void *dz, const void *w, void *out, int64_t images, const npdl_window *g)
     void npdl_conv2d_dkernel_f32(const void *x, const void *dz, void *out, int64_t images, const npdl_window *g)
     void npdl_conv2d_dkernel_f64(const void *x, const void *dz, void *out, int64_t images, const npdl_window *g)
+    void npdl_conv2d_transpose_f32(
+        const void *x, const void *w, void *out, const void *bias, void *z, int64_t images, const npdl_window *g,
+        int code, const double *constants)
+    void npdl_conv2d_transpose_f64(
+        const void *x, const void *w, void *out, const void *bias, void *z, int64_t images, const npdl_window *g,
+        int code, const double *constants)
+    void npdl_conv3d_f32(
+        const void *x, const void *w, void *out, const void *bias, void *z, int64_t volumes, const npdl_window *g,
+        const npdl_depth *d, int code, const double *constants)
+    void npdl_conv3d_f64(
+        const void *x, const void *w, void *out, const void *bias, void *z, int64_t volumes, const npdl_window *g,
+        const npdl_depth *d, int code, const double *constants)
+    void npdl_conv3d_transpose_f32(
+        const void *x, const void *w, void *out, const void *bias, void *z, int64_t volumes, const npdl_window *g,
+        const npdl_depth *d, int code, const double *constants)
+    void npdl_conv3d_transpose_f64(
+        const void *x, const void *w, void *out, const void *bias, void *z, int64_t volumes, const npdl_window *g,
+        const npdl_depth *d, int code, const double *constants)
+    void npdl_conv3d_dx_f32(
+        const void *dz, const void *w, void *out, int64_t volumes, const npdl_window *g, const npdl_depth *d)
+    void npdl_conv3d_dx_f64(
+        const void *dz, const void *w, void *out, int64_t volumes, const npdl_window *g, const npdl_depth *d)
+    void npdl_conv3d_dkernel_f32(
+        const void *x, const void *dz, void *out, int64_t volumes, const npdl_window *g, const npdl_depth *d)
+    void npdl_conv3d_dkernel_f64(
+        const void *x, const void *dz, void *out, int64_t volumes, const npdl_window *g, const npdl_depth *d)
     void npdl_winograd_conv2d_f32(
         const void *x, const void *w, void *out, const void *bias, void *z, int64_t images, const npdl_window *g,
         int code, const double *constants)
@@ -114,6 +140,80 @@ def conv2d_dkernel(x, dz, out, int64_t images, window_):
         else:
             npdl_conv2d_dkernel_f64(px, pz, po, images, &g)
     done("conv2d_dkernel")
+
+
+def conv2d_transpose(x, w, out, bias, z, int64_t images, window_, int code, tuple constants):
+    cdef npdl_window g = window(window_)
+    cdef char t = type_of("conv2d_transpose", "out", out)
+    cdef double c[3]
+    fill_constants(constants, c)
+    cdef void *px = at("conv2d_transpose", "x", x, t, size_y(images, &g))
+    cdef void *pw = at("conv2d_transpose", "w", w, t, size_w(&g))
+    cdef void *po = at("conv2d_transpose", "out", out, t, size_x(images, &g), True)
+    cdef void *pbias = at("conv2d_transpose", "bias", bias, t, g.channels)
+    cdef void *pz = at("conv2d_transpose", "z", z, t, size_x(images, &g), True)
+    with nogil:
+        if t == b"f":
+            npdl_conv2d_transpose_f32(px, pw, po, pbias, pz, images, &g, code, c)
+        else:
+            npdl_conv2d_transpose_f64(px, pw, po, pbias, pz, images, &g, code, c)
+    done("conv2d_transpose")
+
+
+def conv3d(x, w, out, bias, z, int64_t volumes, window_, int code, tuple constants, bint transpose):
+    """With `transpose` the transposed convolution: x are the convolution's outputs, and `out` its inputs."""
+    cdef str kernel = "conv3d_transpose" if transpose else "conv3d"
+    cdef npdl_depth d
+    cdef npdl_window g = volume_window(window_, &d)
+    cdef char t = type_of(kernel, "out", out)
+    cdef double c[3]
+    fill_constants(constants, c)
+    cdef int64_t large = d.in_ * size_x(volumes, &g), small = d.out * size_y(volumes, &g)
+    cdef void *px = at(kernel, "x", x, t, small if transpose else large)
+    cdef void *pw = at(kernel, "w", w, t, d.kernel * size_w(&g))
+    cdef void *po = at(kernel, "out", out, t, large if transpose else small, True)
+    cdef void *pbias = at(kernel, "bias", bias, t, g.channels if transpose else g.filters)
+    cdef void *pz = at(kernel, "z", z, t, large if transpose else small, True)
+    with nogil:
+        if transpose and t == b"f":
+            npdl_conv3d_transpose_f32(px, pw, po, pbias, pz, volumes, &g, &d, code, c)
+        elif transpose:
+            npdl_conv3d_transpose_f64(px, pw, po, pbias, pz, volumes, &g, &d, code, c)
+        elif t == b"f":
+            npdl_conv3d_f32(px, pw, po, pbias, pz, volumes, &g, &d, code, c)
+        else:
+            npdl_conv3d_f64(px, pw, po, pbias, pz, volumes, &g, &d, code, c)
+    done(kernel)
+
+
+def conv3d_dx(dz, w, out, int64_t volumes, window_):
+    cdef npdl_depth d
+    cdef npdl_window g = volume_window(window_, &d)
+    cdef char t = type_of("conv3d_dx", "out", out)
+    cdef void *pz = at("conv3d_dx", "dz", dz, t, d.out * size_y(volumes, &g))
+    cdef void *pw = at("conv3d_dx", "w", w, t, d.kernel * size_w(&g))
+    cdef void *po = at("conv3d_dx", "out", out, t, d.in_ * size_x(volumes, &g), True)
+    with nogil:
+        if t == b"f":
+            npdl_conv3d_dx_f32(pz, pw, po, volumes, &g, &d)
+        else:
+            npdl_conv3d_dx_f64(pz, pw, po, volumes, &g, &d)
+    done("conv3d_dx")
+
+
+def conv3d_dkernel(x, dz, out, int64_t volumes, window_):
+    cdef npdl_depth d
+    cdef npdl_window g = volume_window(window_, &d)
+    cdef char t = type_of("conv3d_dkernel", "out", out)
+    cdef void *px = at("conv3d_dkernel", "x", x, t, d.in_ * size_x(volumes, &g))
+    cdef void *pz = at("conv3d_dkernel", "dz", dz, t, d.out * size_y(volumes, &g))
+    cdef void *po = at("conv3d_dkernel", "out", out, t, d.kernel * size_w(&g), True)
+    with nogil:
+        if t == b"f":
+            npdl_conv3d_dkernel_f32(px, pz, po, volumes, &g, &d)
+        else:
+            npdl_conv3d_dkernel_f64(px, pz, po, volumes, &g, &d)
+    done("conv3d_dkernel")
 
 
 def winograd(str kernel, a, b, out, int64_t images, window_, bias=None, z=None, int code=0, tuple constants=()):

@@ -12,6 +12,7 @@
  *     FN(npdl_tanh)(x)                                       float 1.4       double 1.5
  *     FN(npdl_sigmoid)(x)          1 / (1 + e⁻ˣ)             float 2.3       double 2.3
  *     FN(npdl_normal)(x, &d)       Φ(x), and d = Φ'(x)       float 6.2       double 3.8; for x > 0 below 1.5
+ *     FN(npdl_softpluses)(&x, 1)   ln(1 + eˣ)                float 1.6       double 1.6 (more_activations.h)
  *     FN(npdl_sum), FN(npdl_dot)   sums in 16 lanes, the same 16 whatever the vector's width
  *
  * A function is a chain of some fifteen operations, each of which waits four cycles for the one before, and a processor

@@ -39,10 +39,14 @@ static int npdl_cpu_level(void) {
 #else
 
 #include "simd.h"
-/* Families. activation.h comes before those that end with an activation. */
+/* Families. The activations come before those that end with one. */
 #include "elementary.h"
+#include "more_activations.h"
 #include "activation.h"
+#include "row_activations.h"
+#include "regularize.h"
 #include "matmul.h"
+#include "rnn.h"
 #include "winograd.h"
 #include "depthwise.h"
 #include "narrow.h"
@@ -51,10 +55,17 @@ static int npdl_cpu_level(void) {
 #include "layer_norm.h"
 #include "group_norm.h"
 #include "pooling.h"
+#include "adaptive.h"
 #include "merge.h"
 #include "shape.h"
+#include "interpolate.h"
+#include "image.h"
 #include "embed.h"
 #include "dropout.h"
+#include "attention.h"
+#include "element_loss.h"
 #include "loss.h"
+#include "row_loss.h"
+#include "ctc.h"
 
 #endif

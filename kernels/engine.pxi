@@ -19,6 +19,8 @@ cdef extern from "engine.h" nogil:
     ctypedef struct npdl_window:
         int64_t in_h, in_w, channels, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w
         int64_t out_h, out_w, filters, groups
+    ctypedef struct npdl_depth:
+        int64_t in_ "in", kernel, stride, pad, dilation, out
     const int NPDL_HAS_FMA
     const char *__VERSION__
 
@@ -165,6 +167,17 @@ cdef npdl_window window(g) except *:
     return w
 
 
+cdef npdl_window volume_window(g, npdl_depth *d) except *:
+    """The C structs of a Window3D: what it has of a Window2D, and the axis of depth."""
+    cdef npdl_window w
+    (
+        d.in_, w.in_h, w.in_w, w.channels, d.kernel, w.kernel_h, w.kernel_w, d.stride, w.stride_h, w.stride_w,
+        d.pad, w.pad_top, w.pad_left, d.dilation, w.dilation_h, w.dilation_w, d.out, w.out_h, w.out_w, w.filters,
+        w.groups,
+    ) = g
+    return w
+
+
 cdef int done(str kernel) except -1:
     """Raise if the kernel found no working memory and left its output unwritten."""
     cdef size_t missing = npdl_take_missing()
@@ -207,14 +220,21 @@ def run_update(
 # ---- families
 
 include "matmul.pxi"
+include "rnn.pxi"
 include "conv.pxi"
 include "activation.pxi"
+include "row_activations.pxi"
+include "regularize.pxi"
 include "loss.pxi"
 include "norm.pxi"
 include "layer_norm.pxi"
 include "group_norm.pxi"
 include "pooling.pxi"
+include "adaptive.pxi"
 include "merge.pxi"
 include "shape.pxi"
+include "interpolate.pxi"
+include "image.pxi"
 include "embed.pxi"
 include "dropout.pxi"
+include "attention.pxi"

@@ -6,90 +6,48 @@
 #ifndef NPDL_LOSS_H
 #define NPDL_LOSS_H
 
-enum { NPDL_SQUARED, NPDL_ABSOLUTE, NPDL_HUBER, NPDL_BINARY_LOGITS, NPDL_BINARY };
+/* What the outputs of a cross-entropy are. */
+enum { NPDL_PROBABILITIES, NPDL_LOGITS, NPDL_LOG_PROBABILITIES };
 
-#define NPDL_CLIP 1e-7  /* probabilities are kept this far from 0 and 1, as in Keras */
-
-/* Place of the first label outside 0 ... classes − 1, −1 if there is none. */
-static int64_t npdl_wrong_label(const int32_t *narrow, const int64_t *wide, int64_t count, int64_t classes) {
+/* Place of the first label outside 0 ... classes − 1 that is not `ignore` either, −1 if there is none. */
+static int64_t npdl_wrong_label(const int32_t *narrow, const int64_t *wide, int64_t count, int64_t classes,
+                                int64_t ignore) {
     for (int64_t i = 0; i < count; i++) {
         int64_t label = wide ? wide[i] : narrow[i];
-        if (label < 0 || label >= classes) return i;
+        if ((label < 0 || label >= classes) && label != ignore) return i;
     }
     return -1;
 }
 
 #endif
 
-NPDL_INLINE VEC FN(npdl_clip)(VEC p) {
-    const VEC low = BC((REAL)NPDL_CLIP), high = BC((REAL)(1 - NPDL_CLIP));
-    p = SELECT(p < low, low, p);
-    return SELECT(p > high, high, p);
-}
+/* ---- losses that are a mean over elements: formulas of element_loss.h */
 
-/* a where p is clipped, else b; a NaN is not clipped. */
-NPDL_INLINE VEC FN(npdl_where_clipped)(VEC p, VEC a, VEC b) {
-    return SELECT((p < BC((REAL)NPDL_CLIP)) | (p > BC((REAL)(1 - NPDL_CLIP))), a, b);
-}
-
-/* ---- losses that are a mean over elements */
-
-NPDL_INLINE VEC FN(npdl_huber)(VEC e, VEC delta) {
-    VEC a = FN(npdl_abs)(e), near = SELECT(a > delta, delta, a);
-    return near * near * BC((REAL)0.5) + delta * (a - near);
-}
-
-NPDL_INLINE VEC FN(npdl_binary_logits)(VEC t, VEC z) {
-    VEC top = SELECT(z < BC(0), BC(0), z);
-    return top - z * t + FN(npdl_log1p)(FN(npdl_exp)(-FN(npdl_abs)(z)));
-}
-
-NPDL_INLINE VEC FN(npdl_binary)(VEC t, VEC p) {
-    p = FN(npdl_clip)(p);
-    return -(t * FN(npdl_log)(p)) - (BC(1) - t) * FN(npdl_log1p)(-p);
-}
-
-NPDL_INLINE VEC FN(npdl_binary_slope)(VEC t, VEC p) {
-    VEC kept = FN(npdl_clip)(p);
-    return FN(npdl_where_clipped)(p, BC(0), (kept - t) / (kept * (BC(1) - kept)));
-}
-
-NPDL_INLINE VEC FN(npdl_signum)(VEC e) {
-    return SELECT(e > BC(0), BC(1), SELECT(e < BC(0), BC(-1), SELECT(e == BC(0), BC(0), e)));
-}
-
-NPDL_INLINE VEC FN(npdl_limit)(VEC e, VEC delta) {
-    e = SELECT(e < -delta, -delta, e);
-    return SELECT(e > delta, delta, e);
-}
-
-/* out = the terms of the mean; c is Huber's delta or the label smoothing. */
-static void FN(npdl_loss_terms)(int kind, double c, const REAL *t, const REAL *p, REAL *out, int64_t n) {
-    const VEC delta = BC((REAL)c), keep = BC((REAL)(1 - c)), add = BC((REAL)(c / 2));
+/* out = the terms of the mean */
+static void FN(npdl_loss_terms)(int kind, const double *constants, const REAL *t, const REAL *p, REAL *out, int64_t n) {
+    VEC c[NPDL_CONSTANTS];
+    for (int j = 0; j < NPDL_CONSTANTS; j++) c[j] = BC((REAL)constants[j]);
     switch (kind) {  /* v = t, w = p */
-    case NPDL_SQUARED: NPDL_MAP2(t, p, out, n, (w - v) * (w - v)) break;
-    case NPDL_ABSOLUTE: NPDL_MAP2(t, p, out, n, FN(npdl_abs)(w - v)) break;
-    case NPDL_HUBER: NPDL_MAP2(t, p, out, n, FN(npdl_huber)(w - v, delta)) break;
-    case NPDL_BINARY_LOGITS: NPDL_MAP2(t, p, out, n, FN(npdl_binary_logits)(FMA(v, keep, add), w)) break;
-    case NPDL_BINARY: NPDL_MAP2(t, p, out, n, FN(npdl_binary)(FMA(v, keep, add), w)) break;
+#define NPDL_CASE(kind, name) case kind: NPDL_MAP2(t, p, out, n, FN(npdl_##name)(v, w, c)) break;
+    NPDL_ELEMENT_LOSSES(NPDL_CASE)
+#undef NPDL_CASE
     }
 }
 
 /* out = their derivatives by p */
-static void FN(npdl_loss_slopes)(int kind, double c, const REAL *t, const REAL *p, REAL *out, int64_t n) {
-    const VEC delta = BC((REAL)c), keep = BC((REAL)(1 - c)), add = BC((REAL)(c / 2));
+static void FN(npdl_loss_slopes)(int kind, const double *constants, const REAL *t, const REAL *p, REAL *out, int64_t n) {
+    VEC c[NPDL_CONSTANTS];
+    for (int j = 0; j < NPDL_CONSTANTS; j++) c[j] = BC((REAL)constants[j]);
     switch (kind) {
-    case NPDL_SQUARED: NPDL_MAP2(t, p, out, n, BC(2) * (w - v)) break;
-    case NPDL_ABSOLUTE: NPDL_MAP2(t, p, out, n, FN(npdl_signum)(w - v)) break;
-    case NPDL_HUBER: NPDL_MAP2(t, p, out, n, FN(npdl_limit)(w - v, delta)) break;
-    case NPDL_BINARY_LOGITS: NPDL_MAP2(t, p, out, n, FN(npdl_sigmoid)(w) - FMA(v, keep, add)) break;
-    case NPDL_BINARY: NPDL_MAP2(t, p, out, n, FN(npdl_binary_slope)(FMA(v, keep, add), w)) break;
+#define NPDL_CASE(kind, name) case kind: NPDL_MAP2(t, p, out, n, FN(npdl_##name##_slope)(v, w, c)) break;
+    NPDL_ELEMENT_LOSSES(NPDL_CASE)
+#undef NPDL_CASE
     }
 }
 
 typedef struct {
     int kind;
-    double c;
+    const double *c;
     const REAL *t, *p, *scale;  /* scale NULL: the loss itself */
     REAL *out;
     int64_t samples, d, block;
@@ -142,7 +100,7 @@ static void FN(npdl_loss_block)(void *context, int64_t block, void *work) {
     }
 }
 
-static void FN(npdl_loss)(int kind, double c, const REAL *t, const REAL *p, const REAL *scale, REAL *out,
+static void FN(npdl_loss)(int kind, const double *c, const REAL *t, const REAL *p, const REAL *scale, REAL *out,
                           int64_t samples, int64_t d) {
     FN(npdl_loss_work) s = {kind, c, t, p, scale, out, samples, d, NPDL_MORE(NPDL_GRAIN / d, 1)};
     npdl_parallel(FN(npdl_loss_block), &s, NPDL_BLOCKS(samples, s.block), 0);
@@ -156,8 +114,10 @@ typedef struct {
     const int64_t *wide;
     const REAL *p, *scale;
     REAL *out, *dy;         /* the losses and their gradient, of which `scale` is read; either may be NULL */
-    int logits;
+    int logits;             /* NPDL_LOGITS and so on; logarithms go with labels only */
     double smoothing;
+    const REAL *weights;    /* of the classes, for labels; or NULL */
+    int64_t ignore;         /* rows with this label count nothing */
     int64_t samples, positions, classes, block;
 } FN(npdl_classes_work);
 
@@ -173,13 +133,20 @@ static void FN(npdl_classes_loss)(const FN(npdl_classes_work) *s, int64_t first,
     const REAL *p = s->p + first * n, *t = s->t ? s->t + first * n : NULL;
     const VEC keep = BC((REAL)(1 - s->smoothing)), add = BC((REAL)(s->smoothing / n));
     REAL logs[NPDL_PIECE];
-    if (s->logits) NPDL_MAP(sum, logs, rows, FN(npdl_log)(v))
+    if (s->logits == NPDL_LOGITS) NPDL_MAP(sum, logs, rows, FN(npdl_log)(v))
     if (!t) {
         for (int64_t r = 0; r < rows; r++) {
-            REAL picked = p[r * n + FN(npdl_label)(s, first + r)];
-            loss[r] = s->logits ? logs[r] - (picked - top[r]) : picked / sum[r];
+            const int64_t label = FN(npdl_label)(s, first + r);
+            REAL picked = p[r * n + (label == s->ignore ? 0 : label)];
+            if (s->logits == NPDL_LOGITS) loss[r] = logs[r] - (picked - top[r]);
+            else loss[r] = s->logits ? -picked : picked / sum[r];
         }
         if (!s->logits) NPDL_MAP(loss, loss, rows, -FN(npdl_log)(FN(npdl_clip)(v)))
+        for (int64_t r = 0; r < rows; r++) {
+            const int64_t label = FN(npdl_label)(s, first + r);
+            if (label == s->ignore) loss[r] = 0;
+            else if (s->weights) loss[r] *= s->weights[label];
+        }
         return;
     }
     for (int64_t r = 0; r < rows; r++, t += n, p += n) {
@@ -201,12 +168,20 @@ static void FN(npdl_classes_grad)(const FN(npdl_classes_work) *s, int64_t first,
     const VEC keep = BC((REAL)(1 - s->smoothing)), add = BC((REAL)(s->smoothing / n));
     REAL *dy = s->dy + first * n;
     for (int64_t r = 0; r < rows; r++, p += n, dy += n) {
-        const REAL scale = s->scale[(first + r) / s->positions], factor = scale / (REAL)s->positions;
-        const VEC f = BC(factor), total = BC(sum[r]);
-        if (scale == 0) {
+        const REAL scale = s->scale[(first + r) / s->positions];
+        REAL factor = scale / (REAL)s->positions;
+        const int64_t label = t ? 0 : FN(npdl_label)(s, first + r);
+        if (scale == 0 || (!t && label == s->ignore)) {
             memset(dy, 0, n * sizeof(REAL));
             continue;
         }
+        if (!t && s->weights) factor *= s->weights[label];
+        if (s->logits == NPDL_LOG_PROBABILITIES) {
+            memset(dy, 0, n * sizeof(REAL));
+            dy[label] = -factor;
+            continue;
+        }
+        const VEC f = BC(factor), total = BC(sum[r]);
         if (t) {
             const REAL *row = t + r * n;
             if (s->logits) {
@@ -220,7 +195,6 @@ static void FN(npdl_classes_grad)(const FN(npdl_classes_work) *s, int64_t first,
             NPDL_MAP(dy, dy, n, (v - dot) / total * f)
             continue;
         }
-        const int64_t label = FN(npdl_label)(s, first + r);
         if (s->logits) {
             const REAL q = dy[label] / sum[r];
             NPDL_MAP(dy, dy, n, v / total * f)
@@ -246,8 +220,8 @@ static void FN(npdl_classes_block)(void *context, int64_t block, void *work) {
     for (int64_t row = block * s->block * s->positions, rows; row < last; row += rows) {
         const REAL *p = s->p + row * n;
         rows = NPDL_LESS(group, last - row);
-        if (s->logits) FN(npdl_shifted_exp)(p, s->dy ? s->dy + row * n : work, rows, n, top, sum);
-        else
+        if (s->logits == NPDL_LOGITS) FN(npdl_shifted_exp)(p, s->dy ? s->dy + row * n : work, rows, n, top, sum);
+        else if (!s->logits)
             for (int64_t r = 0; r < rows; r++) sum[r] = FN(npdl_sum)(p + r * n, n);
         if (s->out) FN(npdl_classes_loss)(s, row, rows, top, sum, work, loss);
         if (s->dy) FN(npdl_classes_grad)(s, row, rows, sum);
@@ -262,8 +236,10 @@ static void FN(npdl_classes_block)(void *context, int64_t block, void *work) {
 
 static void FN(npdl_cross_entropy)(const REAL *t, const int32_t *narrow, const int64_t *wide, const REAL *p,
                                    const REAL *scale, REAL *out, REAL *dy, int logits, double smoothing,
-                                   int64_t samples, int64_t positions, int64_t classes) {
-    FN(npdl_classes_work) s = {t, narrow, wide, p, scale, out, dy, logits, smoothing, samples, positions, classes,
+                                   const REAL *weights, int64_t ignore, int64_t samples, int64_t positions,
+                                   int64_t classes) {
+    FN(npdl_classes_work) s = {t, narrow, wide, p, scale, out, dy, logits, smoothing, weights, ignore, samples,
+                               positions, classes,
                                NPDL_MORE(NPDL_GRAIN / (positions * classes), 1)};
     npdl_parallel(FN(npdl_classes_block), &s, NPDL_BLOCKS(samples, s.block),
                   out ? NPDL_MORE(classes, NPDL_PIECE) * sizeof(REAL) : 0);

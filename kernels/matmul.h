@@ -10,8 +10,9 @@
  *
  * whatever the tile, the rectangle and the number of rows are; only NPDL_KB is part of the bits. Where outputs are few
  * and sums are long, the block sums are made side by side, by tasks that each read rows of b that follow each other, and
- * added in the same order afterwards. A product with a transposed left matrix is a sum over a batch: if it is long it is
- * cut into at most NPDL_PARTS parts along k, by shape alone, and the parts' results are added in order.
+ * added in the same order afterwards; not where op(a) is windows of images, whose tasks write to all of `out`. A product
+ * with a transposed left matrix is a sum over a batch: if it is long it is cut into at most NPDL_PARTS parts along k, by
+ * shape alone, and the parts' results are added in order.
  *
  * Reference: Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication, ACM TOMS 34, 2008.
  */
@@ -391,7 +392,7 @@ static void FN(npdl_run_product)(FN(npdl_product) *s) {
     if (s->transpose_a) {
         int64_t sides = npdl_ceil_div(s->m, NPDL_PART_SIDE) * npdl_ceil_div(s->n, NPDL_PART_SIDE);
         s->parts = npdl_max(1, npdl_min(NPDL_PARTS / sides, s->k / NPDL_PART_K));
-    } else if (s->m * s->n <= NPDL_FEW_OUTPUTS && s->k >= (s->m > 1 ? NPDL_LONG_SUM : NPDL_LONG_ROW))
+    } else if (s->a && s->m * s->n <= NPDL_FEW_OUTPUTS && s->k >= (s->m > 1 ? NPDL_LONG_SUM : NPDL_LONG_ROW))
         s->parts = npdl_ceil_div(s->k, NPDL_KB);
     s->part_k = npdl_round_up(npdl_ceil_div(s->k, s->parts), NPDL_KB);
     s->parts = npdl_max(1, npdl_ceil_div(s->k, npdl_max(s->part_k, 1)));

@@ -12,8 +12,9 @@ cdef extern from "engine.h" nogil:
 
 
 cdef int fill_constants(tuple constants, double *to) except -1:
-    """An activation's constants, at most three."""
+    """An activation's constants, at most three; 0 where there are fewer."""
     cdef int i
+    to[0] = to[1] = to[2] = 0
     for i in range(len(constants)):
         to[i] = constants[i]
     return 0

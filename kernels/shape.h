@@ -167,3 +167,42 @@ static void FN(npdl_repeat_grad)(const REAL *dy, REAL *out, int64_t samples, con
     s.block = NPDL_BLOCKS(NPDL_GRAIN, work);
     npdl_parallel(FN(npdl_repeat_block), &s, NPDL_BLOCKS(s.rows, s.block), 0);
 }
+
+typedef struct {
+    const REAL *dy;
+    REAL *out;
+    const int64_t *source;
+    int64_t rows, block, longer, length, before, channels;
+} FN(npdl_fold_work);
+
+static void FN(npdl_fold_block)(void *context, int64_t block, void *work) {
+    const FN(npdl_fold_work) *s = context;
+    const int64_t n = s->channels, stop = NPDL_LESS(s->rows, (block + 1) * s->block);
+    (void)work;
+    for (int64_t row = block * s->block; row < stop; row++) {
+        const REAL *dy = s->dy + row * s->longer * n;
+        REAL *out = s->out + row * s->length * n;
+        memcpy(out, dy + s->before * n, s->length * n * sizeof(REAL));
+        for (int64_t i = 0; i < s->longer; i++) {
+            if (i == s->before) i += s->length;
+            if (i == s->longer) break;
+            const REAL *from = dy + i * n;
+            REAL *to = out + s->source[i] * n;
+            for (int64_t c = 0; c < n; c += VL) {
+                const int64_t count = NPDL_LESS(n - c, VL);
+                VEC sum = NPDL_TAKE(to + c) + NPDL_TAKE(from + c);
+                NPDL_GIVE(to + c, sum);
+            }
+        }
+    }
+}
+
+/* out (rows, length, channels) = the places of dy (rows, longer, channels) from `before` on, and to place source[i] the
+ * others are added, in their order */
+static void FN(npdl_fold)(const REAL *dy, REAL *out, const int64_t *source, int64_t rows, int64_t longer,
+                          int64_t length, int64_t before, int64_t channels) {
+    FN(npdl_fold_work) s = {dy, out, source, rows, 1, longer, length, before, channels};
+    if (!rows || !longer || !channels) return;
+    s.block = NPDL_BLOCKS(NPDL_GRAIN, longer * channels);
+    npdl_parallel(FN(npdl_fold_block), &s, NPDL_BLOCKS(rows, s.block), 0);
+}

@@ -10,6 +10,10 @@ cdef extern from "engine.h" nogil:
                               int64_t channels)
     void npdl_repeat_grad_f64(const void *dy, void *out, int64_t samples, const int64_t *size, const int64_t *times,
                               int64_t channels)
+    void npdl_fold_f32(const void *dy, void *out, const void *source, int64_t rows, int64_t longer, int64_t length,
+                       int64_t before, int64_t channels)
+    void npdl_fold_f64(const void *dy, void *out, const void *source, int64_t rows, int64_t longer, int64_t length,
+                       int64_t before, int64_t channels)
 
 cdef double ZERO = 0  # of both types, in its first bytes
 
@@ -72,3 +76,23 @@ def repeat_grad(dy, out, int64_t samples, tuple sizes, tuple repeats, int64_t ch
         else:
             npdl_repeat_grad_f64(dy_, out_, samples, size, times, channels)
     done("repeat_grad")
+
+
+def fold(dy, out, int64_t before, source):
+    """out (rows, length, channels) = dy (rows, longer, channels) from `before` on, and what source says added."""
+    cdef char type = type_of("extend_grad", "dy", dy)
+    cdef int64_t rows = dy.shape[0], longer = dy.shape[1], channels = dy.shape[2], length = out.shape[1], i
+    cdef void *dy_ = at("extend_grad", "dy", dy, type, rows * longer * channels)
+    cdef void *out_ = at("extend_grad", "out", out, type, rows * length * channels, True)
+    cdef const int64_t *source_ = <const int64_t *> at("extend_grad", "source", source, b"q", longer)
+    if not 0 <= before <= longer - length:
+        raise ValueError(f"extend_grad: {length} places from {before} on of {longer}")
+    for i in range(longer):
+        if not 0 <= source_[i] < length:
+            raise ValueError(f"extend_grad: place {i} shows {source_[i]}, of {length} places")
+    with nogil:
+        if type == b"f":
+            npdl_fold_f32(dy_, out_, source_, rows, longer, length, before, channels)
+        else:
+            npdl_fold_f64(dy_, out_, source_, rows, longer, length, before, channels)
+    done("extend_grad")

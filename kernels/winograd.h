@@ -24,8 +24,12 @@
  *
  * Forward and dx. The weights are transformed once a call, U[ξ][panel][channel][NW]. Then a task takes a few tiles
  * through all three steps while they are in the cache: V[ξ][tile][channel], M[ξ][tile][filter], output with epilogue.
- * How many tiles changes no sum. The weights' gradient is a sum over all tiles of a batch: NPDL_WINOGRAD_SUM of them at
- * a time are transformed to panels and multiplied, M[ξ] += V[ξ]ᵀ D[ξ], by tasks of a place ξ and some channels.
+ * It reads all of U. Where that is many times the size of a core's cache, the three steps follow each other instead, on
+ * many tiles at a time, and a task of the second multiplies all of them by one place's U: with 256 channels and filters
+ * and images of 8x8 forward takes 0.87 of the time for 64 images, 0.83 for 8. How many tiles changes no sum.
+ *
+ * The weights' gradient is a sum over all tiles of a batch: NPDL_WINOGRAD_SUM of them at a time are transformed to
+ * panels and multiplied, M[ξ] += V[ξ]ᵀ D[ξ], by tasks of a place ξ and some channels.
  *
  * Which convolutions. Times of the direct way over times of this one, AVX-512, float32, one thread:
  *
@@ -57,7 +61,10 @@
 #define NPDL_WINOGRAD_WEIGHTS 16384 /* at most so many pairs of channel and filter for each tile of an image */
 #define NPDL_WINOGRAD_LEAST 32      /* at least so many tiles in a sum over the batch */
 
-#define NPDL_WINOGRAD_TILES 24 /* a task's tiles, forward and dx */
+/* Divisions of the work, which change no sum. */
+#define NPDL_WINOGRAD_TILES 24    /* tiles multiplied together, forward and dx: 36 V and M of theirs stay ... */
+#define NPDL_WINOGRAD_MANY 131072 /* ... in a core's cache; from so many bytes of a tap's weights on U would not */
+#define NPDL_WINOGRAD_FEW 4       /* tiles that a task transforms where others multiply them */
 #define NPDL_WINOGRAD_SLICE 64 /* a task's channels in the weights' gradient */
 
 /* The rule: whether a convolution that gives images of height x width goes this way. By the layer's shape alone. */
@@ -204,9 +211,11 @@ typedef struct {
     int code;
     const double *constants;
     int64_t down, across, tiles; /* of an image; of all images */
-    int64_t task_tiles;
+    int64_t room;                /* tiles in V and in M, at most */
     REAL *u;                     /* [36][panel][channel][NW] */
     int64_t u_plane, v_step, v_plane, m_step, m_plane;
+    int64_t first, count;        /* many weights: the tiles at hand, */
+    REAL *v, *m;                 /* and their V and M */
 } FN(npdl_winograd);
 
 #define NPDL_U_ROWS 16 /* channels of the weights that a task transforms */
@@ -286,49 +295,83 @@ NPDL_INLINE void FN(npdl_winograd_pixels_out)(const FN(npdl_winograd) *s, const 
     }
 }
 
-/* Some tiles, from the images to the output. */
-static void FN(npdl_winograd_task)(void *ctx, int64_t task, void *work) {
-    const FN(npdl_winograd) *s = ctx;
-    int64_t tile = task * s->task_tiles, count = npdl_min(s->tiles - tile, s->task_tiles);
-    int64_t each = s->down * s->across, image = tile / each, r = tile % each / s->across, c = tile % each % s->across;
-    REAL *zeros = work, *v = zeros + s->v_step, *m = v + 36 * s->v_plane;
+/* V = Bᵀ x B of `count` tiles, from the first one on. */
+static void FN(npdl_winograd_in)(const FN(npdl_winograd) *s, int64_t first, int64_t count, REAL *v, const REAL *zeros) {
+    int64_t each = s->down * s->across, image = first / each, r = first % each / s->across, c = first % each % s->across;
     const REAL *pixel[36];
-    npdl_row row[NPDL_WINOGRAD_TILES];
-    struct { int64_t first, rows, columns; } place[NPDL_WINOGRAD_TILES]; /* where the tile's output lies */
-    memset(zeros, 0, s->channels * sizeof(REAL));
-    for (int64_t t = 0; t < count; t++) {
+    for (; count > 0; count--, v += s->v_step) {
         FN(npdl_winograd_pixels)(s->x + image * s->in_h * s->in_w * s->channels, s->in_h, s->in_w, s->channels,
                                  4 * r - s->pad_top, 4 * c - s->pad_left, 6, zeros, pixel);
-        FN(npdl_winograd_tile_x)(pixel, 0, s->channels, v + t * s->v_step, s->channels, 0, s->v_plane, 4 * s->channels);
-        row[t].from = t * s->v_step, row[t].to = t * s->m_step;
-        place[t].first = ((image * s->out_h + 4 * r) * s->out_w + 4 * c) * s->filters;
-        place[t].rows = s->out_h - 4 * r, place[t].columns = npdl_min(4, s->out_w - 4 * c);
+        FN(npdl_winograd_tile_x)(pixel, 0, s->channels, v, s->channels, 0, s->v_plane, 4 * s->channels);
         if (++c == s->across) c = 0, r++;
         if (r == s->down) r = 0, image++;
     }
+}
+
+/* M = V U at one place, of `count` tiles. */
+static void FN(npdl_winograd_product)(const FN(npdl_winograd) *s, int64_t xi, int64_t count, const REAL *v, REAL *m) {
+    npdl_row row[NPDL_WINOGRAD_TILES];
     int64_t along[NPDL_KB];
+    for (int64_t t = 0; t < NPDL_WINOGRAD_TILES; t++) row[t].from = t * s->v_step, row[t].to = t * s->m_step;
     for (int64_t k = 0; k < NPDL_KB; k++) along[k] = k;
-    for (int xi = 0; xi < 36; xi++)
-        for (int64_t f = 0; f < s->filters; f += NPDL_NW) {
-            int64_t wide = s->filters - f > VL ? NPDL_NW : VL;
-            for (int64_t k = 0; k < s->channels; k += NPDL_KB) {
-                FN(npdl_tiles)(v + xi * s->v_plane + k, row, count, along, npdl_min(s->channels - k, NPDL_KB),
-                               s->u + xi * s->u_plane + f * s->channels + k * wide, m + xi * s->m_plane + f, wide, k > 0,
-                               NULL);
-            }
-        }
-    for (int64_t t = 0; t < count; t++) {
-        REAL *to = s->out + place[t].first;
-        int64_t f = 0, rows = place[t].rows, columns = place[t].columns;
-        for (; f + VL <= s->filters; f += VL)
-            FN(npdl_winograd_pixels_out)(s, m + t * s->m_step, f, VL, to, rows, columns);
-        if (f < s->filters) FN(npdl_winograd_pixels_out)(s, m + t * s->m_step, f, s->filters - f, to, rows, columns);
+    v += xi * s->v_plane, m += xi * s->m_plane;
+    for (int64_t f = 0; f < s->filters; f += NPDL_NW) {
+        int64_t wide = s->filters - f > VL ? NPDL_NW : VL;
+        for (int64_t k = 0; k < s->channels; k += NPDL_KB)
+            for (int64_t t = 0; t < count; t += NPDL_WINOGRAD_TILES)
+                FN(npdl_tiles)(v + t * s->v_step + k, row, npdl_min(count - t, NPDL_WINOGRAD_TILES), along,
+                               npdl_min(s->channels - k, NPDL_KB), s->u + xi * s->u_plane + f * s->channels + k * wide,
+                               m + t * s->m_step + f, wide, k > 0, NULL);
+    }
+}
+
+/* The output from M, of `count` tiles. */
+static void FN(npdl_winograd_out)(const FN(npdl_winograd) *s, int64_t first, int64_t count, const REAL *m) {
+    for (int64_t tile = first; tile < first + count; tile++, m += s->m_step) {
+        int64_t c = tile % s->across * 4, image = tile / s->across, r = image % s->down * 4, f = 0;
+        int64_t rows = npdl_min(4, s->out_h - r), columns = npdl_min(4, s->out_w - c);
+        image /= s->down;
+        REAL *to = s->out + ((image * s->out_h + r) * s->out_w + c) * s->filters;
+        for (; f + VL <= s->filters; f += VL) FN(npdl_winograd_pixels_out)(s, m, f, VL, to, rows, columns);
+        if (f < s->filters) FN(npdl_winograd_pixels_out)(s, m, f, s->filters - f, to, rows, columns);
         if (s->z || s->code)
-            for (int64_t i = 0; i < npdl_min(4, rows); i++, to += s->out_w * s->filters) {
+            for (int64_t i = 0; i < rows; i++, to += s->out_w * s->filters) {
                 if (s->z) memcpy(s->z + (to - s->out), to, columns * s->filters * sizeof(REAL));
                 if (s->code) FN(npdl_activate)(s->code, s->constants, to, columns * s->filters);
             }
     }
+}
+
+/* Few weights: some tiles, from the images to the output. */
+static void FN(npdl_winograd_task)(void *ctx, int64_t task, void *work) {
+    const FN(npdl_winograd) *s = ctx;
+    int64_t first = task * s->room, count = npdl_min(s->tiles - first, s->room);
+    REAL *zeros = work, *v = zeros + s->v_step, *m = v + 36 * s->v_plane;
+    memset(zeros, 0, s->channels * sizeof(REAL));
+    FN(npdl_winograd_in)(s, first, count, v, zeros);
+    for (int xi = 0; xi < 36; xi++) FN(npdl_winograd_product)(s, xi, count, v, m);
+    FN(npdl_winograd_out)(s, first, count, m);
+}
+
+/* Many weights: the three steps one after the other, of s->count tiles from s->first on. */
+static void FN(npdl_winograd_in_task)(void *ctx, int64_t task, void *work) {
+    const FN(npdl_winograd) *s = ctx;
+    int64_t t = task * NPDL_WINOGRAD_FEW;
+    memset(work, 0, s->channels * sizeof(REAL));
+    FN(npdl_winograd_in)(s, s->first + t, npdl_min(s->count - t, NPDL_WINOGRAD_FEW), s->v + t * s->v_step, work);
+}
+
+static void FN(npdl_winograd_product_task)(void *ctx, int64_t xi, void *work) {
+    const FN(npdl_winograd) *s = ctx;
+    (void)work;
+    FN(npdl_winograd_product)(s, xi, s->count, s->v, s->m);
+}
+
+static void FN(npdl_winograd_out_task)(void *ctx, int64_t task, void *work) {
+    const FN(npdl_winograd) *s = ctx;
+    int64_t t = task * NPDL_WINOGRAD_FEW;
+    (void)work;
+    FN(npdl_winograd_out)(s, s->first + t, npdl_min(s->count - t, NPDL_WINOGRAD_FEW), s->m + t * s->m_step);
 }
 
 static void FN(npdl_winograd_run)(FN(npdl_winograd) *s, int64_t images) {
@@ -336,19 +379,35 @@ static void FN(npdl_winograd_run)(FN(npdl_winograd) *s, int64_t images) {
     s->tiles = images * s->down * s->across;
     if (s->tiles == 0) return;
     s->u_plane = s->channels * npdl_round_up(s->filters, VL) + NPDL_ROOM;
-    if (!(s->u = npdl_shared(36 * s->u_plane * sizeof(REAL)))) return;
+    s->v_step = npdl_round_up(s->channels, VL) + NPDL_ROOM, s->m_step = npdl_round_up(s->filters, VL) + NPDL_ROOM;
+    int64_t weights = s->channels * s->filters, many = weights * (int64_t)sizeof(REAL) >= NPDL_WINOGRAD_MANY;
+    if (many) /* as many as make V and M no larger than U */
+        s->room = npdl_min(s->tiles, npdl_round_up(weights / (s->channels + s->filters), NPDL_WINOGRAD_TILES));
+    else { /* few tiles: equally many for each thread */
+        int64_t tasks = npdl_ceil_div(s->tiles, NPDL_WINOGRAD_TILES), threads = npdl_get_num_threads();
+        if (tasks < 4 * threads) tasks = npdl_round_up(tasks, threads);
+        s->room = npdl_ceil_div(s->tiles, tasks);
+    }
+    s->v_plane = s->room * s->v_step + NPDL_ROOM, s->m_plane = s->room * s->m_step + NPDL_ROOM;
+    int64_t shared = s->u_plane + (many ? s->v_plane + s->m_plane : 0);
+    if (!(s->u = npdl_shared(36 * shared * sizeof(REAL)))) return;
     npdl_parallel(FN(npdl_winograd_weights), s,
                   npdl_ceil_div(s->channels, NPDL_U_ROWS) * npdl_ceil_div(s->filters, NPDL_NW),
                   9 * NPDL_U_ROWS * NPDL_NW * sizeof(REAL));
 
-    /* Few tiles: equally many for each thread. */
-    int64_t tasks = npdl_ceil_div(s->tiles, NPDL_WINOGRAD_TILES), threads = npdl_get_num_threads();
-    if (tasks < 4 * threads) tasks = npdl_round_up(tasks, threads);
-    s->task_tiles = npdl_ceil_div(s->tiles, tasks);
-    s->v_step = npdl_round_up(s->channels, VL) + NPDL_ROOM, s->v_plane = s->task_tiles * s->v_step + NPDL_ROOM;
-    s->m_step = npdl_round_up(s->filters, VL) + NPDL_ROOM, s->m_plane = s->task_tiles * s->m_step + NPDL_ROOM;
-    npdl_parallel(FN(npdl_winograd_task), s, npdl_ceil_div(s->tiles, s->task_tiles),
-                  (s->v_step + 36 * (s->v_plane + s->m_plane)) * sizeof(REAL));
+    if (!many) {
+        npdl_parallel(FN(npdl_winograd_task), s, npdl_ceil_div(s->tiles, s->room),
+                      (s->v_step + 36 * (s->v_plane + s->m_plane)) * sizeof(REAL));
+        return;
+    }
+    s->v = s->u + 36 * s->u_plane, s->m = s->v + 36 * s->v_plane;
+    for (; s->first < s->tiles; s->first += s->room) {
+        s->count = npdl_min(s->tiles - s->first, s->room);
+        int64_t tasks = npdl_ceil_div(s->count, NPDL_WINOGRAD_FEW);
+        npdl_parallel(FN(npdl_winograd_in_task), s, tasks, s->channels * sizeof(REAL));
+        npdl_parallel(FN(npdl_winograd_product_task), s, 36, 0);
+        npdl_parallel(FN(npdl_winograd_out_task), s, tasks, 0);
+    }
 }
 
 /* As npdl_conv2d. */
@@ -384,7 +443,6 @@ typedef struct {
     int64_t v_plane, d_plane, m_plane, m_step;
 } FN(npdl_winograd_sum);
 
-#define NPDL_SUM_TILES 4 /* tiles that a task transforms */
 #define NPDL_SUM_ROWS_OUT 4 /* channels of dW that a task transforms back */
 
 /* V = Bᵀ x B and D = A dz Aᵀ of some tiles. */
@@ -392,10 +450,10 @@ static void FN(npdl_winograd_sum_tiles)(void *ctx, int64_t task, void *work) {
     const FN(npdl_winograd_sum) *s = ctx;
     const npdl_window *g = s->g;
     const REAL *pixel[36];
-    int64_t first = task * NPDL_SUM_TILES, filters = g->filters, rest = filters % NPDL_NW;
+    int64_t first = task * NPDL_WINOGRAD_FEW, filters = g->filters, rest = filters % NPDL_NW;
     int64_t whole = rest > VL ? filters : filters - rest; /* in panels two vectors wide */
     memset(work, 0, npdl_max(g->channels, filters) * sizeof(REAL));
-    for (int64_t t = first; t < npdl_min(first + NPDL_SUM_TILES, s->count); t++) {
+    for (int64_t t = first; t < npdl_min(first + NPDL_WINOGRAD_FEW, s->count); t++) {
         int64_t tile = s->first + t, column = tile % s->across * 4, image = tile / s->across;
         int64_t row = image % s->down * 4;
         image /= s->down;
@@ -476,7 +534,7 @@ static void FN(npdl_winograd_dkernel)(const REAL *x, const REAL *dz, REAL *out, 
     s.d = s.v + 36 * s.v_plane, s.m = s.d + 36 * s.d_plane;
     for (; s.first < tiles; s.first += NPDL_WINOGRAD_SUM) {
         s.count = npdl_min(tiles - s.first, NPDL_WINOGRAD_SUM);
-        npdl_parallel(FN(npdl_winograd_sum_tiles), &s, npdl_ceil_div(s.count, NPDL_SUM_TILES),
+        npdl_parallel(FN(npdl_winograd_sum_tiles), &s, npdl_ceil_div(s.count, NPDL_WINOGRAD_FEW),
                       npdl_max(g->channels, g->filters) * sizeof(REAL));
         npdl_parallel(FN(npdl_winograd_sum_products), &s, 36 * npdl_ceil_div(g->channels, NPDL_WINOGRAD_SLICE), 0);
     }

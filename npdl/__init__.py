@@ -3,6 +3,7 @@
 from npdl import (
     activations,
     callbacks,
+    constraints,
     data,
     datasets,
     devices,
@@ -13,6 +14,8 @@ from npdl import (
     models,
     optimizers,
     random,
+    regularizers,
+    schedules,
     testing,
     utils,
     viz,
@@ -24,7 +27,8 @@ from npdl.random import set_seed
 __version__ = "0.1.0"
 
 __all__ = [
-    "Model", "Sequential", "activations", "callbacks", "clone_model", "data", "datasets", "devices", "get_num_threads",
-    "initializers", "layers", "load_model", "losses", "metrics", "models", "optimizers", "random", "register",
-    "set_debug", "set_num_threads", "set_seed", "show_config", "testing", "utils", "viz",
+    "Model", "Sequential", "activations", "callbacks", "clone_model", "constraints", "data", "datasets", "devices",
+    "get_num_threads", "initializers", "layers", "load_model", "losses", "metrics", "models", "optimizers",
+    "random", "register", "regularizers", "schedules", "set_debug", "set_num_threads", "set_seed", "show_config",
+    "testing", "utils", "viz",
 ]  # fmt: skip

@@ -31,3 +31,29 @@ def snake_case(name):
     name = re.sub(r"\W+", "", name)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def part(what, identifier, kind, by_name, classes, example):
+    """An object of a family for a name, the object itself, its class or its `{"class_name", "config"}`; None for None.
+
+    Args:
+        what: the family's name, for errors.
+        identifier: what was given.
+        kind: the family's base class.
+        by_name: name -> class.
+        classes: class name -> class.
+        example: what to write instead.
+
+    Raises:
+        ValueError: an unknown name; the nearest one is suggested.
+        TypeError: something else.
+    """
+    if identifier is None or isinstance(identifier, kind):
+        return identifier
+    if isinstance(identifier, type) and issubclass(identifier, kind):
+        return identifier()
+    if isinstance(identifier, str):
+        return find(what, identifier, by_name, classes)()
+    if isinstance(identifier, dict) and identifier.get("class_name") in classes:
+        return classes[identifier["class_name"]](**identifier.get("config", {}))
+    raise TypeError(f"a {what} must be a name or an npdl.{what}s object, got {identifier!r}; pass e.g. {example}")

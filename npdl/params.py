@@ -2,12 +2,23 @@
 
 import copy
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from npdl import random
 from npdl.devices.base import ALIGNMENT
+
+
+class Declared(NamedTuple):
+    """A weight that a layer's `build` asked for."""
+
+    name: str
+    shape: tuple
+    initializer: Any
+    trained: bool
+    regularizer: Any = None
+    constraint: Any = None
 
 
 class Weight(NamedTuple):
@@ -19,6 +30,7 @@ class Weight(NamedTuple):
     start: int  # in elements of `data` and `grad`, or of `state`
     stop: int
     trained: bool  # False: kept in `state`, no optimizer touches it
+    constraint: Any = None  # of npdl.constraints
 
     @property
     def path(self):
@@ -47,6 +59,7 @@ class ParamStore:
         state: flat values that are not trained (moving statistics).
         weights: the `Weight` of each tensor, in the layers' order.
         version: raised by every write to the weights through `touch()`; what is derived from them compares it.
+        constrained: those of them that have a constraint.
         seed: what the initial weights and every random draw of the layers are made from.
         successor: the store that its layers have moved to, None while they are here.
         own: how many of the layers are not `others`.
@@ -59,6 +72,7 @@ class ParamStore:
         self.layers = [*layers, *others]
         self.own = len(self.layers) - len(others)
         self.weights, sizes = self._lay_out(set(map(id, others)))
+        self.constrained = [weight for weight in self.weights if weight.constraint is not None]
         self.data, self.grad = (device.zeros((sizes[True],), self.dtype) for _ in range(2))
         self.state = device.zeros((sizes[False],), self.dtype)
         self._attach()
@@ -97,7 +111,8 @@ class ParamStore:
             for declared in layer.declared:
                 start = end[declared.trained]
                 stop = start + math.prod(declared.shape)
-                weights.append(Weight(layer, declared.name, declared.shape, start, stop, declared.trained))
+                place = start, stop, declared.trained, declared.constraint
+                weights.append(Weight(layer, declared.name, declared.shape, *place))
                 end[declared.trained] = -(-stop // slot) * slot
         paths = [weight.path for weight in weights if id(weight.layer) not in others]
         for path in paths:
@@ -130,6 +145,13 @@ class ParamStore:
             setattr(self, name, new)
         self.device = device
         self._attach()
+
+    def constrain(self):
+        """Make the weights that have a constraint what it says, frozen ones left out; an optimizer's step ends so."""
+        for weight in self.constrained:
+            if weight.trainable:
+                values = self.view(self.data, weight)
+                self.device.kernels.constrain(values, weight.constraint, out=values)
 
     def touch(self):
         """Say that weights have changed."""

@@ -18,7 +18,7 @@ import threading
 
 import numpy as np
 
-from npdl.kernels.reference.normal import inverse_normal
+from npdl.kernels.reference.normal import exp, inverse_normal, log
 from npdl.kernels.reference.philox import philox
 
 PIECE = 1 << 13  # random numbers that are computed at once; an even number
@@ -190,6 +190,62 @@ def integers(key, shape, low, high):
     if not low < high:
         raise ValueError(f"integers needs low < high, got low={low}, high={high}; high itself is never drawn")
     return (_words(key, math.prod(shape)) % np.uint64(high - low)).astype(np.int64).reshape(shape) + low
+
+
+def per_sample(key, step, samples, count, first=0):
+    """float64 in [0, 1), `count` for each sample, multiples of 2⁻³²: the same for a sample whatever batch it is in.
+
+        word e of sample n is word e mod 4 of philox((step, n, ⌊e/4⌋, 0), key), as in dropout
+
+    Args:
+        key: from `key(seed, ...)`.
+        step: whole number below 2³², e.g. of the training step or the epoch.
+        samples: how many samples.
+        count: random numbers a sample.
+        first: number of the first sample.
+
+    Returns:
+        (samples, count)
+    """
+    counter = np.zeros((samples, -(-count // 4), 4), np.uint32)
+    counter[..., 0], counter[..., 2] = step, np.arange(counter.shape[1])
+    counter[..., 1] = np.arange(first, first + samples)[:, None]
+    return philox(counter.reshape(-1, 4), key).reshape(samples, -1)[:, :count] * 2.0**-32
+
+
+def _log_gamma_distributed(key, samples, shape, first):
+    """ln g of `samples` numbers g ~ Gamma(shape, 1), by Marsaglia's and Tsang's rejection.
+
+    For a shape below 1:  g = g' u^(1/shape),  g' ~ Gamma(shape + 1, 1).
+    """
+    d = (shape if shape >= 1 else shape + 1.0) - 1.0 / 3.0
+    found, left, attempt = np.empty(samples), np.arange(samples), 0
+    while len(left):
+        u = per_sample(key, attempt, samples, 3, first)[left] + 2.0**-33
+        z = inverse_normal(u[:, 0])
+        root = np.maximum(1.0 + z / math.sqrt(9.0 * d), 1e-300)
+        v = root * root * root
+        good = (root > 1e-300) & (log(u[:, 1]) < 0.5 * z * z + d - d * v + d * log(v))
+        found[left[good]] = math.log(d) + log(v[good]) + (0.0 if shape >= 1 else log(u[good, 2]) / shape)
+        left, attempt = left[~good], attempt + 1
+    return found
+
+
+def beta(key, samples, a, b, first=0):
+    """float64 in [0, 1], distributed as Beta(a, b), one for each sample: the same whatever batch it is in.
+
+        g / (g + h) = 1 / (1 + exp(ln h − ln g)),       g ~ Gamma(a, 1),  h ~ Gamma(b, 1)
+
+    Args:
+        key: from `key(seed, ...)`.
+        samples: how many.
+        a, b: above 0.
+        first: number of the first sample, below 2³⁰.
+
+    Reference: Marsaglia and Tsang, A Simple Method for Generating Gamma Variables, 2000.
+    """
+    g, h = _log_gamma_distributed(key, samples, a, first), _log_gamma_distributed(key, samples, b, first + (1 << 31))
+    return 1.0 / (1.0 + exp(np.clip(h - g, -700.0, 700.0)))
 
 
 def permutation(key, n):

@@ -42,8 +42,8 @@ EDITS = [
     (
         "taps not reversed in dx",
         "conv.h",
-        "(x->v.taps - 1 - tap / x->h.taps) * x->v.tap_step",
-        "(tap / x->h.taps) * x->v.tap_step",
+        "(x->v.taps - 1 - tap / x->h.taps % x->v.taps) * x->v.tap_step",
+        "(tap / x->h.taps % x->v.taps) * x->v.tap_step",
     ),
     (
         "a tap's sum subtracted in dx of few channels",
@@ -76,6 +76,14 @@ EDITS = [
     ),
     ("axes joined that do not follow each other", "shape.h", "from[a] * size[a] && m.to", "from[a] * size[a] || m.to"),
     ("a repeated place summed once less", "shape.h", "q < s->q; q++)", "q < s->q - (s->q > 1); q++)"),
+    (
+        "a weighted sum without its last tap",
+        "interpolate.h",
+        "p < taps; p++) sum = FMA",
+        "p < taps - 1; p++) sum = FMA",
+    ),
+    ("reflected at the middle of the last pixel", "image.h", "p < n ? p : 2 * n - 1 - p", "p < n ? p : 2 * n - 2 - p"),
+    ("a pixel's weights exchanged", "image.h", "(k / 2 ? q : 1 - q)", "(k / 2 ? 1 - q : q)"),
     ("embedding gradient without zeros first", "embed.h", "v += s->shares) memset", "v += s->shares + 1) memset"),
     (
         "dropout keeps one value more",
@@ -97,6 +105,12 @@ EDITS = [
         "apart * ((double)n / all)",
         "apart * ((double)first / all)",
     ),
+    ("sparsemax after one turn", "row_activations.h", "if (!rose) break;", "(void)rose; break;"),
+    ("log-softmax's gradient without its sum", "row_activations.h", "FMA(w[j], total, v[j])", "v[j]"),
+    ("the gate's slope without one factor", "row_activations.h", "d * at * (s * w)", "d * at * s"),
+    ("softplus without the larger part", "more_activations.h", "MAX(BC(0), z[j]) + tail[j]", "z[j] + tail[j]"),
+    ("L2's gradient without its 2", "regularize.h", "(REAL)(2 * l2)", "(REAL)l2"),
+    ("no largest norm", "regularize.h", "MIN(BC(t->highest), MAX(BC(t->lowest), norm))", "MAX(BC(t->lowest), norm)"),
 ]
 """(what it does, file, the text, what stands in its place)"""
 

@@ -18,6 +18,7 @@ FIGURES = {  # what the last line or lines must say
     "cifar10_cnn": r"test accuracy \S+ % \(must reach 46.0 %\)",
     "california_housing": r"R² on the test rows \S+ \(must reach 0.75\)",
     "manual_backprop": r"bit for bit: True \(must be True\)",
+    "char_gpt": r"loss on unseen text \S+ nats a character \(must be at most 2.3\)",
     "custom_layer": r"saved and loaded alike: True \(must be True\)",
 }
 FOLDERS = {
@@ -73,6 +74,13 @@ def test_is_short_and_says_what_it_teaches(name):
 def test_runs_on_made_up_data(name, tmp_path):
     passes(name, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_char_gpt_learns_from_the_bundled_text(tmp_path):
+    printed = passes("char_gpt", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert len(printed) > 300  # it has written something
 
 
 def test_digits_writes_its_pictures(tmp_path):

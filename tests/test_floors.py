@@ -13,7 +13,7 @@ FLOORS = (
     {"kernels"},
     {"devices"},
     {"names", "random", "params", "initializers"},
-    {"activations", "regularizers", "constraints", "schedules"},
+    {"activations", "regularizers", "constraints", "penalties", "schedules"},
     {"layers"},
     {"losses", "metrics", "optimizers"},
     {"testing"},

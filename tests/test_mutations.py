@@ -144,8 +144,18 @@ CONV = [
     (layers.Conv2D(2, 3, padding="same", strides=2, activation="tanh"), (5, 6, 2)),
     (layers.Conv2D(4, (2, 3), dilation_rate=(1, 2), groups=2), (5, 7, 4)),
 ]
-MAX_POOL = [(layers.MaxPooling2D(3, strides=2, padding="same"), (5, 6, 2))]
-AVERAGE_POOL = [(layers.AveragePooling2D(3, strides=2, padding="same"), (5, 6, 2))]
+CONVOLUTION = [
+    (layers.Conv1D(2, 3, padding="causal", activation="tanh"), (5, 2)),
+    (layers.DepthwiseConv2D(2, depth_multiplier=2, activation="gelu"), (3, 3, 2)),
+]
+SEPARABLE = [(layers.SeparableConv1D(2, 3, activation="tanh"), (5, 2))]
+MAX_POOL = [
+    (layers.MaxPooling2D(3, strides=2, padding="same"), (5, 6, 2)), (layers.MaxPooling3D(2, strides=1), (3, 3, 2, 1)),
+]  # fmt: skip
+AVERAGE_POOL = [
+    (layers.AveragePooling2D(3, strides=2, padding="same"), (5, 6, 2)),
+    (layers.AveragePooling3D(2, strides=1), (3, 3, 2, 1)),
+]
 GLOBAL_MAX = [(layers.GlobalMaxPooling2D(), (3, 4, 2))]
 GLOBAL_AVERAGE = [(layers.GlobalAveragePooling2D(), (3, 4, 2))]
 NORM = [(layers.BatchNormalization(), (3, 2, 4))]
@@ -184,12 +194,16 @@ TARGETS = {
     "layers.dense:Dense.forward": layer_checks(*DENSE),
     "layers.conv2d:Conv2D.backward": layer_checks(*CONV),
     "layers.conv2d:Conv2D.forward": layer_checks(*CONV),
-    "layers.pooling:MaxPooling2D.backward": layer_checks(*MAX_POOL),
-    "layers.pooling:MaxPooling2D.forward": layer_checks(*MAX_POOL),
-    "layers.pooling:AveragePooling2D.backward": layer_checks(*AVERAGE_POOL),
-    "layers.global_pooling:GlobalMaxPooling2D.backward": layer_checks(*GLOBAL_MAX),
-    "layers.global_pooling:GlobalMaxPooling2D.forward": layer_checks(*GLOBAL_MAX),
-    "layers.global_pooling:GlobalAveragePooling2D.backward": layer_checks(*GLOBAL_AVERAGE),
+    "layers.convolving:Convolution.backward": layer_checks(*CONVOLUTION),
+    "layers.convolving:Convolution.forward": layer_checks(*CONVOLUTION),
+    "layers.separable_conv:_SeparableConv.backward": layer_checks(*SEPARABLE),
+    "layers.separable_conv:_SeparableConv.forward": layer_checks(*SEPARABLE),
+    "layers.pooling:MaxPool.backward": layer_checks(*MAX_POOL),
+    "layers.pooling:MaxPool.forward": layer_checks(*MAX_POOL),
+    "layers.pooling:AveragePool.backward": layer_checks(*AVERAGE_POOL),
+    "layers.global_pooling:GlobalMaxPool.backward": layer_checks(*GLOBAL_MAX),
+    "layers.global_pooling:GlobalMaxPool.forward": layer_checks(*GLOBAL_MAX),
+    "layers.global_pooling:GlobalAveragePool.backward": layer_checks(*GLOBAL_AVERAGE),
     "layers.batch_normalization:BatchNormalization.backward": layer_checks(*NORM, *FROZEN),
     "layers.batch_normalization:BatchNormalization.forward": layer_checks(*NORM, *FROZEN),
     "layers.activation:Activation.backward": layer_checks(*ACTIVATIONS[:3]),

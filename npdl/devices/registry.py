@@ -8,31 +8,56 @@ from npdl.kernels import cpu as cpu_kernels
 
 FAMILIES = {
     "matmul": ("matmul", "sum_rows"),
-    "conv": ("im2col", "col2im", "conv2d", "conv2d_dx", "conv2d_dkernel"),
+    "conv": (
+        "im2col", "col2im", "conv2d", "conv2d_dx", "conv2d_dkernel", "conv2d_transpose",
+        "conv3d", "conv3d_dx", "conv3d_dkernel", "conv3d_transpose",
+    ),
     "pool": (
         "max_pool2d", "max_pool2d_grad", "average_pool2d", "average_pool2d_grad",
         "global_max_pool2d", "global_max_pool2d_grad", "global_average_pool2d", "global_average_pool2d_grad",
     ),
+    "adaptive_pool": (
+        "adaptive_max_pool", "adaptive_max_pool_grad", "adaptive_average_pool", "adaptive_average_pool_grad",
+    ),
     "einsum": ("einsum", "sum_to"),
-    "mask": ("masking", "mask_rows", "both"),
-    "activation": ("activation", "activation_grad"),
+    "mask": ("masking", "mask_rows", "both", "choose", "fill", "copy", "times", "join", "part"),
+    "activation": ("activation", "activation_grad", "glu", "glu_grad", "prelu", "prelu_grad"),
     "merge": (
         "add", "subtract", "multiply", "maximum", "minimum", "scale", "match_grad", "put_part", "take_part",
     ),
+    "rnn": (
+        "simple_rnn", "simple_rnn_grad", "lstm", "lstm_grad", "gru", "gru_grad", "gru_dkernel",
+        "to_steps", "from_steps", "seen",
+    ),
     "shape": ("permute", "crop", "pad", "repeat", "repeat_grad"),
+    "extend": ("extend", "extend_grad"),
     "interpolate": ("interpolate", "interpolate_grad"),
-    "embed": ("embedding", "embedding_grad", "not_zero"),
+    "image": (
+        "rescale", "clip_grad", "standardize", "standardize_grad", "affine_sample", "affine_sample_grad", "erase",
+    ),
+    "embed": ("embedding", "embedding_grad", "not_zero", "count_ids"),
     "norm": ("batch_norm_statistics", "batch_norm", "batch_norm_grad", "batch_norm_frozen_grad", "moving_average"),
     "layer_norm": ("layer_norm", "layer_norm_grad", "rms_norm", "rms_norm_grad", "unit_norm", "unit_norm_grad"),
     "group_norm": ("group_norm", "group_norm_grad"),
     "dropout": ("dropout", "alpha_dropout", "alpha_dropout_grad", "gaussian_dropout", "gaussian_noise"),
+    "attention": ("attention", "attention_grad"),
+    "position": ("add_positions", "sine_positions", "rotate"),
     "loss": (
         "mean_squared_error", "mean_squared_error_grad", "mean_absolute_error", "mean_absolute_error_grad",
         "huber", "huber_grad", "binary_cross_entropy", "binary_cross_entropy_grad",
         "categorical_cross_entropy", "categorical_cross_entropy_grad",
         "sparse_categorical_cross_entropy", "sparse_categorical_cross_entropy_grad", "weighted_sum",
     ),
-    "update": ("sgd", "adam", "adamw", "rmsprop"),
+    "element_loss": ("element_loss", "element_loss_grad"),
+    "row_loss": ("row_loss", "row_loss_grad"),
+    "pair_loss": ("pair_loss", "pair_loss_grad", "triplet_margin", "triplet_margin_grad"),
+    "ctc": ("ctc", "ctc_grad"),
+    "regularize": ("penalty", "penalty_grad", "constrain"),
+    "update": (
+        "sgd", "adam", "adamw", "rmsprop", "adamax", "nadam", "lion", "adagrad", "adadelta", "rprop", "muon", "combine",
+        "clip",
+    ),
+    "layerwise": ("dot", "sum_abs", "max_abs", "lamb", "adafactor"),
 }  # fmt: skip
 """Kernel families: the file's name in each of npdl/kernels/{reference,cpu,cuda}, and the kernels in it."""
 

@@ -3,8 +3,9 @@
 import functools
 import operator
 
-LINEAR, RELU, SOFTMAX = 0, 1, 9
-"""Codes of the identity, of the plain ReLU and of softmax, as in npdl/activations.py."""
+LINEAR, RELU, SOFTMAX, LOG_SOFTMAX, SPARSEMAX = 0, 1, 9, 10, 11
+"""Codes of the identity, of the plain ReLU and of those that see whole rows, as in npdl/activations.py."""
+WHOLE_ROWS = (SOFTMAX, LOG_SOFTMAX, SPARSEMAX)
 
 LARGEST = 2**31 - 1
 """Of the numbers of a window: compiled code multiplies two of them in 64 bits."""

@@ -19,7 +19,7 @@ step size, 1 − β) is computed in float64 and then rounded once to the arrays'
 import numpy as np
 
 COLUMNS = ("start", "stop", "scale", "decay", "trainable")
-OPTIONAL = {"sgd": ("velocity",), "rmsprop": ("mean", "velocity")}
+OPTIONAL = {"sgd": ("velocity",), "adam": ("v_max",), "adamw": ("v_max",), "rmsprop": ("mean", "velocity")}
 """Kernel -> the arrays that may be None; every other one is read by its address."""
 
 
@@ -53,6 +53,24 @@ def check(kernel, arrays, segments, hyper, hyper_names):
             raise ValueError(f"{kernel}: {name} must be contiguous, got strides {array.strides}")
     _check_table(kernel, "segments", segments, ("rows", len(COLUMNS)), COLUMNS)
     _check_table(kernel, "hyper", hyper, (len(hyper_names),), hyper_names)
+
+
+def check_out(kernel, segments, out):
+    """Raise where `out`, a number of each segment, is no writeable array of them.
+
+    Raises:
+        ValueError: so.
+    """
+    if (
+        out.dtype != np.float64
+        or out.shape != (len(segments),)
+        or not out.flags.c_contiguous
+        or not out.flags.writeable
+    ):
+        raise ValueError(
+            f"{kernel}: out must be a writeable C-contiguous array of float64 of shape ({len(segments)},), one number "
+            f"a segment, got {out.dtype} of shape {out.shape}"
+        )
 
 
 def _check_table(kernel, name, table, shape, columns):

@@ -126,10 +126,12 @@ class Softmax(Activation):
         ValueError: there is no such axis.
     """
 
+    function: type = activations.Softmax
+
     def __init__(self, axis=-1, **base):
-        whole = isinstance(axis, numbers.Integral) and not isinstance(axis, bool)
-        _need(whole and axis != 0, "Softmax", "axis", axis, "the number of an axis of the samples", "Softmax(axis=-1)")
-        super().__init__(activations.Softmax(axis), **base)
+        whole, kind = isinstance(axis, numbers.Integral) and not isinstance(axis, bool), type(self).__name__
+        _need(whole and axis != 0, kind, "axis", axis, "the number of an axis of the samples", f"{kind}(axis=-1)")
+        super().__init__(self.function(axis), **base)
         self.axis = axis
 
     def build(self, input_shape):

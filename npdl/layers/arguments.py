@@ -46,6 +46,36 @@ def padding_mode(layer, value):
     return value.lower()
 
 
+def one_of(layer, argument, value, known):
+    """The value, one of the known names.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if value not in known:
+        names = " or ".join(f'{argument}="{name}"' for name in known)
+        raise ValueError(f"{type(layer).__name__} knows {names}, got {argument}={value!r}")
+    return value
+
+
+def span(layer, argument, value, low, high, symmetric=True):
+    """(lower, upper), both between `low` and `high`, from two numbers or from one: −value ... value, or 0 ... value.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        pair = (max(-abs(value), low), abs(value)) if symmetric else (min(value, 0), value)
+    else:
+        pair = tuple(value) if isinstance(value, (tuple, list)) else ()
+    if len(pair) != 2 or not all(isinstance(n, numbers.Real) and low <= n <= high for n in pair):
+        raise ValueError(
+            f"{type(layer).__name__} needs {argument} to be a number or two, lower and upper, from {low} to {high}, "
+            f"got {argument}={value!r}; pass e.g. {argument}=0.1"
+        )
+    return float(min(pair)), float(max(pair))
+
+
 def channels_last(layer, value):
     """None or "channels_last", as it came.
 

@@ -1,25 +1,17 @@
 """Layer: what every layer is, and the few services that it uses."""
 
 import inspect
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from npdl import activations, devices, initializers, names, random
+from npdl import devices, initializers, names, random
 from npdl.layers import configuration, masks, node
-from npdl.params import ParamStore
+from npdl.params import Declared, ParamStore
+from npdl.penalties import Ruled, penalized, penalties
 
 
-class Declared(NamedTuple):
-    """A weight that `build` asked for."""
-
-    name: str
-    shape: tuple
-    initializer: Any
-    trained: bool
-
-
-class Layer(node.Symbolic):
+class Layer(Ruled, node.Symbolic):
     """A function y = f(x) with weights, and its gradient.
 
     A subclass writes `__init__` (keeps every argument under its own name), `build`, `forward` and `backward`:
@@ -33,6 +25,7 @@ class Layer(node.Symbolic):
         name: shown in errors and `summary()`; a model numbers unnamed layers.
         trainable: False freezes the weights.
         input_shape: one sample's shape, for the first layer of a model.
+        rules: regularizers and constraints, as the class's `ruled` says (`npdl.penalties`).
 
     Attributes:
         params, grads, state: views into the model's `ParamStore`, by Keras' names.
@@ -45,7 +38,7 @@ class Layer(node.Symbolic):
 
     may_overwrite = reads_integers = makes_mask = False
 
-    def __init__(self, name=None, trainable=True, input_shape=None):
+    def __init__(self, name=None, trainable=True, input_shape=None, **rules):
         self.given_name, self.given_input_shape = name, None if input_shape is None else tuple(input_shape)
         self.name = name or names.snake_case(type(self).__name__)
         self.trainable, self.needs_dx, self.step = trainable, True, 0
@@ -59,6 +52,7 @@ class Layer(node.Symbolic):
         self.input_shape: Any = None  # of one sample, once built
         self.output_shape: Any = None
         self._saved: tuple | None = None
+        self.keep_rules(rules)
 
     # ---- what a subclass writes
 
@@ -84,9 +78,10 @@ class Layer(node.Symbolic):
 
     # ---- what it uses
 
-    def add_weight(self, shape, initializer, name, trainable=True):
+    def add_weight(self, shape, initializer, name, trainable=True, regularizer=None, constraint=None):
         """Declare a weight; `trainable=False` puts it into `state`. The store allocates all of them at once."""
-        self.declared.append(Declared(name, tuple(shape), initializers.get(initializer), trainable))
+        rules = regularizer or self.rule_of(name, "regularizer"), constraint or self.rule_of(name, "constraint")
+        self.declared.append(Declared(name, tuple(shape), initializers.get(initializer), trainable, *rules))
 
     def buffer(self, name, shape, dtype=None):
         """An uninitialised array, nobody else's while anyone refers to it: in reused memory inside fit and predict."""
@@ -193,6 +188,10 @@ class Layer(node.Symbolic):
         """The weight or state array of that name."""
         return self.params[name] if name in self.params else self.state[name]
 
+    def add_penalties(self):
+        """Add the penalties' gradients to `grads`, once after each backward by hand; returns the penalties' sum."""
+        return penalties(penalized([self]), gradient=True)
+
     def count_params(self):
         """Number of parameters, trained or not, those of layers inside too."""
         return sum(int(np.prod(one.shape, dtype=np.int64)) for part in self.walk() for one in part.declared)
@@ -219,7 +218,7 @@ class Layer(node.Symbolic):
             if not hasattr(self, name):
                 raise AttributeError(f"{type(self).__name__} must keep its argument: write self.{name} = {name}")
             config[name] = configuration.plain(getattr(self, name))
-        return config
+        return config | {name: configuration.plain(rule) for name, rule in self.rule_config().items()}
 
     @classmethod
     def from_config(cls, config):
@@ -232,8 +231,8 @@ class Layer(node.Symbolic):
 
     def __reduce__(self):
         """Copies and pickles: configuration and weights, on a store of their own."""
-        config, objects = self.get_config(), (activations.Activation, initializers.Initializer)
-        config.update({key: own for key, own in vars(self).items() if key in config and isinstance(own, objects)})
+        config, kinds = self.get_config(), configuration.OBJECTS
+        config.update({key: own for key, own in vars(self).items() if key in config and isinstance(own, kinds)})
         steps = [part.step for part in self.walk()]
         built = self.store and (self.input_shape, self.dtype.name, self.store.seed, self.get_weights(), steps)
         return configuration.restore, (type(self), config, built)

@@ -29,6 +29,8 @@ class BatchNormalization(Layer):
         center, scale: whether there is a β, a γ.
         beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer: name or
             `npdl.initializers` object.
+        gamma_regularizer, beta_regularizer: name or `npdl.regularizers` object.
+        gamma_constraint, beta_constraint: name or `npdl.constraints` object.
 
     Raises:
         ValueError: an axis that samples do not have, momentum outside 0 ... 1, epsilon below 0.
@@ -39,6 +41,7 @@ class BatchNormalization(Layer):
     ['gamma', 'beta']
     """
 
+    ruled = ("gamma", "beta")
     activation = activations.linear  # a model puts the ReLU layer that follows here, inside fit and predict
 
     def __init__(

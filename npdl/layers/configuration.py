@@ -6,7 +6,8 @@ name or an object, and arguments that a layer here may not take. `read` makes of
 
 import inspect
 
-from npdl import activations, initializers
+from npdl import activations, constraints, initializers, regularizers
+from npdl.penalties import rule_names
 
 OF_THE_BASE = ("name", "trainable", "input_shape")
 NOTHING = {
@@ -17,9 +18,17 @@ NOTHING = {
 NOTHING_BY_ENDING = {"_regularizer": (None,), "_constraint": (None,)}
 
 
+PARTS = {
+    activations.Activation: activations, constraints.Constraint: constraints, initializers.Initializer: initializers,
+    regularizers.Regularizer: regularizers,
+}  # fmt: skip
+"""Base classes of the objects that a layer takes, and the modules of them."""
+OBJECTS = tuple(PARTS)
+
+
 def plain(value):
     """An argument as a configuration holds it."""
-    for kind, module in ((activations.Activation, activations), (initializers.Initializer, initializers)):
+    for kind, module in PARTS.items():
         value = module.serialize(value) if isinstance(value, kind) else value
     return value
 
@@ -37,7 +46,7 @@ def read(cls, config):
     own = not cls.__module__.startswith("npdl.")
     for key, value in config.items():
         nothing = next((some for end, some in NOTHING_BY_ENDING.items() if key.endswith(end)), NOTHING.get(key))
-        if key in parameters or key in OF_THE_BASE:
+        if key in parameters or key in OF_THE_BASE or key in rule_names(cls):
             found[key] = _value(where, key, value)
         elif key == "dtype":
             _demand_dtype(where, value)
@@ -83,9 +92,10 @@ def _value(where, key, value):
         return inner["seed"]
     if not str(value.get("module")).startswith("keras."):
         return value
-    module = initializers if value["module"] == "keras.initializers" else activations
+    modules = {module.__name__.removeprefix("npdl."): module for module in PARTS.values()}
+    module = modules.get(value["module"].removeprefix("keras."), activations)
     kind = getattr(module, name, None)
-    if not isinstance(kind, type) or not issubclass(kind, (initializers.Initializer, activations.Activation)):
+    if not isinstance(kind, type) or not issubclass(kind, OBJECTS):
         raise ValueError(
             f"{where}: npdl has no {value['module'].removeprefix('keras.')}.{name}, got {key}={value!r}; "
             f"set config[{key!r}] to a name or an object of npdl.{module.__name__.removeprefix('npdl.')}"

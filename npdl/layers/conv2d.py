@@ -35,6 +35,8 @@ class Conv2D(Layer):
         activation: name or `npdl.activations` object; None is linear.
         use_bias: whether there is a b.
         kernel_initializer, bias_initializer: name or `npdl.initializers` object.
+        kernel_regularizer, bias_regularizer, activity_regularizer: name or `npdl.regularizers` object.
+        kernel_constraint, bias_constraint: name or `npdl.constraints` object.
 
     Raises:
         ValueError: a size below 1, groups that do not divide, samples that are no images, a window larger than they
@@ -45,6 +47,8 @@ class Conv2D(Layer):
     >>> Conv2D(8, 3, padding="same", strides=2).init(input_shape=(28, 28, 1), seed=0).output_shape
     (14, 14, 8)
     """
+
+    ruled = ("kernel", "bias", "activity")
 
     def __init__(
         self, filters, kernel_size, strides=(1, 1), padding="valid", data_format=None, dilation_rate=(1, 1), groups=1,
@@ -86,15 +90,16 @@ class Conv2D(Layer):
         y = self.buffer("y", (len(x), g.out_h, g.out_w, g.filters))
         z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
         self.k.conv2d(x, W, g, out=y, z=z, bias=b, activation=self.activation)  # y = a(im2col(x) W + b)
+        output = self.penalize(y)
         if training:
-            self.save(x, self.activation.kept(y, z))
+            self.save(x, self.activation.kept(y, z), output)
         else:
             self.forget()
         return y
 
     def backward(self, dy):
-        x, y = self.saved()
-        W, g = self.params["kernel"], self.window
+        x, y, output = self.saved()
+        W, g, dy = self.params["kernel"], self.window, self.with_penalty(dy, output)
         dz = self.inplace("dz", dy)
         self.k.activation_grad(dy, y, self.activation, out=dz)  # dz = dy · a'(z)
         self.k.conv2d_dkernel(x, dz, g, out=self.grads["kernel"])  # dW = im2col(x)ᵀ dz

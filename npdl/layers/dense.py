@@ -20,6 +20,8 @@ class Dense(Layer):
         activation: name or `npdl.activations` object; None is linear.
         use_bias: whether there is a b.
         kernel_initializer, bias_initializer: name or `npdl.initializers` object.
+        kernel_regularizer, bias_regularizer, activity_regularizer: name or `npdl.regularizers` object.
+        kernel_constraint, bias_constraint: name or `npdl.constraints` object.
 
     Raises:
         ValueError: units below 1.
@@ -27,6 +29,8 @@ class Dense(Layer):
     >>> Dense(3).init(input_shape=(4,), seed=0).output_shape
     (3,)
     """
+
+    ruled = ("kernel", "bias", "activity")
 
     def __init__(
         self, units, activation=None, use_bias=True,
@@ -57,15 +61,16 @@ class Dense(Layer):
         y = self.buffer("y", (*x.shape[:-1], self.units))
         z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
         self.k.matmul(x, W, out=y, z=z, bias=b, activation=self.activation)  # y = a(x W + b)
+        output = self.penalize(y)
         if training:
-            self.save(x, self.activation.kept(y, z))
+            self.save(x, self.activation.kept(y, z), output)
         else:
             self.forget()
         return y
 
     def backward(self, dy):
-        x, y = self.saved()
-        W = self.params["kernel"]
+        x, y, output = self.saved()
+        W, dy = self.params["kernel"], self.with_penalty(dy, output)
         dz = self.inplace("dz", dy)
         self.k.activation_grad(dy, y, self.activation, out=dz)  # dz = dy · a'(z)
         self.k.matmul(x, dz, out=self.grads["kernel"], transpose_a=True)  # dW = xᵀ dz

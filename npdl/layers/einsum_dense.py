@@ -32,6 +32,8 @@ class EinsumDense(Layer):
         activation: name or `npdl.activations` object; None is linear.
         bias_axes: the letters of y that b has, None for no b.
         kernel_initializer, bias_initializer: name or `npdl.initializers` object.
+        kernel_regularizer, bias_regularizer, activity_regularizer: name or `npdl.regularizers` object.
+        kernel_constraint, bias_constraint: name or `npdl.constraints` object.
 
     Raises:
         ValueError: an equation of another form, sizes that contradict each other or cannot be known.
@@ -39,6 +41,8 @@ class EinsumDense(Layer):
     >>> EinsumDense("abc,cd->abd", output_shape=(None, 64), bias_axes="d").init(input_shape=(32, 128)).output_shape
     (32, 64)
     """
+
+    ruled = ("kernel", "bias", "activity")
 
     def __init__(
         self, equation, output_shape, activation=None, bias_axes=None,
@@ -121,14 +125,16 @@ class EinsumDense(Layer):
         y = z if self.activation.name == "linear" else self.buffer("y", z.shape)
         if y is not z:
             self.k.activation(z, self.activation, out=y)  # y = a(z)
+        output = self.penalize(y)
         if training:
-            self.save(x, z if self.activation.needs == "z" else y)
+            self.save(x, z if self.activation.needs == "z" else y, output)
         else:
             self.forget()
         return y
 
     def backward(self, dy):
-        x, y = self.saved()
+        x, y, output = self.saved()
+        dy = self.with_penalty(dy, output)
         dz = self.inplace("dz", dy)
         self.k.activation_grad(dy, y, self.activation, out=dz)  # dz = dy · a'(z)
         self.k.einsum(x, dz, self.equations[1], out=self.grads["kernel"])  # dW = einsum("x,z->W", x, dz)

@@ -21,6 +21,8 @@ class Embedding(Layer):
         input_dim: number of different indices V: 0 ... V − 1.
         output_dim: length of a vector D.
         embeddings_initializer: name or `npdl.initializers` object.
+        embeddings_regularizer, activity_regularizer: name or `npdl.regularizers` object.
+        embeddings_constraint: name or `npdl.constraints` object.
         mask_zero: whether the index 0 is padding: later layers, loss and metrics then leave those steps out.
 
     Raises:
@@ -33,6 +35,7 @@ class Embedding(Layer):
     """
 
     reads_integers = True
+    ruled = ("embeddings", "activity")
 
     def __init__(self, input_dim, output_dim, embeddings_initializer="uniform", *, mask_zero=False, **base):
         super().__init__(**base)
@@ -66,14 +69,16 @@ class Embedding(Layer):
                 f"{self.name} has input_dim={self.input_dim}: {error}; "
                 "pass indices below input_dim, or make it one more than the largest"
             ) from None
+        output = self.penalize(y)
         if training:
-            self.save(x)
+            self.save(x, output)
         else:
             self.forget()
         return y
 
     def backward(self, dy):
-        x = self.saved()
+        x, output = self.saved()
+        dy = self.with_penalty(dy, output)
         self.k.embedding_grad(dy, x, out=self.grads["embeddings"])  # dE[v] = Σ dy where x = v
         return None
 

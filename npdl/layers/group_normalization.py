@@ -28,6 +28,8 @@ class GroupNormalization(Layer):
         epsilon: ε.
         center, scale: whether there is a β, a γ.
         beta_initializer, gamma_initializer: name or `npdl.initializers` object.
+        gamma_regularizer, beta_regularizer: name or `npdl.regularizers` object.
+        gamma_constraint, beta_constraint: name or `npdl.constraints` object.
 
     Raises:
         ValueError: an axis that samples do not have, groups that do not divide the channels, epsilon below 0.
@@ -37,6 +39,8 @@ class GroupNormalization(Layer):
     >>> list(GroupNormalization(groups=4).init(input_shape=(6, 6, 8)).params)
     ['gamma', 'beta']
     """
+
+    ruled = ("gamma", "beta")
 
     def __init__(
         self, groups=32, axis=-1, epsilon=1e-3, center=True, scale=True,
@@ -108,6 +112,8 @@ class InstanceNormalization(GroupNormalization):
         epsilon: ε.
         center, scale: whether there is a β, a γ.
         beta_initializer, gamma_initializer: name or `npdl.initializers` object.
+        gamma_regularizer, beta_regularizer: name or `npdl.regularizers` object.
+        gamma_constraint, beta_constraint: name or `npdl.constraints` object.
 
     Reference: Ulyanov, Vedaldi and Lempitsky, Instance Normalization, 2016.
 

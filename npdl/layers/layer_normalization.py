@@ -22,6 +22,8 @@ class LayerNormalization(RowLayer):
         epsilon: ε.
         center, scale: whether there is a β, a γ.
         beta_initializer, gamma_initializer: name or `npdl.initializers` object.
+        gamma_regularizer, beta_regularizer: name or `npdl.regularizers` object.
+        gamma_constraint, beta_constraint: name or `npdl.constraints` object.
 
     Raises:
         TypeError, ValueError: an axis that samples do not have, or of free length; epsilon below 0.
@@ -31,6 +33,8 @@ class LayerNormalization(RowLayer):
     >>> LayerNormalization(axis=[1, 2]).init(input_shape=(5, 8)).params["gamma"].shape
     (5, 8)
     """
+
+    ruled = ("gamma", "beta")
 
     def __init__(
         self, axis=-1, epsilon=1e-3, center=True, scale=True, beta_initializer="zeros", gamma_initializer="ones", **base

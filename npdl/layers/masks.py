@@ -72,10 +72,11 @@ def check(name, mask, x):
 
     Raises:
         TypeError: it is no array of bool.
-        ValueError: its axes are not the leading ones of x.
+        ValueError: its axes are not the leading ones of x, or of the first of several.
     """
     if mask is None:
         return
+    x = x[0] if isinstance(x, tuple) else x
     came = getattr(mask, "dtype", type(mask).__name__)
     if str(came) != "bool":
         raise TypeError(f"{name}: a mask is an array of bool, got {came}; pass np.asarray(mask, bool)")

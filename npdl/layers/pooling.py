@@ -1,112 +1,108 @@
-"""MaxPooling2D and AveragePooling2D."""
+"""What pooling layers share, along one, two or three axes."""
+
+import math
 
 from npdl import activations
-from npdl.layers import arguments
+from npdl.kernels import geometry
+from npdl.layers import arguments, spatial
 from npdl.layers.base import Layer
 
 
-class _Pooling2D(Layer):
-    """What the two poolings share: the window."""
+class Pooling(Layer):
+    """The window.
 
-    def __init__(self, pool_size=(2, 2), strides=None, padding="valid", data_format=None, **base):
+    Kernels pool images. To them a sequence (N, T, C) is an image (N, 1, T, C) of height 1. Volumes are pooled in two
+    steps: each plane as an image, (N·D, H, W, C), and then the planes, (N, D, OH·OW, C), in windows of one column: the
+    maximum of maxima, and the mean of means, which are all of as many places since each plane shows the same ones.
+    """
+
+    axes: int
+
+    def __init__(self, pool_size=2, strides=None, padding="valid", data_format=None, **base):
         super().__init__(**base)
-        self.pool_size = arguments.pair(self, "pool_size", pool_size, "pool_size=2")
-        self.strides = self.pool_size if strides is None else arguments.pair(self, "strides", strides, "strides=2")
+        self.pool_size = spatial.each_axis(self, "pool_size", pool_size, self.axes, "pool_size=2")
+        steps = self.pool_size if strides is None else strides
+        self.strides = spatial.each_axis(self, "strides", steps, self.axes, "strides=2")
         self.padding = arguments.padding_mode(self, padding)
         self.data_format = arguments.channels_last(self, data_format)
 
     def build(self, input_shape):
-        self.window = g = arguments.window(self, input_shape, ("pool_size",))
-        return g.out_h, g.out_w, g.channels
+        spatial.samples(self, input_shape, self.axes)
+        sizes = (window if size is None else size for size, window in zip(input_shape, self.pool_size))
+        self.least = self.steps((*sizes, input_shape[-1]))[0]  # the outputs of samples as short as can be
+        return (*(None if size is None else n for size, n in zip(input_shape, self.least)), input_shape[-1])
 
     def flops(self):
-        g = self.window
-        return g.out_h * g.out_w * g.channels * g.kernel_h * g.kernel_w
+        return math.prod(self.least) * self.input_shape[-1] * math.prod(self.pool_size)
+
+    def steps(self, shape):
+        """For samples of that shape: the output's sizes, and for each step (images a sample, their window)."""
+        try:
+            g = geometry.window(shape, self.pool_size, self.strides, self.padding, (1,) * self.axes)
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {type(self).__name__} with pool_size={self.pool_size}: {error}") from None
+        if self.axes < 3:
+            return g.out[-self.axes :], ((1, g),)
+        size, stride, ones = self.pool_size, self.strides, (1, 1)
+        planes = geometry.window(shape[1:], size[1:], stride[1:], self.padding, ones)
+        columns = (shape[0], planes.out_h * planes.out_w, planes.channels)
+        through = geometry.window(columns, (size[0], 1), (stride[0], 1), self.padding, ones)
+        return g.out, ((shape[0], planes), (1, through))
 
 
-class MaxPooling2D(_Pooling2D):
-    """The maximum of each window.
-
-        forward     y[n, i, j, c] = max over the window's taps (p, q) of x[n, i·stride + p − pad, j·stride + q − pad, c]
-        backward    dx = Σ dy of the windows that this place won, 0 where it won none
-
-    The first maximum wins a tie. Places outside the image take no part: they never win, however negative the image is.
-
-    Shapes: x (N, H, W, C) · y (N, OH, OW, C), sizes as in `Conv2D`.
-    Saves: winners, one byte an output, the number of the tap that won, and y: x itself is not needed any more.
-
-    Args:
-        pool_size: the window's height and width, one number for both or two.
-        strides: its steps, one number or two; None is pool_size.
-        padding: "valid" or "same".
-        data_format: None or "channels_last".
-
-    Raises:
-        ValueError: a size below 1, samples that are no images, a window larger than they are.
-
-    >>> MaxPooling2D(2).init(input_shape=(28, 28, 8)).output_shape
-    (14, 14, 8)
-    """
+class MaxPool(Pooling):
+    """The maximum of each window."""
 
     activation = activations.linear  # a model puts the ReLU layer beside it here, inside fit and predict
 
     def forward(self, x, training=False):
-        g = self.window
-        y = self.buffer("y", (len(x), g.out_h, g.out_w, g.channels))
-        if not training:
-            self.k.max_pool2d(x, g, out=y, activation=self.activation)
-            self.forget()
-            return y
-        taps = g.kernel_h * g.kernel_w
-        winners = self.buffer("winners", y.shape, "uint8" if taps <= 256 else "int32")
-        self.k.max_pool2d(x, g, out=y, winners=winners, activation=self.activation)
-        self.save(winners, y)
-        return y
-
-    def backward(self, dy):
-        (winners, y), g = self.saved(), self.window
-        dx = self.buffer("dx", (len(dy), g.in_h, g.in_w, g.channels))
-        self.k.max_pool2d_grad(dy, winners, g, out=dx, y=y, activation=self.activation)
-        return dx
-
-
-class AveragePooling2D(_Pooling2D):
-    """The mean of each window.
-
-        forward     y[n, i, j, c] = Σ x of the window's places / their number
-        backward    dx = Σ dy / number, over the windows that hold this place
-
-    Places outside the image take no part: they do not count in the number, as in Keras.
-
-    Shapes: x (N, H, W, C) · y (N, OH, OW, C), sizes as in `Conv2D`.
-    Saves: nothing; the gradient depends on the sizes alone.
-
-    Args:
-        pool_size: the window's height and width, one number for both or two.
-        strides: its steps, one number or two; None is pool_size.
-        padding: "valid" or "same".
-        data_format: None or "channels_last".
-
-    Raises:
-        ValueError: a size below 1, samples that are no images, a window larger than they are.
-
-    >>> AveragePooling2D(3, strides=1, padding="same").init(input_shape=(7, 7, 2)).output_shape
-    (7, 7, 2)
-    """
-
-    def forward(self, x, training=False):
-        g = self.window
-        y = self.buffer("y", (len(x), g.out_h, g.out_w, g.channels))
-        self.k.average_pool2d(x, g, out=y)
+        (out, steps), shape, kept = self.steps(x.shape[1:]), x.shape, []
+        for i, (images, g) in enumerate(steps):
+            x = x.reshape(shape[0] * images, *g.inside, g.channels)
+            y = self.buffer(f"y{i}", (len(x), *g.out, g.channels))
+            ending = self.activation if i == len(steps) - 1 else activations.linear
+            winners = None
+            if training:
+                small = g.kernel_h * g.kernel_w <= 256
+                winners = self.buffer(f"winners{i}", y.shape, "uint8" if small else "int32")
+            self.k.max_pool2d(x, g, out=y, winners=winners, activation=ending)
+            kept.append((g, winners, y, ending))
+            x = y
         if training:
-            self.save()
+            self.save(shape, kept)
         else:
             self.forget()
-        return y
+        return y.reshape(shape[0], *out, shape[-1])
 
     def backward(self, dy):
-        self.saved()  # raises where there was no forward
-        g = self.window
-        dx = self.buffer("dx", (len(dy), g.in_h, g.in_w, g.channels))
-        self.k.average_pool2d_grad(dy, g, out=dx)
-        return dx
+        shape, kept = self.saved()
+        for i, (g, winners, y, ending) in reversed([*enumerate(kept)]):
+            dx = self.buffer(f"dx{i}", (len(y), *g.inside, g.channels))
+            self.k.max_pool2d_grad(dy.reshape(y.shape), winners, g, out=dx, y=y, activation=ending)
+            dy = dx
+        return dx.reshape(shape)
+
+
+class AveragePool(Pooling):
+    """The mean of each window."""
+
+    def forward(self, x, training=False):
+        (out, steps), shape = self.steps(x.shape[1:]), x.shape
+        for i, (images, g) in enumerate(steps):
+            x = x.reshape(shape[0] * images, *g.inside, g.channels)
+            y = self.buffer(f"y{i}", (len(x), *g.out, g.channels))
+            self.k.average_pool2d(x, g, out=y)
+            x = y
+        if training:
+            self.save(shape)
+        else:
+            self.forget()
+        return y.reshape(shape[0], *out, shape[-1])
+
+    def backward(self, dy):
+        shape = self.saved()
+        for i, (images, g) in reversed([*enumerate(self.steps(shape[1:])[1])]):
+            dx = self.buffer(f"dx{i}", (shape[0] * images, *g.inside, g.channels))
+            self.k.average_pool2d_grad(dy.reshape(len(dx), *g.out, g.channels), g, out=dx)
+            dy = dx
+        return dx.reshape(shape)

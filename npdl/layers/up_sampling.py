@@ -1,5 +1,6 @@
 """UpSampling1D, UpSampling2D and UpSampling3D."""
 
+from npdl.kernels.taps import taps
 from npdl.layers import arguments, spatial
 from npdl.layers.base import Layer
 
@@ -75,7 +76,7 @@ class UpSampling2D(_UpSampling):
 
         nearest     y[n, i, j, c] = x[n, i // size₁, j // size₂, c]
                     dx[n, h, w, c] = Σ dy over the copies of place (h, w)
-        bilinear    along the height, then along the width, between the centres of the places:
+        bilinear    along the height and along the width, between the centres of the places:
                     y[i] = (1 − w) x[l] + w x[l + 1],       l + w = (i + ½) / size − ½,  the ends of x go on beyond it
                     dx[l] = Σ (1 − w) dy[i] + Σ w dy[i'] over the places whose left, or right, neighbour it is
 
@@ -110,17 +111,16 @@ class UpSampling2D(_UpSampling):
         if self.interpolation == "nearest":
             super()._enlarge(x, y)
             return
-        tall = self.scratch("tall", (len(x), y.shape[1], *x.shape[2:]))
-        self.k.interpolate(x, 1, self.times[0], out=tall)
-        self.k.interpolate(tall, 2, self.times[1], out=y)
+        self.k.interpolate(x, *self._taps(x), out=y)
 
     def _gather(self, dy, dx):
         if self.interpolation == "nearest":
             super()._gather(dy, dx)
             return
-        tall = self.scratch("tall", (len(dy), dy.shape[1], *dx.shape[2:]))
-        self.k.interpolate_grad(dy, 2, self.times[1], out=tall)
-        self.k.interpolate_grad(tall, 1, self.times[0], out=dx)
+        self.k.interpolate_grad(dy, *self._taps(dx), out=dx)
+
+    def _taps(self, x):
+        return (taps(n, n * times, "bilinear") for n, times in zip(x.shape[1:3], self.times))
 
 
 class UpSampling3D(_UpSampling):

@@ -2,12 +2,40 @@
 
 from npdl.losses.base import Loss
 from npdl.losses.crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
+from npdl.losses.ctc import CTC
+from npdl.losses.focal import BinaryFocalCrossentropy, CategoricalFocalCrossentropy, SparseCategoricalFocalCrossentropy
+from npdl.losses.likelihood import CategoricalGeneralizedCrossEntropy, KLDivergence, Poisson, PoissonNLLLoss
+from npdl.losses.margin import CategoricalHinge, Hinge, HingeEmbeddingLoss, SoftMarginLoss, SquaredHinge
+from npdl.losses.overlap import CosineSimilarity, Dice, Tversky
 from npdl.losses.registry import get, prepare, serialize, validate
-from npdl.losses.regression import Huber, MeanAbsoluteError, MeanSquaredError
+from npdl.losses.regression import (
+    Huber,
+    LogCosh,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Quantile,
+    SmoothL1Loss,
+)
+from npdl.losses.several import (
+    ContrastiveLoss,
+    CosineEmbeddingLoss,
+    GaussianNLLLoss,
+    MarginRankingLoss,
+    TripletMarginLoss,
+)
+from npdl.losses.weighted import BCEWithLogitsLoss, CrossEntropyLoss, MultiLabelSoftMarginLoss, MultiMarginLoss, NLLLoss
 from npdl.losses.weights import as_rows, check_sample_weight, class_weights, step_weights
 
 __all__ = [
-    "BinaryCrossentropy", "CategoricalCrossentropy", "Huber", "Loss", "MeanAbsoluteError", "MeanSquaredError",
-    "SparseCategoricalCrossentropy", "as_rows", "check_sample_weight", "class_weights", "get", "prepare", "serialize",
-    "step_weights", "validate",
+    "CTC", "BCEWithLogitsLoss", "BinaryCrossentropy", "BinaryFocalCrossentropy", "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy", "CategoricalGeneralizedCrossEntropy", "CategoricalHinge", "ContrastiveLoss",
+    "CosineEmbeddingLoss", "CosineSimilarity", "CrossEntropyLoss", "Dice", "GaussianNLLLoss", "Hinge",
+    "HingeEmbeddingLoss", "Huber", "KLDivergence", "LogCosh", "Loss", "MarginRankingLoss", "MeanAbsoluteError",
+    "MeanAbsolutePercentageError", "MeanSquaredError", "MeanSquaredLogarithmicError", "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss", "NLLLoss", "Poisson", "PoissonNLLLoss", "Quantile", "SmoothL1Loss", "SoftMarginLoss",
+    "SparseCategoricalCrossentropy", "SparseCategoricalFocalCrossentropy", "SquaredHinge", "TripletMarginLoss",
+    "Tversky", "as_rows", "check_sample_weight", "class_weights", "get", "prepare", "serialize", "step_weights",
+    "validate",
 ]  # fmt: skip

@@ -32,6 +32,7 @@ class Loss:
         total, count: of the last forward, Σ wₙ Lₙ (float64) and M; L = total / count, 0 where count is 0. None where
             a subclass has a forward of its own that does not set them.
         folds: name of the final activation that a trainer skips to give the loss logits, or None.
+        counts_parts: whether M depends on the targets too, as where some positions are ignored.
         is_classification: whether the targets are classes.
         accuracy: name of the metric that metrics=["accuracy"] means with this loss, or None.
         device, k: where its arrays are and the kernels there.
@@ -50,6 +51,7 @@ class Loss:
     """
 
     folds: str | None = None
+    counts_parts = False
     is_classification = False
     accuracy: str | None = None
     _one_pass = False
@@ -84,6 +86,10 @@ class Loss:
         """Both of the above; a subclass that has a kernel for both writes this one too."""
         self.values(y_true, y_pred, out)
         self.gradient(y_true, y_pred, scale, dy)
+
+    def count_of(self, y_true, weights):
+        """M, for targets on the device and weights w (N,) on the host; with `counts_parts` of parts of samples."""
+        return int(np.count_nonzero(weights))
 
     def check_settings(self):
         """Raise where an argument is still to be settled."""
@@ -126,7 +132,7 @@ class Loss:
                 outputs (N, T, C): then each step is a sample of its own, and M counts steps.
         """
         y_true, y_pred, weights, scale, m, shape = self._begin(y_true, y_pred, sample_weight)
-        values = self.buffer("values", scale.shape, y_pred.dtype)
+        values = self.buffer("values", scale.shape, scale.dtype)
         self.values(y_true, y_pred, values)  # Lₙ
         self._save(y_true, y_pred, scale, shape)
         return self._mean(values, weights, m)
@@ -142,19 +148,19 @@ class Loss:
         if saved is None:
             raise RuntimeError(f"{self.name}: call forward(y_true, y_pred) before backward()")
         y_true, y_pred, scale, shape = saved
-        dy = self.buffer("dy", y_pred.shape, y_pred.dtype)
+        dy = self._slopes(y_pred)
         self.gradient(y_true, y_pred, scale, dy)  # wₙ / M · dLₙ/dp
-        return dy.reshape(shape)
+        return _like(dy, shape)
 
     def forward_backward(self, y_true, y_pred, sample_weight=None):
         """(L, dL/dy_pred): `forward` and `backward`, the same bits, in one pass over y_pred where there is a kernel."""
         if not self._one_pass:
             return self.forward(y_true, y_pred, sample_weight), self.backward()
         y_true, y_pred, weights, scale, m, shape = self._begin(y_true, y_pred, sample_weight)
-        values, dy = self.buffer("values", scale.shape, y_pred.dtype), self.buffer("dy", y_pred.shape, y_pred.dtype)
+        values, dy = self.buffer("values", scale.shape, scale.dtype), self._slopes(y_pred)
         self.values_and_gradient(y_true, y_pred, scale, values, dy)
         self._save(y_true, y_pred, scale, shape)
-        return self._mean(values, weights, m), dy.reshape(shape)
+        return self._mean(values, weights, m), _like(dy, shape)
 
     def __init_subclass__(cls, **kwargs):
         """In one pass only what belongs together: a class that changes one half has to write both anew."""
@@ -203,14 +209,16 @@ class Loss:
         workspace = devices.current_workspace()
         if workspace is None:
             y_true, y_pred = self._by_hand(y_true, y_pred)
-        shape = y_pred.shape
-        if 1 < np.ndim(sample_weight) < len(y_pred.shape):
+        several = isinstance(y_pred, tuple)
+        shape = None if several else y_pred.shape
+        if not several and 1 < np.ndim(sample_weight) < len(shape):
             y_true, y_pred, sample_weight = as_rows(y_true, y_pred, np.asarray(sample_weight))
-        n, dtype = len(y_pred), y_pred.dtype
-        if sample_weight is not None or workspace is None:
+        first = y_pred[0] if several else y_pred
+        n, dtype = len(first), first.dtype
+        if sample_weight is not None or workspace is None or self.counts_parts:
             w = np.ones(n) if sample_weight is None else check_sample_weight(sample_weight, n)
-            m = int(np.count_nonzero(w))
-            given, scale = self._array("weights", w, dtype), self._array("scale", w / max(m, 1), dtype)
+            m = self.count_of(y_true, w)
+            given, scale = self._array("weights", w, dtype), self._array("scale", w / (m or 1), dtype)
             return y_true, y_pred, given, scale, m, shape
         equal = workspace.saved.get((id(self), n, dtype))
         if equal is None:  # without sample weights they are the same in every step
@@ -223,7 +231,13 @@ class Loss:
         total = self.buffer("total", (1,), FLOAT64)
         self.k.weighted_sum(values, weights, out=total)  # Σ wₙ Lₙ
         self.total, self.count = float(self.device.to_host(total)[0]), m
-        return self.total / max(m, 1)
+        return self.total / (m or 1)
+
+    def _slopes(self, y_pred):
+        """A buffer for dL/dy_pred: one like y_pred, or a tuple of such."""
+        if isinstance(y_pred, tuple):
+            return tuple(self.buffer(f"dy{i}", part.shape, part.dtype) for i, part in enumerate(y_pred))
+        return self.buffer("dy", y_pred.shape, y_pred.dtype)
 
     def _array(self, name, values, dtype):
         """A buffer with these values."""
@@ -254,3 +268,8 @@ class Loss:
         host = self.device.to_host(y_true) if isinstance(y_true, type(y_pred)) else np.asarray(y_true)
         self.validate(host, y_pred.shape)
         return self.device.from_host(self.prepare(host, y_pred.dtype, y_pred.shape)), y_pred
+
+
+def _like(dy, shape):
+    """dy in the shape of the outputs; None: there are several, and it is a tuple."""
+    return dy if shape is None else dy.reshape(shape)

@@ -161,11 +161,15 @@ class SparseCategoricalCrossentropy(CrossEntropy):
         backward    dL/dz = wₙ / M · (p − 1[c = t]) / P                     from logits
                     the same as CategoricalCrossentropy on one-hot rows     from probabilities
 
+    With ignore_class the positions of that label add 0 to Lₙ and to the gradient, and M counts a sample by the share of
+    its positions that are left: L is the mean over all positions that are not ignored, as in Keras.
+
     Shapes: y_true t (N, ...) or (N, ..., 1), whole numbers 0 to C − 1 · y_pred (N, ..., C), P positions a sample ·
     M samples of non-zero weight.
 
     Args:
         from_logits: True: y_pred is z, before the softmax. False: y_pred is p. None: `compile` finds out.
+        ignore_class: a label, of a class or not (-1), whose positions do not count; None: there is none.
         reduction, axis, name, dtype: as of `CategoricalCrossentropy`.
 
     References: J. S. Bridle, Probabilistic Interpretation of Feedforward Network Outputs, 1990.
@@ -181,18 +185,30 @@ class SparseCategoricalCrossentropy(CrossEntropy):
     accuracy = "sparse_categorical_accuracy"
 
     def __init__(
-        self, from_logits=None, *, reduction="sum_over_batch_size", axis=-1,
+        self, from_logits=None, ignore_class=None, reduction="sum_over_batch_size", axis=-1,
         name="sparse_categorical_crossentropy", dtype=None,
     ):  # fmt: skip
         super().__init__(from_logits, 0.0, axis, reduction, name, dtype)
+        if ignore_class is not None and (isinstance(ignore_class, bool) or not isinstance(ignore_class, int)):
+            raise ValueError(
+                f"{type(self).__name__}: ignore_class must be a whole number or None, got {ignore_class!r}; pass -1"
+            )
+        self.ignore_class = ignore_class
+
+    @property
+    def counts_parts(self):
+        return self.ignore_class is not None
+
+    def count_of(self, y_true, weights):
+        if self.ignore_class is None:
+            return super().count_of(y_true, weights)
+        return targets.counted(self.device.to_host(y_true), weights, self.ignore_class)
 
     def check_shape(self, shape, output_shape):
         targets.check_labels_shape(type(self).__name__, shape, output_shape)
 
     def validate(self, y_true, output_shape):
-        y = targets.as_numbers(type(self).__name__, y_true)
-        self.check_shape(y.shape, output_shape)
-        targets.check_labels(type(self).__name__, y, output_shape[-1])
+        targets.validate_labels(type(self).__name__, y_true, output_shape, self.ignore_class)
 
     def prepare(self, y_true, dtype, output_shape=None):
         """int32 labels; a last axis of 1 is dropped where the outputs' shape says that it is not a position."""
@@ -202,10 +218,14 @@ class SparseCategoricalCrossentropy(CrossEntropy):
         return labels
 
     def values(self, y_true, y_pred, out):
-        self.k.sparse_categorical_cross_entropy(y_true, y_pred, self.from_logits, out=out)
+        self.k.sparse_categorical_cross_entropy(y_true, y_pred, self.from_logits, out=out, ignore=self.ignore_class)
 
     def gradient(self, y_true, y_pred, scale, out):
-        self.k.sparse_categorical_cross_entropy_grad(y_true, y_pred, self.from_logits, scale, out=out)
+        self.k.sparse_categorical_cross_entropy_grad(
+            y_true, y_pred, self.from_logits, scale, out=out, ignore=self.ignore_class
+        )
 
     def values_and_gradient(self, y_true, y_pred, scale, out, dy):
-        self.k.sparse_categorical_cross_entropy(y_true, y_pred, self.from_logits, out=out, scale=scale, dy=dy)
+        self.k.sparse_categorical_cross_entropy(
+            y_true, y_pred, self.from_logits, out=out, scale=scale, dy=dy, ignore=self.ignore_class
+        )

@@ -6,19 +6,88 @@ from npdl import names
 from npdl.losses import targets
 from npdl.losses.base import Loss
 from npdl.losses.crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
-from npdl.losses.regression import Huber, MeanAbsoluteError, MeanSquaredError
+from npdl.losses.ctc import CTC
+from npdl.losses.focal import (
+    BinaryFocalCrossentropy,
+    CategoricalFocalCrossentropy,
+    SparseCategoricalFocalCrossentropy,
+)
+from npdl.losses.likelihood import CategoricalGeneralizedCrossEntropy, KLDivergence, Poisson, PoissonNLLLoss
+from npdl.losses.margin import CategoricalHinge, Hinge, HingeEmbeddingLoss, SoftMarginLoss, SquaredHinge
+from npdl.losses.overlap import CosineSimilarity, Dice, Tversky
+from npdl.losses.regression import (
+    Huber,
+    LogCosh,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Quantile,
+    SmoothL1Loss,
+)
+from npdl.losses.several import (
+    ContrastiveLoss,
+    CosineEmbeddingLoss,
+    GaussianNLLLoss,
+    MarginRankingLoss,
+    TripletMarginLoss,
+)
+from npdl.losses.weighted import (
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    MultiLabelSoftMarginLoss,
+    MultiMarginLoss,
+    NLLLoss,
+)
 
 _names = {
     "mean_squared_error": MeanSquaredError,
     "mse": MeanSquaredError,
     "mean_absolute_error": MeanAbsoluteError,
     "mae": MeanAbsoluteError,
+    "mean_absolute_percentage_error": MeanAbsolutePercentageError,
+    "mape": MeanAbsolutePercentageError,
+    "mean_squared_logarithmic_error": MeanSquaredLogarithmicError,
+    "msle": MeanSquaredLogarithmicError,
     "huber": Huber,
     "huber_loss": Huber,
+    "smooth_l1_loss": SmoothL1Loss,
+    "log_cosh": LogCosh,
+    "logcosh": LogCosh,
+    "quantile": Quantile,
+    "pinball": Quantile,
+    "poisson": Poisson,
+    "poisson_nll_loss": PoissonNLLLoss,
+    "kl_divergence": KLDivergence,
+    "kullback_leibler_divergence": KLDivergence,
+    "kld": KLDivergence,
     "binary_crossentropy": BinaryCrossentropy,
     "bce": BinaryCrossentropy,
     "categorical_crossentropy": CategoricalCrossentropy,
     "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
+    "categorical_generalized_cross_entropy": CategoricalGeneralizedCrossEntropy,
+    "binary_focal_crossentropy": BinaryFocalCrossentropy,
+    "categorical_focal_crossentropy": CategoricalFocalCrossentropy,
+    "sparse_categorical_focal_crossentropy": SparseCategoricalFocalCrossentropy,
+    "bce_with_logits_loss": BCEWithLogitsLoss,
+    "nll_loss": NLLLoss,
+    "cross_entropy_loss": CrossEntropyLoss,
+    "multi_label_soft_margin_loss": MultiLabelSoftMarginLoss,
+    "multi_margin_loss": MultiMarginLoss,
+    "hinge": Hinge,
+    "squared_hinge": SquaredHinge,
+    "categorical_hinge": CategoricalHinge,
+    "soft_margin_loss": SoftMarginLoss,
+    "hinge_embedding_loss": HingeEmbeddingLoss,
+    "cosine_similarity": CosineSimilarity,
+    "dice": Dice,
+    "tversky": Tversky,
+    "ctc": CTC,
+    "margin_ranking_loss": MarginRankingLoss,
+    "gaussian_nll_loss": GaussianNLLLoss,
+    "cosine_embedding_loss": CosineEmbeddingLoss,
+    "contrastive_loss": ContrastiveLoss,
+    "triplet_margin_loss": TripletMarginLoss,
 }
 _classes = {cls.__name__: cls for cls in _names.values()}
 

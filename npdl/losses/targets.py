@@ -4,6 +4,7 @@
 """
 
 import functools
+import math
 
 import numpy as np
 
@@ -148,3 +149,67 @@ def check_labels(owner, y, classes):
             f"{owner}: label {y[index]} at {where} is outside 0 to {classes - 1}, the model has {classes} outputs; "
             f"{fix}, or end the model with Dense({int(y.max()) + 1})"
         )
+
+
+def check_one_hot_shape(owner, shape, output_shape, label_loss):
+    """y has the outputs' shape (N, ..., C), C at least 2; `label_loss` is the loss that takes labels, or None.
+
+    Raises:
+        ValueError: not so.
+    """
+    if len(output_shape) < 2 or output_shape[-1] == 1:
+        raise ValueError(
+            f"{owner} needs one output a class, the model's outputs have shape {show(output_shape)}; end it with "
+            "Dense(number of classes)"
+        )
+    positions = output_shape[:-1]
+    if fits(shape, positions) or fits(shape, (*positions, 1)):
+        other = f'use loss="{label_loss}", or ' if label_loss else ""
+        raise ValueError(
+            f"{owner}: y has shape {show(shape)}, expected one-hot rows {show(output_shape)}; for integer labels "
+            f"{other}pass npdl.utils.to_categorical(y, {output_shape[-1]})"
+        )
+    check_same_shape(owner, shape, output_shape)
+
+
+def validate_labels(owner, y_true, output_shape, ignore=None):
+    """Labels of shape and values that go with outputs (N, ..., C); `ignore` is a label that there may be, too.
+
+    Raises:
+        TypeError, ValueError: they do not.
+    """
+    y = as_numbers(owner, y_true)
+    check_labels_shape(owner, y.shape, output_shape)
+    if ignore is not None:
+        y = np.where(y == ignore, 0, y)
+    check_labels(owner, y, output_shape[-1])
+
+
+def counted(labels, weights, ignore, class_weights=None):
+    """Σ over samples with a weight other than 0 of the share of their positions that count, each by its class's weight.
+
+    The sum is exact before it is rounded, so that no order of adding shows.
+    """
+    live = labels[weights != 0].reshape(-1)
+    live = live[live != ignore]
+    positions = max(labels[:1].size, 1)
+    if class_weights is None:
+        return live.size / positions
+    numbers = np.bincount(live, minlength=len(class_weights))
+    return math.fsum(int(n) * float(w) for n, w in zip(numbers, class_weights, strict=True)) / positions
+
+
+def one_hot_rows(owner, y_true, dtype, output_shape):
+    """One-hot rows (N, ..., C) of labels (N, ...) or (N, ..., 1).
+
+    Raises:
+        ValueError: the shape is wrong.
+    """
+    y = np.asarray(y_true)
+    if output_shape is None:
+        raise ValueError(f"{owner}: prepare needs the outputs' shape to make one-hot rows; pass output_shape")
+    check_labels_shape(owner, y.shape, output_shape)
+    labels = y.reshape(-1).astype(np.int64)
+    rows = np.zeros((labels.size, output_shape[-1]), dtype)
+    rows[np.arange(labels.size), labels] = 1
+    return rows.reshape(*y.shape[: len(output_shape) - 1], output_shape[-1])

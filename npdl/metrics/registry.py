@@ -11,8 +11,53 @@ from npdl.metrics.accuracy import (
     SparseTopKCategoricalAccuracy,
     TopKCategoricalAccuracy,
 )
+from npdl.metrics.agreement import (
+    CohenKappa,
+    ExpectedCalibrationError,
+    MatthewsCorrelation,
+)
 from npdl.metrics.base import FunctionMetric, Mean, Metric
 from npdl.metrics.confusion import ConfusionMatrix
+from npdl.metrics.counts import (
+    F1Score,
+    FalseNegatives,
+    FalsePositives,
+    FBetaScore,
+    Precision,
+    Recall,
+    TrueNegatives,
+    TruePositives,
+)
+from npdl.metrics.curves import (
+    AUC,
+    PrecisionAtRecall,
+    RecallAtPrecision,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
+)
+from npdl.metrics.from_loss import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    CategoricalHinge,
+    CosineSimilarity,
+    Hinge,
+    KLDivergence,
+    LogCoshError,
+    MeanAbsolutePercentageError,
+    MeanOfLoss,
+    MeanSquaredLogarithmicError,
+    Perplexity,
+    Poisson,
+    SparseCategoricalCrossentropy,
+    SquaredHinge,
+)
+from npdl.metrics.iou import (
+    BinaryIoU,
+    IoU,
+    MeanIoU,
+    OneHotIoU,
+    OneHotMeanIoU,
+)
 from npdl.metrics.regression import MeanAbsoluteError, MeanSquaredError, R2Score, RootMeanSquaredError
 
 _names = {
@@ -32,8 +77,42 @@ _names = {
     "r2_score": R2Score,
     "r2": R2Score,
     "confusion_matrix": ConfusionMatrix,
+    "mean_absolute_percentage_error": MeanAbsolutePercentageError,
+    "mape": MeanAbsolutePercentageError,
+    "mean_squared_logarithmic_error": MeanSquaredLogarithmicError,
+    "msle": MeanSquaredLogarithmicError,
+    "logcosh": LogCoshError,
+    "log_cosh": LogCoshError,
+    "poisson": Poisson,
+    "kl_divergence": KLDivergence,
+    "kld": KLDivergence,
+    "hinge": Hinge,
+    "squared_hinge": SquaredHinge,
+    "categorical_hinge": CategoricalHinge,
+    "cosine_similarity": CosineSimilarity,
+    "binary_crossentropy": BinaryCrossentropy,
+    "bce": BinaryCrossentropy,
+    "categorical_crossentropy": CategoricalCrossentropy,
+    "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
+    "perplexity": Perplexity,
+    "true_positives": TruePositives,
+    "true_negatives": TrueNegatives,
+    "false_positives": FalsePositives,
+    "false_negatives": FalseNegatives,
+    "precision": Precision,
+    "recall": Recall,
+    "f1_score": F1Score,
+    "fbeta_score": FBetaScore,
+    "auc": AUC,
+    "binary_iou": BinaryIoU,
+    "matthews_correlation": MatthewsCorrelation,
+    "expected_calibration_error": ExpectedCalibrationError,
 }
-_classes = {cls.__name__: cls for cls in (*_names.values(), Mean)}
+_with_arguments = (
+    CohenKappa, IoU, MeanIoU, MeanOfLoss, OneHotIoU, OneHotMeanIoU, PrecisionAtRecall, RecallAtPrecision,
+    SensitivityAtSpecificity, SpecificityAtSensitivity,
+)  # fmt: skip
+_classes = {cls.__name__: cls for cls in (*_names.values(), Mean, *_with_arguments)}
 
 
 def get(identifier):
@@ -153,6 +232,9 @@ def _accuracy(identifier, loss, logits):
 def _make(cls):
     if cls is ConfusionMatrix:
         raise ValueError("ConfusionMatrix needs the number of classes; pass e.g. npdl.metrics.ConfusionMatrix(10)")
+    if cls in _with_arguments:
+        first = next(iter(inspect.signature(cls).parameters))
+        raise ValueError(f"{cls.__name__} needs arguments; pass an object, npdl.metrics.{cls.__name__}({first}=...)")
     return cls()
 
 

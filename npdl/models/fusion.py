@@ -6,15 +6,31 @@ from npdl.layers import (
     Add,
     BatchNormalization,
     Branch,
+    Conv1D,
+    Conv1DTranspose,
     Conv2D,
+    Conv2DTranspose,
+    Conv3D,
+    Conv3DTranspose,
     Dense,
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    MaxPooling1D,
     MaxPooling2D,
+    MaxPooling3D,
     Parallel,
     ReLU,
     Residual,
+    SeparableConv1D,
+    SeparableConv2D,
 )
 
-TAKES_RELU = (Add, BatchNormalization, Conv2D, Dense, MaxPooling2D, Residual)
+MAX_POOLS = (MaxPooling1D, MaxPooling2D, MaxPooling3D)
+CONVOLUTIONS = (
+    Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, DepthwiseConv1D, DepthwiseConv2D,
+    SeparableConv1D, SeparableConv2D,
+)  # fmt: skip
+TAKES_RELU = (Add, BatchNormalization, Dense, Residual, *CONVOLUTIONS, *MAX_POOLS)
 """Layers whose kernels end in an activation. Exact types: a subclass of yours may have a forward of its own, and so
 may one object (`is_hooked`)."""
 
@@ -23,7 +39,7 @@ def fuse(layers, owners):
     """(layers to run instead, the owners at the same places): fewer passes over memory, and the same bits.
 
     - A ReLU layer goes into the layer before it, if that one ends without an activation.
-    - The ReLU before a MaxPooling2D goes behind it, where there are fewer numbers: max and ReLU commute, and where the
+    - The ReLU before a max-pooling goes behind it, where there are fewer numbers: max and ReLU commute, and where the
       maximum is 0 or less there is no gradient either way.
 
     Args:
@@ -36,7 +52,7 @@ def fuse(layers, owners):
         if type(layer) in (Activation, ReLU) and _is_relu(layer) and _ends_linear(before):
             run[-1] = twin(before, activation=layer.activation)
             continue
-        if type(layer) is MaxPooling2D and not is_hooked(layer) and _ends_in_relu(before):
+        if type(layer) in MAX_POOLS and not is_hooked(layer) and _ends_in_relu(before):
             run[-1], layer = twin(before, activation=activations.linear), twin(layer, activation=before.activation)
         run.append(layer)
         kept.append(owner)
@@ -70,8 +86,9 @@ def looked_at(layers):
 
 
 def is_hooked(layer):
-    """Whether a `forward` or `backward` was put on this one object, in place of its class's: it is called as it is."""
-    return "forward" in vars(layer) or "backward" in vars(layer)
+    """Whether a layer is called as it is: a `forward` or `backward` was put on this one object, in place of its
+    class's, or there is a penalty on its output."""
+    return "forward" in vars(layer) or "backward" in vars(layer) or layer.activity_regularizer is not None
 
 
 def _inside(layer):

@@ -29,7 +29,7 @@ class Network(Trainer, Layer):
             raise ValueError(f'dtype must be "float32" or "float64", got {dtype!r}')
         self.dtype = np.dtype(dtype)
         self.seed = random.draw_seed() if seed is None else random.check_seed(seed)
-        self._device, self._graph = devices.get("cpu"), None
+        self._device, self._graph, self._outside = devices.get("cpu"), None, (None, ())
 
     # ---- where the weights are
 
@@ -93,21 +93,15 @@ class Network(Trainer, Layer):
             yield from layer.walk()
 
     def outside(self):
-        """The layers of other models in the same store."""
-        mine = set(map(id, self.walk()))
-        return [layer for layer in self.store.layers if id(layer) not in mine]
+        """The layers of other models in the same store, a tuple."""
+        if self._outside[0] is not self.store:
+            mine = set(map(id, self.walk()))
+            self._outside = self.store, tuple(layer for layer in self.store.layers if id(layer) not in mine)
+        return self._outside[1]
 
-    @contextlib.contextmanager
     def alone(self):
-        """While it lasts, layers of other models in the same store are frozen: an optimizer leaves them as they are."""
-        frozen = [layer for layer in self.outside() if layer.trainable and not hasattr(layer, "chains")]
-        try:
-            for layer in frozen:
-                layer.trainable = False
-            yield
-        finally:
-            for layer in frozen:
-                layer.trainable = True
+        """A context in which layers of other models in the same store are frozen: optimizers leave them as they are."""
+        return _frozen(self.outside()) if self.store is not None and self.outside() else contextlib.nullcontext()
 
     def need_build(self, what):
         """Raise where the weights are not there yet."""
@@ -245,5 +239,25 @@ class Network(Trainer, Layer):
         self.need_build("load_weights")
         saving.load_weights(self, filepath)
 
+    def load_state(self, filepath):
+        """Go on where `save` wrote the file: weights, the optimizer's state, the seed and the steps of dropout.
+
+        The model has the same layers and is compiled with the same optimizer; weights are written only if all fit.
+        """
+        self.need_build("load_state")
+        saving.load_state(self, filepath)
+
     def __reduce__(self):
         return saving.from_parts, (type(self), *saving.to_parts(self), saving.custom_classes(self))
+
+
+@contextlib.contextmanager
+def _frozen(layers):
+    frozen = [layer for layer in layers if layer.trainable and not hasattr(layer, "chains")]
+    try:
+        for layer in frozen:
+            layer.trainable = False
+        yield
+    finally:
+        for layer in frozen:
+            layer.trainable = True

@@ -4,7 +4,8 @@ import inspect
 import pathlib
 import zipfile
 
-from npdl import activations, initializers, layers, losses, metrics, optimizers
+from npdl import layers, losses, metrics, optimizers, schedules
+from npdl.layers.configuration import PARTS
 from npdl.models import archive
 
 FORMAT = 1
@@ -64,19 +65,19 @@ def _from_config(entry, module, custom_objects):
 
 
 def _inside(value, own):
-    """A layer's argument from its description: layers inside it, an activation, an initializer, or a plain value."""
+    """A layer's argument from its description: layers inside it, an activation or its like, or a plain value."""
     if isinstance(value, list) and value and all(isinstance(part, dict) and "class_name" in part for part in value):
         return [layer_from_config(part, own) for part in value]
     return _own_part(value, own)
 
 
 def _own_part(value, own):
-    """The user's own activation or initializer inside a layer's configuration; anything else as it is."""
+    """The user's own activation, initializer ... inside a layer's configuration; anything else as it is."""
     if isinstance(value, dict) and value.get("class_name") in own:
         return own[value["class_name"]](**value.get("config", {}))
     if isinstance(value, dict) and isinstance(value.get("class_name"), str) and "module" not in value:
         name = value["class_name"]
-        if not any(hasattr(module, name) for module in (activations, initializers)):
+        if not any(hasattr(module, name) for module in (*PARTS.values(), optimizers, schedules)):
             raise _unknown(name)
     return value
 
@@ -205,6 +206,20 @@ def _assign(model, values):
             raise ValueError(f"{path} has shape {weight.shape}, the file {values[path].shape}; nothing was loaded")
     for path, weight in expected.items():
         model.store.assign(weight, values[path])
+
+
+def load_state(model, path):
+    """Put a built, compiled model where another one was when `save_model` wrote the file."""
+    header, tensors = read_model(path)
+    _assign(model, tensors["weights"])
+    for layer in model.walk():
+        layer.step = header["step"].get(model.own_name(layer), 0)
+    model.seed = model.store.seed = header["config"]["seed"]
+    if model.optimizer is not None and header["compiled"] is not None:
+        model.optimizer.set_state(header["optimizer"], tensors.get("optimizer", {}), model.store)
+        rate = header["compiled"]["optimizer"]["config"].get("learning_rate")
+        if isinstance(rate, (int, float)):  # not a schedule, which the iterations drive
+            model.optimizer.learning_rate = rate
 
 
 def check_overwrite(path, overwrite):

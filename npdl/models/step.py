@@ -1,13 +1,12 @@
 """Step: a compiled model made ready, and what it does with one batch."""
 
-import contextlib
-
 from npdl import activations, devices, testing
 from npdl.models.first_step import FirstStep, check_custom_gradients
 from npdl.models.fusion import looked_at
 from npdl.models.heads import Head
 from npdl.models.plan import Plan
-from npdl.models.totals import EpochTotals
+from npdl.models.totals import EpochTotals, Totals
+from npdl.penalties import penalized, penalties
 
 
 class Step:
@@ -21,6 +20,7 @@ class Step:
     Attributes:
         heads: one for each output, with its loss and its metrics.
         plan: what runs, and where backward stops.
+        penalized: the weights and outputs with a penalty.
         workspace: the training steps' reused memory.
     """
 
@@ -31,7 +31,7 @@ class Step:
             for slot, described in zip(graph.outputs, model.outputs_compiled(), strict=True)
         ]
         self.plan = Plan(graph, [head.instead for head in self.heads if head.instead is not None])
-        self.device, self.outside = model.device, model.outside()
+        self.device, self.penalized = model.device, penalized(model.layers)
         self.first, self.made_for = True, self._signature()
         self.close()
 
@@ -85,13 +85,26 @@ class Step:
         check = FirstStep(self.plan.layers) if first else None
         xs = [self.device.from_host(x) for x in xs]
         with devices.use_workspace(self.workspace):
-            outputs, marks = self.plan.forward(xs, True, check)
-            dys = self._score(outputs, marks, targets, ws, totals, gradient=True)
-            del outputs
-            with self.plan.unread_gradients():
-                self.plan.backward(dys, check)
-            self._update()
+            before = totals.sums()
+            self._gradients(xs, targets, ws, totals, check)
+            self._update(lambda: self._again(xs, targets, ws), *totals.since(before))
         self.first = False
+
+    def _gradients(self, xs, targets, ws, totals, check=None):
+        """Forward, loss, backward and penalties."""
+        outputs, marks = self.plan.forward(xs, True, check)
+        dys = self._score(outputs, marks, targets, ws, totals, gradient=True)
+        del outputs
+        with self.plan.unread_gradients():
+            self.plan.backward(dys, check)
+        if self.penalized:
+            totals.add_penalty(penalties(self.penalized, gradient=True), len(xs[0]))
+
+    def _again(self, xs, targets, ws):
+        """The gradients of the same batch with other weights; returns the loss, which counts nowhere."""
+        apart = EpochTotals(self.heads, [Totals(head.loss, (), ()) for head in self.heads])
+        self._gradients(xs, targets, ws, apart)
+        return apart.logs()["loss"]
 
     def test(self, x, y, w, totals, workspace):
         """Loss and metrics of a batch, without training."""
@@ -100,6 +113,8 @@ class Step:
         with devices.use_workspace(workspace):
             outputs, marks = self.plan.forward([self.device.from_host(x) for x in xs], False)
             self._score(outputs, marks, targets, ws, totals)
+            if self.penalized:
+                totals.add_penalty(penalties(self.penalized), len(xs[0]))
 
     def validate(self, y):
         """Check targets once, before training."""
@@ -128,7 +143,12 @@ class Step:
             for head, output, mask, target, w, own in zip(self.heads, outputs, marks, targets, ws, totals.totals)
         ]
 
-    def _update(self):
-        """One step of the optimizer; layers of other models in the same store stay as they are."""
-        with self.model.alone() if self.outside else contextlib.nullcontext():
-            self.model.optimizer.step(self.model)
+    def _update(self, again, loss, count):
+        """One step of the optimizer."""
+        model = self.model
+        if model.optimizer.takes_closure:
+            model.optimizer.step(model, again, loss)
+        elif model.optimizer.gradient_accumulation_steps:
+            model.optimizer.step(model, count)
+        else:
+            model.optimizer.step(model)

@@ -51,12 +51,37 @@ class EpochTotals:
 
     def __init__(self, heads, totals):
         self.heads, self.totals, self.batches = heads, totals, 0
+        self.penalty = self.samples = 0.0
+
+    def add_penalty(self, value, samples):
+        """Take in the penalties of a batch of that many samples."""
+        self.penalty, self.samples = self.penalty + value * samples, self.samples + samples
+
+    def sums(self):
+        """What `since` compares."""
+        return self.penalty, self.samples, [(totals.total, totals.count) for totals in self.totals]
+
+    def since(self, before):
+        """(the loss, the samples that count) of what came after `sums` gave this."""
+        penalty, samples, sums = before
+        loss, all_counted = (self.penalty - penalty) / max(self.samples - samples, 1), 0.0
+        for head, totals, (total, count) in zip(self.heads, self.totals, sums):
+            counted = totals.count - count
+            loss, all_counted = loss + head.weight * (totals.total - total) / (counted or 1), all_counted + counted
+        return loss, all_counted
+
+    @property
+    def mean_penalty(self):
+        """Over the samples, as the loss, to which it is added."""
+        return self.penalty / self.samples if self.samples else 0.0
 
     def logs(self):
         """{"loss": ..., metric name: value ...}; of several outputs "name_loss" and "name_metric" too, as in Keras."""
         if len(self.heads) == 1:
-            return {"loss": self.heads[0].weight * self.totals[0].mean, **self.totals[0].logs()}
-        logs = {"loss": sum(h.weight * t.mean for h, t in zip(self.heads, self.totals) if t.loss is not None)}
+            loss = self.heads[0].weight * self.totals[0].mean + self.mean_penalty
+            return {"loss": loss, **self.totals[0].logs()}
+        loss = sum(h.weight * t.mean for h, t in zip(self.heads, self.totals) if t.loss is not None)
+        logs = {"loss": loss + self.mean_penalty}
         for head, totals in zip(self.heads, self.totals):
             if totals.loss is not None:
                 logs[f"{head.name}_loss"] = totals.mean

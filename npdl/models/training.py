@@ -25,6 +25,7 @@ class Trainer:
             the last four are dicts by their names.
         history: of the last `fit`, as far as it came.
         stop_training: a callback sets it to end `fit` after the epoch.
+        resume_from: (epoch, batches done in it): a callback sets it in `on_train_begin` to have `fit` begin there.
     """
 
     optimizer: Any = None
@@ -35,6 +36,7 @@ class Trainer:
     history: cb.History | None = None
     check_gradients = True
     stop_training = False
+    resume_from = 0, 0
     _step: Any = None
 
     # of the model
@@ -152,19 +154,23 @@ class Trainer:
         params = {"epochs": epochs, "steps": steps, "verbose": verbose, "validation_freq": validation_freq}
         caller = _callers(self, params, callbacks, history)
         self.stop_training = False
-        batches = _epochs(source, batch_size, self.seed, shuffle, steps_per_epoch, initial_epoch)
+        self.resume_from = (initial_epoch, 0)
         try:
             caller.on_train_begin()
+            initial_epoch, done = self.resume_from
+            batches = _epochs(source, batch_size, self.seed, shuffle, steps_per_epoch, initial_epoch)
             for epoch in range(initial_epoch, epochs):
                 caller.on_epoch_begin(epoch)
                 step = self._current_step()  # a callback may have compiled or moved the model
-                logs = self._train_epoch(step, self._checked(source, next(batches)), class_weight, caller)
+                rest, done = itertools.islice(next(batches), done, None), 0
+                logs = self._train_epoch(step, self._checked(source, rest), class_weight, caller)
                 if validation is not None and checks.is_due(epoch + 1, validation_freq):
                     results = self._evaluate(step, validation, validation_batch_size, validation_steps, caller)
                     logs.update({f"val_{name}": value for name, value in results.items()})
                 caller.on_epoch_end(epoch, logs)
                 if self.stop_training:
                     break
+            self.optimizer.finalize(self)
             caller.on_train_end()
         finally:
             self.history = history

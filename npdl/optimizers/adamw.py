@@ -31,11 +31,11 @@ class AdamW(Adam):
 
     def __init__(
         self, learning_rate=0.001, weight_decay=0.004, beta_1=0.9, beta_2=0.999, epsilon=1e-7, amsgrad=False,
-        name="adamw", **keras,
+        name="adamw", **services,
     ):  # fmt: skip
         if weight_decay is None:
             raise ValueError("AdamW: weight_decay must be a number, got None; pass weight_decay=0.004, or use Adam")
-        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay, name, **keras)
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay, name, **services)
 
     def update(self, k, p, g, segments):
-        k.adamw(p, g, self.state["m"], self.state["v"], segments, self.hyper())
+        k.adamw(p, g, self.state["m"], self.state["v"], segments, self.hyper(), self.state.get("v_max"))

@@ -1,6 +1,8 @@
 """Optimizer: what every optimizer is, and the services that it uses."""
 
+import contextlib
 import difflib
+import functools
 import inspect
 import math
 import re
@@ -8,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from npdl import schedules
 from npdl.devices import Device
+from npdl.optimizers.services import SERVICES, Services
 from npdl.params import ParamStore, Weight
+from npdl.schedules import LearningRateSchedule
 
-KERAS_ONLY = {
-    "clipnorm": None, "clipvalue": None, "global_clipnorm": None, "use_ema": False, "ema_momentum": 0.99,
-    "ema_overwrite_frequency": None, "amsgrad": False, "loss_scale_factor": None, "gradient_accumulation_steps": None,
-}  # fmt: skip
+KERAS_ONLY = {"amsgrad": False, "loss_scale_factor": None}
 """Arguments of Keras' optimizers that npdl does not have, and the default that asks for nothing."""
 
 
@@ -38,7 +40,43 @@ def _signature(store):
     return [[weight.path, *weight.shape] for weight in store.weights if weight.trained]
 
 
-class Optimizer:
+def _patterns(method, var_list, var_names):
+    """Regular expressions for the paths of the weights that a user names."""
+    for argument, values, kind, example in (
+        ("var_list", var_list, Weight, "model.store.weights[1:2]"),
+        ("var_names", var_names, str, '["bias"]'),
+    ):
+        if values is not None and (
+            not isinstance(values, (list, tuple, set)) or not all(isinstance(value, kind) for value in values)
+        ):
+            raise TypeError(
+                f"{method}: {argument} must be a list of {kind.__name__}, got {values!r}; "
+                f"pass e.g. {argument}={example}"
+            )
+    patterns = [f"^{re.escape(weight.path)}$" for weight in var_list or ()] + list(var_names or ())
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(
+                f"{method}: {pattern!r} is not a regular expression ({error}); "
+                f"to take it literally, pass re.escape({pattern!r})"
+            ) from None
+    return patterns
+
+
+def of_its_layers(method):
+    """Decorator of `method(optimizer, model, ...)`: layers of other models in the model's store stay as they are."""
+
+    @functools.wraps(method)
+    def call(self, model, *args, **kwargs):
+        with getattr(model, "alone", contextlib.nullcontext)():
+            return method(self, model, *args, **kwargs)
+
+    return call
+
+
+class Optimizer(Services):
     """Changes a model's weights after its gradients: `step(model)`.
 
     All weights of a model lie in one flat array, their gradients in another, and so does each kind of state that the
@@ -51,10 +89,23 @@ class Optimizer:
                                     NumPy on devices whose arrays are NumPy's
 
     Args:
-        learning_rate: η; can be set at any time and is read at each step.
+        learning_rate: η, a number, which can be set at any time and is read at each step; or an object of
+            `npdl.schedules`, which is asked at each step.
         weight_decay: λ; None is 0.
         name: kept for you, not used.
-        keras: what Keras has and npdl has not (`clipnorm`, `use_ema` ...), accepted only with Keras' default.
+        decoupled_weight_decay: False adds λ p to the gradient, as PyTorch does where a class does not say otherwise;
+            True takes p = (1 − η λ) p beside the gradient step, as Keras always does.
+        clipvalue: each number of the gradient is cut to [−clipvalue, clipvalue].
+        clipnorm: each weight's gradient is scaled to at most this Euclidean norm.
+        global_clipnorm: the whole gradient is scaled to at most this norm. Clipping changes the gradients themselves.
+        use_ema: keep a moving average of all weights, average = μ average + (1 − μ) p after each step, beginning
+            with the weights after the first one; at the end of `fit` it becomes the weights (`finalize`).
+        ema_momentum: μ.
+        ema_overwrite_frequency: every how many steps the weights become their average; None is never.
+        gradient_accumulation_steps: K: every K-th call of `step` changes the weights, with the mean gradient of K
+            micro-batches. In `fit` each counts by its samples, so that it is the gradient of the big batch that
+            they make; by hand each counts alike, as in Keras, or by `step(model, weight)`.
+        services: the seven arguments above, by name; `amsgrad` and `loss_scale_factor` only with Keras' default.
 
     Attributes:
         iterations: steps done.
@@ -64,24 +115,29 @@ class Optimizer:
         ValueError, TypeError: an argument out of range, or one that cannot be honoured.
     """
 
-    def __init__(self, learning_rate, weight_decay=None, name=None, **keras):
+    takes_closure = False  # whether `step` takes a function that makes the gradients again
+
+    def __init__(self, learning_rate, weight_decay=None, name=None, **services):
+        self._learning_rate = 0.0
+        self.iterations = 0
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay if weight_decay is None else self.check("weight_decay", weight_decay)
         self.name = name or type(self).__name__.lower()
-        self.iterations = 0
         self.state: dict[str, Any] = {}
         self._device: Device | None = None  # where `state` is; None: on the host
         self._store: ParamStore | None = None  # the model's, from the first step on
         self._weights: list[list[Any]] | None = None  # [path, size, size ...] of the weights that `state` belongs to
         self._excluded: list[str] = []  # patterns of the paths that weight decay leaves out
-        self._segments: tuple[Any, Any] = (None, None)  # what they were made from, the segments
-        for argument, value in keras.items():
-            self._refuse(argument, value)
+        self._groups: list[dict[str, Any]] = []  # what `add_group` was given
+        self._segments: tuple[Any, Any, Any] = (None, None, None)  # what they were made from, the segments, plain ones
+        for argument in services.keys() - SERVICES.keys():
+            self._refuse(argument, services[argument])
+        self.set_services(services)
 
     def _refuse(self, argument, value):
         owner = type(self).__name__
         if argument not in KERAS_ONLY:
-            near = difflib.get_close_matches(argument, [*inspect.signature(type(self)).parameters], 1)
+            near = difflib.get_close_matches(argument, [*inspect.signature(type(self)).parameters, *SERVICES], 1)
             near = ["learning_rate"] if argument == "lr" else near
             hint = f"did you mean {near[0]!r}?" if near else f"see help({owner})"
             raise TypeError(f"{owner} has no argument {argument!r}; {hint}")
@@ -98,6 +154,21 @@ class Optimizer:
         """One step on the flat arrays."""
         raise NotImplementedError(f"{type(self).__name__} needs update(self, k, p, g, segments)")
 
+    def initial(self, name):
+        """What the numbers of a state array are before the first step; None: the weights."""
+        return 0.0
+
+    def length(self, name, store):
+        """How many numbers a state array has: as many as there are weights, unless a subclass keeps fewer."""
+        return len(store.data)
+
+    def scalars(self):
+        """Plain values that are saved beside the arrays, by name."""
+        return {}
+
+    def set_scalars(self, scalars):
+        """Take what `scalars` gave."""
+
     # ---- what it uses
 
     def check(self, argument, value, below=math.inf, example=0.001):
@@ -108,36 +179,109 @@ class Optimizer:
 
     @property
     def learning_rate(self):
-        """η, the size of a step."""
+        """η, the size of the step that comes."""
+        if isinstance(self._learning_rate, LearningRateSchedule):
+            return self.check("the schedule's learning rate", self._learning_rate(self.iterations))
         return self._learning_rate
 
     @learning_rate.setter
     def learning_rate(self, value):
-        self._learning_rate = self.check("learning_rate", value)
+        if isinstance(self._learning_rate, LearningRateSchedule):
+            raise TypeError(
+                f"{type(self).__name__}: the learning rate comes from {self._learning_rate!r} and cannot be set; "
+                "compile with a number, e.g. learning_rate=0.001"
+            )
+        self._learning_rate = self._rate(value)
 
-    def step(self, model):
+    def _rate(self, value):
+        """A schedule, or a number that has been checked."""
+        if isinstance(value, LearningRateSchedule):
+            return value
+        if isinstance(value, dict):
+            return schedules.get(value)
+        if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+            raise TypeError(
+                f"{type(self).__name__}: learning_rate must be a number or an object of npdl.schedules, got "
+                f"{value!r}; pass e.g. learning_rate=0.001"
+            )
+        return self.check("learning_rate", value)
+
+    @of_its_layers
+    def step(self, model, weight=1.0):
         """Update a model's trainable weights from the gradients that `model.backward` left.
 
         Args:
             model: a built model, or a layer of its own store (`layer.init(...)`).
+            weight: what this batch counts where several make one gradient (`gradient_accumulation_steps`), e.g. its
+                number of samples.
 
         Raises:
             ValueError: the model has no weights yet, or is not the one that this optimizer's state belongs to.
         """
+        store = self._store_of(model)
+        self._adopt(store)
+        k, p, g, segments = store.device.kernels, store.data, store.grad, self._segments_of(store)
+        if self.gradient_accumulation_steps and not self.accumulate(k, g, self._segments[2], float(weight)):
+            return
+        if self.clipnorm or self.clipvalue or self.global_clipnorm:
+            self.clip_gradient(k, g, self._segments[2])
+        self.update(k, p, g, segments)
+        store.constrain()
+        if self.use_ema:
+            self.follow(k, p, self._segments[2])
+        self.iterations += 1
+        store.touch()
+
+    def finalize(self, model):
+        """Make the moving average (`use_ema`) the model's trainable weights; `fit` does it at its end. Else nothing."""
+        if self.use_ema and self.iterations:
+            self._overwrite(model, "average")
+
+    @of_its_layers
+    def _overwrite(self, model, name):
+        """p = the state array of that name, for weights that are trainable."""
+        store = self._store_of(model)
+        self._adopt(store)
+        self._segments_of(store)
+        store.device.kernels.combine(store.data, self.state[name], self._segments[2], np.array([0.0, 1.0]))
+        store.touch()
+
+    @of_its_layers
+    def swap_average(self, model):
+        """Exchange the model's trainable weights and their moving average (`use_ema`); a second call puts them back.
+
+        Raises:
+            ValueError: there is no average.
+        """
+        if not (self.use_ema and self.iterations):
+            raise ValueError(f"{type(self).__name__} has no average of the weights; pass use_ema=True, and train")
+        store = self._store_of(model)
+        self._adopt(store)
+        write, to_host = store.device.write, store.device.to_host
+        for weight in store.weights:
+            if weight.trainable:
+                own, average = (array[weight.start : weight.stop] for array in (store.data, self.state["average"]))
+                held = np.array(to_host(own))
+                write(own, to_host(average))
+                write(average, held)
+        store.touch()
+
+    def _store_of(self, model):
         store = getattr(model, "store", None)
         if store is None:
             raise ValueError(
                 f"{type(self).__name__}.step needs a built model, got {model!r}; "
                 "call model.build(shape of one sample) first"
             )
-        self._adopt(store)
-        self.update(store.device.kernels, store.data, store.grad, self._segments_of(store))
-        self.iterations += 1
-        store.touch()
+        return store
+
+    def _names(self):
+        """Of all state arrays, the services' too."""
+        return (*self.slots(), *self.service_slots())
 
     def _adopt(self, store):
         """Be the optimizer of this store: state arrays there, on its device."""
-        slots = self.slots()
+        slots = self._names()
         if self._store is store and self._device is store.device and self.state.keys() == set(slots):
             return
         if self._store is not store:
@@ -155,7 +299,20 @@ class Optimizer:
             self._device = store.device
         for name in slots:
             if name not in self.state:
-                self.state[name] = store.device.zeros(store.data.shape, store.dtype)
+                self.state[name] = store.device.zeros((self.length(name, store),), store.dtype)
+                self._fill(store, name)
+
+    def _fill(self, store, name):
+        """Write the first values of a state array; the gaps between the tensors stay 0."""
+        value = {"average": None, "accumulated": 0.0}[name] if name in self.service_slots() else self.initial(name)
+        if value is None:
+            store.device.write(self.state[name], store.device.to_host(store.data))
+        elif value:
+            host = np.zeros(store.data.shape, store.dtype)
+            for weight in store.weights:
+                if weight.trained:
+                    host[weight.start : weight.stop] = value
+            store.device.write(self.state[name], host)
 
     def _refuse_store(self):
         raise ValueError(
@@ -165,26 +322,60 @@ class Optimizer:
 
     def _check_fit(self, state, weights, store):
         for name, array in state.items():
-            if array.shape != store.data.shape or array.dtype != store.dtype:
+            shape = (self.length(name, store),)
+            if array.shape != shape or array.dtype != store.dtype:
                 raise ValueError(
                     f"{type(self).__name__}: the saved state {name!r} is {array.dtype} of shape {array.shape}, the "
-                    f"model's weights are {store.dtype} of shape {store.data.shape}; the state is another model's: "
+                    f"model's weights are {store.dtype} and need shape {shape}; the state is another model's: "
                     "make a new optimizer"
                 )
         if state and weights is not None and weights != _signature(store):
             self._refuse_store()
 
     def _segments_of(self, store):
-        """The segments; one array until a `trainable`, the decay or what it leaves out changes."""
-        key = ([layer.trainable for layer in store.layers], self.weight_decay, self._excluded, store)
+        """The segments; one array until a `trainable`, the decay, what it leaves out or a group changes."""
+        key = ([layer.trainable for layer in store.layers], self.weight_decay, self._excluded, len(self._groups), store)
         if key != self._segments[0]:
-            rows = [(w.start, w.stop, 1.0, self._decay_of(w), w.trainable) for w in store.weights if w.trained]
-            self._segments = key, np.array(rows, np.float64).reshape(-1, 5)
+            trained = [weight for weight in store.weights if weight.trained]
+            rows = [(w.start, w.stop, *self._scale_and_decay(w), w.trainable) for w in trained]
+            table = np.array(rows, np.float64).reshape(-1, 5)
+            plain = table.copy()
+            plain[:, 2:4] = 1, 0
+            self._segments = key, self.arrange(table, trained), plain
         return self._segments[1]
 
-    def _decay_of(self, weight):
-        excluded = any(re.search(pattern, weight.path) for pattern in self._excluded)
-        return 0.0 if excluded else self.weight_decay or 0.0
+    def arrange(self, segments, weights):
+        """The segments that `update` gets: a subclass may change them, or keep what it needs of the weights' shapes."""
+        return segments
+
+    def _scale_and_decay(self, weight):
+        scale, decay = 1.0, self.weight_decay or 0.0
+        if any(re.search(pattern, weight.path) for pattern in self._excluded):
+            decay = 0.0
+        for group in self._groups:
+            if any(re.search(pattern, weight.path) for pattern in group["var_names"]):
+                scale = group["learning_rate_multiplier"]
+                decay = decay if group["weight_decay"] is None else group["weight_decay"]
+        return scale, decay
+
+    def add_group(self, var_list=None, var_names=None, learning_rate_multiplier=1.0, weight_decay=None):
+        """Train some weights with a learning rate and a decay of their own; of two groups the later one counts.
+
+        Args:
+            var_list, var_names: the weights, as in `exclude_from_weight_decay`.
+            learning_rate_multiplier: their learning rate is η times this.
+            weight_decay: their λ; None is the optimizer's own.
+
+        Raises:
+            TypeError, ValueError: as `exclude_from_weight_decay`, or a number out of range.
+
+        >>> from npdl.optimizers import Adam
+        >>> Adam().add_group(var_names=["^backbone/"], learning_rate_multiplier=0.1)
+        """
+        scale = self.check("learning_rate_multiplier", learning_rate_multiplier, example=0.1)
+        decay = None if weight_decay is None else self.check("weight_decay", weight_decay)
+        names = _patterns("add_group", var_list, var_names)
+        self._groups.append({"var_names": names, "learning_rate_multiplier": scale, "weight_decay": decay})
 
     def exclude_from_weight_decay(self, var_list=None, var_names=None):
         """Leave weights out of weight decay; a second call replaces the first.
@@ -201,43 +392,26 @@ class Optimizer:
         >>> from npdl.optimizers import AdamW
         >>> AdamW(weight_decay=0.01).exclude_from_weight_decay(var_names=["bias", "^batch_normalization"])
         """
-        for argument, values, kind, example in (
-            ("var_list", var_list, Weight, "model.store.weights[1:2]"),
-            ("var_names", var_names, str, '["bias"]'),
-        ):
-            if values is not None and (
-                not isinstance(values, (list, tuple, set)) or not all(isinstance(value, kind) for value in values)
-            ):
-                raise TypeError(
-                    f"exclude_from_weight_decay: {argument} must be a list of {kind.__name__}, got {values!r}; "
-                    f"pass e.g. {argument}={example}"
-                )
-        excluded = [f"^{re.escape(weight.path)}$" for weight in var_list or ()] + list(var_names or ())
-        for pattern in excluded:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(
-                    f"exclude_from_weight_decay: {pattern!r} is not a regular expression ({error}); "
-                    f"to take it literally, pass re.escape({pattern!r})"
-                ) from None
-        self._excluded = excluded
+        self._excluded = _patterns("exclude_from_weight_decay", var_list, var_names)
 
     # ---- saving
 
     def get_state(self):
         """(scalars, arrays): plain values, and host copies of the state arrays. With `get_config`, all there is.
 
-        The scalars are `iterations` and, where there are arrays, `weights`: [path, size, size ...] of each weight.
+        The scalars are `iterations`, where there are arrays `weights`: [path, size, size ...] of each weight, in the
+        midst of an accumulation `accumulated`: how many batches and their weight, and what a subclass adds.
         """
         device, arrays = self._device, {}
-        for name in self.slots():
+        for name in self._names():
             if name in self.state:
                 array = self.state[name]
                 arrays[name] = np.array(array if device is None else device.to_host(array))
             elif self._store is not None:  # momentum was 0 until now
-                arrays[name] = np.zeros(self._store.data.shape, self._store.dtype)
-        scalars: dict[str, Any] = {"iterations": self.iterations}
+                arrays[name] = np.zeros((self.length(name, self._store),), self._store.dtype)
+        scalars: dict[str, Any] = {"iterations": self.iterations, **self.scalars()}
+        if self.accumulated[0]:
+            scalars["accumulated"] = list(self.accumulated)
         if arrays and self._weights is not None:
             scalars["weights"] = [list(weight) for weight in self._weights]
         return scalars, arrays
@@ -255,12 +429,14 @@ class Optimizer:
         """
         owner = type(self).__name__
         steps, weights = scalars.get("iterations"), scalars.get("weights")
-        if not isinstance(steps, int) or steps < 0 or scalars.keys() - {"iterations", "weights"}:
+        own = self.scalars().keys()
+        if not isinstance(steps, int) or steps < 0 or scalars.keys() - {"iterations", "weights", "accumulated"} != own:
             raise ValueError(
                 f"{owner}: the saved state must hold the number of iterations, and at most weights beside it, "
                 f"got {scalars!r}"
             )
-        wanted = sorted(self.slots()) if steps else []
+        number, total = scalars.get("accumulated", (0, 0.0))
+        wanted = sorted(self._expected(scalars)) if steps or number else []
         if sorted(arrays) != wanted:
             raise ValueError(
                 f"{owner}: the saved state must hold the arrays {wanted} after {steps} steps, got {sorted(arrays)}; "
@@ -272,38 +448,55 @@ class Optimizer:
         if store is not None or self._store is not None:
             self._check_fit(arrays, weights, store or self._store)
         self.iterations, self.state, self._device = steps, arrays, None
+        self.accumulated = int(number), float(total)
+        self.set_scalars({name: scalars[name] for name in own})
         self._weights = None if weights is None else [list(weight) for weight in weights]
-        if store is not None and steps:
+        if store is not None and arrays:
             self._adopt(store)
+
+    def _expected(self, scalars):
+        """Names of the arrays that a saved state with these scalars has."""
+        return self._names()
 
     def get_config(self):
         """The arguments that make an equal optimizer, as they are now; `from_config` reads them."""
         parameters = inspect.signature(type(self).__init__).parameters.values()
         names = [p.name for p in parameters if p.kind != p.VAR_KEYWORD and p.name != "self"]
         config = {name: getattr(self, name) for name in names}
+        if isinstance(self._learning_rate, LearningRateSchedule) and "learning_rate" in config:
+            config["learning_rate"] = schedules.serialize(self._learning_rate)
+        for name, default in SERVICES.items():
+            if getattr(self, name) != default:
+                config[name] = getattr(self, name)
         if self._excluded:
             config["exclude_from_weight_decay"] = list(self._excluded)
+        if self._groups:
+            config["groups"] = [dict(group) for group in self._groups]
         return config
 
     @classmethod
     def from_config(cls, config):
         """A new optimizer, without state, from `get_config()`'s dictionary."""
         config = dict(config)
-        excluded = config.pop("exclude_from_weight_decay", None)
+        excluded, groups = config.pop("exclude_from_weight_decay", None), config.pop("groups", ())
         optimizer = cls(**config)
-        optimizer.exclude_from_weight_decay(var_names=excluded)
+        if excluded:
+            optimizer.exclude_from_weight_decay(var_names=excluded)
+        for group in groups:
+            optimizer.add_group(**group)
         return optimizer
 
     def __getstate__(self):
         # A copy or a pickle has the state on the host and no model: the next model it steps is its own.
         _, arrays = self.get_state()
-        return {**self.__dict__, "state": arrays, "_device": None, "_store": None, "_segments": (None, None)}
+        return {**self.__dict__, "state": arrays, "_device": None, "_store": None, "_segments": (None, None, None)}
 
     def __repr__(self):
-        defaults = inspect.signature(type(self).__init__).parameters
+        parameters = inspect.signature(type(self).__init__).parameters
+        defaults = {**SERVICES, **{name: parameter.default for name, parameter in parameters.items()}}
         shown = {
-            name: value
+            name: self._learning_rate if name == "learning_rate" else value
             for name, value in self.get_config().items()
-            if name in defaults and (name == "learning_rate" or value != defaults[name].default)
+            if name in defaults and (name == "learning_rate" or value != defaults[name])
         }
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"

@@ -1,13 +1,32 @@
 """Optimizers by name."""
 
 from npdl import names
+from npdl.optimizers.adadelta import Adadelta
+from npdl.optimizers.adafactor import Adafactor
+from npdl.optimizers.adagrad import Adagrad
 from npdl.optimizers.adam import Adam
+from npdl.optimizers.adamax import Adamax
 from npdl.optimizers.adamw import AdamW
 from npdl.optimizers.base import Optimizer
+from npdl.optimizers.lamb import Lamb
+from npdl.optimizers.lbfgs import LBFGS
+from npdl.optimizers.lion import Lion
+from npdl.optimizers.lookahead import Lookahead
+from npdl.optimizers.muon import Muon
+from npdl.optimizers.nadam import Nadam
+from npdl.optimizers.radam import RAdam
 from npdl.optimizers.rmsprop import RMSprop
+from npdl.optimizers.rprop import Rprop
 from npdl.optimizers.sgd import SGD
+from npdl.optimizers.swa import SWA
 
-_classes = {cls.__name__.lower(): cls for cls in (SGD, Adam, AdamW, RMSprop)}
+_classes: dict[str, type[Optimizer]] = {
+    cls.__name__.lower(): cls
+    for cls in (
+        SGD, Adam, AdamW, RMSprop, Adadelta, Adafactor, Adagrad, Adamax, Lamb, Lion, Muon, Nadam, RAdam, Rprop,
+        LBFGS, Lookahead, SWA,
+    )
+}  # fmt: skip
 
 
 def _find(name):

@@ -28,6 +28,7 @@ class RMSprop(Optimizer):
         centered: divide by the root of the variance instead of the mean square; an array of state more.
         weight_decay: λ; None is 0.
         name: kept for you.
+        services: clipping, averages, accumulation ..., as in `Optimizer`.
 
     Raises:
         ValueError: learning_rate, epsilon or weight_decay negative or not finite, rho or momentum outside [0, 1).
@@ -42,9 +43,9 @@ class RMSprop(Optimizer):
 
     def __init__(
         self, learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-7, centered=False, weight_decay=None,
-        name="rmsprop", **keras,
+        name="rmsprop", **services,
     ):  # fmt: skip
-        super().__init__(learning_rate, weight_decay, name, **keras)
+        super().__init__(learning_rate, weight_decay, name, **services)
         self.rho = self.check("rho", rho, below=1, example=0.9)
         self.momentum = self.check("momentum", momentum, below=1, example=0.9)
         self.epsilon = self.check("epsilon", epsilon, example=1e-7)
@@ -54,7 +55,7 @@ class RMSprop(Optimizer):
         return ("v", *["mean"] * self.centered, *["velocity"] * (self.momentum > 0))
 
     def update(self, k, p, g, segments):
-        hyper = np.array([self.learning_rate, self.rho, self.momentum, self.epsilon])
+        hyper = np.array([self.learning_rate, self.rho, self.momentum, self.epsilon, self.decoupled_weight_decay])
         mean = self.state["mean"] if self.centered else None
         velocity = self.state["velocity"] if self.momentum else None
         k.rmsprop(p, g, self.state["v"], mean, velocity, segments, hyper)

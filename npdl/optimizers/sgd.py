@@ -15,7 +15,8 @@ class SGD(Optimizer):
         p = p − η d
 
     The formulas are PyTorch's. Keras has η inside the velocity (velocity = μ velocity − η d), which differs once the
-    learning rate changes, and decays the weights beside the gradient step (p = p − η λ p) instead of adding λ p to g.
+    learning rate changes, and decays the weights beside the gradient step (p = p − η λ p) instead of adding λ p to g:
+    `decoupled_weight_decay=True` does that here.
 
     Args:
         learning_rate: η.
@@ -23,6 +24,7 @@ class SGD(Optimizer):
         nesterov: look ahead along the velocity; needs momentum.
         weight_decay: λ; None is 0.
         name: kept for you.
+        services: clipping, averages, accumulation ..., as in `Optimizer`.
 
     Raises:
         ValueError: learning_rate or weight_decay negative or not finite, momentum outside [0, 1), nesterov without
@@ -37,9 +39,9 @@ class SGD(Optimizer):
     """
 
     def __init__(
-        self, learning_rate=0.01, momentum=0.0, nesterov=False, weight_decay=None, name="SGD", **keras,
+        self, learning_rate=0.01, momentum=0.0, nesterov=False, weight_decay=None, name="SGD", **services,
     ):  # fmt: skip
-        super().__init__(learning_rate, weight_decay, name, **keras)
+        super().__init__(learning_rate, weight_decay, name, **services)
         self.momentum = self.check("momentum", momentum, below=1, example=0.9)
         self.nesterov = bool(nesterov)
         if nesterov and not momentum:
@@ -49,5 +51,5 @@ class SGD(Optimizer):
         return ("velocity",) if self.momentum else ()
 
     def update(self, k, p, g, segments):
-        hyper = np.array([self.learning_rate, self.momentum, self.nesterov], np.float64)
+        hyper = np.array([self.learning_rate, self.momentum, self.nesterov, self.decoupled_weight_decay], np.float64)
         k.sgd(p, g, self.state["velocity"] if self.momentum else None, segments, hyper)

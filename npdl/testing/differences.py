@@ -18,6 +18,7 @@ import numpy as np
 
 from npdl import devices, random
 from npdl.params import copied
+from npdl.penalties import penalized, penalties
 from npdl.testing.custom import Views, demand_arguments
 from npdl.testing.report import Entry, Report, relative
 
@@ -203,18 +204,17 @@ class _Chain:
             [(part, part.step, {name: a.copy() for name, a in part.state.items()}) for part in layer.walk()]
             for layer in layers
         ]
-        self.views, self.r = Views(layers), None
+        self.views, self.r, self.penalized = Views(layers), None, penalized(layers)
         for layer in layers:
             demand_arguments(layer, "forward", "x, training=False")
             demand_arguments(layer, "backward", "dy")
 
     def terms(self, output):
-        """L, or its terms: without a loss L = Σ y · r for random numbers r."""
-        if self.loss is not None:
-            return self.loss.forward(self.y, output, self.sample_weight)
-        if self.r is None:
+        """L, or its terms, and the penalties: without a loss L = Σ y · r for random numbers r."""
+        if self.loss is None and self.r is None:
             self.r = random.normal(random.key(self.seed, "r"), output.shape)
-        return output * self.r
+        terms = output * self.r if self.loss is None else self.loss.forward(self.y, output, self.sample_weight)
+        return np.append(terms, penalties(self.penalized)) if self.penalized else terms
 
     def forward(self, i, x):
         """y of layer i; dropout draws the same mask each time, and moving statistics do not move on."""
@@ -257,6 +257,7 @@ class _Chain:
                 purpose = ("input",) if place == 0 else ("input", place)
                 nudge_array(one, random.key(self.seed, "nudge", i, *purpose), nudge)
             dx = self.backward(i, x)
+            penalties(penalized(self.layers[i : i + 1]), gradient=True)
             self.views.demand()
             mine = [(p.name, name, p.params[name], p.grads[name]) for p in layer.walk() for name in p.params]
             given = dx if isinstance(dx, (tuple, list)) else [dx] * len(_several(x))

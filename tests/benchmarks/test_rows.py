@@ -43,6 +43,7 @@ def test_select_by_pattern_beginning_and_quick():
         ("mlp", 2 * (784 * 128 + 128 * 10)),
         ("mnist", 2 * (24 * 24 * 25 * 10 + 8 * 8 * 250 * 20 + 320 * 50 + 50 * 10)),
         ("cifar", 2 * (1024 * 27 * 64 + 256 * 576 * 128 + 8192 * 256 + 2560)),
+        ("gpt", 2 * (4 * (64 * 128 * 128 * 12 + 64 * 65 * 128) + 64 * 128 * 65)),
     ],
 )
 def test_flops_are_those_counted_by_hand(name, forward):

@@ -284,6 +284,47 @@ static void FN(try_global_pool)(int64_t n, int64_t places, int64_t c) {
     absorb(winners, (size_t)(n * c) * sizeof(int32_t));
 }
 
+/* Volumes: the shape's height is their depth, too. */
+static void FN(try_conv3d)(shape s, int64_t n, int bias, int code) {
+    npdl_window g = window(s);
+    npdl_depth d = {g.in_h, g.kernel_h, g.stride_w, 0, g.dilation_h, 0};
+    d.out = out_size(d.in, d.kernel, d.stride, d.dilation, s.same, &d.pad);
+    int64_t in = n * d.in * g.in_h * g.in_w * g.channels, out = n * d.out * g.out_h * g.out_w * g.filters;
+    int64_t weights = d.kernel * g.kernel_h * g.kernel_w * (g.channels / g.groups) * g.filters;
+    REAL *x = FN(numbers)(in, 1), *w = FN(numbers)(weights, 1), *b = FN(numbers)(g.filters, 1);
+    REAL *c = FN(numbers)(g.channels, 1), *dz = FN(numbers)(out, 1), *y = FN(empty)(out);
+    REAL *dx = FN(empty)(in), *dw = FN(empty)(weights);
+    FN(npdl_conv3d)(x, w, y, bias ? b : NULL, NULL, n, &g, &d, code, CONSTANTS);
+    FN(see)(y, out);
+    FN(npdl_conv3d_dx)(dz, w, dx, n, &g, &d);
+    FN(see)(dx, in);
+    FN(npdl_conv3d_dkernel)(x, dz, dw, n, &g, &d);
+    FN(see)(dw, weights);
+    FN(npdl_conv3d_transpose)(dz, w, dx, bias ? c : NULL, x, n, &g, &d, code, CONSTANTS);
+    FN(see)(dx, in);
+    FN(see)(x, in);
+}
+
+static void FN(try_bins)(int64_t rows, int64_t places, int64_t bins, int64_t c) {
+    int64_t in = rows * places * c, out = rows * bins * c;
+    REAL *x = FN(numbers)(in, 1), *y = FN(empty)(out), *dx = FN(empty)(in);
+    int32_t *winners = take((size_t)out * sizeof(int32_t), sizeof(int32_t));
+    for (int kind = 0; kind < 4; kind++) {
+        if (kind % 2) FN(npdl_bins)(kind, y, dx, winners, rows, places, bins, c), FN(see)(dx, in);
+        else FN(npdl_bins)(kind, x, y, winners, rows, places, bins, c), FN(see)(y, out);
+    }
+    absorb(winners, (size_t)out * sizeof(int32_t));
+}
+
+/* A margin of `before` places that are the same one, and a shorter one behind. */
+static void FN(try_fold)(int64_t rows, int64_t length, int64_t before, int64_t c) {
+    int64_t after = before / 2, longer = before + length + after, *source = take((size_t)longer * 8, 8);
+    REAL *dy = FN(numbers)(rows * longer * c, 1), *dx = FN(empty)(rows * length * c);
+    for (int64_t i = 0; i < longer; i++) source[i] = i < before ? 0 : i < before + length ? i - before : length - 1;
+    FN(npdl_fold)(dy, dx, source, rows, longer, length, before, c);
+    FN(see)(dx, rows * length * c);
+}
+
 static void FN(try_norm)(int64_t rows, int64_t c, int affine) {
     const double epsilon = 0.0009765625;
     REAL *x = FN(numbers)(rows * c, 4), *dy = FN(numbers)(rows * c, 1), *y = FN(empty)(rows * c);
@@ -353,6 +394,43 @@ static void FN(try_activation)(int code, int64_t n, int wild) {
     FN(see)(out, n);
 }
 
+/* log-softmax and sparsemax along the middle axis, GLU and PReLU. */
+static void FN(try_rows)(int64_t outer, int64_t n, int64_t inner) {
+    const int64_t all = outer * n * inner;
+    REAL *z = FN(numbers)(2 * all, 8), *dy = FN(numbers)(all, 1), *out = FN(empty)(2 * all), *dalpha = FN(empty)(all);
+    for (int code = NPDL_LOG_SOFTMAX; code <= NPDL_SPARSEMAX; code++) {
+        FN(npdl_row_activation)(code, NULL, z, out, outer, n, inner);
+        FN(see)(out, all);
+        FN(npdl_row_activation)(code, dy, out, out, outer, n, inner);
+        FN(see)(out, all);
+    }
+    FN(npdl_glu)(NULL, z, out, outer, n * inner);
+    FN(see)(out, all);
+    FN(npdl_glu)(dy, z, out, outer, n * inner);
+    FN(see)(out, 2 * all);
+    FN(npdl_prelu)(NULL, z, z + all, out, NULL, outer, n * inner);
+    FN(see)(out, all);
+    FN(npdl_prelu)(dy, z, z + all, out, dalpha, outer, n * inner);
+    FN(see)(out, all);
+    FN(see)(dalpha, all);
+}
+
+/* Penalties, and norms brought between two numbers along the middle axis. */
+static void FN(try_rules)(int64_t outer, int64_t n, int64_t inner) {
+    const int64_t all = outer * n * inner;
+    REAL *w = FN(numbers)(all, 2), *out = FN(numbers)(all, 1);
+    double penalty = 0;
+    FN(npdl_penalty)(0.25, 0.5, w, &penalty, all);
+    REAL sum = (REAL)penalty;
+    FN(see)(&sum, 1);
+    FN(npdl_penalty_grad)(0.25, 0.5, w, out, all);
+    FN(see)(out, all);
+    FN(npdl_norm_limit)(0.5, 2, 0.25, w, out, outer, n, inner);
+    FN(see)(out, all);
+    FN(npdl_not_negative)(w, out, all);
+    FN(see)(out, all);
+}
+
 static void FN(try_add)(int relu, int64_t n, int wild) {
     REAL *a = wild ? FN(patterns)(n) : FN(numbers)(n, 8), *b = FN(numbers)(n, 8), *out = FN(empty)(n);
     FN(npdl_add)(relu, a, b, out, n);
@@ -385,9 +463,11 @@ static void FN(try_softmax)(int64_t outer, int64_t n, int64_t inner) {
 
 static void FN(try_loss)(int kind, int64_t samples, int64_t d) {
     int64_t n = samples * d;
-    REAL *t = FN(shares)(n), *p = kind == NPDL_BINARY ? FN(shares)(n) : FN(numbers)(n, 8), *scale = FN(shares)(samples);
+    const int bounded = kind == NPDL_BINARY || kind == NPDL_BINARY_FOCAL || kind == NPDL_POISSON ||
+                        kind == NPDL_KL_DIVERGENCE || kind == NPDL_GENERALIZED;
+    REAL *t = FN(shares)(n), *p = bounded ? FN(shares)(n) : FN(numbers)(n, 8), *scale = FN(shares)(samples);
     REAL *loss = FN(empty)(samples), *dp = FN(empty)(n), *weights = FN(numbers)(samples, 1);
-    const double c = kind >= NPDL_BINARY_LOGITS ? 0.125 : 0.75;
+    const double c[NPDL_CONSTANTS] = {0.125, 1, 0.25, 0.75};
     if (samples > 1) scale[samples / 2] = 0;
     FN(npdl_loss)(kind, c, t, p, NULL, loss, samples, d);
     FN(see)(loss, samples);
@@ -408,11 +488,54 @@ static void FN(try_cross_entropy)(int labels, int logits, int64_t samples, int64
     if (samples > 1) scale[samples / 2] = 0;
     for (int what = 1; what < 4; what++) { /* the loss, its gradient, both at once */
         FN(npdl_cross_entropy)(labels ? NULL : t, labels == 32 ? narrow : NULL, labels == 64 ? wide : NULL, p, scale,
-                               what & 1 ? loss : NULL, what & 2 ? dp : NULL, logits, labels ? 0 : 0.125, samples,
-                               positions, classes);
+                               what & 1 ? loss : NULL, what & 2 ? dp : NULL, logits, labels ? 0 : 0.125,
+                               labels == 32 ? t : NULL, labels == 64 ? 0 : INT64_MIN, samples, positions, classes);
         if (what & 1) FN(see)(loss, samples);
         if (what & 2) FN(see)(dp, n);
     }
+}
+
+static void FN(try_row_loss)(int kind, int64_t samples, int64_t positions, int64_t classes) {
+    int64_t n = samples * positions * classes;
+    REAL *t = FN(shares)(n), *p = FN(shares)(n), *weights = FN(shares)(2 * classes), *scale = FN(shares)(samples);
+    REAL *loss = FN(empty)(samples), *dp = FN(empty)(n);
+    const double c[NPDL_CONSTANTS] = {kind == NPDL_MULTI_MARGIN ? 2 : 0.75, 0.125, 0.001};
+    if (samples > 1) scale[samples / 2] = 0;
+    FN(npdl_row_loss)(kind, c, t, p, weights, scale, loss, dp, samples, positions, classes);
+    FN(see)(loss, samples);
+    FN(see)(dp, n);
+}
+
+static void FN(try_several)(int64_t samples, int64_t size) {
+    int64_t n = samples * size;
+    REAL *t = FN(shares)(n), *a = FN(numbers)(n, 1), *b = FN(shares)(n), *far = FN(numbers)(n, 1);
+    REAL *scale = FN(shares)(samples), *loss = FN(empty)(samples);
+    REAL *da = FN(empty)(n), *db = FN(empty)(n), *dn = FN(empty)(n);
+    for (int kind = NPDL_MARGIN_RANKING; kind <= NPDL_CONTRASTIVE; kind++) {
+        const double c[NPDL_CONSTANTS] = {0.25, 0.5};
+        FN(npdl_pair_loss)(kind, c, t, a, b, scale, loss, da, db, samples, size);
+        FN(see)(loss, samples);
+        FN(see)(da, n);
+        FN(see)(db, n);
+    }
+    for (int power = 1; power < 4; power++) {
+        const double c[NPDL_CONSTANTS] = {1, power, 1e-6, power == 2};
+        FN(npdl_triplet)(c, a, b, far, scale, loss, da, db, dn, samples, size);
+        FN(see)(loss, samples);
+        FN(see)(da, n);
+        FN(see)(db, n);
+        FN(see)(dn, n);
+    }
+}
+
+static void FN(try_ctc)(int64_t samples, int64_t frames, int64_t classes, int64_t width) {
+    int64_t n = samples * frames * classes;
+    REAL *z = FN(numbers)(n, 4), *scale = FN(shares)(samples), *loss = FN(empty)(samples), *dz = FN(empty)(n);
+    int32_t *labels = take((size_t)(samples * width) * sizeof(int32_t), sizeof(int32_t));
+    for (int64_t i = 0; i < samples * width; i++) labels[i] = (int32_t)between(i % 7 == 6 ? 0 : 1, classes - 1);
+    FN(npdl_ctc)(labels, z, scale, loss, dz, samples, frames, classes, width, 0);
+    FN(see)(loss, samples);
+    FN(see)(dz, n);
 }
 
 /* noise: the mask's step along each of (rows, columns): 0 repeats it. axes 0: a mask of the sample's own shape. */
@@ -444,6 +567,46 @@ static void FN(try_shape)(int64_t n, int64_t m, int64_t k) {
     FN(see)(out, size);
 }
 
+/* (n, h, w, c) resized to (h2, w2) by two or three taps a place */
+static void FN(try_interpolate)(int64_t n, int64_t h, int64_t w, int64_t c, int64_t h2, int64_t w2) {
+    REAL *x = FN(numbers)(n * h * w * c, 1), *out = FN(empty)(n * h2 * w2 * c);
+    npdl_resampling both[2];
+    for (int axis = 0; axis < 2; axis++) {
+        const int64_t size = axis ? w : h, places = axis ? w2 : h2;
+        int64_t *start = take((size_t)(places + 1) * sizeof(int64_t), sizeof(int64_t));
+        int64_t *index = take((size_t)places * 3 * sizeof(int64_t), sizeof(int64_t));
+        double *weight = take((size_t)places * 3 * sizeof(double), sizeof(double));
+        for (int64_t i = 0; i < places; i++) {
+            start[i] = 3 * i - i / 2; /* every second place has two taps */
+            for (int64_t p = start[i]; p < 3 * (i + 1) - (i + 1) / 2; p++) {
+                const int64_t near = i * size / places + p - start[i];
+                index[p] = near < size ? near : size - 1;
+                weight[p] = (double)(1 + p % 7) / 8;
+            }
+        }
+        start[places] = 3 * places - places / 2;
+        both[axis] = (npdl_resampling){start, index, weight};
+    }
+    FN(npdl_interpolate)(x, out, n, (int64_t[]){h, w, h2, w2, c}, both[0], both[1]);
+    FN(see)(out, n * h2 * w2 * c);
+}
+
+/* kind: as in image.h, of what lies beyond the edges; and groups of rows with parameters of their own */
+static void FN(try_image)(int64_t n, int64_t h, int64_t w, int64_t c, int64_t h2, int64_t w2, int linear, int kind) {
+    REAL *x = FN(numbers)(n * h * w * c, 1), *y = FN(empty)(n * h2 * w2 * c), *dx = FN(empty)(n * h * w * c);
+    REAL *center = FN(numbers)(n * c, 1), *scale = FN(numbers)(n * c, 1), *offset = FN(numbers)(n * c, 1);
+    double *maps = take((size_t)n * 6 * sizeof(double), sizeof(double));
+    for (int64_t i = 0; i < 6 * n; i++) maps[i] = (double)between(-300, 300) / (i % 3 == 2 ? 16 : 256);
+    FN(npdl_affine)(0, x, maps, y, n, (int64_t[]){h, w, h2, w2, c}, linear, kind, 0.25);
+    FN(see)(y, n * h2 * w2 * c);
+    FN(npdl_affine)(1, y, maps, dx, n, (int64_t[]){h, w, h2, w2, c}, linear, kind, 0);
+    FN(see)(dx, n * h * w * c);
+    FN(npdl_rescale)(x, center, scale, offset, -2, 3, dx, n, h * w, c);
+    FN(see)(dx, n * h * w * c);
+    FN(npdl_rescale)(x, center, scale, offset, -2, 3, dx, 1, n * h * w, c);
+    FN(see)(dx, n * h * w * c);
+}
+
 static void FN(try_embedding)(int64_t rows, int64_t width, int64_t count, int wide) {
     REAL *table = FN(numbers)(rows * width, 1), *y = FN(empty)(count * width);
     int32_t *narrow = take((size_t)count * sizeof(int32_t), sizeof(int32_t));
@@ -457,6 +620,27 @@ static void FN(try_embedding)(int64_t rows, int64_t width, int64_t count, int wi
 }
 
 /* ---- the cases */
+
+/* kind: 0 plain, 1 causal, 2 masks, 3 dropout */
+static void FN(try_attention)(int kind, int64_t n, int64_t t, int64_t keys, int64_t heads, int64_t groups, int64_t d,
+                              int64_t e) {
+    FN(npdl_attend) s = {
+        .samples = n, .queries = t, .keys = keys, .heads = heads, .groups = groups, .size = d, .value_size = e,
+        .scale = (REAL)0.25, .mask = {.causal = kind == 1},
+    };
+    uint8_t *pairs = take(n * t * keys, 1);
+    for (int64_t i = 0; i < n * t * keys; i++) pairs[i] = (uint8_t)(between(0, 3) > 0);
+    if (kind == 2) s.mask.pair = pairs, s.mask.causal = 1;
+    if (kind == 3) s.dropout = (npdl_attend_dropout){3355444, 7, {5, 6}, 1.25};
+    s.q = FN(numbers)(n * t * heads * d, 2), s.k = FN(numbers)(n * keys * groups * d, 2);
+    s.v = FN(numbers)(n * keys * groups * e, 2), s.dout = FN(numbers)(n * t * heads * e, 2);
+    s.out = FN(empty)(n * t * heads * e), s.dq = FN(empty)(n * t * heads * d);
+    s.dk = FN(empty)(n * keys * groups * d), s.dv = FN(empty)(n * keys * groups * e);
+    FN(npdl_attention)(&s, 0);
+    FN(npdl_attention)(&s, 1);
+    FN(see)(s.out, n * t * heads * e), FN(see)(s.dq, n * t * heads * d);
+    FN(see)(s.dk, n * keys * groups * d), FN(see)(s.dv, n * keys * groups * e);
+}
 
 static void FN(cases)(void) {
     const int bits = 8 * sizeof(REAL);
@@ -496,6 +680,18 @@ static void FN(cases)(void) {
     for (int64_t i = 0; i < COUNT(globals); i++)
         CASE(FN(try_global_pool)(globals[i][0], globals[i][1], globals[i][2]), "global_pool%d %dx%dx%d", bits,
              (int)globals[i][0], (int)globals[i][1], (int)globals[i][2]);
+    static const shape volumes[] = {
+        {5, 6, 3, 3, 3, 1, 1, 1, 1, 20, 1, 1}, {7, 5, 17, 2, 3, 2, 2, 1, 1, 9, 1, 0}, {6, 7, 4, 3, 2, 1, 3, 2, 1, 34, 2, 1},
+    };
+    for (int64_t i = 0; i < COUNT(volumes); i++)
+        CASE(FN(try_conv3d)(volumes[i], i + 1, i != 1, (int)i), "conv3d%d " SHAPE_FORMAT, bits,
+             SHAPE_NUMBERS(volumes[i], i + 1));
+    static const int64_t axes[][4] = {{3, 17, 5, 33}, {40, 9, 9, 3}, {2, 3, 7, 20}, {1, 700, 2, 5}};
+    for (int64_t i = 0; i < COUNT(axes); i++)
+        CASE(FN(try_bins)(axes[i][0], axes[i][1], axes[i][2], axes[i][3]), "bins%d %dx%dx%dx%d", bits, (int)axes[i][0],
+             (int)axes[i][1], (int)axes[i][2], (int)axes[i][3]);
+    CASE(FN(try_fold)(3, 17, 5, 33), "fold%d wide", bits);
+    CASE(FN(try_fold)(40, 9, 1, 3), "fold%d narrow", bits);
     static const int64_t norms[][2] = {{1, 5}, {33, 1}, {256, 16}, {700, 70}, {1025, 33}, {300, 600}};
     for (int64_t i = 0; i < COUNT(norms); i++)
         CASE(FN(try_norm)(norms[i][0], norms[i][1], i != 2), "norm%d %dx%d", bits, (int)norms[i][0], (int)norms[i][1]);
@@ -512,6 +708,13 @@ static void FN(cases)(void) {
     for (int code = 0; code < NPDL_SOFTMAX; code++)
         for (int wild = 0; wild < 2; wild++)
             CASE(FN(try_activation)(code, wild ? 20011 : 40003, wild), "activation%d %d wild%d", bits, code, wild);
+    for (int code = NPDL_SPARSEMAX + 1; code < NPDL_ACTIVATIONS; code++)
+        for (int wild = 0; wild < 2; wild++)
+            CASE(FN(try_activation)(code, wild ? 20011 : 40003, wild), "activation%d %d wild%d", bits, code, wild);
+    static const int64_t slabs[][3] = {{1, 1, 1}, {7, 37, 1}, {2, 9001, 1}, {3, 37, 1}, {2, 300, 7}, {3, 5, 333}};
+    for (int64_t i = 0; i < COUNT(slabs); i++)
+        CASE((FN(try_rows)(slabs[i][0], slabs[i][1], slabs[i][2]), FN(try_rules)(slabs[i][0], slabs[i][1], slabs[i][2])),
+             "rows%d %dx%dx%d", bits, (int)slabs[i][0], (int)slabs[i][1], (int)slabs[i][2]);
     for (int relu = 0; relu < 2; relu++)
         for (int wild = 0; wild < 2; wild++)
             CASE(FN(try_add)(relu, wild ? 20011 : 40003, wild), "add%d relu%d wild%d", bits, relu, wild);
@@ -523,7 +726,7 @@ static void FN(cases)(void) {
         CASE(FN(try_softmax)(softmaxes[i][0], softmaxes[i][1], softmaxes[i][2]), "softmax%d %dx%dx%d", bits,
              (int)softmaxes[i][0], (int)softmaxes[i][1], (int)softmaxes[i][2]);
     static const int64_t losses[][2] = {{40001, 1}, {3, 5000}, {700, 37}, {1, 1}};
-    for (int kind = NPDL_SQUARED; kind <= NPDL_BINARY; kind++)
+    for (int kind = NPDL_SQUARED; kind < NPDL_ELEMENT_COUNT; kind++)
         for (int64_t i = 0; i < COUNT(losses); i++)
             CASE(FN(try_loss)(kind, losses[i][0], losses[i][1]), "loss%d %d %dx%d", bits, kind, (int)losses[i][0],
                  (int)losses[i][1]);
@@ -534,14 +737,31 @@ static void FN(cases)(void) {
                 CASE(FN(try_cross_entropy)(labels, logits, classes[i][0], classes[i][1], classes[i][2]),
                      "cross_entropy%d labels%d logits%d %dx%dx%d", bits, labels, logits, (int)classes[i][0],
                      (int)classes[i][1], (int)classes[i][2]);
+    for (int kind = NPDL_COSINE; kind <= NPDL_TVERSKY; kind++)
+        for (int64_t i = 0; i < COUNT(classes); i++)
+            CASE(FN(try_row_loss)(kind, classes[i][0], classes[i][1], classes[i][2]), "row_loss%d %d %dx%dx%d", bits, kind,
+                 (int)classes[i][0], (int)classes[i][1], (int)classes[i][2]);
+    CASE(FN(try_several)(300, 37), "several%d short", bits);
+    CASE(FN(try_several)(3, 5000), "several%d long", bits);
+    CASE(FN(try_ctc)(7, 50, 30, 12), "ctc%d", bits);
     CASE(FN(try_shape)(3, 70, 33), "shape%d small", bits);
     CASE(FN(try_shape)(2, 300, 129), "shape%d large", bits);
+    CASE(FN(try_interpolate)(3, 19, 23, 33, 38, 46), "interpolate%d up", bits);
+    CASE(FN(try_interpolate)(3, 70, 61, 5, 31, 33), "interpolate%d down", bits);
+    for (int kind = NPDL_FILL_CONSTANT; kind <= NPDL_FILL_WRAP; kind++) {
+        CASE(FN(try_image)(3, 40, 31, 17, 70, 60, 1, kind), "image%d bilinear %d", bits, kind);
+        CASE(FN(try_image)(2, 9, 50, 300, 12, 11, 0, kind), "image%d nearest %d", bits, kind);
+    }
     CASE(FN(try_embedding)(40, 65, 700, 0), "embedding%d narrow", bits);
     CASE(FN(try_embedding)(900, 200, 300, 1), "embedding%d wide", bits);
     CASE(FN(try_dropout)(3, 1, 40001, 0, 0, 0), "dropout%d long", bits);
     CASE(FN(try_dropout)(700, 7, 9, 0, 0, 0), "dropout%d short", bits);
     CASE(FN(try_dropout)(5, 60, 70, 2, 0, 1), "dropout%d rows repeated", bits);
     CASE(FN(try_dropout)(5, 60, 7, 2, 1, 0), "dropout%d columns repeated", bits);
+    for (int kind = 0; kind < 4; kind++) {
+        CASE(FN(try_attention)(kind, 3, 70, 70, 4, 2, 33, 20), "attention%d %d long", bits, kind);
+        CASE(FN(try_attention)(kind, 2, 9, 300, 2, 2, 5, 270), "attention%d %d wide", bits, kind);
+    }
 }
 
 /* ---- a random case */
@@ -569,7 +789,7 @@ static int64_t FN(random_size)(void) {
 }
 
 static void FN(random_case)(void) {
-    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 16);
+    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 25);
     const int64_t m = FN(random_size)(), n = FN(random_size)(), k = FN(random_size)() * (between(0, 9) ? 1 : 10);
     const int a = (int)between(0, 1), b = (int)between(0, 1), c = (int)between(0, 1), code = (int)between(0, 8);
     const int64_t images = kind == 3 ? between(0, 40) : between(0, 5);
@@ -585,7 +805,8 @@ static void FN(random_case)(void) {
     case 6: CASE(FN(try_norm)(m * 3, n, a), "norm%d %dx%d affine%d", bits, (int)m * 3, (int)n, a); break;
     case 7: CASE(FN(try_activation)(code, m * n, a), "activation%d %d %d wild%d", bits, code, (int)(m * n), a); break;
     case 8: CASE(FN(try_softmax)(m, n, a ? 1 : between(1, 20)), "softmax%d %dx%d row%d", bits, (int)m, (int)n, a); break;
-    case 9: CASE(FN(try_loss)(code % 5, m, n), "loss%d %d %dx%d", bits, code % 5, (int)m, (int)n); break;
+    case 9: CASE(FN(try_loss)((int)(k % NPDL_ELEMENT_COUNT), m, n), "loss%d %d %dx%d", bits,
+                 (int)(k % NPDL_ELEMENT_COUNT), (int)m, (int)n); break;
     case 10: CASE(FN(try_cross_entropy)(32 * (code % 3), a, m, images + 1, n), "cross_entropy%d labels%d logits%d %dx%dx%d",
                   bits, 32 * (code % 3), a, (int)m, (int)images + 1, (int)n); break;
     case 11: CASE(FN(try_dropout)(images, m, n, 2 * a, b, b ? 0 : c), "dropout%d %dx%dx%d %d %d %d", bits, (int)images,
@@ -596,8 +817,25 @@ static void FN(random_case)(void) {
                   (int)(images * m), a); break;
     case 15: CASE(FN(try_row_norm)(code % 3, m, k, a), "row_norm%d %d %dx%d affine%d", bits, code % 3, (int)m, (int)k, a);
         break;
+    case 21: CASE(FN(try_row_loss)(code % (NPDL_TVERSKY + 1), m, images + 1, n), "row_loss%d %d %dx%dx%d", bits,
+                  code % (NPDL_TVERSKY + 1), (int)m, (int)images + 1, (int)n); break;
+    case 22: CASE(FN(try_several)(m, n), "several%d %dx%d", bits, (int)m, (int)n); break;
+    case 23: CASE(FN(try_ctc)(images, m, code + 2, n % 40), "ctc%d %dx%dx%d %d", bits, (int)images, (int)m, code + 2,
+                  (int)n % 40); break;
     case 16: CASE(FN(try_group_norm)(images, k, code + 1, m % 20 + 1, a), "group_norm%d %dx%dx%dx%d affine%d", bits,
                   (int)images, (int)k, code + 1, (int)m % 20 + 1, a); break;
+    case 17: CASE(FN(try_conv3d)(s, images, a, code), "conv3d%d " SHAPE_FORMAT " bias%d act%d", bits,
+                  SHAPE_NUMBERS(s, images), a, code); break;
+    case 18: CASE(FN(try_bins)(images, m, n, k % 70 + 1), "bins%d %dx%dx%dx%d", bits, (int)images, (int)m, (int)n,
+                  (int)k % 70 + 1); break;
+    case 19: CASE(FN(try_fold)(images, m, n, k % 70 + 1), "fold%d %dx%dx%dx%d", bits, (int)images, (int)m, (int)n,
+                  (int)k % 70 + 1); break;
+    case 20: CASE(FN(try_attention)(code % 4, images, m, n, (a + 1) * (b + 1), a + 1, k, code + 1),
+                  "attention%d %d %dx%dx%d %d %d %d", bits, code % 4, (int)images, (int)m, (int)n, a, b, (int)k); break;
+    case 24: CASE(FN(try_interpolate)(images, s.h, s.w, s.c, m, n), "interpolate%d %dx%dx%dx%d to %dx%d", bits, (int)images,
+                  (int)s.h, (int)s.w, (int)s.c, (int)m, (int)n); break;
+    case 25: CASE(FN(try_image)(images, s.h, s.w, s.c, m % 40 + 1, n % 40 + 1, a, code % 4), "image%d %dx%dx%dx%d %d %d",
+                  bits, (int)images, (int)s.h, (int)s.w, (int)s.c, a, code % 4); break;
     }
 }
 

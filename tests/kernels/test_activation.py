@@ -26,7 +26,30 @@ FUNCTIONS = [
     activations.GELU(approximate=True),
     activations.sigmoid,
     activations.tanh,
+    activations.relu6,
+    activations.selu,
+    activations.CELU(0.7),
+    activations.silu,
+    activations.softplus,
+    activations.log_sigmoid,
+    activations.softsign,
+    activations.mish,
+    activations.hard_sigmoid,
+    activations.sparse_sigmoid,
+    activations.hard_tanh,
+    activations.hard_silu,
+    activations.HardShrink(0.7),
+    activations.soft_shrink,
+    activations.tanh_shrink,
+    activations.Threshold(0.25, -3.5),
+    activations.Squareplus(0.5),
+    activations.sparse_plus,
     activations.softmax,
+    activations.log_softmax,
+    activations.sparsemax,
+]
+OF_ROWS = [
+    kind(axis) for kind in (activations.Softmax, activations.LogSoftmax, activations.Sparsemax) for axis in (0, 1)
 ]
 SHAPES = [(1, 1, 1), (3, 5, 7), (2, 9, 33), (5, 1, 40), (0, 4, 3), (2, 1, 20000), (2, 9000, 3)]
 
@@ -39,6 +62,16 @@ class Cube(activations.Activation):
 
     def derivative(self, y):
         return 3 * np.cbrt(y) ** 2
+
+
+def nearest_probabilities(z):
+    """Sparsemax by bisection: Σ max(z − τ, 0) falls with τ."""
+    low, high = z.max(-1, keepdims=True) - 1, z.max(-1, keepdims=True)
+    for _ in range(60):
+        tau = (low + high) / 2
+        more = np.maximum(z - tau, 0).sum(-1, keepdims=True) > 1
+        low, high = np.where(more, tau, low), np.where(more, high, tau)
+    return np.maximum(z - low, 0)
 
 
 def forward(kernels, z, fn):
@@ -65,8 +98,31 @@ def backward(kernels, dy, saved, fn):
         (activations.GELU(True), lambda z: z * special.expit(2 * np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))),
         (activations.sigmoid, special.expit),
         (activations.tanh, lambda z: 2 * special.expit(2 * z) - 1),
+        (activations.relu6, lambda z: np.minimum(np.maximum(z, 0), 6)),
+        (activations.selu, lambda z: 1.0507009873554805 * np.where(z > 0, z, 1.6732632423543772 * special.expm1(z))),
+        (activations.CELU(0.7), lambda z: np.maximum(z, 0) + np.minimum(0.7 * special.expm1(z / 0.7), 0)),
+        (activations.silu, lambda z: z * special.expit(z)),
+        (activations.softplus, lambda z: -special.log_expit(-z)),
+        (activations.log_sigmoid, special.log_expit),
+        (activations.softsign, lambda z: z / (1 + abs(z))),
+        (activations.mish, lambda z: z * np.tanh(np.log1p(np.exp(z)))),
+        (activations.exponential, lambda z: np.expm1(z) + 1),
+        (activations.hard_sigmoid, lambda z: np.clip(z + 3, 0, 6) / 6),
+        (activations.sparse_sigmoid, lambda z: np.where(z <= -1, 0, np.where(z >= 1, 1, 0.5 * (z + 1)))),
+        (activations.hard_tanh, lambda z: np.clip(z, -1, 1)),
+        (activations.hard_silu, lambda z: z * np.clip(z + 3, 0, 6) / 6),
+        (activations.HardShrink(0.7), lambda z: np.where((z > 0.7) | (z < -0.7), z, 0)),
+        (activations.soft_shrink, lambda z: np.sign(z) * np.maximum(abs(z) - 0.5, 0)),
+        (activations.tanh_shrink, lambda z: z + 1 - 2 * special.expit(2 * z)),
+        (activations.Threshold(0.25, -3.5), lambda z: np.where(z > 0.25, z, -3.5)),
+        (activations.squareplus, lambda z: (z + np.sqrt(z * z + 4)) / 2),
+        (activations.sparse_plus, lambda z: np.where(z <= -1, 0, np.where(z >= 1, z, (z + 1) ** 2 / 4))),
         (activations.softmax, lambda z: special.softmax(z, axis=-1)),
         (activations.Softmax(0), lambda z: special.softmax(z, axis=0)),
+        (activations.log_softmax, lambda z: special.log_softmax(z, axis=-1)),
+        (activations.LogSoftmax(0), lambda z: special.log_softmax(z, axis=0)),
+        (activations.sparsemax, lambda z: nearest_probabilities(z)),
+        (activations.Sparsemax(0), lambda z: nearest_probabilities(z.T).T),
     ],
     ids=lambda value: repr(value) if isinstance(value, activations.Activation) else "",
 )
@@ -86,18 +142,18 @@ def test_reference(rng, fn, formula):
 
 @needs_compiled
 @pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("fn", [*FUNCTIONS, activations.Softmax(0), activations.Softmax(1)], ids=repr)
+@pytest.mark.parametrize("fn", [*FUNCTIONS, activations.exponential, *OF_ROWS], ids=repr)
 def test_cpu(rng, fn, dtype):
     for shape in SHAPES:
-        if fn == activations.Softmax(0) and not shape[0]:
+        if getattr(fn, "axis", None) == 0 and not shape[0]:
             continue
         z, dy = (4 * rng.standard_normal(shape)).astype(dtype), rng.standard_normal(shape).astype(dtype)
-        y = forward(cpu, z, fn)
-        assert np.abs(y - forward(reference, z.astype("float64"), fn)).max(initial=0) < TOLERANCE[dtype]
+        y, exact = forward(cpu, z, fn), forward(reference, z.astype("float64"), fn)
+        assert (np.abs(y - exact) / np.maximum(abs(exact), 4)).max(initial=0) < TOLERANCE[dtype]
         saved = y if fn.needs == "y" else z
         dz = backward(cpu, dy, saved, fn)
         expected = backward(reference, dy.astype("float64"), saved.astype("float64"), fn)
-        assert np.abs(dz - expected).max(initial=0) < TOLERANCE[dtype]
+        assert (np.abs(dz - expected) / np.maximum(abs(expected), 4)).max(initial=0) < TOLERANCE[dtype]
         own = z.copy()
         cpu.activation(own, fn, out=own)
         assert own.tobytes() == y.tobytes()
@@ -137,14 +193,21 @@ def test_cpu_keeps_nan_and_infinity(dtype):
         activations.linear: (np.inf, -np.inf), activations.relu: (np.inf, 0), activations.elu: (np.inf, -1),
         activations.leaky_relu: (np.inf, -np.inf), activations.gelu: (np.inf, 0), activations.tanh: (1, -1),
         activations.GELU(True): (np.inf, 0), activations.sigmoid: (1, 0),
+        activations.selu: (np.inf, -1.0507009873554805 * 1.6732632423543772), activations.celu: (np.inf, -1),
+        activations.silu: (np.inf, 0), activations.softplus: (np.inf, 0), activations.log_sigmoid: (0, -np.inf),
+        activations.softsign: (1, -1), activations.mish: (np.inf, 0), activations.exponential: (np.inf, 0),
+        activations.hard_sigmoid: (1, 0), activations.hard_tanh: (1, -1), activations.hard_silu: (np.inf, 0),
+        activations.hard_shrink: (np.inf, -np.inf), activations.soft_shrink: (np.inf, -np.inf),
+        activations.tanh_shrink: (np.inf, -np.inf), activations.Threshold(1.0, 7.0): (np.inf, 7),
+        activations.squareplus: (np.inf, 0), activations.sparse_plus: (np.inf, 0),
     }  # fmt: skip
     for fn, (top, bottom) in limits.items():
         y = forward(cpu, z, fn)
         assert np.isnan(y[0]), fn
-        np.testing.assert_array_equal(y[1:3], [top, bottom])
-        if fn.needs == "z":
+        np.testing.assert_allclose(y[1:3], [top, bottom], rtol=2e-7)
+        if fn.needs == "z" and fn.name not in ("softsign", "tanh_shrink"):
             slope = backward(cpu, np.ones_like(z), z, fn)
-            assert np.isnan(slope[0])
+            assert np.isnan(slope[0]) or fn.name == "threshold"
             np.testing.assert_array_equal(slope[1:3], [1, 0])
     rows = np.array([[0, np.nan, 1], [0, 1, 2]], dtype)
     y = forward(cpu, rows, activations.softmax)
@@ -168,11 +231,15 @@ def test_bits_do_not_depend_on_threads_and_build(rng, dtype, same_bits):
     wide = z.reshape(7, -1)
 
     def compute():
-        for fn in [*FUNCTIONS, activations.Softmax(0), activations.Softmax(1)]:
+        for fn in [*FUNCTIONS, *OF_ROWS]:
             y = forward(cpu, z, fn)
             yield y
             yield backward(cpu, dy, y if fn.needs == "y" else z, fn)
-        yield forward(cpu, wide, activations.softmax)
+        for fn in (activations.softmax, activations.log_softmax, activations.sparsemax):
+            yield forward(cpu, wide, fn)
+            yield backward(cpu, dy.reshape(wide.shape), wide, fn)
+        for run in (glu_both, prelu_both):
+            yield from run(cpu, z, dy)
         for function in cpu.lib.ELEMENTARY:
             out = np.empty_like(z)
             cpu.lib.elementary(function, np.abs(z) / 40 if "log" in function else z, out)
@@ -198,10 +265,81 @@ def test_wrong_calls_raise():
         cpu.activation(x, activations.relu, out=[[0.0] * 3] * 2)
     with pytest.raises(ValueError, match=r"softmax along axis 2 of an array of shape \(2, 3\)"):
         cpu.activation(x, activations.Softmax(2), out=x)
+    with pytest.raises(ValueError, match=r"activation: sparsemax along axis 2 of an array of shape \(2, 3\)"):
+        cpu.activation(x, activations.Sparsemax(2), out=x)
+    with pytest.raises(ValueError, match=r"glu: axis 1 of x must have an even length, got shape \(2, 3\)"):
+        cpu.glu(x, -1, out=x)
+    with pytest.raises(ValueError, match=r"glu: out must have shape \(1, 3\), got \(2, 3\)"):
+        cpu.glu(x, 0, out=x)
+    with pytest.raises(ValueError, match=r"prelu: alpha must have shape \(3,\), got \(3, 2\)"):
+        cpu.prelu(x, small, out=x)
+    with pytest.raises(ValueError, match=r"prelu_grad: dy must have shape \(2, 3\), got \(3, 2\)"):
+        cpu.prelu_grad(small, x, x[0].copy(), dalpha=x)
     frozen = np.zeros((2, 3), "float32")
     frozen.flags.writeable = False
     with pytest.raises(TypeError, match="out must be a writable"):
         cpu.activation(x, activations.relu, out=frozen)
+
+
+# ---- GLU and PReLU
+
+
+def glu_both(kernels, x, dy, axis=1):
+    """y and dx of the first even number of places along the axis."""
+    even = np.ascontiguousarray(np.take(x, range(x.shape[axis] // 2 * 2), axis))
+    y = np.full_like(np.take(even, range(even.shape[axis] // 2), axis), np.nan)
+    dx, dy = np.full_like(even, np.nan), np.ascontiguousarray(dy[tuple(map(slice, y.shape))])
+    kernels.glu(even, axis, out=y)
+    kernels.glu_grad(dy, even, axis, out=dx)
+    return y, dx
+
+
+def prelu_both(kernels, x, dy):
+    """y, dx and dalpha; alpha is the last sample."""
+    y, dx, dalpha = (np.full_like(x, np.nan) for _ in range(3))
+    kernels.prelu(x, x[-1], out=y)
+    kernels.prelu_grad(dy, x, x[-1], dx=dx, dalpha=dalpha)
+    return y, dx, dalpha
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_glu_and_prelu(rng, dtype):
+    for shape in [(1, 2, 1), (3, 4, 7), (2, 6, 33), (2, 40000, 1), (0, 4, 3)]:
+        x, dy = (3 * rng.standard_normal(shape)).astype(dtype), rng.standard_normal(shape).astype(dtype)
+        x64, dy64 = x.astype("float64"), dy.astype("float64")
+        runs = [(prelu_both, ())] if shape[0] else []
+        for run, more in [*runs, (glu_both, (1,)), (glu_both, (0,)), (glu_both, (-1,))]:
+            for got, expected in zip(run(cpu, x, dy, *more), run(reference, x64, dy64, *more)):
+                assert got.shape == expected.shape
+                assert np.abs(got - expected).max(initial=0) < 10 * TOLERANCE[dtype]
+    own = x[:1].copy() if len(x) else np.ones((1, 4, 3), dtype)
+    expected = prelu_both(cpu, own, own)
+    dalpha, y, dx = np.empty_like(own), own.copy(), own.copy()
+    cpu.prelu(y, own[-1], out=y)
+    cpu.prelu_grad(dx, own, own[-1], dx=dx, dalpha=dalpha)
+    assert [a.tobytes() for a in (y, dx, dalpha)] == [a.tobytes() for a in expected]
+    cpu.prelu_grad(own, own, own[-1], dalpha=dalpha)
+    assert dalpha.tobytes() == expected[2].tobytes()
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_sparsemax_of_hard_rows(rng, dtype):
+    """Equal numbers, one alone, a long slope: as many turns as there can be."""
+    eps = np.finfo(dtype).eps
+    for row in (
+        np.zeros(37),
+        np.r_[5.0, np.zeros(20)],
+        np.linspace(-1, 1, 2000),
+        0.5 ** np.arange(40.0),
+        -1e30 * np.ones(3),
+    ):
+        z = np.stack([row, row[::-1]]).astype(dtype)
+        for fn, array in ((activations.sparsemax, z), (activations.Sparsemax(0), np.ascontiguousarray(z.T))):
+            y = forward(cpu, array, fn)
+            assert np.abs(y - forward(reference, array.astype("float64"), fn)).max() < 40 * eps
+            assert np.abs(y.sum(axis=fn.axis) - 1).max() < 40 * eps * len(row) ** 0.5
 
 
 # ---- elementary functions
@@ -215,10 +353,12 @@ EXACT = {
     "tanh": np.tanh,
     "sigmoid": lambda x: np.where(x < 0, np.exp(-np.abs(x)), 1) / (1 + np.exp(-np.abs(x))),
     "normal": special.ndtr,
+    "softplus": lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))),
 }
 ULPS = {  # stated in kernels/elementary.h
     "exp": (0.9, 1.0), "expm1_negative": (0.9, 1.2), "log": (0.9, 0.8), "log1p": (0.9, 0.9), "tanh": (1.4, 1.5),
     "sigmoid": (2.3, 2.3), "normal": (6.2, 3.8),
+    "softplus": (1.6, 1.6),
 }  # fmt: skip
 
 

@@ -15,47 +15,70 @@ import os
 import numpy as np
 import pytest
 
-from npdl import activations
+from npdl import activations, constraints, regularizers
 from npdl.devices.registry import FAMILIES
 from npdl.kernels.cpu import compiled
-from npdl.kernels.geometry import window2d
+from npdl.kernels.geometry import window, window2d
+from npdl.kernels.taps import METHODS, taps
 
 if not compiled():
     pytest.skip("installed without compiled kernels", allow_module_level=True)
 
 from npdl.kernels.cpu import (
     activation,
+    adaptive_pool,
+    attention,
     build,
     conv,
+    ctc,
     dropout,
     einsum,
+    element_loss,
     embed,
+    extend,
     group_norm,
+    image,
     interpolate,
     layer_norm,
+    layerwise,
     loss,
     mask,
     matmul,
     merge,
     norm,
+    pair_loss,
     pool,
+    position,
+    regularize,
+    rnn,
+    row_loss,
     shape,
     update,
 )
 from npdl.kernels.reference import activation as ref_activation
+from npdl.kernels.reference import adaptive_pool as ref_adaptive_pool
+from npdl.kernels.reference import attention as ref_attention
 from npdl.kernels.reference import conv as ref_conv
+from npdl.kernels.reference import ctc as ref_ctc
 from npdl.kernels.reference import dropout as ref_dropout
 from npdl.kernels.reference import einsum as ref_einsum
+from npdl.kernels.reference import element_loss as ref_element_loss
 from npdl.kernels.reference import embed as ref_embed
+from npdl.kernels.reference import extend as ref_extend
 from npdl.kernels.reference import group_norm as ref_group_norm
+from npdl.kernels.reference import image as ref_image
 from npdl.kernels.reference import interpolate as ref_interpolate
 from npdl.kernels.reference import layer_norm as ref_layer_norm
+from npdl.kernels.reference import layerwise as ref_layerwise
 from npdl.kernels.reference import loss as ref_loss
 from npdl.kernels.reference import mask as ref_mask
 from npdl.kernels.reference import matmul as ref_matmul
 from npdl.kernels.reference import merge as ref_merge
 from npdl.kernels.reference import norm as ref_norm
+from npdl.kernels.reference import pair_loss as ref_pair_loss
 from npdl.kernels.reference import pool as ref_pool
+from npdl.kernels.reference import rnn as ref_rnn
+from npdl.kernels.reference import row_loss as ref_row_loss
 from npdl.kernels.reference import shape as ref_shape
 from npdl.kernels.reference import update as ref_update
 
@@ -63,7 +86,9 @@ FIRST_SEED = int(os.environ.get("NPDL_FUZZ_SEED", "1"))
 GUARD = 37
 ELEMENTWISE = [
     activations.linear, activations.relu, activations.ReLU(0.1, 6.0, 0.5), activations.leaky_relu, activations.ELU(1.7),
-    activations.gelu, activations.GELU(approximate=True), activations.sigmoid, activations.tanh,
+    activations.gelu, activations.GELU(approximate=True), activations.sigmoid, activations.tanh, activations.selu,
+    activations.CELU(0.7), activations.silu, activations.mish, activations.softplus, activations.log_sigmoid,
+    activations.softsign, activations.squareplus,
 ]  # fmt: skip
 SMOOTH = [
     fn for fn in ELEMENTWISE if fn.code not in (2,)
@@ -271,6 +296,88 @@ def fuzz_conv2d_dkernel(case):
     case.close("dW", out, expected, n * g.out_h * g.out_w, size)
 
 
+def fuzz_conv2d_transpose(case, arrays=None):
+    g, n, x, w, dz = conv_arrays(case) if arrays is None else arrays
+    name = "conv2d_transpose" if arrays is None else "conv3d_transpose"
+    kernel, reference = getattr(conv, name), getattr(ref_conv, name)
+    fn, bias = case.pick(None, *SMOOTH, activations.softmax), case.pick(None, case.numbers(g.channels))
+    case.note(activation=fn, bias=bias is not None)
+    out, z = case.out(*x.shape), case.pick(None, case.out(*x.shape))
+    case.run(kernel, dz, w, g, out=out, bias=bias, activation=fn, z=z)
+    dz64, w64, bias64 = wide(dz, w, bias)
+    expected = reference_of(reference, {"out": x.shape, "z": x.shape}, dz64, w64, g, bias=bias64, activation=fn)
+    size = reference_of(reference, {"out": x.shape}, abs(dz64), abs(w64), g)["out"]
+    if bias is not None:
+        size = size + abs(bias64)
+    length = w.size // (g.channels // g.groups)
+    case.close("out", out, expected["out"], length, size)
+    if z is not None:
+        case.close("z", z, expected["z"], length, size)
+    if n:
+        one = case.out(1, *x.shape[1:])
+        case.run(kernel, case.place(dz[n - 1 :]), w, g, out=one, bias=bias, activation=fn)
+        case.equal("the last sample alone", one, out[n - 1 :])
+
+
+def volume_arrays(case):
+    kernel, strides = (tuple(case.whole(1, 3) for _ in range(3)) for _ in range(2))
+    dilation = tuple(case.whole(1, 3) for _ in range(3)) if case.whole(0, 3) == 0 else (1, 1, 1)
+    groups = case.whole(2, 4) if case.whole(0, 3) == 0 else 1
+    channels, filters = (groups * case.pick(1, 2, 3, 8, 17) for _ in range(2))
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation)]
+    padding = case.pick("same", "valid")
+    sizes = [case.whole(span if padding == "valid" else 1, span + case.pick(2, 6)) for span in spans]
+    g = window(*case.note(window=((*sizes, channels), kernel, strides, padding, dilation, filters, groups)))
+    n = case.note(volumes=case.pick(0, 1, 2, 3, 5))
+    x, dz = case.numbers(n, *g.inside, channels), case.numbers(n, *g.out, filters)
+    return g, n, x, case.numbers(*kernel, channels // groups, filters), dz
+
+
+def fuzz_conv3d(case):
+    g, n, x, w, dz = volume_arrays(case)
+    fn, bias = case.pick(None, *SMOOTH, activations.softmax), case.pick(None, case.numbers(g.filters))
+    case.note(activation=fn, bias=bias is not None)
+    out, z = case.out(*dz.shape), case.pick(None, case.out(*dz.shape))
+    case.run(conv.conv3d, x, w, g, out=out, bias=bias, activation=fn, z=z)
+    x64, w64, bias64 = wide(x, w, bias)
+    expected = reference_of(ref_conv.conv3d, {"out": dz.shape, "z": dz.shape}, x64, w64, g, bias=bias64, activation=fn)
+    size = reference_of(ref_conv.conv3d, {"out": dz.shape}, abs(x64), abs(w64), g)["out"]
+    if bias is not None:
+        size = size + abs(bias64)
+    length = w.size // g.filters
+    case.close("out", out, expected["out"], length, size)
+    if z is not None:
+        case.close("z", z, expected["z"], length, size)
+    if n:
+        one = case.out(1, *dz.shape[1:])
+        case.run(conv.conv3d, case.place(x[n - 1 :]), w, g, out=one, bias=bias, activation=fn)
+        case.equal("the last volume alone", one, out[n - 1 :])
+
+
+def fuzz_conv3d_transpose(case):
+    fuzz_conv2d_transpose(case, volume_arrays(case))
+
+
+def fuzz_conv3d_dx(case):
+    g, _, x, w, dz = volume_arrays(case)
+    out = case.out(*x.shape)
+    case.run(conv.conv3d_dx, dz, w, g, out=out)
+    dz64, w64 = wide(dz, w)
+    expected = reference_of(ref_conv.conv3d_dx, {"out": x.shape}, dz64, w64, g)["out"]
+    size = reference_of(ref_conv.conv3d_dx, {"out": x.shape}, abs(dz64), abs(w64), g)["out"]
+    case.close("dx", out, expected, w.size // (g.channels // g.groups), size)
+
+
+def fuzz_conv3d_dkernel(case):
+    g, _, x, w, dz = volume_arrays(case)
+    out = case.out(*w.shape)
+    case.run(conv.conv3d_dkernel, x, dz, g, out=out)
+    x64, dz64 = wide(x, dz)
+    expected = reference_of(ref_conv.conv3d_dkernel, {"out": w.shape}, x64, dz64, g)["out"]
+    size = reference_of(ref_conv.conv3d_dkernel, {"out": w.shape}, abs(x64), abs(dz64), g)["out"]
+    case.close("dW", out, expected, dz.size // g.filters, size)
+
+
 def fuzz_im2col(case):
     g, _, x, _, dz = conv_arrays(case)
     shape = (*dz.shape[:3], g.kernel_h * g.kernel_w * g.channels)
@@ -383,9 +490,12 @@ fuzz_global_average_pool2d_grad = fuzz_global_average_pool2d
 
 def fuzz_activation(case):
     fn = case.note(
-        activation=case.pick(*ELEMENTWISE, activations.softmax, activations.Softmax(0), activations.Softmax(1))
+        activation=case.pick(
+            *ELEMENTWISE, *(kind(axis) for kind in (activations.Softmax, activations.LogSoftmax) for axis in (0, 1, -1))
+        )
     )
-    lowest = int(fn.code == 9 and fn.axis == 0)  # a softmax of nothing is an error
+    rows = fn.code in (9, 10)
+    lowest = int(rows and fn.axis == 0)  # a softmax of nothing is an error
     shape = case.note(shape=(case.whole(lowest, 4), case.size(), case.size(2000)))
     z, dy = case.numbers(*shape, scale=case.pick(1, 4, 30)), case.numbers(*shape)
     y, dz = case.out(*shape), case.out(*shape)
@@ -393,7 +503,7 @@ def fuzz_activation(case):
     z64, dy64, y64 = wide(z, dy, y)
     expected = reference_of(ref_activation.activation, {"out": shape}, z64, fn)["out"]
     # e^z is as exact as z: an error of ½ ulp of z − max z is an error of that size in the exponent
-    length = shape[1] + shape[2] if fn.code == 9 else 1
+    length = shape[1] + shape[2] if rows else 1
     case.close("y", y, expected, length, max(1, abs(z64).max(initial=0)))
     saved, saved64 = (z, z64) if fn.needs == "z" else (y, y64)
     case.run(activation.activation_grad, dy, saved, fn, out=dz)
@@ -407,6 +517,58 @@ def fuzz_activation(case):
 
 
 fuzz_activation_grad = fuzz_activation
+
+
+def fuzz_glu(case):
+    axis, half = case.note(axis=case.pick(0, 1, 2, -1)), [case.size(40), case.size(40), case.size(90)]
+    whole = [2 * n if a == axis % 3 else n for a, n in enumerate(half)]
+    x, dy, y, dx = case.numbers(*whole, scale=case.pick(1, 30)), case.numbers(*half), case.out(*half), case.out(*whole)
+    case.run(activation.glu, x, axis, out=y)
+    case.run(activation.glu_grad, dy, x, axis, out=dx)
+    x64, dy64 = wide(x, dy)
+    case.close("y", y, reference_of(ref_activation.glu, {"out": half}, x64, axis)["out"], 1)
+    expected = reference_of(ref_activation.glu_grad, {"out": whole}, dy64, x64, axis)["out"]
+    case.close("dx", dx, expected, 1, abs(x64).max() * abs(dy64).max())
+
+
+fuzz_glu_grad = fuzz_glu
+
+
+def fuzz_prelu(case):
+    shape = case.note(shape=(case.whole(0, 9), case.size(), case.size(90)))
+    x, dy, alpha = case.numbers(*shape), case.numbers(*shape), case.numbers(*shape[1:])
+    y, dx, dalpha = (case.out(*shape) for _ in range(3))
+    case.run(activation.prelu, x, alpha, out=y)
+    case.run(activation.prelu_grad, dy, x, alpha, dx=dx, dalpha=dalpha)
+    case.equal("y", y, np.where(x > 0, x, alpha * x))
+    case.equal("dx", dx, np.where(x > 0, dy, alpha * dy))
+    case.equal("dalpha", dalpha, np.where(x > 0, 0, dy * x))
+
+
+fuzz_prelu_grad = fuzz_prelu
+
+
+def fuzz_penalty(case):
+    fn = case.note(fn=regularizers.L1L2(case.pick(0, 0.5), case.pick(0, 0.25)))
+    x = case.numbers(case.size(40), case.size(3000))
+    out, dx = case.out(1, dtype="float64"), case.out(*x.shape, fill=0.5)
+    case.run(regularize.penalty, x, fn, out=out)
+    case.close("out", out, fn(x), x.size, fn(x))
+    case.run(regularize.penalty_grad, x, fn, out=dx, scale=0.25)
+    case.close("dx", dx, 0.5 + 0.25 * fn.gradient(x.astype("float64")), 1)
+
+
+fuzz_penalty_grad = fuzz_penalty
+
+
+def fuzz_constrain(case):
+    axis = case.pick(0, 1, 2, -1, [0, 1], [0, 2], [1, 2])
+    limits = constraints.MaxNorm(1.5, axis), constraints.MinMaxNorm(0.5, 2, 0.5, axis), constraints.UnitNorm(axis)
+    fn = case.note(fn=case.pick(*limits, constraints.NonNeg()))
+    w = case.numbers(case.size(40), case.size(40), case.size(90))
+    out = case.out(*w.shape)
+    case.run(regularize.constrain, w, fn, out=out)
+    case.close("out", out, fn(w.astype("float64")), w.size, 1)
 
 
 def fuzz_add(case):
@@ -720,6 +882,121 @@ def fuzz_elementwise_loss(case):
     check_loss(case, name, lambda dtype: (t.astype(dtype), p.astype(dtype), *extra), shape, top)
 
 
+def fuzz_element_loss(case):
+    """Every formula, on numbers that each can take: t and p from 0.001 to 1."""
+    shape, formula = loss_shape(case), case.pick(*ref_element_loss.FORMULAS)
+    t, p, scale = case.shares(*shape), case.place(case.shares(*shape) * 0.999), loss_scale(case, shape[0])
+    constants = {
+        "huber": (0.5,), "smooth_l1": (0.25,), "quantile": (0.3,), "poisson": (0.01, 1.0), "poisson_log": (0.0, 1.0),
+        "kl_divergence": (3.0,), "generalized": (3.0, 0.7), "hinge_embedding": (0.4,), "contrastive_distance": (0.4,),
+        "binary_focal_logits": (0.1, 1.7, 0.3, 0.7), "binary_focal": (0.1, 1.7, 0.3, 0.7),
+    }.get(case.note(formula=formula), ())  # fmt: skip
+    out, dp, count = case.out(shape[0]), case.out(*shape), int(np.prod(shape[1:]))
+    case.run(element_loss.element_loss, formula, t, p, constants, out=out)
+    case.run(element_loss.element_loss_grad, formula, t, p, constants, scale, out=dp)
+    value, slope = ref_element_loss.element_loss, ref_element_loss.element_loss_grad
+    expected = reference_of(value, {"out": shape[:1]}, formula, *wide(t, p), constants)["out"]
+    case.close("loss", out, expected, 64, max(abs(expected).max(), 10))
+    expected = reference_of(slope, {"out": shape}, formula, *wide(t, p), constants, *wide(scale))["out"]
+    case.close("gradient", dp, expected, 8, max(abs(expected).max(), 10 / count))
+    if (dp[scale == 0] != 0).any():
+        case.fail("the gradient of a sample of weight 0 is not 0")
+
+
+fuzz_element_loss_grad = fuzz_element_loss
+
+
+def fuzz_row_loss(case):
+    """Every formula of rows; t and p from 0.001 to 1, so that no kink of a hinge is near."""
+    shape, formula = (*loss_shape(case), case.size(90)), case.pick(*ref_row_loss.FORMULAS)
+    t, p, scale = case.shares(*shape), case.shares(*shape), loss_scale(case, shape[0])
+    if formula in ("multi_margin", "categorical_hinge"):
+        t = case.place((case.rng.integers(0, shape[-1], shape[:-1])[..., None] == np.arange(shape[-1])).astype(t.dtype))
+    constants = {
+        "multi_margin": (case.pick(1, 2), 1.5), "focal_logits": (1.7, 0.1), "focal": (1.7, 0.1),
+        "tversky": (0.7, 0.2, 1e-3),
+    }.get(case.note(formula=formula), ())  # fmt: skip
+    weights = {"multi_margin": shape[-1:], "weighted_binary": (2, shape[-1])}.get(formula)
+    weights = shape[-1:] if formula.startswith("focal") else weights
+    weights = None if weights is None else case.shares(*weights)
+    out, dp, both, again = case.out(shape[0]), case.out(*shape), case.out(shape[0]), case.out(*shape)
+    case.run(row_loss.row_loss, formula, t, p, constants, weights, out=out)
+    case.run(row_loss.row_loss_grad, formula, t, p, constants, weights, scale, out=dp)
+    case.run(row_loss.row_loss, formula, t, p, constants, weights, out=both, scale=scale, dy=again)
+    case.equal("the loss at once", both, out)
+    case.equal("the gradient at once", again, dp)
+    arguments = formula, *wide(t, p), constants, *wide(weights)
+    expected = reference_of(ref_row_loss.row_loss, {"out": shape[:1]}, *arguments)["out"]
+    case.close("loss", out, expected, shape[-1], max(abs(expected).max(), 10))
+    expected = reference_of(ref_row_loss.row_loss_grad, {"out": shape}, *arguments, *wide(scale))["out"]
+    case.close("gradient", dp, expected, shape[-1], abs(expected).max() + 10)
+    if (dp[scale == 0] != 0).any():
+        case.fail("the gradient of a sample of weight 0 is not 0")
+
+
+def fuzz_pair_loss(case):
+    """Every formula of two outputs."""
+    shape, formula = (*loss_shape(case), case.size(90)), case.pick(*ref_pair_loss.FORMULAS)
+    a, b, scale = case.numbers(*shape), case.shares(*shape), loss_scale(case, shape[0])
+    t = case.shares(*(shape if formula in pair_loss.WHOLE else shape[:1]))
+    if formula == "cosine_embedding":
+        t = case.place(np.sign(t - 0.5).astype(t.dtype))
+    constants = (0.01, 0.9) if case.note(formula=formula) == "gaussian" else (-1.5,) if "cosine" in formula else (40.0,)
+    out, da, db = case.out(shape[0]), case.out(*shape), case.out(*shape)
+    case.run(pair_loss.pair_loss, formula, t, a, b, constants, out=out)
+    case.run(pair_loss.pair_loss_grad, formula, t, a, b, constants, scale, da=da, db=db)
+    arguments = formula, *wide(t, a, b), constants
+    expected = reference_of(ref_pair_loss.pair_loss, {"out": shape[:1]}, *arguments)["out"]
+    case.close("loss", out, expected, a[0].size, max(abs(expected).max(), 10))
+    slopes = reference_of(ref_pair_loss.pair_loss_grad, {"da": shape, "db": shape}, *arguments, *wide(scale))
+    for name, got in (("da", da), ("db", db)):
+        case.close(name, got, slopes[name], a[0].size, abs(slopes[name]).max() + 100)
+        if (got[scale == 0] != 0).any():
+            case.fail("the gradient of a sample of weight 0 is not 0")
+
+
+def fuzz_triplet_margin(case):
+    shape = (*loss_shape(case), case.size(90))
+    a, p, n, scale = *(case.numbers(*shape) for _ in range(3)), loss_scale(case, shape[0])
+    constants = case.note(constants=(100.0, case.pick(1.0, 2.0, 3.0), 1e-3, 0.0))
+    out, da, dp, dn = case.out(shape[0]), *(case.out(*shape) for _ in range(3))
+    case.run(pair_loss.triplet_margin, a, p, n, constants, out=out)
+    case.run(pair_loss.triplet_margin_grad, a, p, n, constants, scale, da=da, dp=dp, dn=dn)
+    arguments = *wide(a, p, n), constants
+    expected = reference_of(ref_pair_loss.triplet_margin, {"out": shape[:1]}, *arguments)["out"]
+    case.close("loss", out, expected, a[0].size, 100 + 4 * a[0].size)
+    outs = dict.fromkeys(("da", "dp", "dn"), shape)
+    slopes = reference_of(ref_pair_loss.triplet_margin_grad, outs, *arguments, *wide(scale))
+    for name, got in (("da", da), ("dp", dp), ("dn", dn)):
+        case.close(name, got, slopes[name], a[0].size, 10)
+
+
+def fuzz_ctc(case):
+    samples, frames, classes, width = case.whole(1, 4), case.size(40), case.whole(2, 20), case.whole(0, 12)
+    case.note(shape=(samples, frames, classes), width=width)
+    labels = case.place(case.rng.integers(0, classes, (samples, width)).astype("int32"))
+    z, scale, out = case.numbers(samples, frames, classes, scale=3), loss_scale(case, samples), case.out(samples)
+    dz, both, again = case.out(*z.shape), case.out(samples), case.out(*z.shape)
+    case.run(ctc.ctc, labels, z, 0, out=out)
+    case.run(ctc.ctc_grad, labels, z, 0, scale, out=dz)
+    case.run(ctc.ctc, labels, z, 0, out=both, scale=scale, dy=again)
+    case.equal("the loss at once", both, out)
+    case.equal("the gradient at once", again, dz)
+    with np.errstate(invalid="ignore"):
+        expected = reference_of(ref_ctc.ctc, {"out": (samples,)}, labels, *wide(z), 0)["out"]
+        slope = reference_of(ref_ctc.ctc_grad, {"out": z.shape}, labels, *wide(z), 0, *wide(scale))["out"]
+    if not np.array_equal(np.isinf(out), np.isinf(expected)):
+        case.fail("infinite at other samples")
+    live = np.isfinite(expected)
+    case.close("loss", out[live], expected[live], frames * frames, max(abs(expected[live]).max(initial=0), 10))
+    case.close("gradient", dz, slope, frames * frames, max(abs(expected[live]).max(initial=0), 10))
+
+
+fuzz_row_loss_grad, fuzz_pair_loss_grad, fuzz_triplet_margin_grad, fuzz_ctc_grad = (
+    fuzz_row_loss, fuzz_pair_loss, fuzz_triplet_margin, fuzz_ctc,
+)  # fmt: skip
+
+
 def fuzz_cross_entropy(case):
     shape, logits = (*loss_shape(case), case.size(90)), bool(case.whole(0, 1))
     case.note(shape=shape, from_logits=logits)
@@ -727,6 +1004,7 @@ def fuzz_cross_entropy(case):
     if "sparse" in case.kernel:
         labels = case.rng.integers(0, shape[-1], shape[:-1]).astype(case.pick("int32", "int64"))
         name, rest = "sparse_categorical_cross_entropy", lambda dtype: (labels, p.astype(dtype), logits)
+        logits = case.note(from_logits=case.pick(logits, None))
     else:
         t, smoothing = case.shares(*shape), case.note(smoothing=case.pick(0.0, 0.1))
         t /= t.sum(axis=-1, keepdims=True)
@@ -745,22 +1023,37 @@ def fuzz_weighted_sum(case):
         case.fail(f"out is {out[0]!r}, expected {terms.sum()!r}")
 
 
-def fuzz_update(case):
-    """Bit for bit as the reference, and nothing outside the segments."""
-    n, kernel = case.note(n=case.size(40000)), case.kernel
+def segments_of(case, n):
     ends = np.sort(case.rng.integers(0, n + 1, 2 * case.whole(0, 4))).reshape(-1, 2)
     segments = np.array([[a, b, case.pick(1.0, 0.5), case.pick(0.0, 0.01), case.whole(0, 1)] for a, b in ends])
     segments = segments.reshape(-1, 5)
     case.note(segments=segments.tolist())
-    count = {"sgd": 1, "adam": 2, "adamw": 2, "rmsprop": 3}[kernel]
+    return segments
+
+
+def fuzz_update(case):
+    """Bit for bit as the reference, and nothing outside the segments."""
+    n, kernel = case.note(n=case.size(40000)), case.kernel
+    segments = segments_of(case, n)
+    count = {"sgd": 1, "adam": 2, "adamw": 2, "rmsprop": 3, "lion": 1, "adagrad": 1, "muon": 1, "combine": 0}.get(
+        kernel, 2
+    )
     optional = {"sgd": (0,), "rmsprop": (1, 2)}.get(kernel, ())
     state = [None if i in optional and case.whole(0, 1) else abs(case.numbers(n)) for i in range(count)]
     case.note(state=[s is not None for s in state])
     hyper = {
-        "sgd": [0.1, 0.9, case.whole(0, 1)],
+        "sgd": [0.1, 0.9, case.whole(0, 1), case.whole(0, 1)],
         "adam": [0.1, 0.9, 0.99, 0.1, 0.01, 1e-7],
         "adamw": [0.1, 0.9, 0.99, 0.1, 0.01, 1e-7],
-        "rmsprop": [0.1, 0.9, 0.5, 1e-7],
+        "rmsprop": [0.1, 0.9, 0.5, 1e-7, case.whole(0, 1)],
+        "adamax": [0.1, 0.9, 0.99, 0.1, 1e-7, case.whole(0, 1)],
+        "nadam": [0.1, 0.9, 0.99, 0.4, 0.7, 0.01, 1e-7, case.whole(0, 1)],
+        "lion": [0.1, 0.9, 0.99],
+        "adagrad": [0.1, 1e-7, case.whole(0, 1)],
+        "adadelta": [0.1, 0.9, 1e-6, case.whole(0, 1)],
+        "rprop": [0.1, 0.5, 1.2, 1e-6, 50, case.whole(0, 1)],
+        "muon": [0.9, case.whole(0, 1)],
+        "combine": [case.pick(0.0, 0.9), 0.1],
     }[kernel]
     p, g, hyper = case.numbers(n), case.numbers(n), np.array(hyper, "float64")
     results = []
@@ -835,21 +1128,195 @@ def fuzz_sum_to(case):
     case.close("out", out, expected, x.size, scale)
 
 
+def extended(case):
+    """x's shape, the longer one, and the other arguments."""
+    shape = [case.whole(0, 4), *(case.size(20) for _ in range(case.whole(1, 3)))]
+    axis, mode = case.whole(1, len(shape) - 1), case.pick(*ref_extend.MODES)
+    most = {"reflect": shape[axis] - 1, "replicate": 9, "circular": shape[axis]}[mode]
+    margins = (case.whole(0, most), case.whole(0, most))
+    longer = [*shape[:axis], shape[axis] + sum(margins), *shape[axis + 1 :]]
+    case.note(shape=shape, axis=axis, margins=margins, mode=mode)
+    return shape, longer, (axis, margins, mode)
+
+
+def fuzz_extend(case):
+    shape, longer, arguments = extended(case)
+    x, out, expected = case.numbers(*shape), case.out(*longer), np.empty(longer, case.dtype)
+    case.run(extend.extend, x, *arguments, out=out)
+    ref_extend.extend(x, *arguments, out=expected)
+    case.equal("out", out, expected)
+
+
+def fuzz_extend_grad(case):
+    shape, longer, arguments = extended(case)
+    dy, out = case.numbers(*longer), case.out(*shape)
+    case.run(extend.extend_grad, dy, *arguments, out=out)
+    expected, size = (
+        reference_of(ref_extend.extend_grad, {"out": shape}, one, *arguments)["out"] for one in wide(dy, abs(dy))
+    )
+    case.close("dx", out, expected, 1, size)
+
+
+def bins(case):
+    """Rows, places, bins, channels."""
+    return case.note(bins=(case.whole(0, 5), case.pick(case.whole(1, 9), 700), case.size(40), case.size(70)))
+
+
+def fuzz_adaptive_max_pool(case):
+    rows, places, outputs, channels = bins(case)
+    x = ties_and_nans(case, case.numbers(rows, places, channels))
+    out, winners = case.out(rows, outputs, channels), case.out(rows, outputs, channels, dtype="int32", fill=-1)
+    case.run(adaptive_pool.adaptive_max_pool, x, out=out, winners=case.pick(None, winners))
+    expected, first = np.empty(out.shape, case.dtype), np.empty(out.shape, "int32")
+    ref_adaptive_pool.adaptive_max_pool(x, out=expected, winners=first)
+    case.equal("out", out, expected)
+    if (winners >= 0).any():
+        case.equal("winners", winners, first)
+
+
+def fuzz_adaptive_max_pool_grad(case):
+    rows, places, outputs, channels = bins(case)
+    x, dy = case.numbers(rows, places, channels), case.numbers(rows, outputs, channels)
+    y, winners, out = np.empty_like(dy), np.empty(dy.shape, "int32"), case.out(*x.shape)
+    ref_adaptive_pool.adaptive_max_pool(x, out=y, winners=winners)
+    case.run(adaptive_pool.adaptive_max_pool_grad, dy, winners, out=out)
+    expected = reference_of(ref_adaptive_pool.adaptive_max_pool_grad, {"out": x.shape}, *wide(dy), winners)["out"]
+    case.close("dx", out, expected, outputs // places + 2, abs(dy).max(initial=0) * (outputs // places + 2))
+
+
+def fuzz_adaptive_average_pool(case):
+    rows, places, outputs, channels = bins(case)
+    x, out = case.numbers(rows, places, channels), case.out(rows, outputs, channels)
+    case.run(adaptive_pool.adaptive_average_pool, x, out=out)
+    reference = ref_adaptive_pool.adaptive_average_pool
+    expected = reference_of(reference, {"out": out.shape}, *wide(x))["out"]
+    case.close("out", out, expected, 1, reference_of(reference, {"out": out.shape}, abs(*wide(x)))["out"])
+
+
+def fuzz_adaptive_average_pool_grad(case):
+    rows, places, outputs, channels = bins(case)
+    dy, out = case.numbers(rows, outputs, channels), case.out(rows, places, channels)
+    case.run(adaptive_pool.adaptive_average_pool_grad, dy, out=out)
+    reference = ref_adaptive_pool.adaptive_average_pool_grad
+    expected = reference_of(reference, {"out": out.shape}, *wide(dy))["out"]
+    size = reference_of(reference, {"out": out.shape}, abs(*wide(dy)))["out"]
+    case.close("dx", out, expected, outputs // places + 2, size)
+
+
 def fuzz_interpolate(case, kernel="interpolate"):
-    sizes, times = [case.whole(0, 3), *(case.size(20) for _ in range(3))], case.whole(1, 5)
-    axis = case.note(sizes=sizes, times=times, axis=case.whole(1, 3))
-    made = [n * times if i == axis else n for i, n in enumerate(sizes)]
+    n, height, width, channels = case.whole(0, 3), case.size(40), case.size(40), case.size(40)
+    method, antialias = case.pick(*METHODS), bool(case.whole(0, 1))
+    made = case.size(40), case.size(40)
+    case.note(sizes=(n, height, width, channels), made=made, method=method, antialias=antialias)
+    rows, columns = (taps(*both, method, antialias) for both in zip((height, width), made))
+    sizes, made = (n, height, width, channels), (n, *made, channels)
     if kernel == "interpolate_grad":
         sizes, made = made, sizes
     x, out = case.numbers(*sizes), case.out(*made)
-    case.run(getattr(interpolate, kernel), x, axis, times, out=out)
-    reference = getattr(ref_interpolate, kernel)
-    expected, scale = (reference_of(reference, {"out": made}, one, axis, times)["out"] for one in wide(x, abs(x)))
-    case.close("out", out, expected, 3 * times, scale)
+    case.run(getattr(interpolate, kernel), x, rows, columns, out=out)
+    positive = [part._replace(weight=abs(part.weight)) for part in (rows, columns)]
+    expected, scale = (
+        reference_of(getattr(ref_interpolate, kernel), {"out": made}, one.astype("float64"), *both)["out"]
+        for one, both in ((x, (rows, columns)), (abs(x), positive))
+    )
+    case.close("out", out, expected, len(rows.index) // rows.places + len(columns.index) // columns.places + 4, scale)
 
 
 def fuzz_interpolate_grad(case):
     fuzz_interpolate(case, "interpolate_grad")
+
+
+def images(case):
+    """(x, maps, height and width of the result, how to sample)"""
+    shape = [case.whole(0, 3), *(case.size(40) for _ in range(3))]
+    maps = case.place(case.rng.normal([1, 0, 0, 0, 1, 0], [1, 1, shape[2], 1, 1, shape[1]], size=(shape[0], 6)))
+    how = {"interpolation": case.pick(*ref_image.INTERPOLATIONS), "fill_mode": case.pick(*ref_image.FILL_MODES)}
+    made = case.size(40), case.size(40)
+    case.note(shape=shape, made=made, **how)
+    return shape, maps, (shape[0], *made, shape[3]), how
+
+
+def fuzz_affine_sample(case):
+    shape, maps, made, how = images(case)
+    x, out, value = case.numbers(*shape), case.out(*made), case.pick(0.0, 2.5)
+    case.run(image.affine_sample, x, maps, out=out, fill_value=value, **how)
+    right = np.empty_like(out)  # in the same type: a weight is the rounded distance of two numbers of float64
+    ref_image.affine_sample(x, maps, out=right, fill_value=value, **how)
+    case.close("out", out, right, 4, 1 + abs(x).max(initial=0))
+
+
+def fuzz_affine_sample_grad(case):
+    shape, maps, made, how = images(case)
+    dy, out = case.numbers(*made), case.out(*shape)
+    case.run(image.affine_sample_grad, dy, maps, out=out, **how)
+    right, scale = np.empty_like(out), np.empty_like(out)
+    ref_image.affine_sample_grad(dy, maps, out=right, **how)
+    ref_image.affine_sample_grad(abs(dy), maps, out=scale, **how)
+    case.close("out", out, right, 4 * made[1] * made[2], scale)
+
+
+def broadcast(case):
+    """(x, parameters that broadcast against it)"""
+    shape = [case.whole(0, 3), *(case.size(60) for _ in range(case.whole(0, 3)))]
+    small = [case.pick(1, n) for n in shape][case.whole(0, len(shape)) :]
+    case.note(shape=shape, parameters=small)
+    return case.numbers(*shape), [case.numbers(*small) for _ in range(3)]
+
+
+def fuzz_rescale(case):
+    x, (scale, offset, center) = broadcast(case)
+    low, high = case.pick((-np.inf, np.inf), (-0.5, 1.0))
+    out = case.out(*x.shape)
+    case.run(image.rescale, x, scale, offset, out=out, center=center, low=low, high=high)
+    some = wide(x, scale, offset)
+    right = reference_of(ref_image.rescale, {"out": x.shape}, *some, center=center, low=low, high=high)["out"]
+    case.close("out", out, right, 3, (abs(x) + abs(center)) * abs(scale) + abs(offset))
+
+
+def fuzz_standardize(case):
+    x, (mean, variance, _) = broadcast(case)
+    x, invert, out = case.numbers(*x.shape), bool(case.whole(0, 1)), case.out(*x.shape)
+    variance[...] = variance * variance
+    case.run(image.standardize, x, mean, variance, 0.1, out=out, invert=invert)
+    right = reference_of(ref_image.standardize, {"out": x.shape}, *wide(x, mean, variance), 0.1, invert=invert)["out"]
+    case.close("out", out, right, 4, (abs(x) + abs(mean)) * 10)
+
+
+def fuzz_standardize_grad(case):
+    dy, (variance, *_) = broadcast(case)
+    invert, out = bool(case.whole(0, 1)), case.out(*dy.shape)
+    variance[...] = variance * variance
+    case.run(image.standardize_grad, dy, variance, 0.1, out=out, invert=invert)
+    right = reference_of(ref_image.standardize_grad, {"out": dy.shape}, *wide(dy, variance), 0.1, invert=invert)["out"]
+    case.close("out", out, right, 4, abs(dy) * 10)
+
+
+def fuzz_clip_grad(case):
+    shape = case.note(shape=[case.size() for _ in range(case.whole(1, 3))])
+    dy, y, out = case.numbers(*shape), case.numbers(*shape), case.out(*shape)
+    case.run(image.clip_grad, dy, y, -0.5, 1.0, out=out)
+    case.equal("out", out, np.where((y > -0.5) & (y < 1), dy, 0).astype(case.dtype))
+
+
+def fuzz_erase(case):
+    n, h, w, c = case.note(shape=[case.whole(0, 4), *(case.size(20) for _ in range(3))])
+    rows, columns = (np.sort(case.rng.integers(0, size + 1, (n, 2)), axis=1) for size in (h, w))
+    x, out = case.numbers(n, h, w, c), case.out(n, h, w, c)
+    fill = case.pick(0.5, list(range(c)), case.numbers(n, h, w, c))
+    case.run(image.erase, x, np.concatenate([rows, columns], axis=1), fill, out=out)
+    i, j = np.arange(h)[None, :, None, None], np.arange(w)[None, None, :, None]
+    low, high, left, right = (part[:, None, None, None] for part in (*rows.T, *columns.T))
+    case.equal("out", out, np.where((i >= low) & (i < high) & (j >= left) & (j < right), fill, x).astype(case.dtype))
+
+
+def fuzz_count_ids(case):
+    count, most = case.size(50), case.pick(None, 1)
+    ids = case.place(case.rng.integers(0, count, (case.size(40), case.whole(0, 9))).astype(case.pick("int32", "int64")))
+    case.note(shape=ids.shape, count=count, most=most)
+    out = case.out(len(ids), count)
+    case.run(embed.count_ids, ids, out=out, most=most)
+    right = (ids[:, :, None] == np.arange(count)).sum(axis=1)
+    case.equal("out", out, (np.minimum(right, most) if most else right).astype(case.dtype))
 
 
 def indices(case):
@@ -889,12 +1356,207 @@ def fuzz_mask(case, kernel):
     shape = case.note(shape=[case.whole(0, 3), *(case.size(20) for _ in range(case.whole(0, 2)))])
     a, b = (case.place(case.rng.random(shape) < 0.6) for _ in range(2))
     x = ties_and_nans(case, case.numbers(*shape, case.size()))
-    inputs = {"masking": (x, case.pick(0.0, 2.0)), "mask_rows": (x, a), "both": (a, b)}[kernel]
-    out = case.out(*x.shape) if kernel == "mask_rows" else case.out(*shape, dtype="bool", fill=False)
-    getattr(mask, kernel)(*inputs, out=out)
+    y, wide_y = case.numbers(*x.shape), case.numbers(*shape, case.size())
+    inputs = {
+        "masking": (x, case.pick(0.0, 2.0)), "mask_rows": (x, a), "both": (a, b),
+        "choose": (a, *case.pick((x, y), (None, y), (x, None))), "fill": (1.5,), "copy": (x,),
+        "times": (x, case.pick(y, 0.5)), "join": (x, wide_y), "part": (np.concatenate([x, wide_y], axis=-1),),
+    }[kernel]  # fmt: skip
+    if kernel in ("masking", "both"):
+        outs = {"out": case.out(*shape, dtype="bool", fill=False)}
+        getattr(mask, kernel)(*inputs, **outs)
+    else:
+        width = x.shape[-1] + (wide_y.shape[-1] if kernel == "join" else 0)
+        outs = {"out": case.out(*shape, width)}
+        if kernel == "part":
+            outs = {"a": case.out(*x.shape), "b": case.out(*wide_y.shape)}
+        case.run(getattr(mask, kernel), *inputs, **outs)
+    expected = {name: np.empty_like(out) for name, out in outs.items()}
+    getattr(ref_mask, kernel)(*inputs, **expected)
+    for name, out in outs.items():
+        case.equal(name, out, expected[name])
+
+
+RNN_GATES = {"simple_rnn": 1, "lstm": 4, "gru": 3}
+
+
+def fuzz_rnn(case, kernel):
+    """A forward, and its gradients: both are looked at whichever of the two is asked for."""
+    kind = kernel.removesuffix("_grad")
+    steps, rows, units = sizes = case.note(sizes=(case.whole(0, 4), case.whole(0, 2) * case.size(40), case.size()))
+    acts = [case.pick(*SMOOTH) for _ in range(1 if kind == "simple_rnn" else 2)]
+    case.note(activations=acts)
+    extra, options = {}, {}
+    if kind == "gru":
+        acts.append(case.note(reset_after=bool(case.whole(0, 1))))
+        extra = {"bias": case.numbers(3 * units)} if acts[-1] and case.whole(0, 1) else {}
+    if case.whole(0, 1):
+        options["mask"] = case.place(case.rng.random((steps, rows)) < 0.7)
+    if case.note(keep=case.whole(0, 1)):
+        options["keep"] = case.place((case.rng.random((rows, units)) < 0.7).astype(case.dtype))
+    R = case.numbers(units, RNN_GATES[kind] * units, scale=0.5 / np.sqrt(units))
+    z, dy = case.numbers(steps, rows, RNN_GATES[kind] * units), case.pick(None, case.numbers(*sizes))
+    first, last = case.numbers(rows, units), case.numbers(rows, units)
+    results = []
+    for wide_ in (False, True):
+        module = ref_rnn if wide_ else rnn
+        names = ("h", "c") if kind == "lstm" else ("h", "inner") if kind == "gru" else ("h",)
+        shapes = {"h": (steps + 1, rows, units), "c": (steps + 1, rows, units), "inner": sizes}
+
+        def new(*shape, wide_=wide_):
+            return np.full(shape, np.nan) if wide_ else case.out(*shape)
+
+        def given(x, wide_=wide_):
+            return x.astype("float64") if wide_ and isinstance(x, np.ndarray) and x.dtype != bool else x
+
+        def filled(values, new=new):
+            array = new(*values.shape)
+            array[...] = values
+            return array
+
+        states = {name: new(*shapes[name]) for name in names}
+        for name in names[: 2 if kind == "lstm" else 1]:
+            states[name][0] = first
+        gates, dropped = filled(z), {"dropped": new(*sizes)} if "keep" in options else {}
+        common = {name: given(value) for name, value in options.items()}
+        call = {**states, **common, **dropped, **{name: given(value) for name, value in extra.items()}}
+        run_ = (lambda f, *a, **k: f(*a, **k)) if wide_ else case.run
+        run_(getattr(module, kind), gates, given(R), *acts, **call)
+        outs = {"dz": new(*z.shape), "dh": filled(last)}
+        outs.update({"dc": filled(last)} if kind == "lstm" else {"dinner": new(*sizes)} if kind == "gru" else {})
+        common.update(dropped if kind == "gru" else {})
+        run_(getattr(module, f"{kind}_grad"), given(dy), given(R), gates, *states.values(), *acts, **outs, **common)
+        results.append({"z": gates, **states, **dropped, **outs})
+    for name, found in results[0].items():
+        case.close(name, found, results[1][name], 40 * (steps + 1) * (units + 40))
+
+
+def fuzz_gru_dkernel(case):
+    steps, rows, units = case.note(sizes=(case.whole(0, 3), case.size(100), case.size(80)))
+    h, reset, dinner = (case.numbers(steps, rows, units) for _ in range(3))
+    dz, out = case.numbers(steps, rows, 3 * units), case.out(units, 3 * units)
+    case.run(rnn.gru_dkernel, h, reset, dz, dinner, out=out)
+    expected, scale = (
+        reference_of(ref_rnn.gru_dkernel, {"out": out.shape}, *wide(*arrays))["out"]
+        for arrays in ((h, reset, dz, dinner), map(abs, (h, reset, dz, dinner)))
+    )
+    case.close("out", out, expected, steps * rows, scale)
+
+
+def fuzz_steps(case, kernel):
+    n, t = case.whole(0, 5), case.whole(0, 5)
+    x = case.numbers(n, t, *(case.size() for _ in range(case.whole(0, 2))))
+    reverse, out = bool(case.whole(0, 1)), case.out(t, n, *x.shape[2:])
+    case.run(getattr(rnn, kernel), x, reverse, out=out)
     expected = np.empty_like(out)
-    getattr(ref_mask, kernel)(*inputs, out=expected)
+    getattr(ref_rnn, kernel)(x, reverse, out=expected)
     case.equal("out", out, expected)
+
+
+def fuzz_seen(case):
+    mask_ = case.rng.random((case.whole(0, 6), case.size(9))) < 0.4
+    out = np.empty_like(mask_)
+    rnn.seen(mask_, out=out)
+    case.equal("out", out, np.cumsum(mask_, axis=0) > 0)
+
+
+def fuzz_attention(case):
+    n, t, s, groups, each = case.whole(0, 3), case.size(90), case.size(90), case.whole(1, 3), case.whole(1, 3)
+    d, e = case.size(70), case.size(70)
+    shapes = {"q": (n, t, groups * each, d), "k": (n, s, groups, d), "v": (n, s, groups, e)}
+    shapes["out"] = (*shapes["q"][:3], e)
+    how = {"causal": bool(case.whole(0, 1)), "rate": case.pick(0.0, 0.0, 0.4), "key": (3, case.whole(0, 2**32 - 1))}
+    for name, sizes in (("query_mask", (n, t)), ("key_mask", (n, s)), ("value_mask", (n, s)), ("mask", (n, t, s))):
+        how[name] = case.place(case.rng.random(sizes) < 0.8) if case.whole(0, 2) == 0 else None
+    case.note(
+        shapes=shapes, how={name: value if np.isscalar(value) else value is not None for name, value in how.items()}
+    )
+    q, k, v, dout = (case.numbers(*shape) for shape in shapes.values())
+    out, gradients = case.out(*shapes["out"]), {f"d{name}": case.out(*shapes[name]) for name in "qkv"}
+    case.run(attention.attention, q, k, v, 1 / d, out=out, **how)
+    case.run(attention.attention_grad, dout, q, k, v, 1 / d, **gradients, **how)
+    right = reference_of(ref_attention.attention, {"out": out.shape}, *wide(q, k, v), 1 / d, **how)
+    like = {f"d{name}": shapes[name] for name in "qkv"}
+    right.update(reference_of(ref_attention.attention_grad, like, *wide(dout, q, k, v), 1 / d, **how))
+    top = 1 + max(abs(a).max(initial=0) for a in (q, k, v, dout))
+    for name, got in {"out": out, **gradients}.items():
+        case.close(name, got, right[name], s + d + e + t * each, top**4)
+
+
+fuzz_attention_grad = fuzz_attention
+
+
+def fuzz_positions(case):
+    n, t, d = case.whole(0, 3), case.size(90), 2 * case.size(40)
+    case.note(shape=(n, t, d))
+    x, positions, out = case.numbers(n, t, d), case.numbers(t, d), case.out(n, t, d)
+    if case.kernel == "add_positions":
+        case.run(position.add_positions, x, positions, out=out)
+        case.equal("out", out, x + positions)
+        return
+    how, angles = (case.pick(1, 100, 10000),), np.arange(t)[:, None] * np.ones(d // 2)
+    angles = angles * how[0] ** (-np.arange(d // 2) * 2.0 / d)
+    if case.kernel == "sine_positions":
+        case.run(position.sine_positions, *how, out=out)
+        right = np.broadcast_to(np.stack([np.sin(angles), np.cos(angles)], -1).reshape(t, d), (n, t, d))
+    else:
+        case.run(position.rotate, x[:, :, None], *how, 1.0, out=out[:, :, None])
+        turned = (x[..., : d // 2] + 1j * x[..., d // 2 :]) * np.exp(1j * angles)
+        right = np.concatenate([turned.real, turned.imag], -1)
+    case.close("out", out, right, 4, 1 + 2 * abs(x).max(initial=0))
+
+
+fuzz_add_positions = fuzz_sine_positions = fuzz_rotate = fuzz_positions
+
+
+def fuzz_clip(case):
+    n = case.note(n=case.size(40000))
+    segments, x, limit = segments_of(case, n), case.numbers(n), np.array([case.pick(0.1, 1.0)])
+    got, expected = case.out(n), x.copy()
+    got[...] = x
+    case.run(update.clip, got, segments, limit)
+    ref_update.clip(expected, segments, limit)
+    case.equal("p", got, expected)
+
+
+def fuzz_reduction(case):
+    n = case.note(n=case.size(40000))
+    segments, x, kernel = segments_of(case, n), case.numbers(n), case.kernel
+    arrays = (x, case.numbers(n)) if kernel == "dot" else (x,)
+    out, expected, scale = case.out(len(segments), dtype="float64"), np.zeros(len(segments)), np.zeros(len(segments))
+    case.run(getattr(layerwise, kernel), *arrays, segments, out=out)
+    getattr(ref_layerwise, kernel)(*arrays, segments, out=expected)
+    getattr(ref_layerwise, kernel)(*map(abs, arrays), segments, out=scale)
+    if not (abs(out - expected) <= 1e-13 * scale).all():
+        case.fail(f"out is {out}, expected {expected}")
+
+
+def fuzz_layerwise(case):
+    """LAMB and Adafactor: near the reference in float64, nothing outside the segments."""
+    count, kernel = case.whole(1, 4), case.kernel
+    shapes, rows, at, start = [], [], 0, 0
+    for _ in range(count):
+        matrices, height, width = case.whole(1, 3), case.pick(0, case.size(40)), case.size(300)
+        matrices = matrices if height else 1
+        size = matrices * max(height, 1) * width
+        shapes.append([matrices, height, width, at])
+        rows.append([start, start + size, case.pick(1.0, 0.5), case.pick(0.0, 0.01), case.whole(0, 1)])
+        at, start = at + matrices * (height + width), start + size + case.whole(0, 5)
+    segments, shapes = np.array(rows, "float64"), np.array(shapes)
+    case.note(segments=rows, shapes=shapes.tolist())
+    if kernel == "lamb":
+        hyper, state, more = [0.1, 0.9, 0.99, 0.1, 0.01, 1e-6, case.whole(0, 1)], [start, start], ()
+    else:
+        hyper, state, more = [0.1, 0.05, 0.2, 1e-3, 1e-3, 1.0], [at], (shapes,)
+    g, hyper = case.numbers(start), np.array(hyper, "float64")
+    values = [case.numbers(start), *(abs(case.numbers(size)) for size in state)]
+    arrays, wanted = [case.out(len(a)) for a in values], [a.astype("float64") for a in values]
+    for array, a in zip(arrays, values):
+        array[...] = a
+    case.run(getattr(layerwise, kernel), arrays[0], g, *arrays[1:], *more, segments, hyper)
+    getattr(ref_layerwise, kernel)(wanted[0], g.astype("float64"), *wanted[1:], *more, segments, hyper)
+    for name, got, expected in zip(("p", "state 0", "state 1"), arrays, wanted):
+        case.close(name, got, expected, 40)
 
 
 FUZZ = {name: globals().get(f"fuzz_{name}") for family in FAMILIES for name in FAMILIES[family]}
@@ -903,10 +1565,16 @@ for _name in FAMILIES["loss"]:
         FUZZ[_name] = fuzz_cross_entropy if "categorical" in _name else fuzz_elementwise_loss
 for _name in FAMILIES["mask"]:
     FUZZ[_name] = functools.partial(fuzz_mask, kernel=_name)
+for _name in ("simple_rnn", "lstm", "gru"):
+    FUZZ[_name] = FUZZ[f"{_name}_grad"] = functools.partial(fuzz_rnn, kernel=_name)
+for _name in ("to_steps", "from_steps"):
+    FUZZ[_name] = functools.partial(fuzz_steps, kernel=_name)
 for _name in FAMILIES["shape"]:
     FUZZ[_name] = functools.partial(fuzz_shape, kernel=_name)
+for _name in FAMILIES["layerwise"]:
+    FUZZ[_name] = fuzz_layerwise if _name in ("lamb", "adafactor") else fuzz_reduction
 for _name in FAMILIES["update"]:
-    FUZZ[_name] = fuzz_update
+    FUZZ[_name] = FUZZ[_name] or fuzz_update
 for _name in ("subtract", "multiply", "maximum", "minimum"):
     FUZZ[_name] = functools.partial(fuzz_combine, kernel=_name)
 for _name in ("put_part", "take_part"):

@@ -15,26 +15,64 @@ DTYPES = ("float32", "float64")
 ETA, MU, RHO, LAM, EPS = 0.05, 0.9, 0.8, 0.1, 1e-7
 B1, B2 = 0.9, 0.99
 
-# name -> (state arrays, call(kernels, p, g, state, segments, t))
-VARIANTS = {
-    "sgd": (0, lambda k, p, g, s, segments, t: k.sgd(p, g, None, segments, np.array([ETA, 0, 0]))),
-    "sgd momentum": (1, lambda k, p, g, s, segments, t: k.sgd(p, g, s[0], segments, np.array([ETA, MU, 0]))),
-    "sgd nesterov": (1, lambda k, p, g, s, segments, t: k.sgd(p, g, s[0], segments, np.array([ETA, MU, 1]))),
-    "adam": (2, lambda k, p, g, s, segments, t: k.adam(p, g, s[0], s[1], segments, adam_hyper(t))),
-    "adamw": (2, lambda k, p, g, s, segments, t: k.adamw(p, g, s[0], s[1], segments, adam_hyper(t))),
-    "rmsprop": (1, lambda k, p, g, s, segments, t: k.rmsprop(p, g, s[0], None, None, segments, rms_hyper())),
-    "rmsprop centered": (2, lambda k, p, g, s, segments, t: k.rmsprop(p, g, s[0], s[1], None, segments, rms_hyper())),
-    "rmsprop momentum": (2, lambda k, p, g, s, segments, t: k.rmsprop(p, g, s[0], None, s[1], segments, rms_hyper())),
-    "rmsprop both": (3, lambda k, p, g, s, segments, t: k.rmsprop(p, g, s[0], s[1], s[2], segments, rms_hyper())),
-}
-
 
 def adam_hyper(t):
     return np.array([ETA, B1, B2, 1 - B1**t, 1 - B2**t, EPS])
 
 
-def rms_hyper():
-    return np.array([ETA, RHO, MU, EPS])
+def rms_hyper(decoupled=0):
+    return np.array([ETA, RHO, MU, EPS, decoupled])
+
+
+def adamax_hyper(t, decoupled=0):
+    return np.array([ETA, B1, B2, 1 - B1**t, EPS, decoupled])
+
+
+def nadam_hyper(t, decoupled=0):
+    return np.array([ETA, B1, B2, 0.1, 0.9 / (1 - B1 ** (t + 1)), 1 - B2**t, EPS, decoupled])
+
+
+def rprop_hyper(decoupled=0):
+    return np.array([ETA, 0.5, 1.2, 1e-6, 0.3, decoupled])
+
+
+# name -> (state arrays, call(kernels, p, g, state, segments, t))
+VARIANTS = {
+    "sgd": (0, lambda k, p, g, s, segments, t: k.sgd(p, g, None, segments, np.array([ETA, 0, 0, 0]))),
+    "sgd decoupled": (0, lambda k, p, g, s, segments, t: k.sgd(p, g, None, segments, np.array([ETA, 0, 0, 1.0]))),
+    "sgd momentum": (1, lambda k, p, g, s, segments, t: k.sgd(p, g, s[0], segments, np.array([ETA, MU, 0, 0]))),
+    "sgd nesterov": (1, lambda k, p, g, s, segments, t: k.sgd(p, g, s[0], segments, np.array([ETA, MU, 1, 1.0]))),
+    "adam": (2, lambda k, p, g, s, segments, t: k.adam(p, g, s[0], s[1], segments, adam_hyper(t))),
+    "amsgrad": (3, lambda k, p, g, s, segments, t: k.adam(p, g, s[0], s[1], segments, adam_hyper(t), s[2])),
+    "adamw": (2, lambda k, p, g, s, segments, t: k.adamw(p, g, s[0], s[1], segments, adam_hyper(t))),
+    "rmsprop": (1, lambda k, p, g, s, segments, t: k.rmsprop(p, g, s[0], None, None, segments, rms_hyper())),
+    "rmsprop centered": (2, lambda k, p, g, s, segments, t: k.rmsprop(p, g, s[0], s[1], None, segments, rms_hyper(1))),
+    "rmsprop momentum": (2, lambda k, p, g, s, segments, t: k.rmsprop(p, g, s[0], None, s[1], segments, rms_hyper())),
+    "rmsprop both": (3, lambda k, p, g, s, segments, t: k.rmsprop(p, g, s[0], s[1], s[2], segments, rms_hyper())),
+    "adamax": (2, lambda k, p, g, s, segments, t: k.adamax(p, g, *s, segments, adamax_hyper(t))),
+    "adamax decoupled": (2, lambda k, p, g, s, segments, t: k.adamax(p, g, *s, segments, adamax_hyper(t, 1))),
+    "nadam": (2, lambda k, p, g, s, segments, t: k.nadam(p, g, *s, segments, nadam_hyper(t))),
+    "nadam decoupled": (2, lambda k, p, g, s, segments, t: k.nadam(p, g, *s, segments, nadam_hyper(t, 1))),
+    "lion": (1, lambda k, p, g, s, segments, t: k.lion(p, g, *s, segments, np.array([ETA, B1, B2]))),
+    "adagrad": (1, lambda k, p, g, s, segments, t: k.adagrad(p, g, *s, segments, np.array([ETA, EPS, 0]))),
+    "adagrad decoupled": (1, lambda k, p, g, s, segments, t: k.adagrad(p, g, *s, segments, np.array([ETA, EPS, 1.0]))),
+    "adadelta": (2, lambda k, p, g, s, segments, t: k.adadelta(p, g, *s, segments, np.array([ETA, RHO, 1e-6, 0]))),
+    "adadelta decoupled": (
+        2,
+        lambda k, p, g, s, segments, t: k.adadelta(p, g, *s, segments, np.array([ETA, RHO, 1e-6, 1.0])),
+    ),
+    "rprop": (2, lambda k, p, g, s, segments, t: k.rprop(p, g, *s, segments, rprop_hyper())),
+    "rprop decoupled": (2, lambda k, p, g, s, segments, t: k.rprop(p, g, *s, segments, rprop_hyper(1))),
+    "muon": (1, lambda k, p, g, s, segments, t: k.muon(p, g, *s, segments, np.array([MU, 1.0]))),
+    "muon plain": (1, lambda k, p, g, s, segments, t: k.muon(p, g, *s, segments, np.array([MU, 0.0]))),
+    "combine": (0, lambda k, p, g, s, segments, t: k.combine(p, g, segments, np.array([0.7, 0.3]))),
+    "combine without p": (0, lambda k, p, g, s, segments, t: k.combine(p, g, segments, np.array([0, 0.3]))),
+}
+LASTING = ("sgd", "sgd decoupled", "adagrad", "adagrad decoupled", "rprop", "rprop decoupled", "amsgrad", "adamax",
+    "adamax decoupled", "combine", "combine without p")  # fmt: skip
+"""What keeps no running mean, or something beside it that lasts."""
+MOVING = [name for name in VARIANTS if not name.startswith(("muon", "combine"))]
+"""What takes steps of a learning rate."""
 
 
 def one_segment(n, scale=1.0, decay=0.0, trainable=1.0):
@@ -117,7 +155,7 @@ class TestClosedForm:
         decayed = self.after(kernels, "adamw", g=np.zeros(4), scale=0.5, decay=LAM)
         np.testing.assert_allclose(decayed, self.p * (1 - ETA / 2 * LAM) ** self.T, rtol=1e-14)
 
-    @pytest.mark.parametrize("variant", VARIANTS)
+    @pytest.mark.parametrize("variant", MOVING)
     def test_scale_zero_leaves_the_weights(self, kernels, variant):
         np.testing.assert_array_equal(self.after(kernels, variant, scale=0.0, decay=LAM), self.p)
 
@@ -162,7 +200,7 @@ def test_gaps_and_frozen_segments_are_not_touched(rng, kernels, variant):
         trained[int(start) : int(stop)] = trainable
     for a, b in zip(after, before):
         np.testing.assert_array_equal(a[~trained], b[~trained])
-        assert (a[trained] != b[trained]).mean() > 0.9
+        assert (a[trained] != b[trained]).mean() > 0.4  # the largest so far may stay
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -181,7 +219,7 @@ def test_threads_do_not_change_a_bit(rng, variant, dtype):
 
 @pytest.mark.parametrize("kernels", (reference, cpu))
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "sgd"])
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if name not in LASTING])
 def test_running_means_end_in_zero_and_not_in_subnormal_numbers(rng, kernels, variant, dtype):
     p = rng.standard_normal(40).astype(dtype)
     count, call = VARIANTS[variant]
@@ -217,7 +255,7 @@ def test_nothing_to_do(kernels):
 
 
 @pytest.mark.parametrize("kernels", (reference, cpu))
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "combine without p"])
 def test_a_gradient_that_is_not_a_number_stays_with_its_weight(rng, kernels, variant):
     p, gradients = numbers(rng, 40, "float32")
     want, _ = run(kernels, variant, p, gradients, one_segment(40))
@@ -230,7 +268,7 @@ def test_a_gradient_that_is_not_a_number_stays_with_its_weight(rng, kernels, var
 
 def test_segments_changed_in_place_are_read_anew(rng):
     p, (g, *_) = numbers(rng, 10, "float64")
-    segments, hyper = one_segment(10), np.array([0.1, 0, 0])
+    segments, hyper = one_segment(10), np.array([0.1, 0, 0, 0])
     q = p.copy()
     cpu.sgd(q, g, None, segments, hyper)
     segments[0, 1] = 4
@@ -330,14 +368,18 @@ def test_where_no_cache_can_be_written_the_code_is_compiled_anew(rng, monkeypatc
         *(("sgd", missing) for missing in ("p", "g")),
         *((name, missing) for name in ("adam", "adamw") for missing in ("p", "g", "m", "v")),
         *(("rmsprop", missing) for missing in ("p", "g", "v")),
+        *(("lion", missing) for missing in ("p", "g", "m")),
+        ("adagrad", "v"),
     ],
 )
 def test_only_arrays_that_may_be_left_out_are(kernels, name, missing):
     given, hyper = {
-        "sgd": (("p", "g", "velocity"), np.array([ETA, MU, 0])),
+        "sgd": (("p", "g", "velocity"), np.array([ETA, MU, 0, 0])),
         "adam": (("p", "g", "m", "v"), adam_hyper(1)),
         "adamw": (("p", "g", "m", "v"), adam_hyper(1)),
         "rmsprop": (("p", "g", "v", "mean", "velocity"), rms_hyper()),
+        "lion": (("p", "g", "m"), np.array([ETA, B1, B2])),
+        "adagrad": (("p", "g", "v"), np.array([ETA, EPS, 0])),
     }[name]
     arrays = {array: None if array == missing else np.ones(8, "float32") for array in given}
     with pytest.raises(TypeError, match=f"{name}: {missing} must be an array like p, got None"):

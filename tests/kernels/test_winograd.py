@@ -124,7 +124,7 @@ def test_epilogue(rng, activation):
     close(got, right, 5e-6)
 
 
-SHAPES = ((5, 7, 16, 17), (14, 14, 40, 32), (8, 8, 64, 96), (4, 4, 300, 64))
+SHAPES = ((5, 7, 16, 17), (14, 14, 40, 32), (8, 8, 64, 96), (4, 4, 300, 64), (7, 6, 150, 230))  # the last: many weights
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

@@ -7,7 +7,11 @@ LAYERS = [
     layers.Activation("linear"), layers.Activation("relu"), layers.Activation("gelu"), layers.Activation("softmax"),
     layers.ReLU(), layers.ReLU(6.0), layers.ReLU(negative_slope=0.1), layers.ReLU(2.0, 0.25, 0.5),
     layers.LeakyReLU(), layers.LeakyReLU(0.0), layers.ELU(), layers.ELU(0.5), layers.GELU(),
-    layers.GELU(approximate=True), layers.Sigmoid(), layers.Tanh(), layers.Softmax(),
+    layers.GELU(approximate=True), layers.Sigmoid(), layers.Tanh(), layers.Softmax(), layers.ReLU6(), layers.SELU(),
+    layers.CELU(0.5), layers.SiLU(), layers.Mish(), layers.Softplus(), layers.Softsign(), layers.LogSigmoid(),
+    layers.HardSigmoid(), layers.HardSiLU(), layers.HardTanh(), layers.HardShrink(0.3), layers.SoftShrink(0.3),
+    layers.TanhShrink(), layers.Threshold(0.1, 0.5), layers.LogSoftmax(), layers.Sparsemax(),
+    layers.Activation("squareplus"), layers.Activation("sparse_plus"), layers.Activation("sparse_sigmoid"),
 ]  # fmt: skip
 EACH = pytest.mark.parametrize("layer", LAYERS, ids=repr)
 
@@ -21,6 +25,35 @@ def test_contract(layer, shape):
 @pytest.mark.parametrize("axis", [1, 2, 3, -1, -2, -3])
 def test_softmax_along_any_axis_of_the_samples(axis):
     testing.check_layer(layers.Softmax(axis), (3, 2, 5))
+
+
+@pytest.mark.parametrize("kind", [layers.LogSoftmax, layers.Sparsemax])
+def test_other_functions_of_rows_along_any_axis(kind):
+    for axis in (1, -2):
+        testing.check_layer(kind(axis), (3, 2, 5))
+
+
+@pytest.mark.parametrize("name", [name for name in activations._by_name if name != "exponential"])
+def test_every_name_as_the_end_of_a_layer(name):
+    """In the epilogue of the matrix product, and with a file's description read back."""
+    layer = layers.Dense(5, activation=name)
+    testing.check_layer(layer, (4,))
+    assert activations.get(activations.serialize(layer.activation)) == layer.activation
+
+
+def test_aliases_and_objects():
+    assert activations.get("swish") is activations.silu and activations.get("hard_swish") is activations.hard_silu
+    for own in (
+        activations.CELU(0.5),
+        activations.Threshold(0.5, -1.0),
+        activations.Squareplus(2),
+        activations.ReLU6(),
+    ):
+        again = activations.get(activations.serialize(own))
+        assert again == own and repr(again) == repr(own)
+    testing.check_layer(layers.Conv2D(3, 3, activation=activations.Threshold(0.5, -1.0)), (5, 5, 2))
+    with pytest.raises(TypeError, match="not elementwise"):
+        activations.sparsemax.derivative(np.ones(3))
 
 
 class Cube(activations.Activation):
@@ -91,7 +124,15 @@ def test_the_slope_at_a_kink_is_zero(device):
         (lambda: layers.Softmax(1.5), "Softmax needs axis .* got 1.5"),
         (lambda: layers.Softmax(2).init((4,)), r"softmax: samples of shape \(4,\) have no axis=2; use axis=-1"),
         (lambda: layers.Softmax(-2).init((4,)), "have no axis=-2"),
-        (lambda: layers.Activation("rellu"), "unknown activation 'rellu'; did you mean 'relu'"),
+        (lambda: layers.CELU(0), r"alpha must be above 0, got 0; pass e.g. CELU\(1.0\)"),
+        (lambda: layers.HardShrink(-1), r"threshold must be at least 0, got -1; pass e.g. HardShrink\(0.5\)"),
+        (lambda: layers.SoftShrink(-1), r"threshold must be at least 0, got -1; pass e.g. SoftShrink\(0.5\)"),
+        (lambda: activations.Squareplus(0), "b must be above 0, got 0"),
+        (lambda: layers.Sparsemax(0), r"Sparsemax needs axis .* got 0; pass e.g. Sparsemax\(axis=-1\)"),
+        (lambda: layers.Dense(4, activation="glu"), r"activation= keeps their number; add layers.GLU\(\) instead"),
+        (lambda: layers.Dense(4, activation=activations.glu), "glu makes half as many numbers"),
+        (lambda: layers.Activation("threshold"), r"threshold needs two numbers; pass e.g. activations.Threshold\(1.0"),
+        (lambda: layers.Activation("rellu"), "unknown activation 'rellu'; did you mean '(relu|elu|celu|selu)'"),
     ],
 )
 def test_errors(make, text):

@@ -152,11 +152,16 @@ def test_keras(name, config, expected):
     ("change", "error", "text"),
     [
         (
-            {"kernel_regularizer": {"module": "keras.regularizers", "class_name": "L2", "config": {"l2": 0.01}}},
+            {"gamma_regularizer": {"module": "keras.regularizers", "class_name": "L2", "config": {"l2": 0.01}}},
             ValueError,
-            r"Dense.from_config: npdl's Dense has no kernel_regularizer, got .*L2.*; make it None",
+            r"Dense.from_config: npdl's Dense has no gamma_regularizer, got .*L2.*; make it None",
         ),
-        ({"bias_constraint": "non_neg"}, ValueError, "has no bias_constraint, got bias_constraint='non_neg'"),
+        (
+            {"kernel_regularizer": {"module": "keras.regularizers", "class_name": "L3", "config": {}}},
+            ValueError,
+            "npdl has no regularizers.L3, got kernel_regularizer=.*an object of npdl.regularizers",
+        ),
+        ({"beta_constraint": "non_neg"}, ValueError, "has no beta_constraint, got beta_constraint='non_neg'"),
         ({"data_format": "channels_first"}, ValueError, "has no data_format"),
         ({"lora_rank": 4}, ValueError, "has no lora_rank, got lora_rank=4"),
         ({"dtype": "mixed_bfloat16"}, ValueError, r"float32 or float64, got dtype='mixed_bfloat16'.*Sequential\("),

@@ -13,6 +13,12 @@ def test_contract(kind, keepdims, shape):
     testing.check_layer(kind(keepdims=keepdims), shape)
 
 
+@pytest.mark.parametrize("kind", ["Average", "Max"])
+@pytest.mark.parametrize(("keepdims", "shape"), [(False, (4, 3)), (True, (None, 17)), (True, (3, 2, None, 5))])
+def test_contract_of_sequences_and_volumes(kind, keepdims, shape):
+    testing.check_layer(getattr(layers, f"Global{kind}Pooling{len(shape) - 1}D")(keepdims=keepdims), shape)
+
+
 def test_ties_go_to_the_first_maximum(step, device):
     layer = layers.GlobalMaxPooling2D().init((2, 2, 1), dtype="float64", device=device)
     got = step(layer, np.array([-2.0, -1, -1, -3]).reshape(1, 2, 2, 1), dy=np.array([[5.0]]))

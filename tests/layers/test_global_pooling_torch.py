@@ -19,3 +19,19 @@ def test_global_pooling(kind, shape, keepdims, rng, step, close, device):
     y.backward(torch.tensor(got["dy"]))
     close(got["y"], y.detach())
     close(got["dx"], tx.grad)
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 9, 4), (2, 300, 19), (3, 4, 3, 5, 2)])
+@pytest.mark.parametrize("kind", ["Average", "Max"])
+def test_sequences_and_volumes(kind, shape, keepdims, rng, step, close, device):
+    axes = len(shape) - 2
+    layer = getattr(layers, f"Global{kind}Pooling{axes}D")(keepdims=keepdims)
+    layer.init((None,) * axes + shape[-1:], dtype="float64", device=device)
+    x = rng.normal(size=shape) - 3
+    got = step(layer, x)
+    tx = torch.tensor(x, requires_grad=True)
+    y = (torch.mean if kind == "Average" else torch.amax)(tx, dim=tuple(range(1, axes + 1)), keepdim=keepdims)
+    y.backward(torch.tensor(got["dy"]))
+    close(got["y"], y.detach())
+    close(got["dx"], tx.grad)

@@ -22,6 +22,26 @@ def test_contract(kind, arguments, shape):
     testing.check_layer(kind(**arguments), shape)
 
 
+OTHERS = [
+    ({}, (5, 3)),
+    ({"pool_size": 3, "strides": 1, "padding": "same"}, (None, 2)),
+    ({"pool_size": 2, "strides": 3}, (9, 17)),
+    ({}, (4, 5, 2, 3)),
+    ({"pool_size": (2, 3, 1), "strides": (1, 2, 2), "padding": "same"}, (3, 5, None, 2)),
+    ({"pool_size": 3, "strides": 2, "padding": "same"}, (5, 4, 3, 1)),
+]
+KINDS = {
+    layers.MaxPooling2D: (layers.MaxPooling1D, layers.MaxPooling3D),
+    layers.AveragePooling2D: (layers.AveragePooling1D, layers.AveragePooling3D),
+}
+
+
+@BOTH
+@pytest.mark.parametrize(("arguments", "shape"), OTHERS)
+def test_contract_of_sequences_and_volumes(kind, arguments, shape):
+    testing.check_layer(KINDS[kind][len(shape) == 4](**arguments), shape)
+
+
 def images(*rows, dtype="float64"):
     """One image of one channel."""
     return np.array(rows, dtype).reshape(1, len(rows), -1, 1)
@@ -64,7 +84,8 @@ def test_winners_of_large_windows(size, dtype, device):
     layer = layers.MaxPooling2D(size).init((size, size, 1), dtype="float64", device=device)
     x = np.arange(float(size * size)).reshape(1, size, size, 1)
     layer(x, training=True)
-    assert layer.saved()[0].dtype == dtype
+    _, ((_, winners, *_),) = layer.saved()
+    assert winners.dtype == dtype
     dx = layer.backward(np.ones((1, 1, 1, 1)))
     assert dx[0, -1, -1, 0] == 1 and dx.sum() == 1
 
@@ -106,6 +127,30 @@ def test_wrong_samples(kind, shape, text):
         kind(3).init(shape)
 
 
+def test_ties_in_volumes_go_to_the_first_maximum(step, device):
+    layer = layers.MaxPooling3D(2).init((2, 2, 2, 1), dtype="float64", device=device)
+    x = np.zeros((4, 2, 2, 2, 1))
+    x[1, 0, 1, 1], x[1, 1] = 1, 1  # the first plane's last place before the second plane's first one
+    x[2, 1, :, 1] = 1
+    x[3, 0, 1, 0], x[3, 1, 0, 0] = np.nan, np.nan
+    got = step(layer, x, dy=np.arange(1.0, 5).reshape(4, 1, 1, 1, 1))
+    expected = np.zeros_like(x)
+    expected[0, 0, 0, 0], expected[1, 0, 1, 1], expected[2, 1, 0, 1], expected[3, 0, 1, 0] = 1, 2, 3, 4
+    np.testing.assert_array_equal(got["dx"], expected)
+
+
+@pytest.mark.parametrize("axes", [1, 3])
+@BOTH
+def test_windows_larger_than_samples(kind, axes):
+    kind = KINDS[kind][axes == 3]
+    assert kind().pool_size == kind().strides == (2,) * axes
+    with pytest.raises(ValueError, match=f"{kind.__name__} with pool_size=.*: a window of 3 does not fit a .* 2"):
+        kind(3).init((2,) * axes + (1,))
+    with pytest.raises(ValueError, match=f"{kind.__name__} reads samples of shape"):
+        kind(3).init((2,))
+
+
 @BOTH
 def test_flops(kind):
+    assert KINDS[kind][1](2, 1).init((3, 4, None, 5)).flops() == 2 * 3 * 1 * 5 * 8
     assert kind(3, strides=2).init((9, 9, 4)).flops() == 4 * 4 * 4 * 9

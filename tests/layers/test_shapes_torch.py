@@ -32,6 +32,17 @@ def test_margins(shape, rng, step, close, device):
     check(cropping, lambda x: F.pad(x, [-n for n in flat]), shape, rng, step, close, device)
 
 
+@pytest.mark.parametrize("kind", ["Reflection", "Replication"])
+@pytest.mark.parametrize("shape", [(7, 3), (5, 6, 2), (4, 5, 3, 17)])
+def test_margins_that_go_on(kind, shape, rng, step, close, device):
+    axes = len(shape) - 1
+    given = tuple((i, 2 - i // 2) for i in range(axes)) if axes > 1 else (4, 2)
+    flat = [n for pair in reversed(given if axes > 1 else (given,)) for n in pair]
+    layer = getattr(layers, f"{kind}Padding{axes}D")(given)
+    mode = "reflect" if kind == "Reflection" else "replicate"
+    check(layer, lambda x: F.pad(x, flat, mode=mode), shape, rng, step, close, device)
+
+
 @pytest.mark.parametrize("shape", [(7, 3), (5, 6, 2), (4, 3, 5, 2)])
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_nearest(shape, size, rng, step, close, device):

@@ -32,6 +32,17 @@ def residual():
             layers.Dense(4)]  # fmt: skip
 
 
+def others():
+    """Convolutions and pools of other kinds and numbers of axes."""
+    return [
+        layers.DepthwiseConv2D(3, depth_multiplier=2), layers.ReLU(), layers.Reshape((100, 6)),
+        layers.Conv1D(5, 3), layers.ReLU(), layers.MaxPooling1D(2), layers.SeparableConv1D(4, 2, padding="causal"),
+        layers.ReLU(), layers.Reshape((7, 7, 4)), layers.Conv2DTranspose(2, 2, 2), layers.ReLU(),
+        layers.Reshape((14, 7, 4, 1)), layers.Conv3D(3, 2), layers.MaxPooling3D(2), layers.ReLU(), layers.Flatten(),
+        layers.Dense(4),
+    ]  # fmt: skip
+
+
 @pytest.fixture
 def images(rng):
     x = rng.standard_normal((40, 12, 12, 3)).astype("float32")
@@ -40,7 +51,7 @@ def images(rng):
 
 
 @pytest.mark.parametrize("dtype", ("float32", "float64"))
-@pytest.mark.parametrize("net", (vgg, residual))
+@pytest.mark.parametrize("net", (vgg, residual, others))
 def test_fit_and_predict_give_the_bits_of_the_layers_one_by_one(net, dtype, images):
     x, y = images
     x = x.astype(dtype)
@@ -75,6 +86,7 @@ def test_what_is_left_out():
         ("Conv2D", "linear"), ("MaxPooling2D", "relu"), ("Flatten", None), ("Dense", "relu"), ("Dropout", None),
         ("Dense", "linear"),
     ]  # fmt: skip
+    assert not {"ReLU", "Activation"} & {name for name, _ in run_types(others)}
     chain = residual()
     (_, block, *_), owners = fuse(chain, chain)
     assert [type(layer).__name__ for layer in block.layers] == [

@@ -12,7 +12,25 @@ import pytest
 import npdl
 from npdl import devices, optimizers
 from npdl.layers import Dense
-from npdl.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
+from npdl.optimizers import (
+    SGD,
+    SWA,
+    Adadelta,
+    Adafactor,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Lamb,
+    Lion,
+    Lookahead,
+    Muon,
+    Nadam,
+    Optimizer,
+    RAdam,
+    RMSprop,
+    Rprop,
+)
 from npdl.params import ParamStore
 
 ALL = (
@@ -23,6 +41,22 @@ ALL = (
     lambda **k: AdamW(0.01, **k),
     lambda **k: RMSprop(0.01, **k),
     lambda **k: RMSprop(0.01, momentum=0.9, centered=True, **k),
+    lambda **k: Adam(0.01, amsgrad=True, decoupled_weight_decay=True, **k),
+    lambda **k: Adamax(0.01, **k),
+    lambda **k: Nadam(0.01, **k),
+    lambda **k: RAdam(0.01, beta_2=0.8, **k),
+    lambda **k: Lion(0.01, **k),
+    lambda **k: Adagrad(0.01, **k),
+    lambda **k: Adadelta(1.0, **k),
+    lambda **k: Rprop(0.01, **k),
+    lambda **k: Lamb(0.01, **k),
+    lambda **k: Adafactor(0.01, **k),
+    lambda **k: Muon(0.01, exclude_layers=["second"], **k),
+    lambda **k: SGD(0.1, momentum=0.9, global_clipnorm=3.0, use_ema=True, **k),
+    lambda **k: Adam(0.01, clipnorm=1.0, use_ema=True, ema_overwrite_frequency=3, **k),
+    lambda **k: SGD(0.1, clipvalue=0.5, **k),
+    lambda name=None, **k: Lookahead(Adam(0.01, **k), 2, name=name),
+    lambda name=None, **k: SWA(SGD(0.1, momentum=0.9, **k), 1, 2, name=name),
 )
 
 
@@ -38,7 +72,9 @@ def make_model(dtype="float32", device="cpu", seed=0):
 def train(model, optimizer, steps, seed=1):
     """Steps on gradients that follow from the weights and from the number of the step."""
     store = model.store
-    for step in range(optimizer.iterations, optimizer.iterations + steps):
+    per_update = optimizer.gradient_accumulation_steps or 1
+    start = optimizer.iterations * per_update + optimizer.accumulated[0]
+    for step in range(start, start + steps):
         noise = np.random.default_rng((seed, step)).standard_normal(store.data.shape)
         g = store.device.to_host(store.data) + noise
         for weight in store.weights:
@@ -46,6 +82,11 @@ def train(model, optimizer, steps, seed=1):
             store.device.write(weight.layer.grads[weight.name], part)
         optimizer.step(model)
     return store.device.to_host(store.data).copy()
+
+
+def adds_up(optimizer):
+    """Whether it sums over tensors, which the reference does in another order."""
+    return isinstance(optimizer, (Lamb, Adafactor, Muon)) or optimizer.clipnorm or optimizer.global_clipnorm
 
 
 # ---- arguments
@@ -74,9 +115,13 @@ def test_defaults_are_keras_own():
         ),
         (lambda: Adam(float("nan")), ValueError, "Adam: learning_rate must be .* got nan"),
         (lambda: Adam(float("inf")), ValueError, "Adam: learning_rate must be .* got inf"),
-        (lambda: Adam("0.1"), TypeError, "Adam: learning_rate must be a number, got '0.1'"),
-        (lambda: Adam(lambda step: 0.1), TypeError, "Adam: learning_rate must be a number, got <function"),
-        (lambda: Adam(True), TypeError, "Adam: learning_rate must be a number, got True"),
+        (
+            lambda: Adam("0.1"),
+            TypeError,
+            r"Adam: learning_rate must be a number or an object of npdl.schedules, got '0.1'; pass e.g.",
+        ),
+        (lambda: Adam(lambda step: 0.1), TypeError, "Adam: learning_rate must be a number or .*, got <function"),
+        (lambda: Adam(True), TypeError, "Adam: learning_rate must be a number or .*, got True"),
         (lambda: SGD(momentum=1.0), ValueError, "SGD: momentum must be at least 0 and less than 1, got 1.0; .*=0.9"),
         (lambda: SGD(momentum=-0.5), ValueError, "SGD: momentum must be .* got -0.5"),
         (
@@ -91,9 +136,31 @@ def test_defaults_are_keras_own():
         (lambda: AdamW(weight_decay=None), ValueError, "AdamW: weight_decay must be a number, got None; .* use Adam"),
         (lambda: RMSprop(rho=1), ValueError, "RMSprop: rho must be at least 0 and less than 1, got 1"),
         (lambda: RMSprop(momentum=2), ValueError, "RMSprop: momentum must be"),
-        (lambda: Adam(amsgrad=True), ValueError, "Adam: npdl does not have amsgrad, got amsgrad=True; leave it out"),
-        (lambda: SGD(clipnorm=1.0), ValueError, "SGD: npdl does not have clipnorm, got clipnorm=1.0; leave it out"),
-        (lambda: Adam(use_ema=True), ValueError, "Adam: npdl does not have use_ema"),
+        (lambda: SGD(amsgrad=True), ValueError, "SGD: npdl does not have amsgrad, got amsgrad=True; leave it out"),
+        (lambda: Adam(loss_scale_factor=2.0), ValueError, "Adam: npdl does not have loss_scale_factor"),
+        (lambda: SGD(clipnorm=-1.0), ValueError, "SGD: clipnorm must be at least 0 .*, got -1.0; pass e.g. clipnorm=1"),
+        (lambda: SGD(clipvalue=0), ValueError, "SGD: clipvalue must be more than 0, got 0"),
+        (
+            lambda: Adam(clipnorm=1, clipvalue=2),
+            ValueError,
+            "Adam: gradients are clipped in one way, got {'clipnorm': 1.0, 'clipvalue': 2.0}; pass one of them",
+        ),
+        (lambda: Adam(ema_momentum=1.5), ValueError, "Adam: ema_momentum must be"),
+        (
+            lambda: Adam(ema_overwrite_frequency=0),
+            ValueError,
+            "Adam: ema_overwrite_frequency must be None or a whole number of at least 1, got 0; pass e.g.",
+        ),
+        (
+            lambda: Adam(gradient_accumulation_steps=1),
+            ValueError,
+            "Adam: gradient_accumulation_steps must be None or a whole number of at least 2, got 1; pass e.g.",
+        ),
+        (lambda: Rprop(etas=(1.1, 1.2)), ValueError, r"Rprop: etas must be \(below 1, above 1\), got \(1.1, 1.2\)"),
+        (lambda: Rprop(step_sizes=(2, 1)), ValueError, r"Rprop: step_sizes must be \(smallest, largest\), got"),
+        (lambda: Adafactor(beta_2_decay=0.8), ValueError, "Adafactor: beta_2_decay must be at most 0, got 0.8"),
+        (lambda: Adafactor(clip_threshold=0), ValueError, "Adafactor: clip_threshold must be more than 0"),
+        (lambda: Muon(ns_steps=0), ValueError, "Muon: ns_steps must be a whole number from 1 to 99, got 0"),
         (lambda: Adam(lr=0.1), TypeError, "Adam has no argument 'lr'; did you mean 'learning_rate'"),
         (
             lambda: Adam(learnin_rate=0.1),
@@ -128,13 +195,14 @@ def test_learning_rate_is_read_at_each_step_and_checked():
     assert optimizer.learning_rate == 0.25
 
 
-@pytest.mark.parametrize("make", ALL)
+@pytest.mark.parametrize("make", [make for make in ALL if not isinstance(make(), Rprop)])  # there it is a first step
 def test_learning_rate_zero(make):
     model, optimizer = make_model(), make(weight_decay=0.1)
     optimizer.learning_rate = 0
     before = model.store.data.copy()
-    np.testing.assert_array_equal(train(model, optimizer, 3), before)
-    assert optimizer.iterations == 3
+    rounding = 1e-6 if optimizer.ema_overwrite_frequency else 0
+    np.testing.assert_allclose(train(model, optimizer, 4), before, rtol=rounding)
+    assert optimizer.iterations == 4 // (optimizer.gradient_accumulation_steps or 1)
 
 
 # ---- a step
@@ -143,7 +211,7 @@ def test_learning_rate_zero(make):
 @pytest.mark.parametrize("dtype", ("float32", "float64"))
 @pytest.mark.parametrize("make", ALL)
 def test_a_step_on_every_device_and_any_number_of_threads(make, dtype):
-    results = []
+    results, sums = [], adds_up(make())
     for device in ("cpu", "reference", "strict"):
         for threads in (1, 2, 3):
             npdl.set_num_threads(threads)
@@ -151,10 +219,13 @@ def test_a_step_on_every_device_and_any_number_of_threads(make, dtype):
             results.append(train(model, optimizer, 5))
             assert optimizer.iterations == 5 and model.store.version >= 5
             assert all(state.dtype == dtype for state in optimizer.state.values())
-            assert set(optimizer.state) == set(optimizer.slots())
+            assert set(optimizer.state) - {"average"} == set(optimizer.slots())
     assert results[0].dtype == dtype
-    for result in results[1:]:
-        np.testing.assert_array_equal(result, results[0])
+    for place, result in enumerate(results):
+        if place in (3, 4, 5) and sums:  # the reference adds in another order
+            np.testing.assert_allclose(result, results[0], rtol=200 * np.finfo(dtype).eps, atol=np.finfo(dtype).eps)
+        else:
+            np.testing.assert_array_equal(result, results[0])
 
 
 @pytest.mark.parametrize("make", ALL)
@@ -166,7 +237,7 @@ def test_gaps_between_tensors_stay_zero(make):
         used[weight.start : weight.stop] = True
     assert not used.all()
     for array in (model.store.data, *optimizer.state.values()):
-        assert (array[~used] == 0).all()
+        assert len(array) != len(used) or (array[~used] == 0).all()
 
 
 @pytest.mark.parametrize("make", ALL)
@@ -176,15 +247,16 @@ def test_frozen_layers_keep_their_weights_and_can_thaw(make):
     train(model, optimizer, 2)
     first.trainable = False
     kernel, other = first.params["kernel"].copy(), second.params["kernel"].copy()
-    state = {name: array[: first.params["kernel"].size].copy() for name, array in optimizer.state.items()}
+    size = len(optimizer.state["factors"]) // 2 if isinstance(optimizer, Adafactor) else first.params["kernel"].size
+    state = {name: array[:size].copy() for name, array in optimizer.state.items()}
     train(model, optimizer, 2)
     np.testing.assert_array_equal(first.params["kernel"], kernel)
     for name, array in state.items():
         np.testing.assert_array_equal(optimizer.state[name][: array.size], array)
-    assert (second.params["kernel"] != other).all()
+    assert (second.params["kernel"] != other).mean() > 0.5  # Rprop's weights pause where the sign turns
     first.trainable = True
     train(model, optimizer, 1)
-    assert (first.params["kernel"] != kernel).all()
+    assert (first.params["kernel"] != kernel).mean() > 0.5
 
 
 def test_a_model_without_weights():
@@ -228,7 +300,8 @@ def test_the_state_follows_the_model_to_another_device(make):
     for device in ("strict", "reference", "cpu"):
         moves.store.to(devices.get(device))
         train(moves, two, 1)
-    np.testing.assert_array_equal(train(moves, two, 1), train(stays, one, 4))
+    compare = np.testing.assert_allclose if adds_up(one) else np.testing.assert_array_equal
+    compare(train(moves, two, 1), train(stays, one, 4), **({"rtol": 2e-5, "atol": 1e-6} if adds_up(one) else {}))
 
 
 # ---- weight decay
@@ -421,7 +494,8 @@ def test_configuration_makes_an_equal_optimizer(make):
     ):
         assert type(other) is type(optimizer) and other.get_config() == optimizer.get_config()
         assert decayed(other) == {"first/kernel", "second/kernel"}
-    assert optimizer.get_config()["learning_rate"] == 0.03
+    config = optimizer.get_config()
+    assert config.get("optimizer", {"config": config})["config"]["learning_rate"] == 0.03
 
 
 def test_repr_can_be_pasted_back():

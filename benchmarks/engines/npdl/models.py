@@ -25,10 +25,17 @@ def build_layers(net):
             inside, shortcut = arguments
             shortcut = shortcut and build_layers(shortcut)
             built.append(layers.Residual(build_layers(inside), shortcut=shortcut, activation="relu"))
+        elif kind == "embed":
+            built.append(layers.Embedding(*arguments))
+        elif kind == "positions":
+            built.append(layers.Residual([layers.PositionEmbedding(64)]))
+        elif kind == "block":
+            built.append(layers.TransformerDecoder(*arguments, activation="gelu", normalize_first=True))
         else:
             kinds = {
                 "norm": layers.BatchNormalization, "relu": layers.ReLU, "flatten": layers.Flatten,
                 "pool": layers.MaxPooling2D, "mean": layers.GlobalAveragePooling2D,
+                "layer_norm": layers.LayerNormalization,
             }  # fmt: skip
             built.append(kinds[kind]())
     return built
@@ -44,6 +51,9 @@ def model_of(name, seed=0):
 
 
 def batch_of(net, batch):
+    symbols = nets.symbols(net)
+    if symbols:
+        return data.sequences(batch, *nets.NETS[net][0], symbols)
     return data.normal(batch, *nets.NETS[net][0]), data.labels(batch, 10)
 
 

@@ -25,6 +25,43 @@ class Residual(nn.Module):
         return torch.relu_(y)
 
 
+class Positions(nn.Module):
+    """x plus a learnt vector of each place"""
+
+    def __init__(self, places, width):
+        super().__init__()
+        self.vectors = nn.Parameter(torch.zeros(places, width))
+
+    def forward(self, x):
+        return x + self.vectors
+
+
+class Attention(nn.Module):
+    """Causal self attention: one projection for all three, and the fused kernel, which is the fastest way there is."""
+
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads, self.inward, self.outward = heads, nn.Linear(width, 3 * width), nn.Linear(width, width)
+
+    def forward(self, x):
+        parts = self.inward(x).view(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(*parts, is_causal=True)
+        return self.outward(y.transpose(1, 2).reshape(x.shape))
+
+
+class Block(nn.Module):
+    """x + f(norm(x)), of attention and of two Linear layers"""
+
+    def __init__(self, width, inside, heads):
+        super().__init__()
+        self.attention = nn.Sequential(nn.LayerNorm(width), Attention(width, heads))
+        self.dense = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, inside), nn.GELU(), nn.Linear(inside, width))
+
+    def forward(self, x):
+        x = x + self.attention(x)
+        return x + self.dense(x)
+
+
 def build(shape, net):
     """(module, output shape of one sample) of a net of benchmarks/nets.py on samples of `shape` (H, W, C)."""
     built: list[nn.Module] = []
@@ -34,7 +71,15 @@ def build(shape, net):
             pad = kernel // 2 if padding == "same" else 0
             built.append(nn.Conv2d(shape[2], filters, kernel, stride=stride, padding=pad, bias=bias))
         elif kind == "dense":
-            built.append(nn.Linear(shape[0], *arguments))
+            built.append(nn.Linear(shape[-1], *arguments))
+        elif kind == "embed":
+            built.append(nn.Embedding(*arguments))
+        elif kind == "positions":
+            built.append(Positions(*shape))
+        elif kind == "block":
+            built.append(Block(shape[-1], *arguments))
+        elif kind == "layer_norm":
+            built.append(nn.LayerNorm(shape[-1], eps=1e-3))
         elif kind == "norm":
             built.append(nn.BatchNorm2d(shape[2], eps=1e-3, momentum=0.01))
         elif kind == "relu":
@@ -58,6 +103,8 @@ def model_of(name, seed=0):
 
 
 def _batch(net, batch, memory_format):
+    if symbols := nets.symbols(net):
+        return tuple(map(torch.from_numpy, data.sequences(batch, *nets.NETS[net][0], symbols)))
     x = torch.from_numpy(data.normal(batch, *nets.NETS[net][0]))
     if x.ndim == 4:
         x = x.permute(0, 3, 1, 2).contiguous(memory_format=memory_format)
@@ -73,7 +120,7 @@ def stepper(model, optimizer):
 
     def step(x, y):
         optimizer.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(model(x), y)
+        loss = F.cross_entropy(model(x).flatten(0, -2), y.flatten())
         loss.backward()
         optimizer.step()
         return loss.detach()

@@ -20,8 +20,8 @@ def compiled():
 def families():
     """The kernel families, one file each, that this package serves; `reference` serves the rest.
 
-    Without compiled kernels that is `update`, which Numba compiles.
+    Without compiled kernels these are the two that Numba compiles.
     """
     if not compiled():
-        return ("update",)
+        return ("layerwise", "update")
     return tuple(sorted(path.stem for path in _folder.glob("*.py") if path.stem not in ("__init__", "build")))

@@ -3,6 +3,7 @@
 import numpy as np
 
 from npdl.kernels.cpu.build import lib
+from npdl.kernels.reference.embed import count_ids as _count_ids
 
 expect = lib.expect
 
@@ -38,3 +39,11 @@ def not_zero(ids, *, out):
     """out = ids ≠ 0"""
     expect("not_zero", "out", out, ids.shape)
     np.not_equal(ids, 0, out=out)
+
+
+def count_ids(ids, *, out, most=None):
+    """out[r, v] = how often v is among ids[r]; sums of ones, which no order changes"""
+    if np.ndim(ids) != 2:
+        raise ValueError(f"count_ids: ids must have shape (R, T), got {np.shape(ids)}")
+    expect("count_ids", "out", out, (len(ids), *out.shape[1:2]))
+    _count_ids(ids, out=out, most=most)

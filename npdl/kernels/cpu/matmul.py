@@ -1,6 +1,6 @@
 """Matrix product and sum over rows, compiled (kernels/matmul.h)."""
 
-from npdl.kernels.checks import LINEAR, SOFTMAX
+from npdl.kernels.checks import LINEAR, WHOLE_ROWS
 from npdl.kernels.cpu import activation as activations
 from npdl.kernels.cpu.build import lib
 
@@ -8,11 +8,11 @@ from npdl.kernels.cpu.build import lib
 def epilogue(activation):
     """(code, constants, after): what the compiled kernel does itself, and the activation that runs afterwards if any.
 
-    Softmax needs whole rows, and a user's own activation is Python.
+    Softmax and its like need whole rows, and a user's own activation is Python.
     """
     if activation is None:
         return LINEAR, (), None
-    if activation.code is None or activation.code == SOFTMAX:
+    if activation.code is None or activation.code in WHOLE_ROWS:
         return LINEAR, (), activation
     return activation.code, activation.constants, None
 

@@ -9,11 +9,15 @@ cols (N, OH, OW, KH·KW·C), the taps (p, q) in rows, and in each tap the channe
 With `groups` G, input channels and filters are cut into G equal parts, and part i of the filters sees part i of the
 channels only.
 
+Volumes: x, dx (N, D, H, W, C) · w, dW (KD, KH, KW, C/groups, F) · y, dz (N, OD, OH, OW, F), and `g` a `Window3D`. Plane
+d of y is the sum over the taps o of convolutions of images: of the planes d·stride_d − pad_front + o·dilation_d.
+
 Reference: Chellapilla, Puri and Simard, High Performance Convolutional Neural Networks for Document Processing, 2006.
 """
 
 import numpy as np
 
+from npdl.kernels.geometry import Window2D
 from npdl.kernels.reference.matmul import store
 
 
@@ -117,3 +121,69 @@ def conv2d_dkernel(x, dz, g, *, out):
     for channels, filters in _groups(g):
         cols_i = _side_by_side(cols[:, :, channels])
         out[..., filters] = (cols_i.T @ dz[:, filters]).reshape(out[..., filters].shape)
+
+
+def conv2d_transpose(x, w, g, *, out, bias=None, activation=None, z=None):
+    """out = act(z), z = col2im(x Wᵀ) + bias: the input gradient of the convolution g, as a layer.
+
+    Its shapes turn round: x (N, OH, OW, F), w (KH, KW, C/groups, F), bias (C,), out and z (N, H, W, C).
+    """
+    y = np.empty(out.shape, out.dtype)
+    conv2d_dx(x, w, g, out=y)
+    store(y if bias is None else y + bias, activation, out=out, z=z)
+
+
+def _plane(g):
+    """The `Window2D` of one plane of a `Window3D`."""
+    return Window2D(*(getattr(g, name) for name in Window2D._fields))
+
+
+def _pairs(g):
+    """(tap o, planes of y, planes of x that this tap shows them): of those that it shows any."""
+    for o in range(g.kernel_d):
+        planes = np.arange(g.out_d)
+        shown = planes * g.stride_d - g.pad_front + o * g.dilation_d
+        inside = (shown >= 0) & (shown < g.in_d)
+        if inside.any():
+            yield o, planes[inside], shown[inside]
+
+
+def _images(volumes, planes):
+    """These planes of volumes (N, D, ...), as images (N·planes, ...)."""
+    chosen = volumes[:, planes]
+    return chosen.reshape(-1, *chosen.shape[2:])
+
+
+def conv3d(x, w, g, *, out, bias=None, activation=None, z=None):
+    """out = act(z), z[n, d] = Σ_o conv2d(x[n, d·stride_d − pad_front + o·dilation_d], w[o]) + bias"""
+    y = np.zeros(out.shape, out.dtype)
+    for o, planes, shown in _pairs(g):
+        images = _images(x, shown)
+        part = np.empty((len(images), g.out_h, g.out_w, g.filters), out.dtype)
+        conv2d(images, w[o], _plane(g), out=part)
+        y[:, planes] += part.reshape(len(x), len(planes), *part.shape[1:])
+    store(y if bias is None else y + bias, activation, out=out, z=z)
+
+
+def conv3d_dx(dz, w, g, *, out):
+    """out[n, shown plane] = dx = Σ_o conv2d_dx(dz[n, d], w[o])"""
+    out[...] = 0
+    for o, planes, shown in _pairs(g):
+        images = _images(dz, planes)
+        part = np.empty((len(images), g.in_h, g.in_w, g.channels), out.dtype)
+        conv2d_dx(images, w[o], _plane(g), out=part)
+        out[:, shown] += part.reshape(len(dz), len(planes), *part.shape[1:])
+
+
+def conv3d_dkernel(x, dz, g, *, out):
+    """out[o] = dW[o] = conv2d_dkernel(x[n, shown plane], dz[n, d])"""
+    out[...] = 0
+    for o, planes, shown in _pairs(g):
+        conv2d_dkernel(_images(x, shown), _images(dz, planes), _plane(g), out=out[o])
+
+
+def conv3d_transpose(x, w, g, *, out, bias=None, activation=None, z=None):
+    """out = act(z), z = conv3d_dx(x, w) + bias, as `conv2d_transpose`."""
+    y = np.empty(out.shape, out.dtype)
+    conv3d_dx(x, w, g, out=y)
+    store(y if bias is None else y + bias, activation, out=out, z=z)

@@ -54,3 +54,21 @@ def not_zero(ids, *, out):
         out: of its shape, bool.
     """
     out[...] = ids != 0
+
+
+def count_ids(ids, *, out, most=None):
+    """out[r, v] = how often v is among ids[r], at most `most` where that is given
+
+    Args:
+        ids: (R, T), int32 or int64.
+        out: (R, V).
+        most: 1 says only whether it is.
+
+    Raises:
+        IndexError: an index that is negative or not below V.
+    """
+    _demand_inside("count_ids", ids, out.shape[1])
+    out[...] = 0
+    np.add.at(out, (np.arange(len(ids))[:, None], ids), 1)
+    if most is not None:
+        np.minimum(out, most, out=out)

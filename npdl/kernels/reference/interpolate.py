@@ -1,58 +1,45 @@
-"""Linear interpolation along an axis, between half-pixel centres."""
-
-import math
+"""Images resized: weighted sums of rows and of columns."""
 
 import numpy as np
 
 
-def _phases(times):
-    """For each of the places that a place of x becomes: (its number, step to the left neighbour, weight of the right).
-
-    Place i = j·times + r of y has its centre at c = (r + ½) / times − ½ from that of place j of x.
-    """
-    for r in range(times):
-        c = (r + 0.5) / times - 0.5
-        yield r, math.floor(c), c - math.floor(c)
-
-
-def _apart(x, axis, *cut):
-    """x (..., L, ...) as (before, *cut, after), cut the sizes that L falls into; a view."""
-    return x.reshape(math.prod(x.shape[:axis]), *cut, math.prod(x.shape[axis + 1 :]))
+def _resample(x, axis, taps):
+    """y[i] = Σ weight[p] x[index[p]] over the taps p of place i, along an axis"""
+    x = np.moveaxis(x, axis, 0)
+    y = np.zeros((taps.places, *x.shape[1:]), x.dtype)
+    for i in range(taps.places):
+        for p in range(taps.start[i], taps.start[i + 1]):
+            y[i] += x.dtype.type(taps.weight[p]) * x[taps.index[p]]
+    return np.moveaxis(y, 0, axis)
 
 
-def interpolate(x, axis, times, *, out):
-    """out[i] = (1 − w) x[l] + w x[l + 1] along an axis, with l + w = (i + ½) / times − ½
-
-    Beyond the ends of x its first and last numbers go on.
-
-    Args:
-        x: (..., L, ...).
-        axis: along which.
-        times: how many places of out one of x becomes.
-        out: (..., L·times, ...).
-    """
-    length = x.shape[axis]
-    x, out = _apart(x, axis, length), _apart(out, axis, length, times)
-    wide = np.concatenate([x[:, :1], x, x[:, -1:]], axis=1)  # place j of x is j + 1 here
-    for r, step, w in _phases(times):
-        left, right = wide[:, 1 + step : length + 1 + step], wide[:, 2 + step : length + 2 + step]
-        out[:, :, r] = (1 - w) * left + w * right
+def _resample_grad(dy, axis, taps):
+    """dx[index[p]] += weight[p] dy[i] for every tap p of every place i, along an axis"""
+    dy = np.moveaxis(dy, axis, 0)
+    dx = np.zeros((taps.size, *dy.shape[1:]), dy.dtype)
+    for i in range(taps.places):
+        for p in range(taps.start[i], taps.start[i + 1]):
+            dx[taps.index[p]] += dy.dtype.type(taps.weight[p]) * dy[i]
+    return np.moveaxis(dx, 0, axis)
 
 
-def interpolate_grad(dy, axis, times, *, out):
-    """dx[l] = Σ (1 − w) dy[i] + Σ w dy[i'] over the places whose left, or right, neighbour it is
+def interpolate(x, rows, columns, *, out):
+    """out[n, i, j, c] = Σ_p Σ_q v[p] w[q] x[n, r[p], k[q], c]  over the taps (r, v) of row i and (k, w) of column j
 
     Args:
-        dy: (..., L·times, ...).
-        axis, times: as of `interpolate`.
-        out: dx (..., L, ...).
+        x: (N, H, W, C).
+        rows, columns: `npdl.kernels.taps.Taps` from H to H' places, and from W to W'.
+        out: (N, H', W', C).
     """
-    length = out.shape[axis]
-    dy, out = _apart(dy, axis, length, times), _apart(out, axis, length)
-    wide = np.zeros((len(out), length + 2, out.shape[2]), out.dtype)
-    for r, step, w in _phases(times):
-        wide[:, 1 + step : length + 1 + step] += (1 - w) * dy[:, :, r]
-        wide[:, 2 + step : length + 2 + step] += w * dy[:, :, r]
-    wide[:, 1] += wide[:, 0]
-    wide[:, length] += wide[:, length + 1]
-    out[...] = wide[:, 1:-1]
+    out[...] = _resample(_resample(x, 1, rows), 2, columns)
+
+
+def interpolate_grad(dy, rows, columns, *, out):
+    """dx[n, r, k, c] = Σ v[p] w[q] dy[n, i, j, c]  over all taps with r[p] = r, k[q] = k: the transpose of the matrix
+
+    Args:
+        dy: (N, H', W', C).
+        rows, columns: those of `interpolate`.
+        out: dx (N, H, W, C).
+    """
+    out[...] = _resample_grad(_resample_grad(dy, 2, columns), 1, rows)

@@ -9,12 +9,12 @@ import numpy as np
 CLIP = 1e-7  # probabilities are kept this far from 0 and 1, as in Keras
 
 
-def _mean(values, *, out):
+def mean(values, *, out):
     """out[n] = mean of sample n's values"""
     out[...] = values.reshape(len(values), -1).mean(axis=1) if len(values) else 0
 
 
-def _scaled(gradient, inputs, scale, out):
+def scaled(gradient, inputs, scale, out):
     """out[n] = scale[n] · gradient(inputs[n]), and 0 without looking at the inputs where scale[n] is 0"""
     live = scale != 0
     out[...] = 0
@@ -23,7 +23,7 @@ def _scaled(gradient, inputs, scale, out):
         out[live] = column * gradient(*(values[live] for values in inputs))
 
 
-def _count(p):
+def count(p):
     return p[0].size
 
 
@@ -34,7 +34,7 @@ def mean_squared_error(y_true, y_pred, *, out):
         y_true, y_pred: (N, ...).
         out: (N,).
     """
-    _mean((y_pred - y_true) ** 2, out=out)
+    mean((y_pred - y_true) ** 2, out=out)
 
 
 def mean_squared_error_grad(y_true, y_pred, scale, *, out):
@@ -45,7 +45,7 @@ def mean_squared_error_grad(y_true, y_pred, scale, *, out):
         scale: s (N,).
         out: like y_pred.
     """
-    _scaled(lambda t, p: 2 * (p - t) / _count(p), (y_true, y_pred), scale, out)
+    scaled(lambda t, p: 2 * (p - t) / count(p), (y_true, y_pred), scale, out)
 
 
 def mean_absolute_error(y_true, y_pred, *, out):
@@ -55,7 +55,7 @@ def mean_absolute_error(y_true, y_pred, *, out):
         y_true, y_pred: (N, ...).
         out: (N,).
     """
-    _mean(np.abs(y_pred - y_true), out=out)
+    mean(np.abs(y_pred - y_true), out=out)
 
 
 def mean_absolute_error_grad(y_true, y_pred, scale, *, out):
@@ -66,7 +66,7 @@ def mean_absolute_error_grad(y_true, y_pred, scale, *, out):
         scale: s (N,).
         out: like y_pred.
     """
-    _scaled(lambda t, p: np.sign(p - t) / _count(p), (y_true, y_pred), scale, out)
+    scaled(lambda t, p: np.sign(p - t) / count(p), (y_true, y_pred), scale, out)
 
 
 def huber(y_true, y_pred, delta, *, out):
@@ -79,7 +79,7 @@ def huber(y_true, y_pred, delta, *, out):
     """
     e = np.abs(y_pred - y_true)
     near = np.minimum(e, delta)
-    _mean(near * near / 2 + delta * (e - near), out=out)
+    mean(near * near / 2 + delta * (e - near), out=out)
 
 
 def huber_grad(y_true, y_pred, delta, scale, *, out):
@@ -91,14 +91,14 @@ def huber_grad(y_true, y_pred, delta, scale, *, out):
         scale: s (N,).
         out: like y_pred.
     """
-    _scaled(lambda t, p: np.clip(p - t, -delta, delta) / _count(p), (y_true, y_pred), scale, out)
+    scaled(lambda t, p: np.clip(p - t, -delta, delta) / count(p), (y_true, y_pred), scale, out)
 
 
-def _smooth(t, label_smoothing, classes):
+def smooth(t, label_smoothing, classes):
     return t * (1 - label_smoothing) + label_smoothing / classes
 
 
-def _inside(p):
+def inside(p):
     """Where clipping leaves a probability as it is."""
     return np.clip(p, CLIP, 1 - CLIP) == p
 
@@ -116,13 +116,13 @@ def binary_cross_entropy(y_true, y_pred, from_logits, label_smoothing, *, out):
         label_smoothing: s.
         out: (N,).
     """
-    t = _smooth(y_true, label_smoothing, 2)
+    t = smooth(y_true, label_smoothing, 2)
     if from_logits:
         z = y_pred
-        _mean(np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z))), out=out)
+        mean(np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z))), out=out)
     else:
         p = np.clip(y_pred, CLIP, 1 - CLIP)
-        _mean(-t * np.log(p) - (1 - t) * np.log1p(-p), out=out)
+        mean(-t * np.log(p) - (1 - t) * np.log1p(-p), out=out)
 
 
 def binary_cross_entropy_grad(y_true, y_pred, from_logits, label_smoothing, scale, *, out):
@@ -135,14 +135,14 @@ def binary_cross_entropy_grad(y_true, y_pred, from_logits, label_smoothing, scal
     """
 
     def gradient(t, p):
-        t = _smooth(t, label_smoothing, 2)
+        t = smooth(t, label_smoothing, 2)
         if from_logits:
             e = np.exp(-np.abs(p))
-            return (np.where(p >= 0, 1, e) / (1 + e) - t) / _count(p)
+            return (np.where(p >= 0, 1, e) / (1 + e) - t) / count(p)
         kept = np.clip(p, CLIP, 1 - CLIP)
-        return np.where(_inside(p) | np.isnan(p), (kept - t) / (kept * (1 - kept)), 0) / _count(p)
+        return np.where(inside(p) | np.isnan(p), (kept - t) / (kept * (1 - kept)), 0) / count(p)
 
-    _scaled(gradient, (y_true, y_pred), scale, out)
+    scaled(gradient, (y_true, y_pred), scale, out)
 
 
 def _log_softmax(z):
@@ -170,22 +170,22 @@ def categorical_cross_entropy(y_true, y_pred, from_logits, label_smoothing, *, o
         out: (N,).
         scale, dy: both or neither: dy becomes what `categorical_cross_entropy_grad` gives.
     """
-    t = _smooth(y_true, label_smoothing, y_true.shape[-1])
+    t = smooth(y_true, label_smoothing, y_true.shape[-1])
     log_p = _log_softmax(y_pred) if from_logits else _log_normalised(y_pred)
-    _mean(-(t * log_p).sum(axis=-1), out=out)
+    mean(-(t * log_p).sum(axis=-1), out=out)
     if dy is not None:
         categorical_cross_entropy_grad(y_true, y_pred, from_logits, label_smoothing, scale, out=dy)
 
 
 def _categorical_gradient(t, y_pred, from_logits):
     """d(mean over positions of −Σ t ln p) / d y_pred"""
-    positions = _count(y_pred) // y_pred.shape[-1]
+    positions = count(y_pred) // y_pred.shape[-1]
     if from_logits:
         p = np.exp(_log_softmax(y_pred))
         return (p * t.sum(axis=-1, keepdims=True) - t) / positions
     total = y_pred.sum(axis=-1, keepdims=True)
     p = y_pred / total
-    dp = np.where(_inside(p) | np.isnan(p), -t / np.clip(p, CLIP, 1 - CLIP), 0)
+    dp = np.where(inside(p) | np.isnan(p), -t / np.clip(p, CLIP, 1 - CLIP), 0)
     return (dp - (dp * p).sum(axis=-1, keepdims=True)) / total / positions
 
 
@@ -202,52 +202,73 @@ def categorical_cross_entropy_grad(y_true, y_pred, from_logits, label_smoothing,
     """
 
     def gradient(t, p):
-        return _categorical_gradient(_smooth(t, label_smoothing, p.shape[-1]), p, from_logits)
+        return _categorical_gradient(smooth(t, label_smoothing, p.shape[-1]), p, from_logits)
 
-    _scaled(gradient, (y_true, y_pred), scale, out)
+    scaled(gradient, (y_true, y_pred), scale, out)
 
 
-def _check_labels(labels, classes):
-    wrong = (labels < 0) | (labels >= classes)
+def _check_labels(labels, classes, ignore):
+    wrong = ((labels < 0) | (labels >= classes)) & (labels != ignore)
     if wrong.any():
         raise ValueError(f"labels must be 0 to {classes - 1}, got {labels[wrong][0]}")
 
 
-def sparse_categorical_cross_entropy(labels, y_pred, from_logits, *, out, scale=None, dy=None):
-    """out[n] = mean over positions of  −ln p[label],   p as in `categorical_cross_entropy`
+def _weighted_rows(labels, y_pred, weights, ignore):
+    """Rows with the label's weight at its class, all 0 where the label is `ignore`"""
+    _check_labels(labels, y_pred.shape[-1], ignore)
+    rows = (labels[..., None] == np.arange(y_pred.shape[-1])) & (labels[..., None] != ignore)
+    return (rows * (1 if weights is None else weights)).astype(y_pred.dtype)
+
+
+def sparse_categorical_cross_entropy(
+    labels, y_pred, from_logits, *, out, scale=None, dy=None, weights=None, ignore=None
+):
+    """out[n] = mean over positions of  −weights[label] ln p[label],   p as in `categorical_cross_entropy`
 
     Args:
         labels: (N, ...) int32 or int64, 0 to C − 1.
-        y_pred: p or z (N, ..., C).
-        from_logits: whether y_pred holds z.
+        y_pred: p, z or ln p (N, ..., C).
+        from_logits: True: y_pred holds z. False: p. None: ln p.
         out: (N,).
         scale, dy: both or neither: dy becomes what `sparse_categorical_cross_entropy_grad` gives.
+        weights: (C,) of the classes, None is all 1.
+        ignore: a label whose positions add 0, or None.
 
     Raises:
-        ValueError: a label outside 0 … C − 1.
+        ValueError: a label outside 0 … C − 1 that is not `ignore`.
     """
-    _check_labels(labels, y_pred.shape[-1])
-    log_p = _log_softmax(y_pred) if from_logits else _log_normalised(y_pred)
-    _mean(-np.take_along_axis(log_p, labels[..., None], axis=-1), out=out)
+    t = _weighted_rows(labels, y_pred, weights, ignore)
+    if from_logits is None:
+        log_p = y_pred
+    else:
+        log_p = _log_softmax(y_pred) if from_logits else _log_normalised(y_pred)
+    picked = np.argmax(t != 0, axis=-1)[..., None]
+    terms = np.take_along_axis(t, picked, axis=-1) * np.take_along_axis(log_p, picked, axis=-1)
+    mean(-np.where((labels == ignore)[..., None] if ignore is not None else False, 0, terms), out=out)
     if dy is not None:
-        sparse_categorical_cross_entropy_grad(labels, y_pred, from_logits, scale, out=dy)
+        sparse_categorical_cross_entropy_grad(
+            labels, y_pred, from_logits, scale, out=dy, weights=weights, ignore=ignore
+        )
 
 
-def sparse_categorical_cross_entropy_grad(labels, y_pred, from_logits, scale, *, out):
-    """The gradient of `categorical_cross_entropy` for t = 1 at the label, 0 elsewhere.
+def sparse_categorical_cross_entropy_grad(labels, y_pred, from_logits, scale, *, out, weights=None, ignore=None):
+    """The gradient of `categorical_cross_entropy` for t = the weight at the label, 0 elsewhere; of ln p that is −t / P.
 
     Args:
-        labels, y_pred, from_logits: as of `sparse_categorical_cross_entropy`.
+        labels, y_pred, from_logits, weights, ignore: as of `sparse_categorical_cross_entropy`.
         scale: s (N,).
         out: like y_pred.
 
     Raises:
-        ValueError: a label outside 0 … C − 1.
+        ValueError: a label outside 0 … C − 1 that is not `ignore`.
     """
-    classes = y_pred.shape[-1]
-    _check_labels(labels, classes)
-    y_true = (labels[..., None] == np.arange(classes)).astype(y_pred.dtype)
-    categorical_cross_entropy_grad(y_true, y_pred, from_logits, 0.0, scale, out=out)
+    t = _weighted_rows(labels, y_pred, weights, ignore)
+    if from_logits is None:
+        scaled(lambda t: -t / (count(t) // t.shape[-1]), (t,), scale, out)
+    else:
+        categorical_cross_entropy_grad(t, y_pred, from_logits, 0.0, scale, out=out)
+    if ignore is not None:
+        out[labels == ignore] = 0
 
 
 def weighted_sum(values, weights, *, out):

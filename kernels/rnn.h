@@ -1,0 +1,423 @@
+/* Recurrent layers: all steps of a sequence in one call. Formulas: npdl/kernels/reference/rnn.py.
+ *
+ * Arrays hold one step after the other, (T, N, ...). The part of the gates that comes from the input is there already,
+ * one product for all steps; what is left of a step is a product with the recurrent kernel, and arithmetic on its
+ * results. A block is NPDL_RNN_UNITS units with all their gates: it multiplies, and does the arithmetic on what lies in
+ * the first cache, so that a step is one round through the pool, forward and backward; and a thread finds its part of
+ * the kernel, packed once a call, in its own cache at every step. (GRU with reset_after=False needs two rounds.)
+ *
+ * The rows that are multiplied lie in a buffer of their own whose step is no power of two, forward the state (times the
+ * mask of recurrent dropout), backward the gradients of the gates; there are two of each, one is read, one written.
+ * A sum over k is made like those of matmul.h: blocks of NPDL_KB from zero, added in order.
+ */
+#ifndef NPDL_RNN_H
+#define NPDL_RNN_H
+
+#define NPDL_RNN_UNITS 32     /* a multiple of every build's NPDL_NW */
+#define NPDL_RNN_ROWS 32      /* that the arithmetic works on at a time */
+#define NPDL_RNN_SCRATCH 13   /* arrays of so many rows and units */
+#define NPDL_RNN_ROOM 16      /* numbers behind each row of a buffer */
+#define NPDL_RNN_SMALL 65536  /* multiply-adds of a step that are not worth a second thread */
+
+enum { NPDL_SIMPLE_RNN, NPDL_LSTM, NPDL_GRU, NPDL_GRU_BEFORE }; /* GRU_BEFORE: reset_after=False */
+enum { NPDL_DH = 8, NPDL_DC = 9, NPDL_ONE = 10, NPDL_TWO = 11, NPDL_THREE = 12 }; /* scratch arrays of backward */
+
+typedef struct {
+    int kind, code[2], from_z[2];   /* activation and recurrent activation; whether their derivatives read z, not y */
+    double constants[2][3];
+    int64_t steps, rows, units;
+    const void *kernel, *bias;      /* (U, G·U); of the product with it, (G·U,) or NULL */
+    const uint8_t *mask;            /* (T, N) or NULL */
+    const void *keep;               /* (N, U) recurrent dropout's mask, or NULL */
+    void *z, *h, *c, *inner;        /* (T, N, G·U), (T + 1, N, U), the same for LSTM, (T, N, U) for GRU */
+    void *dropped;                  /* (T, N, U): h · keep, NULL without keep */
+    const void *dy;                 /* (T, N, U) or NULL: backward */
+    void *dz, *dh, *dc, *dinner;    /* (T, N, G·U), (N, U), (N, U) for LSTM, (T, N, U) for GRU */
+} npdl_rnn_call;
+
+#endif
+
+typedef struct {
+    const npdl_rnn_call *p;
+    const double (*constants)[3];
+    int64_t gates, t;
+    int phase, backward;
+    REAL *panels, *more;        /* of the recurrent kernel; `more`: of its last third, backward of GRU_BEFORE */
+    REAL *buffer[2], *second;   /* rows to multiply; of the second phase */
+    int64_t step, second_step;  /* from row to row of these */
+    REAL *carry;                /* (N, U): what dh gets past the product */
+} FN(npdl_rnn);
+
+/* The piece of the arrays that a block works on: rows r ... r + m − 1, units u ... u + w − 1. */
+typedef struct { int64_t r, m, u, w; } FN(npdl_patch);
+
+#define NPDL_PATCH \
+    for (int64_t i = 0; i < q.m; i++) \
+        _Pragma("GCC unroll 8") for (int64_t j = 0; j < q.w; j += VL)
+#define IN(p) (q.w - j >= VL ? LD(p) : LDN(p, q.w - j))
+#define OUT(p, v) \
+    { \
+        VEC v_ = v; \
+        if (q.w - j >= VL) ST(p, v_); \
+        else STN(p, v_, q.w - j); \
+    }
+#define AT(array, t, width, column) \
+    ((REAL *)(array) + ((t) * r->p->rows + q.r + i) * (width) + (column) + q.u + j) /* of (T, N, width) */
+#define IN_BUFFER(array, row_step, column) ((array) + (q.r + i) * (row_step) + (column) + q.u + j)
+#define S(number) (s + (number) * size + i * q.w + j) /* of a scratch array */
+#define LIVE(t) (!r->p->mask || r->p->mask[(t) * r->p->rows + q.r + i])
+
+/* s[g] = rows of a (k numbers each) times the columns of gate g0 + g, of `gates` packed ones. */
+static void FN(npdl_rnn_product)(const REAL *a, int64_t a_step, int64_t k, const REAL *panels, int64_t gates,
+                                 int64_t g0, int64_t count, FN(npdl_patch) q, REAL *s) {
+    const int64_t each = NPDL_KB * NPDL_RNN_UNITS;
+    npdl_row row[NPDL_RNN_ROWS];
+    int64_t place[NPDL_KB];
+    for (int64_t i = 0; i < q.m; i++) row[i] = (npdl_row){i * a_step, i * q.w};
+    for (int64_t i = 0; i < npdl_min(k, NPDL_KB); i++) place[i] = i;
+    a += q.r * a_step;
+    panels += q.u / NPDL_RNN_UNITS * npdl_ceil_div(k, NPDL_KB) * gates * each;
+    for (int64_t kb = 0; kb < k; kb += NPDL_KB, panels += gates * each)
+        for (int64_t g = 0; g < count; g++)
+            FN(npdl_tiles)(a + kb, row, q.m, place, npdl_min(k - kb, NPDL_KB), panels + (g0 + g) * each,
+                           s + g * q.m * q.w, q.w, kb > 0, NULL);
+}
+
+static int64_t FN(npdl_rnn_panels)(int64_t units, int64_t k, int64_t gates) {
+    return npdl_ceil_div(units, NPDL_RNN_UNITS) * npdl_ceil_div(k, NPDL_KB) * gates * NPDL_KB * NPDL_RNN_UNITS;
+}
+
+/* Packs the kernel's part of one block of units: forward as it is, gate by gate; backward transposed. */
+static void FN(npdl_rnn_pack)(void *context, int64_t block, void *work) {
+    const FN(npdl_rnn) *r = context;
+    const int64_t units = r->p->units, width = r->gates * units, u = block * NPDL_RNN_UNITS;
+    const int64_t w = npdl_min(units - u, NPDL_RNN_UNITS), each = NPDL_KB * NPDL_RNN_UNITS;
+    const REAL *kernel = r->p->kernel;
+    (void)work;
+    if (!r->backward) {
+        REAL *to = r->panels + block * npdl_ceil_div(units, NPDL_KB) * r->gates * each;
+        for (int64_t kb = 0; kb < units; kb += NPDL_KB)
+            for (int64_t g = 0; g < r->gates; g++, to += each)
+                FN(npdl_pack_b)(kernel + kb * width + g * units + u, width, 0, npdl_min(units - kb, NPDL_KB), w, to, 0);
+        return;
+    }
+    int64_t first = r->more ? 2 * units : width; /* columns in r->panels */
+    for (int64_t part = 0; part < (r->more ? 2 : 1); part++) {
+        int64_t start = part ? first : 0, stop = part ? width : first;
+        REAL *to = (part ? r->more : r->panels) + block * npdl_ceil_div(stop - start, NPDL_KB) * each;
+        for (int64_t kb = start; kb < stop; kb += NPDL_KB, to += each)
+            FN(npdl_pack_b)(kernel + u * width + kb, width, 1, npdl_min(stop - kb, NPDL_KB), w, to, 0);
+    }
+}
+
+/* ---- forward */
+
+/* `count` gates from gate g on: s += z, then s = a(s); z becomes what a' is computed from. */
+NPDL_INLINE void FN(npdl_rnn_gates)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int which, int64_t g, int64_t count, REAL *s) {
+    const npdl_rnn_call *p = r->p;
+    const int64_t size = q.m * q.w, width = r->gates * p->units;
+    for (int64_t e = 0; e < count; e++) NPDL_PATCH {
+        REAL *z = AT(p->z, r->t, width, (g + e) * p->units);
+        VEC v = IN(S(e)) + IN(z);
+        OUT(S(e), v)
+        if (p->from_z[which]) OUT(z, v)
+    }
+    FN(npdl_activate)(p->code[which], r->constants[which], s, count * size);
+    if (!p->from_z[which])
+        for (int64_t e = 0; e < count; e++) NPDL_PATCH OUT(AT(p->z, r->t, width, (g + e) * p->units), IN(S(e)))
+}
+
+/* h of the next step, and where it is multiplied: v times keep. */
+NPDL_INLINE void FN(npdl_rnn_state)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int64_t t, const REAL *v) {
+    const npdl_rnn_call *p = r->p;
+    const int64_t units = p->units;
+    NPDL_PATCH {
+        VEC h = t && !LIVE(t - 1) ? IN(AT(p->h, t - 1, units, 0)) : v ? IN(v + i * q.w + j) : IN(AT(p->h, t, units, 0));
+        if (t) OUT(AT(p->h, t, units, 0), h)
+        if (p->keep) h = h * IN(AT(p->keep, 0, units, 0));
+        OUT(IN_BUFFER(r->buffer[t & 1], r->step, 0), h)
+        if (p->dropped && t < p->steps) OUT(AT(p->dropped, t, units, 0), h)
+    }
+}
+
+NPDL_INLINE void FN(npdl_rnn_forward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
+    const npdl_rnn_call *p = r->p;
+    const int64_t size = q.m * q.w, units = p->units, t = r->t, G = r->gates;
+    const REAL *state = r->buffer[t & 1], *bias = p->bias;
+    if (t < 0) {
+        FN(npdl_rnn_state)(r, q, 0, NULL);
+        return;
+    }
+    if (r->phase) { /* GRU_BEFORE: the candidate */
+        FN(npdl_rnn_product)(r->second, r->second_step, units, r->panels, G, 2, 1, q, s + 2 * size);
+        FN(npdl_rnn_gates)(r, q, 0, 2, 1, s + 2 * size);
+        NPDL_PATCH {
+            VEC gate = IN(AT(r->carry, 0, units, 0)), v = IN(S(2)); /* the update gate waits in carry */
+            OUT(S(3), FMA(gate, IN(AT(p->h, t, units, 0)) - v, v))
+        }
+        FN(npdl_rnn_state)(r, q, t + 1, s + 3 * size);
+        return;
+    }
+    FN(npdl_rnn_product)(state, r->step, units, r->panels, G, 0, p->kind == NPDL_GRU_BEFORE ? 2 : G, q, s);
+    if (bias)
+        for (int64_t g = 0; g < G; g++) NPDL_PATCH OUT(S(g), IN(S(g)) + IN(bias + g * units + q.u + j))
+    switch (p->kind) {
+    case NPDL_SIMPLE_RNN:
+        FN(npdl_rnn_gates)(r, q, 0, 0, 1, s);
+        FN(npdl_rnn_state)(r, q, t + 1, s);
+        break;
+    case NPDL_LSTM:
+        FN(npdl_rnn_gates)(r, q, 1, 0, 2, s);
+        FN(npdl_rnn_gates)(r, q, 0, 2, 1, s + 2 * size);
+        FN(npdl_rnn_gates)(r, q, 1, 3, 1, s + 3 * size);
+        NPDL_PATCH {
+            VEC before = IN(AT(p->c, t, units, 0)), c = before;
+            if (LIVE(t)) c = FMA(IN(S(1)), before, IN(S(0)) * IN(S(2)));
+            OUT(AT(p->c, t + 1, units, 0), c)
+            OUT(S(4), c)
+        }
+        FN(npdl_activate)(p->code[0], r->constants[0], s + 4 * size, size);
+        NPDL_PATCH OUT(S(4), IN(S(3)) * IN(S(4)))
+        FN(npdl_rnn_state)(r, q, t + 1, s + 4 * size);
+        break;
+    case NPDL_GRU:
+        NPDL_PATCH OUT(AT(p->inner, t, units, 0), IN(S(2)))
+        FN(npdl_rnn_gates)(r, q, 1, 0, 2, s);
+        NPDL_PATCH OUT(S(2), IN(S(1)) * IN(S(2)))
+        FN(npdl_rnn_gates)(r, q, 0, 2, 1, s + 2 * size);
+        NPDL_PATCH {
+            VEC v = IN(S(2));
+            OUT(S(3), FMA(IN(S(0)), IN(AT(p->h, t, units, 0)) - v, v))
+        }
+        FN(npdl_rnn_state)(r, q, t + 1, s + 3 * size);
+        break;
+    case NPDL_GRU_BEFORE:
+        FN(npdl_rnn_gates)(r, q, 1, 0, 2, s);
+        NPDL_PATCH {
+            VEC v = IN(S(1)) * IN(IN_BUFFER(state, r->step, 0));
+            OUT(IN_BUFFER(r->second, r->second_step, 0), v)
+            OUT(AT(p->inner, t, units, 0), v)
+            OUT(AT(r->carry, 0, units, 0), IN(S(0)))
+        }
+        break;
+    }
+}
+
+/* ---- backward */
+
+/* s[to] = gate g of step t, a(z) where that is what was kept; s[to + 4], what a' is computed from. */
+NPDL_INLINE void FN(npdl_rnn_saved)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int which, int64_t g, int64_t to, REAL *s) {
+    const npdl_rnn_call *p = r->p;
+    const int64_t size = q.m * q.w;
+    NPDL_PATCH {
+        VEC v = IN(AT(p->z, r->t, r->gates * p->units, g * p->units));
+        OUT(S(to), v)
+        OUT(S(to + 4), v)
+    }
+    if (p->from_z[which]) FN(npdl_activate)(p->code[which], r->constants[which], s + to * size, size);
+}
+
+/* The gradient of gate g: s[from] · a'(s[saved]), 0 where there is no step; and where it will be multiplied. */
+NPDL_INLINE void FN(npdl_rnn_slope)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int which, int64_t g, int64_t from,
+                               int64_t saved, REAL *s, int multiplied) {
+    const npdl_rnn_call *p = r->p;
+    const int64_t size = q.m * q.w;
+    FN(npdl_activate_grad)(p->code[which], r->constants[which], s + from * size, s + saved * size, s + from * size,
+                           size);
+    NPDL_PATCH {
+        VEC v = LIVE(r->t) ? IN(S(from)) : BC(0);
+        OUT(S(from), v)
+        OUT(AT(p->dz, r->t, r->gates * p->units, g * p->units), v)
+        if (multiplied) OUT(IN_BUFFER(r->buffer[r->t & 1], r->step, g * p->units), v)
+    }
+}
+
+/* dh of step t: from y, from the product with the next step's gates, and past it. */
+NPDL_INLINE void FN(npdl_rnn_dh)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
+    const npdl_rnn_call *p = r->p;
+    const int64_t size = q.m * q.w, units = p->units, t = r->t;
+    int product = t + 1 < p->steps;
+    if (product)
+        FN(npdl_rnn_product)(r->buffer[(t + 1) & 1], r->step, (r->more ? 2 : r->gates) * units, r->panels, 1, 0, 1, q,
+                             s + NPDL_DH * size);
+    NPDL_PATCH {
+        VEC v = product ? IN(S(NPDL_DH)) : BC(0);
+        if (p->keep) v = v * IN(AT(p->keep, 0, units, 0));
+        v = v + IN(AT(r->carry, 0, units, 0));
+        if (p->dy && t >= 0) v = v + IN(AT(p->dy, t, units, 0));
+        OUT(S(NPDL_DH), v)
+    }
+}
+
+/* The second phase of GRU_BEFORE: through r · h. */
+NPDL_INLINE void FN(npdl_rnn_reset)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
+    const npdl_rnn_call *p = r->p;
+    const int64_t size = q.m * q.w, units = p->units, t = r->t;
+    FN(npdl_rnn_product)(r->second, r->second_step, units, r->more, 1, 0, 1, q, s + NPDL_DH * size);
+    FN(npdl_rnn_saved)(r, q, 1, 1, 1, s);
+    NPDL_PATCH {
+        const REAL *before = p->dropped ? AT(p->dropped, t, units, 0) : AT(p->h, t, units, 0);
+        VEC d = IN(S(NPDL_DH)), past = d * IN(S(1));
+        OUT(S(NPDL_ONE), d * IN(before))
+        if (p->keep) past = past * IN(AT(p->keep, 0, units, 0));
+        if (LIVE(t)) OUT(AT(r->carry, 0, units, 0), IN(AT(r->carry, 0, units, 0)) + past)
+    }
+    FN(npdl_rnn_slope)(r, q, 1, 1, NPDL_ONE, 5, s, 1);
+}
+
+NPDL_INLINE void FN(npdl_rnn_backward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
+    const npdl_rnn_call *p = r->p;
+    const int64_t size = q.m * q.w, units = p->units, t = r->t;
+    if (r->phase) {
+        FN(npdl_rnn_reset)(r, q, s);
+        return;
+    }
+    FN(npdl_rnn_dh)(r, q, s);
+    if (t < 0) {
+        NPDL_PATCH OUT(AT(p->dh, 0, units, 0), IN(S(NPDL_DH)))
+        return;
+    }
+    switch (p->kind) {
+    case NPDL_SIMPLE_RNN:
+        FN(npdl_rnn_saved)(r, q, 0, 0, 0, s);
+        NPDL_PATCH OUT(AT(r->carry, 0, units, 0), LIVE(t) ? BC(0) : IN(S(NPDL_DH)))
+        FN(npdl_rnn_slope)(r, q, 0, 0, NPDL_DH, 4, s, 1);
+        break;
+    case NPDL_LSTM:
+        for (int g = 0; g < 4; g++) FN(npdl_rnn_saved)(r, q, g != 2, g, g, s);
+        NPDL_PATCH {
+            VEC c = IN(AT(p->c, t + 1, units, 0));
+            OUT(S(NPDL_ONE), c)
+            OUT(S(NPDL_TWO), c)
+        }
+        FN(npdl_activate)(p->code[0], r->constants[0], s + NPDL_ONE * size, size); /* a(c) */
+        NPDL_PATCH {
+            VEC dh = IN(S(NPDL_DH)), y = IN(S(NPDL_ONE));
+            if (!p->from_z[0]) OUT(S(NPDL_TWO), y)
+            OUT(S(NPDL_THREE), dh * y)        /* do */
+            OUT(S(NPDL_DC), dh * IN(S(3)))    /* d a(c) */
+            OUT(AT(r->carry, 0, units, 0), LIVE(t) ? BC(0) : dh)
+        }
+        FN(npdl_activate_grad)(p->code[0], r->constants[0], s + NPDL_DC * size, s + NPDL_TWO * size, s + NPDL_DC * size,
+                               size);
+        NPDL_PATCH {
+            REAL *past = AT(p->dc, 0, units, 0);
+            VEC before = IN(past), dc = before + IN(S(NPDL_DC)), in = IN(S(0)), candidate = IN(S(2));
+            if (LIVE(t)) OUT(past, dc * IN(S(1)))
+            OUT(S(0), dc * candidate)                       /* di */
+            OUT(S(1), dc * IN(AT(p->c, t, units, 0)))       /* df */
+            OUT(S(2), dc * in)                              /* dc~ */
+        }
+        FN(npdl_rnn_slope)(r, q, 1, 0, 0, 4, s, 1);
+        FN(npdl_rnn_slope)(r, q, 1, 1, 1, 5, s, 1);
+        FN(npdl_rnn_slope)(r, q, 0, 2, 2, 6, s, 1);
+        FN(npdl_rnn_slope)(r, q, 1, 3, NPDL_THREE, 7, s, 1);
+        break;
+    default: /* GRU: update z, reset r, candidate */
+        for (int g = 0; g < 3; g++) FN(npdl_rnn_saved)(r, q, g != 2, g, g, s);
+        NPDL_PATCH {
+            VEC dh = IN(S(NPDL_DH)), gate = IN(S(0)), past = dh * gate;
+            OUT(S(NPDL_ONE), dh * (IN(AT(p->h, t, units, 0)) - IN(S(2))))
+            OUT(S(NPDL_TWO), dh * (BC(1) - gate))
+            OUT(AT(r->carry, 0, units, 0), LIVE(t) ? past : dh)
+        }
+        FN(npdl_rnn_slope)(r, q, 1, 0, NPDL_ONE, 4, s, 1);
+        FN(npdl_rnn_slope)(r, q, 0, 2, NPDL_TWO, 6, s, 0);
+        if (p->kind == NPDL_GRU_BEFORE) {
+            NPDL_PATCH {
+                VEC v = IN(S(NPDL_TWO));
+                OUT(IN_BUFFER(r->second, r->second_step, 0), v)
+                OUT(AT(p->dinner, t, units, 0), v)
+            }
+            break;
+        }
+        NPDL_PATCH {
+            VEC v = IN(S(NPDL_TWO)), inner = v * IN(S(1));
+            OUT(S(NPDL_THREE), v * IN(AT(p->inner, t, units, 0)))
+            OUT(AT(p->dinner, t, units, 0), inner)
+            OUT(IN_BUFFER(r->buffer[t & 1], r->step, 2 * units), inner)
+        }
+        FN(npdl_rnn_slope)(r, q, 1, 1, NPDL_THREE, 5, s, 1);
+    }
+}
+
+#undef IN
+#undef OUT
+#undef AT
+#undef IN_BUFFER
+#undef S
+#undef LIVE
+#undef NPDL_PATCH
+
+/* ---- the steps */
+
+NPDL_INLINE void FN(npdl_rnn_rows)(const FN(npdl_rnn) *r, int64_t u, int64_t w, REAL *work) {
+    for (int64_t row = 0; row < r->p->rows; row += NPDL_RNN_ROWS) {
+        FN(npdl_patch) q = {row, npdl_min(r->p->rows - row, NPDL_RNN_ROWS), u, w};
+        if (r->backward) FN(npdl_rnn_backward)(r, q, work);
+        else FN(npdl_rnn_forward)(r, q, work);
+    }
+}
+
+/* On copies, so that the compiler knows that no store changes them; and with the usual width as a constant. */
+static void FN(npdl_rnn_block)(void *context, int64_t block, void *work) {
+    FN(npdl_rnn) r = *(const FN(npdl_rnn) *)context;
+    const npdl_rnn_call call = *r.p;
+    const int64_t u = block * NPDL_RNN_UNITS, w = npdl_min(call.units - u, NPDL_RNN_UNITS);
+    r.p = &call;
+    if (w == NPDL_RNN_UNITS) FN(npdl_rnn_rows)(&r, u, NPDL_RNN_UNITS, work);
+    else FN(npdl_rnn_rows)(&r, u, w, work);
+}
+
+static void FN(npdl_rnn_blocks)(void *context, int64_t block, void *work) {
+    const FN(npdl_rnn) *r = context;
+    for (; block < npdl_ceil_div(r->p->units, NPDL_RNN_UNITS); block++) FN(npdl_rnn_block)(context, block, work);
+}
+
+static void FN(npdl_run_rnn)(const npdl_rnn_call *p, int backward) {
+    static const int64_t gates_of[] = {1, 4, 3, 3};
+    const int64_t units = p->units, rows = p->rows, gates = gates_of[p->kind];
+    const int64_t blocks = npdl_ceil_div(units, NPDL_RNN_UNITS);
+    const int two = p->kind == NPDL_GRU_BEFORE;
+    if (!rows || !units) return;
+    FN(npdl_rnn) r = {.p = p, .constants = p->constants, .gates = gates, .backward = backward};
+    int64_t k = backward ? (two ? 2 : gates) * units : units; /* numbers in a row that is multiplied */
+    int64_t panels = FN(npdl_rnn_panels)(units, k, backward ? 1 : gates);
+    int64_t more = two && backward ? FN(npdl_rnn_panels)(units, units, 1) : 0;
+    r.step = npdl_round_up(k, 16) + NPDL_RNN_ROOM, r.second_step = npdl_round_up(units, 16) + NPDL_RNN_ROOM;
+    REAL *memory = npdl_shared((panels + more + rows * (2 * r.step + r.second_step + units)) * sizeof(REAL));
+    if (!memory) return;
+    r.panels = memory, memory += panels;
+    r.more = more ? memory : NULL, memory += more;
+    r.buffer[0] = memory, r.buffer[1] = memory + rows * r.step, memory += 2 * rows * r.step;
+    r.second = memory, memory += rows * r.second_step;
+    r.carry = memory;
+    if (backward) memcpy(r.carry, p->dh, rows * units * sizeof(REAL));
+    size_t bytes = NPDL_RNN_SCRATCH * npdl_min(rows, NPDL_RNN_ROWS) * npdl_min(units, NPDL_RNN_UNITS) * sizeof(REAL);
+    int small = rows * units * gates * units < NPDL_RNN_SMALL;
+    npdl_parallel(FN(npdl_rnn_pack), &r, blocks, 0);
+    for (int64_t i = 0; i <= p->steps; i++) {
+        r.t = backward ? p->steps - 1 - i : i - 1; /* forward starts, and backward ends, with the state before them */
+        for (r.phase = 0; r.phase < (two && r.t >= 0 ? 2 : 1); r.phase++)
+            if (small) npdl_parallel(FN(npdl_rnn_blocks), &r, 1, bytes);
+            else npdl_parallel(FN(npdl_rnn_block), &r, blocks, bytes);
+    }
+}
+
+static void FN(npdl_rnn_steps)(const npdl_rnn_call *p) { FN(npdl_run_rnn)(p, 0); }
+static void FN(npdl_rnn_steps_grad)(const npdl_rnn_call *p) { FN(npdl_run_rnn)(p, 1); }
+
+/* ---- GRU: dR of the gates from h, of the candidate from what it multiplied: out (U, 3 U) from `rows` rows */
+static void FN(npdl_gru_dkernel)(const REAL *h, const REAL *reset, const REAL *dz, const REAL *dinner, REAL *out,
+                                 int64_t rows, int64_t units) {
+    FN(npdl_product) gates = {
+        .m = units, .n = 2 * units, .k = rows, .a = h, .a_step = units, .transpose_a = 1, .b = dz, .b_step = 3 * units,
+        .out = out, .out_step = 3 * units,
+    };
+    FN(npdl_product) candidate = {
+        .m = units, .n = units, .k = rows, .a = reset, .a_step = units, .transpose_a = 1, .b = dinner, .b_step = units,
+        .out = out + 2 * units, .out_step = 3 * units,
+    };
+    FN(npdl_run_product)(&gates);
+    FN(npdl_run_product)(&candidate);
+}

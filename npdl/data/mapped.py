@@ -1,0 +1,91 @@
+"""Mapped: batches changed by a function before the training step."""
+
+from typing import NamedTuple
+
+from npdl.data.sources import Source
+
+
+class Place(NamedTuple):
+    """Which batch it is, for a function that draws random numbers.
+
+    `npdl.random.per_sample(npdl.random.key(place.seed, "mine"), place.epoch, len(x), 3, place.first)` gives each row of
+    an epoch three numbers of its own, the same whatever the batch size.
+    """
+
+    seed: int  # of the model
+    epoch: int  # from 0
+    first: int  # which row of the epoch the batch begins with
+
+
+class Mapped:
+    """Data whose batches a function changes on their way into the training step: what `fit` takes as x.
+
+        model.fit(Mapped(MixUp(0.2), x_train, y_train), epochs=10, batch_size=128)
+
+    Augmentation that changes images alone is a layer of the model (`layers.RandomFlip` and others). This is for what
+    changes x and y together, and for a function of your own. Rows that `validation_split` holds out stay as they are.
+
+    Args:
+        function: (x, y, place) -> (x, y) of as many rows, `place` a `Place`; or a list of such functions, called one
+            after the other. It gets arrays as `fit` would train on, must not write into them, and should depend on
+            nothing but its arguments, so that training can be repeated.
+        x, y, sample_weight: data as `fit` takes them.
+
+    Raises:
+        TypeError: something else than functions.
+
+    >>> import numpy as np
+    >>> from npdl.data import batches
+    >>> data = Mapped(lambda x, y, place: (x + place.first, y), np.zeros((4, 1)), np.arange(4))
+    >>> [x.ravel().tolist() for x, y in batches(data, batch_size=2, shuffle=False)]
+    [[0.0, 0.0], [2.0, 2.0]]
+    """
+
+    def __init__(self, function, x, y=None, sample_weight=None):
+        self.functions = list(function) if isinstance(function, (list, tuple)) else [function]
+        if not self.functions or not all(map(callable, self.functions)):
+            raise TypeError(
+                f"Mapped needs a function (x, y, place) -> (x, y), or a list of them, got {function!r}; "
+                "pass e.g. Mapped(npdl.data.MixUp(0.2), x, y)"
+            )
+        self.data = x, y, sample_weight
+
+
+class MappedSource(Source):
+    """The batches of another source, each changed by functions."""
+
+    def __init__(self, inner, functions):
+        super().__init__(inner.dtype, inner.need_y)
+        self.inner, self.functions = inner, functions
+        self.size = inner.size
+
+    def read_integers(self, integers):
+        super().read_integers(integers)
+        self.inner.read_integers(integers)
+
+    def steps(self, batch_size):
+        return self.inner.steps(batch_size)
+
+    def batches(self, batch_size, seed=None, epoch=0, shuffle=False, reuse=False):
+        first = 0
+        for number, (x, y, w) in enumerate(self.inner.batches(batch_size, seed, epoch, shuffle)):
+            yield self._changed(x, y, w, Place(seed or 0, epoch, first), f" of batch {number}")
+            first += len(x)
+
+    def first(self, n):
+        return self._changed(*self.inner.first(n), Place(0, 0, 0), "")
+
+    def split(self, validation_split):
+        train, held_out, said = self.inner.split(validation_split)
+        return MappedSource(train, self.functions), held_out, said
+
+    def _changed(self, x, y, w, place, where):
+        for function in self.functions:
+            result = function(x, y, place)
+            if not isinstance(result, tuple) or len(result) != 2:
+                raise TypeError(
+                    f"the function {function!r} of Mapped returned a {type(result).__name__}, expected a tuple (x, y); "
+                    "let it return both"
+                )
+            x, y = result
+        return self.convert(x, y, w, where)

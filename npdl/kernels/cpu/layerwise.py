@@ -1,0 +1,267 @@
+"""Sums over tensors, LAMB and Adafactor, compiled by Numba and run in blocks as in `npdl.kernels.cpu.update`.
+
+A sum over a tensor is made of float64 sums over its pieces of at most `BLOCK` elements, each in eight lanes (element i
+in lane i mod 8), added in order: the bits depend on the tensor's size alone.
+"""
+
+import math
+
+import numpy as np
+
+from npdl.kernels.checks import aligned
+from npdl.kernels.cpu.update import _address, _execute, _plan
+from npdl.kernels.reference.layerwise import ADAFACTOR_HYPER, LAMB_HYPER, check_shapes, trust
+from npdl.kernels.reference.update import smallest
+from npdl.kernels.segments import check, check_out
+
+
+def dot(x, y, segments, *, out):
+    """As `npdl.kernels.reference.layerwise.dot`."""
+    _reduce("dot", _dot, {"x": x, "y": y}, segments, out, sum)
+
+
+def sum_abs(x, segments, *, out):
+    """As `npdl.kernels.reference.layerwise.sum_abs`."""
+    _reduce("sum_abs", _sum_abs, {"x": x}, segments, out, sum)
+
+
+def max_abs(x, segments, *, out):
+    """As `npdl.kernels.reference.layerwise.max_abs`."""
+    _reduce("max_abs", _max_abs, {"x": x}, segments, out, max)
+
+
+def _reduce(kernel, make, arrays, segments, out, join):
+    check(kernel, arrays, segments, np.zeros(0), ())
+    check_out(kernel, segments, out)
+    tables, blocks, (_, pieces, _) = _plan_of(kernel, arrays["x"], segments)
+    parts = np.zeros(len(pieces))
+    _execute(kernel, make, blocks, tables, parts, arrays)
+    _per_row(pieces, parts, out, join)
+
+
+def _plan_of(kernel, array, segments):
+    return _plan(kernel, array.shape, segments.tobytes(), segments.shape, segments.dtype)
+
+
+def _per_row(pieces, parts, out, join):
+    """out[row]: the pieces' numbers joined in their order, 0 where there are none."""
+    rows = [[0.0] for _ in range(len(out))]
+    for row, part in zip(pieces[:, 2].tolist(), parts.tolist()):
+        rows[row].append(part)
+    out[...] = [join(row) for row in rows]
+
+
+def lamb(p, g, m, v, segments, hyper):
+    """As `npdl.kernels.reference.layerwise.lamb`: two passes, the second one with the tensors' ratios."""
+    arrays = {"p": p, "g": g, "m": m, "v": v}
+    check("lamb", arrays, segments, hyper, LAMB_HYPER)
+    tables, blocks, (_, pieces, _) = _plan_of("lamb", p, segments)
+    numbers, rows = len(hyper), len(segments)
+    parts = np.concatenate([hyper, np.zeros(2 * len(pieces))])
+    _execute("lamb", _lamb_means, blocks, tables, parts, arrays)
+    squares = np.zeros((2, rows))
+    _per_row(pieces, parts[numbers::2], squares[0], sum)
+    _per_row(pieces, parts[numbers + 1 :: 2], squares[1], sum)
+    ratios = [trust(*pair) for pair in squares.T.tolist()]
+    _execute("lamb", _lamb_step, blocks, tables, np.concatenate([hyper, ratios]), arrays)
+
+
+def adafactor(p, g, factors, shapes, segments, hyper):
+    """As `npdl.kernels.reference.layerwise.adafactor`; a thread takes a whole tensor."""
+    arrays = {"p": p, "g": g}
+    check("adafactor", arrays, segments, hyper, ADAFACTOR_HYPER)
+    check_shapes(p, factors, shapes, segments)
+    aligned("adafactor", "factors", factors)
+    _plan_of("adafactor", p, segments)  # checks that the segments lie in p
+    tables = tuple(map(_address, (shapes, factors, segments)))
+    _execute("adafactor", _adafactor, len(segments), tables, hyper, arrays)
+
+
+# ---- the bodies; context as in `npdl.kernels.cpu.update`, with room for results behind the numbers in hyper
+
+
+def _dot(real, carray):
+    def body(context, block, work):
+        blocks = carray(context[0], block + 2, np.int64)
+        pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
+        out = carray(context[3], blocks[block + 1], np.float64)
+        for piece in range(blocks[block], blocks[block + 1]):
+            start, stop, _ = pieces[piece]
+            x = carray(context[4], stop, real)[start:stop]
+            y = carray(context[5], stop, real)[start:stop]
+            a = b = c = d = e = f = g = h = np.float64(0)
+            whole = x.size - x.size % 8
+            for i in range(0, whole, 8):
+                a += np.float64(x[i]) * np.float64(y[i])
+                b += np.float64(x[i + 1]) * np.float64(y[i + 1])
+                c += np.float64(x[i + 2]) * np.float64(y[i + 2])
+                d += np.float64(x[i + 3]) * np.float64(y[i + 3])
+                e += np.float64(x[i + 4]) * np.float64(y[i + 4])
+                f += np.float64(x[i + 5]) * np.float64(y[i + 5])
+                g += np.float64(x[i + 6]) * np.float64(y[i + 6])
+                h += np.float64(x[i + 7]) * np.float64(y[i + 7])
+            for i in range(whole, x.size):
+                a += np.float64(x[i]) * np.float64(y[i])
+            out[piece] = ((a + b) + (c + d)) + ((e + f) + (g + h))
+
+    return body
+
+
+def _sum_abs(real, carray):
+    def body(context, block, work):
+        blocks = carray(context[0], block + 2, np.int64)
+        pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
+        out = carray(context[3], blocks[block + 1], np.float64)
+        for piece in range(blocks[block], blocks[block + 1]):
+            start, stop, _ = pieces[piece]
+            x = carray(context[4], stop, real)[start:stop]
+            a = b = c = d = np.float64(0)
+            whole = x.size - x.size % 4
+            for i in range(0, whole, 4):
+                a += np.float64(abs(x[i]))
+                b += np.float64(abs(x[i + 1]))
+                c += np.float64(abs(x[i + 2]))
+                d += np.float64(abs(x[i + 3]))
+            for i in range(whole, x.size):
+                a += np.float64(abs(x[i]))
+            out[piece] = (a + b) + (c + d)
+
+    return body
+
+
+def _max_abs(real, carray):
+    def body(context, block, work):
+        blocks = carray(context[0], block + 2, np.int64)
+        pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
+        out = carray(context[3], blocks[block + 1], np.float64)
+        for piece in range(blocks[block], blocks[block + 1]):
+            start, stop, _ = pieces[piece]
+            x = carray(context[4], stop, real)[start:stop]
+            largest = real(0)
+            for i in range(x.size):
+                largest = abs(x[i]) if abs(x[i]) > largest else largest
+            out[piece] = largest
+
+    return body
+
+
+def _lamb_means(real, carray):
+    least = real(smallest(real))
+
+    def body(context, block, work):
+        blocks = carray(context[0], block + 2, np.int64)
+        pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
+        _, beta_1, beta_2, bias_1, bias_2, epsilon, decoupled = carray(context[3], 7, np.float64)
+        out = carray(context[3], 7 + 2 * blocks[block + 1], np.float64)
+        b1, a1, b2, a2 = real(beta_1), real(1 - beta_1), real(beta_2), real(1 - beta_2)
+        first, root, eps, zero = real(1 / bias_1), real(1 / math.sqrt(bias_2)), real(epsilon), real(0)
+        for piece in range(blocks[block], blocks[block + 1]):
+            start, stop, row = pieces[piece]
+            _, _, _, decay, _ = carray(context[2], (row + 1, 5), np.float64)[row]
+            lam = real(0) if decoupled else real(decay)
+            p = carray(context[4], stop, real)[start:stop]
+            g = carray(context[5], stop, real)[start:stop]
+            m = carray(context[6], stop, real)[start:stop]
+            v = carray(context[7], stop, real)[start:stop]
+            for i in range(p.size):
+                d = g[i]
+                s = b1 * m[i] + a1 * d
+                q = b2 * v[i] + a2 * (d * d)
+                m[i] = zero if abs(s) < least else s
+                v[i] = zero if q < least else q
+            weights = steps = np.float64(0)
+            for i in range(p.size):
+                w = p[i]
+                u = np.float64(first * m[i] / (math.sqrt(v[i]) * root + eps) + lam * w)
+                weights += np.float64(w) * np.float64(w)
+                steps += u * u
+            out[7 + 2 * piece], out[8 + 2 * piece] = weights, steps
+
+    return body
+
+
+def _lamb_step(real, carray):
+    def body(context, block, work):
+        blocks = carray(context[0], block + 2, np.int64)
+        pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
+        learning_rate, _, _, bias_1, bias_2, epsilon, decoupled = carray(context[3], 7, np.float64)
+        first, root, eps = real(1 / bias_1), real(1 / math.sqrt(bias_2)), real(epsilon)
+        for piece in range(blocks[block], blocks[block + 1]):
+            start, stop, row = pieces[piece]
+            _, _, scale, decay, _ = carray(context[2], (row + 1, 5), np.float64)[row]
+            eta, lam, keep = learning_rate * scale, real(decay), real(1)
+            if decoupled:
+                lam, keep = real(0), real(1 - eta * decay)
+            step = real(eta * carray(context[3], 8 + row, np.float64)[7 + row])
+            p = carray(context[4], stop, real)[start:stop]
+            m = carray(context[6], stop, real)[start:stop]
+            v = carray(context[7], stop, real)[start:stop]
+            for i in range(p.size):
+                w = p[i]
+                p[i] = keep * w - step * (first * m[i] / (math.sqrt(v[i]) * root + eps) + lam * w)
+
+    return body
+
+
+def _adafactor(real, carray):
+    tiny = float(np.finfo(real).tiny)
+
+    def body(context, block, work):
+        begin, end, scale, decay, trainable = carray(context[2], (block + 1, 5), np.float64)[block]
+        count, rows, columns, at = carray(context[0], (block + 1, 4), np.int64)[block]
+        learning_rate, rho, rest, epsilon_1, epsilon_2, threshold = carray(context[3], 6, np.float64)
+        start, stop = np.int64(begin), np.int64(end)
+        if trainable == 0 or start == stop:
+            return
+        p = carray(context[4], stop, real)[start:stop]
+        g = carray(context[5], stop, real)[start:stop]
+        matrices, height = (count, rows) if rows else (1, 1)
+        means = carray(context[1], at + matrices * (height + columns), real)[at:] if rows else p
+        k = carray(context[1], at + matrices * (height * (rows > 0) + columns), real)[at + matrices * rows :]
+        c, keep, least, eps = real(rest), real(1) - real(rest), real(max(epsilon_1**2, tiny)), real(epsilon_1)
+        # Row and column means of the squares, up to date; those of the columns grow with every row.
+        share = c / real(height)
+        for j in range(k.size):
+            k[j] = keep * k[j]
+        for line in range(matrices * height):
+            matrix = line // height
+            row = g[line * columns : (line + 1) * columns]
+            column = k[matrix * columns : (matrix + 1) * columns]
+            for j in range(columns):
+                column[j] += share * (row[j] * row[j])
+            if rows:
+                total = np.float64(0)
+                for j in range(columns):
+                    total += np.float64(row[j]) * np.float64(row[j])
+                means[line] = keep * means[line] + c * real(total / columns)
+        # Sizes of the weights and of the step.
+        weights = steps = np.float64(0)
+        for i in range(p.size):
+            weights += np.float64(p[i]) * np.float64(p[i])
+        step = real(1)
+        for turn in range(2):
+            mean = real(1)
+            for line in range(matrices * height):
+                matrix, q = line // height, real(1)
+                if rows:
+                    if line % height == 0:
+                        total = np.float64(0)
+                        for j in range(line, line + height):
+                            total += np.float64(means[j])
+                        mean = max(real(total / height), eps)
+                    q = means[line] / mean
+                row = g[line * columns : (line + 1) * columns]
+                column = k[matrix * columns : (matrix + 1) * columns]
+                if turn == 0:
+                    for j in range(columns):
+                        u = np.float64(row[j] / math.sqrt(max(q * column[j], least)))
+                        steps += u * u
+                else:
+                    w = p[line * columns : (line + 1) * columns]
+                    shrink = real(1 - learning_rate * scale * decay)
+                    for j in range(columns):
+                        w[j] = shrink * w[j] - step * (row[j] / math.sqrt(max(q * column[j], least)))
+            alpha = rho * scale * max(epsilon_2, math.sqrt(weights / p.size))
+            step = real(alpha / max(1.0, math.sqrt(steps / p.size) / threshold))
+
+    return body

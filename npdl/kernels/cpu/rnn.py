@@ -1,0 +1,142 @@
+"""Recurrent layers; formulas: npdl/kernels/reference/rnn.py, code: kernels/rnn.h."""
+
+from npdl.kernels.checks import SOFTMAX
+from npdl.kernels.cpu.build import lib
+from npdl.kernels.reference import rnn as reference
+
+expect = lib.expect
+
+
+def _settings(kernel, *activations):
+    """(code, whether its derivative reads z, constants) of the activation and of the recurrent one."""
+    for activation in activations:
+        if activation.code in (None, SOFTMAX):
+            raise ValueError(f"{kernel}: activation must be a compiled elementwise one, got {activation!r}")
+    first, last = activations[0], activations[-1]
+    return tuple((one.code, one.needs == "z", one.constants) for one in (first, last))
+
+
+def _sizes(kernel, z, R, gates, *, steps=(), states=(), one=(), mask=None):
+    """(T, N, U, G), with every array's shape checked."""
+    if z.ndim != 3 or R.ndim != 2 or z.shape[2] != gates * len(R):
+        raise ValueError(f"{kernel}: z must be (T, N, {gates} U) and R (U, {gates} U), got {z.shape} and {R.shape}")
+    length, rows, units = z.shape[0], z.shape[1], len(R)
+    expect(kernel, "R", R, (units, gates * units))
+    for arrays, shape in (
+        (steps, (length, rows, units)), (states, (length + 1, rows, units)), (one, (rows, units)),
+    ):  # fmt: skip
+        for name, array in arrays:
+            if array is not None:
+                expect(kernel, name, array, shape)
+    if mask is not None:
+        expect(kernel, "mask", mask, (length, rows))
+    return length, rows, units, gates
+
+
+def _bytes(mask):
+    return None if mask is None else mask.view("uint8")
+
+
+def simple_rnn(z, R, activation, *, h, mask=None, keep=None, dropped=None):
+    """h[t + 1] = a(z[t] + s R)"""
+    sizes = _sizes(
+        "simple_rnn", z, R, 1, steps=[("dropped", dropped)], states=[("h", h)], one=[("keep", keep)], mask=mask
+    )
+    settings = _settings("simple_rnn", activation)
+    lib.rnn("simple_rnn", lib.SIMPLE_RNN, *sizes, R, None, _bytes(mask), keep, settings, z, h, None, None, dropped)
+
+
+def simple_rnn_grad(dy, R, z, h, activation, *, dz, dh, mask=None, keep=None):
+    """dz = dh · a'"""
+    kernel = "simple_rnn_grad"
+    sizes = _sizes(kernel, z, R, 1, steps=[("dy", dy)], states=[("h", h)], one=[("keep", keep), ("dh", dh)], mask=mask)
+    expect(kernel, "dz", dz, z.shape)
+    lib.rnn_grad(
+        kernel, lib.SIMPLE_RNN, *sizes, dy, R, _bytes(mask), keep, _settings(kernel, activation),
+        z, h, None, None, None, dz, dh, None, None,
+    )  # fmt: skip
+
+
+def lstm(z, R, activation, recurrent_activation, *, h, c, mask=None, keep=None, dropped=None):
+    """c[t + 1] = f c[t] + i g,    h[t + 1] = o a(c[t + 1])"""
+    sizes = _sizes(
+        "lstm", z, R, 4, steps=[("dropped", dropped)], states=[("h", h), ("c", c)], one=[("keep", keep)], mask=mask
+    )
+    settings = _settings("lstm", activation, recurrent_activation)
+    lib.rnn("lstm", lib.LSTM, *sizes, R, None, _bytes(mask), keep, settings, z, h, c, None, dropped)
+
+
+def lstm_grad(dy, R, z, h, c, activation, recurrent_activation, *, dz, dh, dc, mask=None, keep=None):
+    """The gradients of `lstm`."""
+    kernel = "lstm_grad"
+    sizes = _sizes(
+        kernel, z, R, 4, steps=[("dy", dy)], states=[("h", h), ("c", c)], one=[("keep", keep), ("dh", dh), ("dc", dc)],
+        mask=mask,
+    )  # fmt: skip
+    expect(kernel, "dz", dz, z.shape)
+    lib.rnn_grad(
+        kernel, lib.LSTM, *sizes, dy, R, _bytes(mask), keep, _settings(kernel, activation, recurrent_activation),
+        z, h, c, None, None, dz, dh, dc, None,
+    )  # fmt: skip
+
+
+def gru(
+    z, R, activation, recurrent_activation, reset_after, *, h, inner, bias=None, mask=None, keep=None, dropped=None
+):
+    """h[t + 1] = u h[t] + (1 − u) g"""
+    sizes = _sizes(
+        "gru", z, R, 3, steps=[("inner", inner), ("dropped", dropped)], states=[("h", h)], one=[("keep", keep)],
+        mask=mask,
+    )  # fmt: skip
+    if bias is not None:
+        expect("gru", "bias", bias, R.shape[1:])
+        if not reset_after:
+            raise ValueError("gru: only reset_after=True has a bias of the recurrent product; add it to z")
+    settings = _settings("gru", activation, recurrent_activation)
+    kind = lib.GRU if reset_after else lib.GRU_BEFORE
+    lib.rnn("gru", kind, *sizes, R, bias, _bytes(mask), keep, settings, z, h, None, inner, dropped)
+
+
+def gru_grad(
+    dy, R, z, h, inner, activation, recurrent_activation, reset_after, *,
+    dz, dh, dinner, mask=None, keep=None, dropped=None,
+):  # fmt: skip
+    """The gradients of `gru`."""
+    steps = [("dy", dy), ("inner", inner), ("dinner", dinner), ("dropped", dropped)]
+    sizes = _sizes("gru_grad", z, R, 3, steps=steps, states=[("h", h)], one=[("keep", keep), ("dh", dh)], mask=mask)
+    expect("gru_grad", "dz", dz, z.shape)
+    settings = _settings("gru_grad", activation, recurrent_activation)
+    kind = lib.GRU if reset_after else lib.GRU_BEFORE
+    lib.rnn_grad(
+        "gru_grad", kind, *sizes, dy, R, _bytes(mask), keep, settings, z, h, None, inner, dropped, dz, dh, None, dinner
+    )
+
+
+def gru_dkernel(h, reset, dz, dinner, *, out):
+    """out[:, :2 U] = Σ hᵀ dz,   out[:, 2 U:] = Σ resetᵀ dinner"""
+    if h.ndim < 2:
+        raise ValueError(f"gru_dkernel: h must be (..., U), got {h.shape}")
+    *steps, units = h.shape
+    expect("gru_dkernel", "reset", reset, h.shape)
+    expect("gru_dkernel", "dz", dz, (*steps, 3 * units))
+    expect("gru_dkernel", "dinner", dinner, h.shape)
+    expect("gru_dkernel", "out", out, (units, 3 * units))
+    lib.gru_dkernel(h, reset, dz, dinner, out, h.size // units if units else 0, units)
+
+
+def to_steps(x, reverse, *, out):
+    """out[t, n] = x[n, t], or x[n, T − 1 − t]"""
+    expect("to_steps", "out", out, (x.shape[1], x.shape[0], *x.shape[2:]))
+    reference.to_steps(x, reverse, out=out)
+
+
+def from_steps(x, reverse, *, out):
+    """out[n, t] = x[t, n], or x[T − 1 − t, n]"""
+    expect("from_steps", "out", out, (x.shape[1], x.shape[0], *x.shape[2:]))
+    reference.from_steps(x, reverse, out=out)
+
+
+def seen(mask, *, out):
+    """out[t] = mask[0] or ... or mask[t]"""
+    expect("seen", "out", out, mask.shape)
+    reference.seen(mask, out=out)

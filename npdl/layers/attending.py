@@ -1,0 +1,134 @@
+"""What attention layers share: projections to heads, their attention, and the way back."""
+
+import math
+import numbers
+
+from npdl import random
+from npdl.layers import several
+from npdl.layers.base import Layer
+
+
+class Attending(Layer):
+    """A layer that projects (query, value, key) to heads, lets them attend, and projects what comes out.
+
+    x is one array, which attends to itself, or a tuple (query, value) or (query, value, key); key is value where it is
+    not given. A mask is like x, True where a place is no padding; or one array (N, T, S), of pairs of query and key.
+
+    A subclass keeps kernel_initializer, bias_initializer, use_bias and use_causal_mask, calls `keep_dropout`, sets
+    `heads` and `sizes` of its projections by their names, and in `build` calls `build_heads`. The formulas stand there.
+    """
+
+    def keep_dropout(self, dropout, seed):
+        """Keep the rate and the seed of dropout.
+
+        Raises:
+            ValueError: a rate outside [0, 1).
+        """
+        if not isinstance(dropout, numbers.Real) or isinstance(dropout, bool) or not 0 <= dropout < 1:
+            kind = type(self).__name__
+            raise ValueError(f"{kind} needs dropout in [0, 1), got dropout={dropout!r}; pass e.g. dropout=0.1")
+        self.dropout, self.seed = float(dropout), None if seed is None else random.check_seed(seed)
+
+    def build_heads(self, input_shape, asked=None, first=1):
+        """Declare the weights; one sample's output shape.
+
+        Args:
+            asked: shape of the outputs at a place; None for the query's width.
+            first: the first axis that attends, the batch being 0; all after it do but the last.
+        """
+        query, value, key = several.query_value_key(self, input_shape)
+        self.first, asked = first, query[-1:] if asked is None else asked
+        for name, shape in (("query", query), ("key", key), ("value", value)):
+            heads = self.heads[name], self.sizes[name]
+            self._declare(name, (shape[-1], *heads), heads)
+        self._declare("attention_output", (self.heads["query"], self.sizes["value"], *asked), asked)
+        return (*query[:-1], *asked)
+
+    def _declare(self, name, kernel, bias):
+        self.add_weight(kernel, self.kernel_initializer, name=f"{name}/kernel")
+        if self.use_bias:
+            self.add_weight(bias, self.bias_initializer, name=f"{name}/bias")
+
+    def flops(self):
+        shapes = several.query_value_key(self, self.input_shape)
+        axes = shapes[0][:-1], shapes[1][:-1], shapes[1][self.first - 1 : -1]
+        t, s, seen = (math.prod(n or 1 for n in sizes) for sizes in axes)
+        rows = {"query": t, "key": s, "value": s, "attention_output": t}
+        products = sum(rows[name] * self.params[f"{name}/kernel"].size for name in rows)
+        return 2 * (products + t * seen * self.heads["query"] * (self.sizes["query"] + self.sizes["value"]))
+
+    def check(self, x, expected=None):
+        several.check(self, x, super().check)
+
+    def compute_mask(self, x, mask=None):
+        """The mask of the query."""
+        mask = mask[0] if isinstance(mask, (tuple, list)) else mask
+        return mask if mask is None or len(mask.shape) == len(several.parts(x)[0].shape) - 1 else None
+
+    def forward(self, x, training=False, mask=None):
+        query, value, *key = several.parts(x, 2)
+        key = key[0] if key else value
+        masks = several.attention_masks(self, x, mask)
+        q, k, v = (self._project(a, name) for a, name in ((query, "query"), (key, "key"), (value, "value")))
+        a = self.buffer("attended", (*q.shape[:3], v.shape[3]))
+        how = {"causal": self.use_causal_mask, **masks}
+        if training and self.dropout:
+            key_of_dropout = random.key(self.seed, "dropout") if self.seed is not None else self.random_key("dropout")
+            how.update(rate=self.dropout, key=key_of_dropout, step=self.step)
+            self.step += 1
+        self.k.attention(q, k, v, 1 / math.sqrt(q.shape[3]), out=a, **how)  # a = softmax(q kᵀ / √D) v
+        rows = a.reshape((*query.shape[:-1], a.shape[2] * a.shape[3]))
+        y = self._times(rows, "attention_output", "y")  # y = a Wo + bo
+        if training:
+            self.save(query, value, key, q, k, v, rows, how)
+        else:
+            self.forget()
+        return y.reshape((*query.shape[:-1], *self.params["attention_output/kernel"].shape[2:]))
+
+    def backward(self, dy):
+        query, value, key, q, k, v, rows, how = self.saved()
+        da = self._times_grad(rows, dy, "attention_output").reshape((*q.shape[:3], v.shape[3]))
+        dq, dk, dv = (self.buffer(name, of.shape) for name, of in (("dq", q), ("dk", k), ("dv", v)))
+        self.k.attention_grad(da, q, k, v, 1 / math.sqrt(q.shape[3]), dq=dq, dk=dk, dv=dv, **how)
+        parts = (query, dq, "query"), (value, dv, "value"), (key, dk, "key")
+        dquery, dvalue, dkey = (self._times_grad(x, dz, name) for x, dz, name in parts)
+        if not self.needs_dx:
+            return None
+        inputs = several.count(self.input_shape)
+        if inputs < 3:
+            self.k.add(dvalue, dkey, out=dvalue)
+        if inputs == 1:
+            self.k.add(dquery, dvalue, out=dquery)
+        return dquery if inputs == 1 else (dquery, dvalue, dkey)[:inputs]
+
+    # ---- projections: z = x W + b, with the kernel as a matrix
+
+    def _project(self, x, name):
+        """Heads (samples, places, heads, size) of x (N, ..., d)."""
+        samples, places = math.prod(x.shape[: self.first]), math.prod(x.shape[self.first : -1])
+        return self._times(x, name, name).reshape((samples, places, self.heads[name], self.sizes[name]))
+
+    def _times(self, x, name, result):
+        W, b = self._matrix(self.params, name, x.shape[-1]), self.params.get(f"{name}/bias")
+        z = self.buffer(result, (*x.shape[:-1], W.shape[1]))
+        self.k.matmul(x, W, out=z, bias=None if b is None else b.reshape((b.size,)))
+        return z
+
+    def _times_grad(self, x, dz, name):
+        """dW = xᵀ dz, db = Σ dz, and dx = dz Wᵀ, which is returned unless nobody reads it."""
+        W, dW = (self._matrix(arrays, name, x.shape[-1]) for arrays in (self.params, self.grads))
+        dz = dz.reshape((*x.shape[:-1], W.shape[1]))
+        self.k.matmul(x, dz, out=dW, transpose_a=True)
+        if self.use_bias:
+            db = self.grads[f"{name}/bias"]
+            self.k.sum_rows(dz, out=db.reshape((db.size,)))
+        if not self.needs_dx and name != "attention_output":
+            return None
+        dx = self.buffer(f"dx of {name}", x.shape)
+        self.k.matmul(dz, W, out=dx, transpose_b=True)
+        return dx
+
+    @staticmethod
+    def _matrix(arrays, name, rows):
+        kernel = arrays[f"{name}/kernel"]
+        return kernel.reshape((rows, kernel.size // rows))

@@ -1,0 +1,109 @@
+"""What every optimizer does before and after its own step: accumulation, clipping, averages of the weights."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+SERVICES = {
+    "clipnorm": None, "clipvalue": None, "global_clipnorm": None, "use_ema": False, "ema_momentum": 0.99,
+    "ema_overwrite_frequency": None, "gradient_accumulation_steps": None, "decoupled_weight_decay": False,
+}  # fmt: skip
+"""The arguments, and the defaults that ask for nothing."""
+
+
+class Services:
+    """The arguments that Keras gives every optimizer, and what they do to the flat arrays.
+
+    Attributes:
+        state: of the optimizer; the arrays `accumulated` and `average` are kept here.
+    """
+
+    state: dict[str, Any]
+    iterations: int
+    clipnorm: float | None
+    clipvalue: float | None
+    global_clipnorm: float | None
+    use_ema: bool
+    ema_momentum: float
+    ema_overwrite_frequency: int | None
+    gradient_accumulation_steps: int | None
+    decoupled_weight_decay: bool
+
+    def set_services(self, given):
+        """Check and keep the arguments of `SERVICES`.
+
+        Raises:
+            TypeError, ValueError: one that is out of range, or two ways of clipping.
+        """
+        owner = type(self).__name__
+        for argument, default in SERVICES.items():
+            setattr(self, argument, given.get(argument, default))
+        for argument in ("clipnorm", "clipvalue", "global_clipnorm"):
+            if getattr(self, argument) is not None:
+                setattr(self, argument, self.check(argument, getattr(self, argument), example=1.0))
+                if getattr(self, argument) == 0:
+                    raise ValueError(f"{owner}: {argument} must be more than 0, got 0; pass e.g. {argument}=1.0")
+        asked = {name: value for name in ("clipnorm", "clipvalue", "global_clipnorm") if (value := getattr(self, name))}
+        if len(asked) > 1:
+            raise ValueError(f"{owner}: gradients are clipped in one way, got {asked}; pass one of them")
+        self.ema_momentum = self.check("ema_momentum", self.ema_momentum, below=1 + 1e-15, example=0.99)
+        for argument, least in (("ema_overwrite_frequency", 1), ("gradient_accumulation_steps", 2)):
+            value = getattr(self, argument)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+                raise ValueError(
+                    f"{owner}: {argument} must be None or a whole number of at least {least}, got {value!r}; "
+                    f"pass e.g. {argument}={max(least, 4)}"
+                )
+        self.use_ema, self.decoupled_weight_decay = bool(self.use_ema), bool(self.decoupled_weight_decay)
+        self.accumulated = (0, 0.0)  # micro-batches since the last step, and the sum of their weights
+
+    def service_slots(self):
+        """Names of the state arrays."""
+        return ("average",) * self.use_ema + ("accumulated",) * (self.gradient_accumulation_steps is not None)
+
+    def check(self, argument, value, below=math.inf, example: Any = 0.001):
+        """Of the optimizer."""
+        raise NotImplementedError
+
+    def accumulate(self, k, g, segments, weight):
+        """Add this micro-batch's gradient; True at the last one, when g is the mean Σ weight · g / Σ weight of all."""
+        number, total = self.accumulated
+        number, total, sums = number + 1, total + weight, self.state["accumulated"]
+        if number < self.gradient_accumulation_steps:
+            k.combine(sums, g, segments, np.array([float(number > 1), weight]))
+            self.accumulated = number, total
+            return False
+        total = total or 1.0
+        k.combine(g, sums, segments, np.array([weight / total or 1e-300, 1 / total]))
+        self.accumulated = 0, 0.0
+        return True
+
+    def clip_gradient(self, k, g, segments):
+        """Clip g, in place, as the arguments ask."""
+        if self.clipvalue is not None:
+            k.clip(g, segments, np.array([self.clipvalue]))
+        limit = self.clipnorm or self.global_clipnorm
+        if limit is None:
+            return
+        squares = np.zeros(len(segments))
+        k.dot(g, g, segments, out=squares)
+        if self.global_clipnorm is not None:
+            norm = math.sqrt(sum(squares.tolist()))
+            if norm > limit:
+                k.combine(g, g, segments, np.array([0.0, limit / norm]))
+            return
+        norms = np.sqrt(squares)
+        if (norms > limit).any():
+            scaled = segments.copy()
+            scaled[:, 2] = limit / np.maximum(norms, limit)
+            k.combine(g, g, scaled, np.array([0.0, 1.0]))
+
+    def follow(self, k, p, segments):
+        """average = μ average + (1 − μ) p, p itself in the first step; that of a frozen weight stays."""
+        momentum = self.ema_momentum if self.iterations else 0.0
+        average = self.state["average"]
+        k.combine(average, p, segments, np.array([momentum, 1 - momentum]))
+        every = self.ema_overwrite_frequency
+        if every and (self.iterations + 1) % every == 0:
+            k.combine(p, average, segments, np.array([0.0, 1.0]))

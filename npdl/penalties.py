@@ -1,0 +1,121 @@
+"""How regularizers and constraints come to the weights of a layer, and a penalty to its output."""
+
+import numpy as np
+
+from npdl import activations, constraints, devices, regularizers
+
+KINDS = {"regularizer": regularizers, "constraint": constraints}
+
+
+def rule_names(cls):
+    """The arguments that a layer class takes by its `ruled`."""
+    names = [f"{stem}_{kind}" for kind in KINDS for stem in cls.ruled]
+    return [name for name in names if name != "activity_constraint"]
+
+
+class Ruled:
+    """What a layer has of regularizers and constraints: a base of `Layer`.
+
+    A layer class names the weights that may have them in one line, and gets Keras' arguments and attributes:
+
+        ruled = ("kernel", "bias")      kernel_regularizer=, bias_regularizer=, kernel_constraint=, bias_constraint=
+
+    "kernel" stands for the weight of that name, "depthwise" for `depthwise_kernel` too. `add_weight` finds the weight's
+    own, the store's `constrain` and `add_penalties` apply them. "activity" stands for the layer's output: its forward
+    calls `penalize(y)` and keeps what that returns, and its backward begins with `dy = self.with_penalty(dy, that)`.
+
+        loss = L + Σ r(w) + Σ r(y) / N          N samples
+    """
+
+    ruled: tuple[str, ...] = ()
+    activity_regularizer = None
+    _activity_loss = 0.0
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        for name in rule_names(cls) if "ruled" in vars(cls) else ():
+            setattr(cls, name, None)
+
+    def keep_rules(self, given):
+        """Keep the arguments `..._regularizer` and `..._constraint` of an `__init__`.
+
+        Raises:
+            TypeError: an argument that this class does not take.
+        """
+        names = rule_names(type(self))
+        for name, value in given.items():
+            kind = name.rpartition("_")[2]
+            if name not in names:
+                hint = f"; it takes {', '.join(names)}" if kind in KINDS and names else ""
+                if name == "activity_regularizer":
+                    hint = "; put layers.ActivityRegularization(l2=0.01) behind it instead"
+                raise TypeError(f"{type(self).__name__} got an unexpected keyword argument {name!r}{hint}")
+            if value is not None:
+                setattr(self, name, KINDS[kind].get(value))
+
+    def rule_of(self, weight, kind):
+        """The regularizer or constraint that this layer was given for a weight, or None."""
+        stem = weight if weight in self.ruled else weight.removesuffix("_kernel")
+        return getattr(self, f"{stem}_{kind}", None) if stem in self.ruled else None
+
+    def rule_config(self):
+        """Those that are set, by their arguments' names."""
+        names = rule_names(type(self))
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    # ---- the penalty on the output
+
+    def penalize(self, y):
+        """Note r(y) / N where there is an `activity_regularizer`; returns y then, which backward reads, else None."""
+        if self.activity_regularizer is None:
+            return None
+        value = _value(self, y, self.activity_regularizer) / max(len(y), 1)
+        workspace = devices.current_workspace()
+        if workspace is None:
+            self._activity_loss = value
+        else:
+            workspace.saved[id(self), "activity"] = value
+        return y
+
+    def with_penalty(self, dy, y):
+        """dy + r'(y) / N; dy itself where y is None."""
+        if y is None:
+            return dy
+        whole = self.inplace("dy with penalty", dy)
+        self.k.activation(dy, activations.linear, out=whole)  # a copy
+        self.k.penalty_grad(y, self.activity_regularizer, out=whole, scale=1 / max(len(y), 1))
+        return whole
+
+
+def penalized(layers):
+    """[(layer, name of its weight or None for its output, regularizer)] of these layers and those inside them."""
+    found = []
+    for part in (part for layer in layers for part in layer.walk()):
+        found += [(part, one.name, one.regularizer) for one in part.declared if one.regularizer and one.trained]
+        found += [(part, None, part.activity_regularizer)] if part.activity_regularizer is not None else []
+    return found
+
+
+def penalties(found, gradient=False):
+    """The sum of the penalties that `penalized` found; those of frozen weights are left out.
+
+    Args:
+        found: from `penalized`.
+        gradient: whether those of weights are added to `grads`; those of outputs are in backward's dx.
+    """
+    total, workspace = 0.0, devices.current_workspace()
+    for layer, name, regularizer in found:
+        if name is None:
+            noted = layer._activity_loss if workspace is None else workspace.saved.get((id(layer), "activity"), 0.0)
+            total += noted
+        elif layer.trainable:
+            total += _value(layer, layer.params[name], regularizer)
+            if gradient:
+                layer.k.penalty_grad(layer.params[name], regularizer, out=layer.grads[name])
+    return total
+
+
+def _value(layer, x, regularizer):
+    out = layer.scratch("penalty", (1,), np.dtype("float64"))
+    layer.k.penalty(x, regularizer, out=out)
+    return float(layer.device.to_host(out)[0])

@@ -1,0 +1,113 @@
+"""Mapped, MixUp and CutMix."""
+
+import numpy as np
+import pytest
+
+import npdl
+from npdl import data, layers
+from npdl.data import CutMix, Mapped, MixUp, Place
+
+
+def shares(n, classes, rng):
+    return np.eye(classes)[rng.integers(0, classes, n)]
+
+
+def test_mapped_batches(rng):
+    x, y, w = rng.normal(size=(10, 3)), rng.normal(size=(10, 1)), rng.uniform(size=10)
+    places = []
+
+    def function(x, y, place):
+        places.append(place)
+        return 2 * x, y + 1
+
+    made = list(data.batches(Mapped([function, lambda x, y, place: (x, -y)], x, y, w), batch_size=4, seed=3, epoch=2))
+    plain = list(data.batches(x, y, batch_size=4, seed=3, epoch=2, sample_weight=w))
+    for (a, b, c), (x, y, w) in zip(made, plain, strict=True):
+        np.testing.assert_array_equal(a, 2 * x)
+        np.testing.assert_array_equal(b, -(y + 1))
+        np.testing.assert_array_equal(c, w)
+        assert a.dtype == b.dtype == "float32"
+    assert places == [Place(3, 2, 0), Place(3, 2, 4), Place(3, 2, 8)]
+
+
+def test_fit_on_mapped_data(rng):
+    x, y = rng.normal(size=(40, 4)).astype("float32"), shares(40, 3, rng).astype("float32")
+    weights = []
+    for threads in (1, 3):
+        npdl.set_num_threads(threads)
+        model = npdl.Sequential([layers.Dense(3, activation="softmax")], seed=0)
+        model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+        history = model.fit(Mapped(MixUp(), x, y), epochs=2, batch_size=8, validation_split=0.25, verbose=0)
+        weights.append(model.get_weights()[0].tobytes())
+        assert history.history["val_loss"][-1] == pytest.approx(model.evaluate(x[30:], y[30:], verbose=0)[0])
+    assert weights[0] == weights[1]
+
+
+def test_mix_up(rng):
+    x, y = rng.normal(size=(50, 4, 3)), shares(50, 5, rng)
+    place = Place(0, 1, 100)
+    mixed, target = MixUp(1.0)(x, y, place)
+    share = npdl.random.beta(npdl.random.key(0, "MixUp", 1), 50, 1.0, 1.0, 100)
+    partner = npdl.random.permutation(npdl.random.key(0, "MixUp", "partner", 1, 100), 50)
+    np.testing.assert_allclose(mixed, share[:, None, None] * x + (1 - share[:, None, None]) * x[partner], rtol=1e-12)
+    np.testing.assert_allclose(target.sum(axis=1), 1)
+    np.testing.assert_array_equal(MixUp(1.0)(x, y, place)[0], mixed)
+    for other in (Place(1, 1, 100), Place(0, 2, 100), Place(0, 1, 50)):
+        assert not np.array_equal(MixUp(1.0)(x, y, other)[0], mixed)
+        np.testing.assert_array_equal(
+            MixUp(1.0, seed=4)(x, y, other._replace(seed=9))[0], MixUp(1.0, seed=4)(x, y, other)[0]
+        )
+
+
+def test_cut_mix(rng):
+    x, y = rng.normal(size=(60, 8, 10, 3)), shares(60, 60, rng)
+    y = np.eye(60)
+    cut, target = CutMix()(x, y, Place(0, 0, 0))
+    for n in range(60):
+        changed = (cut[n] != x[n]).any(axis=2)
+        other = np.flatnonzero(target[n] * (np.arange(60) != n))
+        assert len(other) <= 1
+        np.testing.assert_allclose(changed.mean(), 1 - target[n, n], atol=1e-12)  # the part of another one
+        if len(other):
+            rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+            assert changed[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()  # a box
+            np.testing.assert_array_equal(cut[n][changed], x[other[0]][changed])
+    assert 0.1 < 1 - np.diag(target).mean() < 0.9
+
+
+def test_beta_distribution():
+    for a, b in ((0.2, 0.2), (1.0, 1.0), (2.0, 5.0), (0.5, 3.0)):
+        found = npdl.random.beta(npdl.random.key(7), 20_000, a, b)
+        assert found.min() >= 0 and found.max() <= 1
+        mean, variance = a / (a + b), a * b / ((a + b) ** 2 * (a + b + 1))
+        assert abs(found.mean() - mean) < 4 * np.sqrt(variance / 20_000)
+        assert abs(found.var() / variance - 1) < 0.05
+        np.testing.assert_array_equal(npdl.random.beta(npdl.random.key(7), 5, a, b, first=10), found[10:15])
+
+
+def test_random_numbers_of_a_sample():
+    key = npdl.random.key(1)
+    u = npdl.random.per_sample(key, 3, 20, 7)
+    assert u.shape == (20, 7) and u.min() >= 0 and u.max() < 1
+    np.testing.assert_array_equal(npdl.random.per_sample(key, 3, 5, 3, first=4), u[4:9, :3])
+    assert not np.array_equal(npdl.random.per_sample(key, 4, 20, 7), u)
+
+
+def test_wrong_calls(rng):
+    x, labels = rng.normal(size=(6, 4, 4, 1)), np.arange(6)
+    with pytest.raises(TypeError, match=r"Mapped needs a function \(x, y, place\) -> \(x, y\).*; pass e.g. Mapped"):
+        Mapped(None, x, labels)
+    with pytest.raises(TypeError, match=r"of Mapped returned a ndarray, expected a tuple \(x, y\)"):
+        list(data.batches(Mapped(lambda x, y, place: x, x, labels)))
+    with pytest.raises(ValueError, match=r"x .*y"):
+        list(data.batches(Mapped(lambda x, y, place: (x[:2], y), x, labels)))
+    with pytest.raises(TypeError, match=r"MixUp mixes targets, .* got int.. of shape \(6,\); pass rows of shares"):
+        list(data.batches(Mapped(MixUp(), x, labels)))
+    with pytest.raises(ValueError, match="CutMix cuts images"):
+        CutMix()(x[0], labels, Place(0, 0, 0))
+    for make, text in (
+        (lambda: MixUp(0), "MixUp needs alpha above 0, got 0"),
+        (lambda: CutMix(2), "CutMix needs factor"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            make()

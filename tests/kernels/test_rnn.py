@@ -1,0 +1,178 @@
+"""Compiled recurrent kernels against the reference in float64; the same bits for any threads and batch."""
+
+import numpy as np
+import pytest
+
+from npdl import activations
+from npdl.kernels.cpu import compiled
+from npdl.kernels.reference import rnn as reference
+
+if not compiled():
+    pytest.skip("installed without compiled kernels", allow_module_level=True)
+
+from npdl.kernels.cpu import build
+from npdl.kernels.cpu import rnn as cpu
+
+GATES = {"simple_rnn": 1, "lstm": 4, "gru": 3}
+SIZES = [(1, 1, 1), (3, 2, 5), (2, 33, 31), (4, 3, 33), (2, 5, 65), (1, 12, 64), (0, 2, 3), (3, 0, 4)]
+CLOSE = {"float32": 3e-5, "float64": 1e-12}
+
+
+def arguments(kind, sizes, dtype, rng, masked, dropped, acts, reset_after=True):
+    """(inputs, in place and out) of a forward and, as a function of what came out, of a backward."""
+    steps, rows, units = sizes
+    g = GATES[kind]
+
+    def draw(*shape):
+        return rng.normal(size=shape).astype(dtype)
+
+    states = {"h": np.zeros((steps + 1, rows, units), dtype)}
+    states["h"][0] = draw(rows, units)
+    if kind == "lstm":
+        states["c"] = states["h"][:, ::-1].copy()
+    options = {"mask": rng.random((steps, rows)) < 0.6} if masked else {}
+    if dropped:
+        options["keep"] = (rng.random((rows, units)) < 0.5).astype(dtype) * dtype(2)
+        options["dropped"] = np.full((steps, rows, units), np.nan, dtype)
+    extra = {}
+    if kind == "gru":
+        acts, states["inner"] = [*acts, reset_after], np.full((steps, rows, units), np.nan, dtype)
+        extra = {"bias": draw(g * units)} if reset_after else {}
+    R = draw(units, g * units) / dtype(np.sqrt(units))
+    z, dy, dlast = draw(steps, rows, g * units), draw(steps, rows, units), draw(rows, units)
+    return R, z, dy, dlast, acts, states, options, extra
+
+
+def run(kernels, kind, R, z, dy, dlast, acts, states, options, extra):
+    """Everything that a forward and a backward write, by name."""
+    z, states, options = z.copy(), {k: v.copy() for k, v in states.items()}, {k: v.copy() for k, v in options.items()}
+    getattr(kernels, kind)(z, R, *acts, **states, **options, **extra)
+    out = {"dz": np.full_like(z, np.nan), "dh": dlast.copy()}
+    if kind == "lstm":
+        out["dc"] = dlast * dlast.dtype.type(0.5)
+    if kind == "gru":
+        out["dinner"] = np.full(dy.shape, np.nan, dy.dtype)
+    if kind != "gru":
+        backward = {k: v for k, v in options.items() if k != "dropped"}
+    else:
+        backward = options
+    getattr(kernels, f"{kind}_grad")(dy, R, z, *states.values(), *acts, **out, **backward)
+    dropped = {"dropped": options["dropped"]} if "dropped" in options else {}
+    return {"z": z, **states, **dropped, **out}
+
+
+def compare(found, expected, bound):
+    for name, values in expected.items():
+        assert np.isfinite(found[name]).all(), name
+        scale = max(1.0, float(np.max(np.abs(values), initial=0)))
+        assert np.max(np.abs(found[name] - values), initial=0) <= bound * scale, name
+
+
+def wide(case):
+    return [
+        x.astype("float64") if isinstance(x, np.ndarray) else
+        {k: v.astype("float64") if v.dtype != bool else v for k, v in x.items()} if isinstance(x, dict) else x
+        for x in case
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["simple_rnn", "lstm", "gru", "gru before"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_against_the_reference(kind, dtype, rng):
+    kind, before = kind.split()[0], "before" in kind
+    pairs = [(activations.tanh, activations.sigmoid), (activations.gelu, activations.tanh),
+             (activations.relu, activations.ReLU(0.1, 2.0)), (activations.linear, activations.gelu)]  # fmt: skip
+    for number, sizes in enumerate(SIZES):
+        for masked, dropped in ((False, False), (True, False), (True, True)):
+            acts = pairs[number % len(pairs)][: 1 if kind == "simple_rnn" else 2]
+            case = arguments(kind, sizes, dtype, rng, masked, dropped, acts, not before)
+            compare(run(cpu, kind, *case), run(reference, kind, *wide(case)), CLOSE[np.dtype(dtype).name])
+
+
+@pytest.mark.parametrize("kind", ["simple_rnn", "lstm", "gru", "gru before"])
+def test_many_units(kind, rng):
+    """More than one block of the sum over k, forward and backward, and several threads: the same bits."""
+    kind, before = kind.split()[0], "before" in kind
+    acts = (activations.tanh, activations.sigmoid)[: 1 if kind == "simple_rnn" else 2]
+    case = arguments(kind, (2, 35, 289), np.float32, rng, True, False, acts, not before)
+    found = {}
+    for threads in (1, 2, 3):
+        build.set_num_threads(threads)
+        found[threads] = run(cpu, kind, *case)
+    compare(found[1], run(reference, kind, *wide(case)), 1e-4)
+    for name, values in found[1].items():
+        for threads in (2, 3):
+            assert values.tobytes() == found[threads][name].tobytes(), name
+
+
+@pytest.mark.parametrize("kind", ["simple_rnn", "lstm", "gru", "gru before"])
+def test_a_sample_does_not_see_the_others(kind, rng):
+    kind, before = kind.split()[0], "before" in kind
+    acts = (activations.tanh, activations.sigmoid)[: 1 if kind == "simple_rnn" else 2]
+    R, z, dy, dlast, acts, states, options, extra = arguments(
+        kind, (4, 37, 40), np.float32, rng, True, True, acts, not before
+    )
+    whole = run(cpu, kind, R, z, dy, dlast, acts, states, options, extra)
+    for n in (0, 31, 36):
+
+        def one(x, n=n):
+            return x[n : n + 1] if x.ndim == 2 and x.shape == dlast.shape else x[:, n : n + 1].copy()
+
+        alone = run(cpu, kind, R, one(z), one(dy), one(dlast), acts, {k: one(v) for k, v in states.items()},
+                    {k: one(v) for k, v in options.items()}, extra)  # fmt: skip
+        for name, values in whole.items():
+            assert one(values).tobytes() == alone[name].tobytes(), name
+
+
+def test_no_last_gradient_of_the_sequence(rng):
+    """dy None is dy = 0: only the last state has a gradient."""
+    R, z, dy, dlast, acts, states, _, _ = arguments(
+        "lstm", (3, 4, 5), np.float64, rng, False, False, (activations.tanh, activations.sigmoid)
+    )
+    cpu.lstm(z, R, *acts, **states)
+    found = []
+    for gradient in (None, np.zeros_like(dy)):
+        out = {"dz": np.empty_like(z), "dh": dlast.copy(), "dc": dlast.copy()}
+        cpu.lstm_grad(gradient, R, z, states["h"], states["c"], *acts, **out)
+        found.append(out)
+    for name in found[0]:
+        np.testing.assert_array_equal(found[0][name], found[1][name])
+
+
+def test_recurrent_gradient_of_gru(rng):
+    h, reset, dinner = (rng.normal(size=(3, 4, 5)) for _ in range(3))
+    dz = rng.normal(size=(3, 4, 15))
+    for kernels in (cpu, reference):
+        out = np.empty((5, 15))
+        kernels.gru_dkernel(h, reset, dz, dinner, out=out)
+        np.testing.assert_allclose(out[:, :10], np.einsum("tnu,tnv->uv", h, dz[..., :10]), rtol=1e-12)
+        np.testing.assert_allclose(out[:, 10:], np.einsum("tnu,tnv->uv", reset, dinner), rtol=1e-12)
+
+
+def test_steps(rng):
+    x = rng.normal(size=(2, 3, 4))
+    for kernels in (cpu, reference):
+        for reverse in (False, True):
+            out, back = np.empty((3, 2, 4)), np.empty_like(x)
+            kernels.to_steps(x, reverse, out=out)
+            np.testing.assert_array_equal(out[0], x[:, -1] if reverse else x[:, 0])
+            kernels.from_steps(out, reverse, out=back)
+            np.testing.assert_array_equal(back, x)
+        mask = np.array([[False, True], [True, False], [False, False]])
+        out = np.empty_like(mask)
+        kernels.seen(mask, out=out)
+        np.testing.assert_array_equal(out, [[False, True], [True, True], [True, True]])
+
+
+def test_wrong_calls(rng):
+    z, R, h = np.zeros((2, 3, 4)), np.zeros((4, 4)), np.zeros((3, 3, 4))
+    with pytest.raises(
+        ValueError, match=r"lstm: z must be \(T, N, 4 U\) and R \(U, 4 U\), got \(2, 3, 4\) and \(4, 4\)"
+    ):
+        cpu.lstm(z, R, activations.tanh, activations.sigmoid, h=h, c=h)
+    with pytest.raises(ValueError, match=r"simple_rnn: h must have shape \(3, 3, 4\), got \(2, 3, 4\)"):
+        cpu.simple_rnn(z, R, activations.tanh, h=h[:2])
+    with pytest.raises(ValueError, match="activation must be a compiled elementwise one, got Softmax"):
+        cpu.simple_rnn(z, R, activations.softmax, h=h)
+    with pytest.raises(ValueError, match=r"mask must have shape \(2, 3\)"):
+        cpu.simple_rnn(z, R, activations.tanh, h=h, mask=np.ones((3, 2), bool))

@@ -1,0 +1,112 @@
+"""PositionEmbedding, SinePositionEncoding, RotaryEmbedding, and the table of sines below them."""
+
+import decimal
+import math
+
+import numpy as np
+import pytest
+
+from npdl import layers
+from npdl.kernels.reference import position
+from npdl.testing import check_layer
+
+
+@pytest.mark.parametrize(
+    "layer, shape",
+    [
+        (layers.PositionEmbedding(4), (4, 3)),
+        (layers.PositionEmbedding(9), (None, 3)),
+        (layers.SinePositionEncoding(max_wavelength=50), (4, 5)),
+        (layers.RotaryEmbedding(), (5, 4)),
+        (layers.RotaryEmbedding(100, 4.0, sequence_axis=2), (2, None, 3, 6)),
+        (layers.Residual([layers.PositionEmbedding(6)]), (5, 4)),
+    ],
+    ids=str,
+)
+def test_contract(layer, shape):
+    check_layer(layer, shape)
+
+
+def exact(angle):
+    """sin and cos of a float by their series in 60 digits."""
+    with decimal.localcontext(prec=60):
+        x, sine, cosine, term = decimal.Decimal(angle), decimal.Decimal(0), decimal.Decimal(0), decimal.Decimal(1)
+        n = 0
+        while n < 2 * angle + 60:
+            part = term if n % 4 < 2 else -term
+            sine, cosine = (sine + part, cosine) if n % 2 else (sine, cosine + part)
+            n += 1
+            term = term * x / n
+        return float(sine), float(cosine)
+
+
+def test_sine_and_cosine(rng):
+    angles = np.concatenate([[0, 1e-9, math.pi / 4, math.pi / 2, 3.0], rng.random(20) * 30])
+    sines, cosines = position.sine_and_cosine(angles)
+    for angle, s, c in zip(angles, sines, cosines, strict=True):
+        assert np.abs(np.subtract(exact(angle), (s, c))).max() <= 2.0**-52
+    far = np.arange(0.0, 1e6, 97.3)
+    np.testing.assert_allclose(position.sine_and_cosine(far), [np.sin(far), np.cos(far)], rtol=0, atol=3e-16)
+
+
+def test_the_table_of_sines():
+    """Keras' order: sine and cosine in turn, waves from 2π to nearly 2π · 10000."""
+    y = layers.SinePositionEncoding().init((3, 4), "float64")(np.zeros((1, 3, 4)))[0]
+    expected = [[math.sin(t), math.cos(t), math.sin(t / 100), math.cos(t / 100)] for t in range(3)]
+    np.testing.assert_allclose(y, expected, atol=1e-15)
+
+
+def test_rotary_products_depend_on_the_distance(rng):
+    layer = layers.RotaryEmbedding().init((20, 8), "float64")
+    q, k = (np.tile(rng.standard_normal(8), (1, 20, 1)) for _ in range(2))
+    scores = layer(q)[0] @ layer(k)[0].T
+    for distance in range(-19, 20):
+        np.testing.assert_allclose(np.diag(scores, distance), np.diag(scores, distance)[0], atol=1e-12)
+    np.testing.assert_array_equal(layer(q)[0, 0], q[0, 0])
+
+
+def test_shorter_sequences_leave_rows_alone(rng):
+    layer = layers.PositionEmbedding(6).init((None, 3), "float64", seed=0)
+    layer.grads["embeddings"][...] = np.nan
+    dy = rng.standard_normal((2, 4, 3))
+    np.testing.assert_array_equal(layer.forward(np.zeros((2, 4, 3)), True)[1], layer.params["embeddings"][:4])
+    assert not layer.backward(dy).any()
+    np.testing.assert_allclose(layer.grads["embeddings"], np.pad(dy.sum(axis=0), ((0, 2), (0, 0))))
+
+
+def test_a_configuration_of_kerashub():
+    config = {"name": "turn", "trainable": True, "dtype": "float32", "max_wavelength": 500, "scaling_factor": 2.0,
+              "sequence_axis": 2, "feature_axis": -1}  # fmt: skip
+    assert layers.RotaryEmbedding.from_config(config).get_config() == {k: v for k, v in config.items() if k != "dtype"}
+    initializer = {"module": "keras.initializers", "class_name": "Zeros", "config": {}, "registered_name": None}
+    config = {"name": "p", "sequence_length": 7, "initializer": initializer}
+    assert not layers.PositionEmbedding.from_config(config).init((7, 2)).params["embeddings"].any()
+
+
+@pytest.mark.parametrize(
+    "make, text",
+    [
+        (lambda: layers.PositionEmbedding(0), "needs sequence_length to be a whole number of at least 1"),
+        (
+            lambda: layers.PositionEmbedding(4).init((5, 3)),
+            "has sequence_length=4, got a sequence of 5 places; pass sho",
+        ),
+        (
+            lambda: layers.PositionEmbedding(4).init((None, 3))(np.zeros((1, 5, 3), "float32")),
+            "got a sequence of 5 pla",
+        ),
+        (lambda: layers.PositionEmbedding(4).init((4,)), r"takes samples \(places, features\) .*put layers\.Embedding"),
+        (
+            lambda: layers.SinePositionEncoding(0),
+            "SinePositionEncoding needs max_wavelength above 0, got max_wavelength=0",
+        ),
+        (lambda: layers.SinePositionEncoding().init((4, None)), "fixed number of features"),
+        (lambda: layers.RotaryEmbedding(scaling_factor="2"), "needs scaling_factor above 0, got scaling_factor='2'"),
+        (lambda: layers.RotaryEmbedding().init((4, 3)), r"turns pairs of features, .*\(4, 3\); make it even"),
+        (lambda: layers.RotaryEmbedding(sequence_axis=2).init((4, 6)), "sequence_axis=2 .*the places one of 1"),
+        (lambda: layers.RotaryEmbedding(feature_axis=1).init((4, 6)), "the features are the last axis, -1"),
+    ],
+)
+def test_arguments_that_do_not_fit(make, text):
+    with pytest.raises(ValueError, match=text):
+        make()

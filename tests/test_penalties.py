@@ -1,0 +1,265 @@
+"""Regularizers and constraints in layers and models."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import npdl
+from npdl import Sequential, constraints, layers, regularizers, testing
+
+
+def regularized(seed=0, dtype="float32", **more):
+    return Sequential(
+        [
+            layers.Input((6,)),
+            layers.Dense(8, "tanh", kernel_regularizer="l2", bias_regularizer=regularizers.L1(0.02), **more),
+            layers.BatchNormalization(gamma_regularizer=regularizers.L2(0.1), beta_constraint="non_neg"),
+            layers.ReLU(),
+            layers.ActivityRegularization(l1=0.003, l2=0.02),
+            layers.Dense(3, kernel_constraint=constraints.MaxNorm(0.8)),
+        ],
+        seed=seed,
+        dtype=dtype,
+    )
+
+
+@pytest.fixture
+def data(rng):
+    return rng.normal(size=(40, 6)).astype("float32"), rng.integers(0, 3, 40)
+
+
+LAYERS = [
+    (layers.Dense(4, "tanh", kernel_regularizer="l2", bias_regularizer="l1", activity_regularizer="l1_l2"), (5,), None),
+    (layers.Dense(4, "gelu", activity_regularizer=regularizers.L1L2(0.3, 0.2)), (5,), None),
+    (layers.Dense(4, kernel_regularizer="orthogonal_regularizer", bias_constraint="non_neg"), (5,), None),
+    (layers.Conv2D(3, 2, activation="relu", kernel_regularizer="l1", activity_regularizer="l2"), (4, 4, 2), None),
+    (layers.EinsumDense("ab,bc->ac", 3, "sigmoid", "c", bias_regularizer="l2", activity_regularizer="l2"), (4,), None),
+    (layers.Embedding(7, 3, embeddings_regularizer="l2", activity_regularizer="l1"), (4,), 7),
+    (layers.BatchNormalization(gamma_regularizer="l2", beta_regularizer="l1"), (4, 3), None),
+    (layers.LayerNormalization(gamma_regularizer="l2", beta_constraint="non_neg"), (5,), None),
+    (layers.GroupNormalization(2, gamma_regularizer="l2"), (4,), None),
+    (layers.PReLU("normal", alpha_regularizer="l2", alpha_constraint="non_neg"), (5,), None),
+    (layers.ActivityRegularization(0.3, 0.2), (3, 4), None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("layer", "shape", "integers"), LAYERS, ids=[type(row[0]).__name__ for row in LAYERS])
+def test_contract_and_gradients(layer, shape, integers):
+    """The central differences count the penalties."""
+    testing.check_layer(layer, shape, integers=integers)
+    again = type(layer).from_config(layer.get_config())
+    assert again.get_config() == layer.get_config() and repr(again) == repr(layer)
+
+
+def test_the_loss_and_its_gradient(data):
+    """By hand, against the formula: L + Σ r(w) + Σ r(y)/N and its gradient."""
+    x, y = data
+    model = regularized(dtype="float64")
+    x = x.astype("float64")
+    loss = npdl.losses.SparseCategoricalCrossentropy(from_logits=True)
+    loss.forward(y, model.forward(x, training=True))
+    model.backward(loss.backward())
+    first, norm = model.layers[0], model.layers[1]
+    before = first.grads["kernel"].copy(), first.grads["bias"].copy(), norm.grads["gamma"].copy()
+    W, b, gamma = first.params["kernel"], first.params["bias"], norm.params["gamma"]
+    expected = 0.01 * (W**2).sum() + 0.02 * np.abs(b).sum() + 0.1 * (gamma**2).sum()
+    hidden = np.maximum(model.layers[1].forward(model.layers[0].forward(x), True), 0)
+    expected += (0.003 * np.abs(hidden).sum() + 0.02 * (hidden**2).sum()) / len(x)
+    assert model.add_penalties() == pytest.approx(expected, rel=1e-12)
+    np.testing.assert_allclose(first.grads["kernel"] - before[0], 0.02 * W, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(first.grads["bias"] - before[1], 0.02 * np.sign(b), atol=1e-12)
+    np.testing.assert_allclose(norm.grads["gamma"] - before[2], 0.2 * gamma, rtol=1e-9)
+
+
+def test_fit_is_what_is_done_by_hand(data):
+    x, y = data
+    model, other = regularized(), regularized()
+    model.compile(npdl.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    history = model.fit(x, y, batch_size=16, epochs=3, verbose=0)
+    loss = npdl.losses.SparseCategoricalCrossentropy(from_logits=True)
+    optimizer, means = npdl.optimizers.Adam(0.01), []
+    for epoch in range(3):
+        total = 0.0
+        for xb, yb in npdl.data.batches(x, y, batch_size=16, seed=0, epoch=epoch):
+            value = loss.forward(yb, other.forward(xb, training=True))
+            other.backward(loss.backward())
+            total += (value + other.add_penalties()) * len(xb)
+            optimizer.step(other)
+        means.append(total / len(x))
+    assert [w.tobytes() for w in model.get_weights()] == [w.tobytes() for w in other.get_weights()]
+    np.testing.assert_allclose(history.history["loss"], means, rtol=1e-6)
+    assert model.layers[1].params["beta"].min() >= 0
+    assert np.sqrt((model.layers[4].params["kernel"] ** 2).sum(0)).max() <= 0.8
+    results = model.evaluate(x, y, verbose=0, batch_size=40)
+    loss.forward(y, model.forward(x))
+    assert results[0] == pytest.approx(loss.total / loss.count + _penalty_of(model, x), rel=1e-5)
+
+
+def _penalty_of(model, x):
+    model.forward(x)
+    grad = model.store.grad.copy()
+    value = model.add_penalties()
+    model.store.grad[...] = grad
+    return value
+
+
+def test_model_gradient_check(data):
+    x, y = data
+    model = regularized(activity_regularizer=regularizers.L2(0.5))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    report = model.gradient_check(x[:8], y[:8])
+    assert report.ok, report
+
+
+def test_saved_cloned_copied(data, tmp_path):
+    x, y = data
+    model = regularized(activity_regularizer="l2")
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(x, y, epochs=1, verbose=0)
+    model.save(tmp_path / "m.npdl")
+    others = [npdl.load_model(tmp_path / "m.npdl"), copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
+    for other in [*others, npdl.clone_model(model)]:
+        assert other.get_config() == model.get_config()
+        assert other.layers[0].kernel_regularizer == regularizers.L2(0.01)
+        assert other.layers[4].kernel_constraint == constraints.MaxNorm(0.8)
+    for one in (model, *others):
+        one.fit(x, y, epochs=2, initial_epoch=1, verbose=0)
+        assert one.store.data.tobytes() == model.store.data.tobytes()
+
+
+def test_frozen_weights_have_no_penalty_and_no_constraint(data):
+    x, y = data
+    model = regularized()
+    model.layers[0].trainable = model.layers[4].trainable = False
+    model.layers[4].params["kernel"][...] = 5
+    before = model.layers[0].get_weights() + model.layers[4].get_weights()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(x, y, epochs=1, verbose=0)
+    after = model.layers[0].get_weights() + model.layers[4].get_weights()
+    assert all(np.array_equal(a, b) for a, b in zip(before, after))
+    gamma = model.layers[1].params["gamma"]
+    model.forward(x)
+    activity = model.layers[3]._activity_loss
+    assert model.add_penalties() == pytest.approx(0.1 * float((gamma.astype("float64") ** 2).sum()) + activity)
+
+
+def test_penalized_outputs_are_not_fused(data):
+    """ReLU behind such a Dense stays a layer, and a final softmax with a penalty is not left to the loss."""
+    x, y = data
+    ending = layers.Dense(3, "softmax", activity_regularizer=regularizers.L2(0.5))
+    model = Sequential([layers.Dense(8, activity_regularizer="l2"), layers.ReLU(), ending], seed=0)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    history = model.fit(x, y, epochs=1, batch_size=40, verbose=0)
+    model = Sequential([copy.deepcopy(layer) for layer in model.layers], seed=0)
+    other = Sequential.from_config({**model.get_config(), "input_shape": (6,)})
+    z = other.layers[0](x)
+    p = other.layers[2](np.maximum(z, 0))
+    expected = -np.log(p[np.arange(40), y]).mean() + (0.01 * (z**2).sum() + 0.5 * (p**2).sum()) / 40
+    assert history.history["loss"][0] == pytest.approx(expected, rel=1e-5)
+
+
+class Cubes(regularizers.Regularizer):
+    """r = a Σ |x|³"""
+
+    def __init__(self, a=0.1):
+        self.a = a
+
+    def __call__(self, x):
+        return self.a * (np.abs(x) ** 3).sum()
+
+    def gradient(self, x):
+        return 3 * self.a * x * np.abs(x)
+
+
+class Doubled(regularizers.L2):
+    def __call__(self, x):
+        return 2 * super().__call__(x)
+
+    def gradient(self, x):
+        return 2 * super().gradient(x)
+
+
+def test_your_own(data, tmp_path):
+    x, y = data
+    model = Sequential([layers.Dense(3, kernel_regularizer=Cubes(0.2), bias_regularizer=Doubled(0.1))], seed=0)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(x, y, epochs=1, verbose=0)
+    assert model.gradient_check(x, y).ok
+    model.save(tmp_path / "m.npdl")
+    again = npdl.load_model(tmp_path / "m.npdl", custom_objects={"Cubes": Cubes, "Doubled": Doubled})
+    assert again.layers[0].kernel_regularizer == Cubes(0.2)
+    assert copy.deepcopy(model).layers[0].kernel_regularizer == Cubes(0.2)
+    with pytest.raises(ValueError, match=r"uses a class 'Cubes' that is not npdl's; pass load_model\("):
+        npdl.load_model(tmp_path / "m.npdl")
+    for kind, name in ((regularizers.Regularizer, "gradient"), (constraints.Constraint, "__call__")):
+        with pytest.raises(NotImplementedError, match=f"needs {name}"):
+            getattr(kind(), name)(x)
+
+
+def keras(module, name, **config):
+    return {"module": f"keras.{module}", "class_name": name, "config": config, "registered_name": None}
+
+
+def test_keras_configs():
+    layer = layers.Dense.from_config(
+        {
+            "units": 4, "kernel_regularizer": keras("regularizers", "L2", l2=0.5), "bias_regularizer": None,
+            "activity_regularizer": keras("regularizers", "L1L2", l1=0.0, l2=0.25), "bias_constraint": None,
+            "kernel_constraint": keras("constraints", "MinMaxNorm", min_value=0.5, max_value=1.0, rate=1.0, axis=0),
+        }
+    )  # fmt: skip
+    assert layer.kernel_regularizer == regularizers.L2(0.5) and layer.bias_regularizer is None
+    assert layer.activity_regularizer == regularizers.L1L2(0, 0.25)
+    assert layer.kernel_constraint == constraints.MinMaxNorm(0.5)
+    for name in ("l1", "L2", "l1_l2", "orthogonal_regularizer", regularizers.L1, None):
+        own = regularizers.get(name)
+        assert own is None or regularizers.get(regularizers.serialize(own)) == own
+    for name in ("max_norm", "MaxNorm", "unit_norm", "non_neg", "min_max_norm", None):
+        own = constraints.get(name)
+        assert own is None or constraints.get(constraints.serialize(own)) == own
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (lambda: layers.Dense(4, kernel_regularizer="l3"), ValueError, "unknown regularizer 'l3'; did you mean 'l.'"),
+        (lambda: layers.Dense(4, kernel_regularizer=0.1), TypeError, 'got 0.1; pass e.g. kernel_regularizer="l2"'),
+        (lambda: layers.Dense(4, bias_constraint="nonneg"), ValueError, "unknown constraint .* did you mean 'non_neg'"),
+        (lambda: layers.Dense(4, bias_constraint=2), TypeError, 'got 2; pass e.g. kernel_constraint="non_neg"'),
+        (
+            lambda: layers.Dense(4, gamma_regularizer="l2"),
+            TypeError,
+            "Dense got .* argument 'gamma_regularizer'; it takes kernel_regularizer, bias_regularizer, "
+            "activity_regularizer, kernel_constraint, bias_constraint",
+        ),
+        (lambda: layers.Dense(4, unit=4), TypeError, "Dense got an unexpected keyword argument 'unit'$"),
+        (
+            lambda: layers.ReLU(activity_regularizer="l2"),
+            TypeError,
+            r"ReLU got .*'activity_regularizer'; put layers.ActivityRegularization\(l2=0.01\) behind it instead",
+        ),
+        (
+            lambda: regularizers.L2(-1),
+            ValueError,
+            r"L2 needs l2 to be a number of at least 0, got -1; pass e.g. L2\(l2",
+        ),
+        (
+            lambda: layers.ActivityRegularization(l1=-1),
+            ValueError,
+            "L1L2 needs l1 to be a number of at least 0, got -1",
+        ),
+        (lambda: regularizers.OrthogonalRegularizer(mode="row"), ValueError, "mode=\"columns\", got mode='row'"),
+        (lambda: constraints.MaxNorm(-1), ValueError, "MaxNorm needs max_value to be a number of at least 0, got -1"),
+        (
+            lambda: constraints.MinMaxNorm(2, 1),
+            ValueError,
+            "min_value to be a number of at least 0 and at most 1, got 2",
+        ),
+        (lambda: constraints.MinMaxNorm(rate=2), ValueError, "rate to be a number of at least 0 and at most 1, got 2"),
+    ],
+)
+def test_errors(make, error, text):
+    with pytest.raises(error, match=text):
+        make()
