@@ -44,3 +44,54 @@ def to_categorical(x, num_classes=None):
     y = np.zeros((*x.shape, num_classes), np.float32)
     np.put_along_axis(y, x[..., None], 1, -1)
     return y
+
+
+def pad_sequences(sequences, maxlen=None, dtype="int32", padding="pre", truncating="pre", value=0.0):
+    """Sequences of different length as one array, with `value` where a sequence is shorter.
+
+    Args:
+        sequences: list of sequences; each is a list of numbers, or of arrays that are all of one shape.
+        maxlen: T, the length that all get; None takes that of the longest.
+        dtype: of the array.
+        padding: "pre" or "post": on which side `value` goes. Layers that read masks take either.
+        truncating: "pre" or "post": on which side of a longer sequence its end is cut off.
+        value: what is put in.
+
+    Returns:
+        shape (N, T, ...).
+
+    Raises:
+        TypeError: not a list of sequences.
+        ValueError: another padding or truncating, steps of different shapes, a maxlen below 0.
+
+    >>> pad_sequences([[1, 2, 3], [4]])
+    array([[1, 2, 3],
+           [0, 0, 4]], dtype=int32)
+    >>> pad_sequences([[1, 2, 3], [4]], maxlen=2, padding="post", truncating="post")
+    array([[1, 2],
+           [4, 0]], dtype=int32)
+    """
+    for name, given in (("padding", padding), ("truncating", truncating)):
+        if given not in ("pre", "post"):
+            raise ValueError(f'pad_sequences: {name} must be "pre" or "post", got {given!r}')
+    if not hasattr(sequences, "__len__") or not all(hasattr(one, "__len__") for one in sequences):
+        raise TypeError(
+            f"pad_sequences takes a list of sequences, got {sequences!r:.80}; pass e.g. pad_sequences([[1, 2], [3]])"
+        )
+    lengths = [len(one) for one in sequences]
+    length = max(lengths, default=0) if maxlen is None else maxlen
+    if length != int(length) or length < 0:
+        raise ValueError(f"pad_sequences: maxlen must be a whole number of at least 0, got {maxlen!r}")
+    step = next((np.shape(one)[1:] for one in sequences if len(one)), ())
+    padded = np.full((len(lengths), int(length), *step), value, dtype)
+    for row, one in enumerate(sequences):
+        kept = np.asarray(one[max(len(one) - length, 0) :] if truncating == "pre" else one[:length], dtype)
+        if len(kept) and kept.shape[1:] != step:
+            raise ValueError(
+                f"pad_sequences: the steps of sequence {row} have shape {kept.shape[1:]}, those before it {step}; "
+                "make them alike"
+            )
+        start = length - len(kept) if padding == "pre" else 0
+        if len(kept):
+            padded[row, start : start + len(kept)] = kept
+    return padded

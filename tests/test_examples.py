@@ -11,6 +11,7 @@ import pytest
 EXAMPLES = pathlib.Path(__file__).parent.parent / "examples"
 FIGURES = {  # what the last line or lines must say
     "digits": r"test accuracy \S+ % \(must reach 97.0 %\)",
+    "siamese_digits": r"pairs of test images \S+ % right \(must reach 95.0 %\)",
     "linear_regression": r"largest error \S+ \(must be at most 0.05\)",
     "mnist_mlp": r"test accuracy \S+ % \(must reach 97.0 %\)",
     "mnist_cnn": r"test accuracy \S+ % \(must reach 97.5 % after 3 epochs\)",
@@ -98,6 +99,11 @@ def test_digits_writes_its_pictures(tmp_path):
         assert str(picture.resolve()) in printed
         assert picture.read_bytes().startswith(b"\x89PNG")
         assert picture.stat().st_size > 10_000
+
+
+def test_siamese_digits(tmp_path):
+    pytest.importorskip("sklearn", reason="digits come with scikit-learn")
+    passes("siamese_digits", tmp_path)
 
 
 def test_digits_fails_where_it_misses_its_figure(tmp_path):

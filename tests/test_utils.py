@@ -1,8 +1,9 @@
-"""to_categorical."""
+"""to_categorical, pad_sequences."""
 
 import numpy as np
 import pytest
 
+from npdl import utils
 from npdl.utils import to_categorical
 
 
@@ -67,3 +68,56 @@ def test_outside(x, classes, message):
 def test_not_numbers(x, message):
     with pytest.raises(TypeError, match=message):
         to_categorical(x)
+
+
+SEQUENCES = [[1, 2, 3], [4], [], [5, 6, 7, 8]]
+
+
+@pytest.mark.parametrize(
+    ("options", "rows"),
+    [
+        ({}, [[0, 1, 2, 3], [0, 0, 0, 4], [0, 0, 0, 0], [5, 6, 7, 8]]),
+        ({"padding": "post"}, [[1, 2, 3, 0], [4, 0, 0, 0], [0, 0, 0, 0], [5, 6, 7, 8]]),
+        ({"maxlen": 2}, [[2, 3], [0, 4], [0, 0], [7, 8]]),
+        ({"maxlen": 2, "truncating": "post", "value": -1}, [[1, 2], [-1, 4], [-1, -1], [5, 6]]),
+        ({"maxlen": 5, "padding": "post", "value": 9}, [[1, 2, 3, 9, 9], [4] + [9] * 4, [9] * 5, [5, 6, 7, 8, 9]]),
+        ({"maxlen": 0}, [[], [], [], []]),
+    ],
+)
+def test_pad_sequences(options, rows):
+    padded = utils.pad_sequences(SEQUENCES, **options)
+    assert padded.dtype == "int32" and padded.tolist() == rows
+
+
+def test_pad_sequences_of_vectors():
+    padded = utils.pad_sequences([np.ones((2, 3)), np.zeros((0, 3)), np.full((1, 3), 2.0)], dtype="float32", value=0.5)
+    assert padded.shape == (3, 2, 3) and padded.dtype == "float32"
+    assert padded[2].tolist() == [[0.5] * 3, [2] * 3] and (padded[1] == 0.5).all()
+    assert utils.pad_sequences([]).shape == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: utils.pad_sequences([1, 2]), TypeError, r"takes a list of sequences, got \[1, 2\]; pass e.g."),
+        (
+            lambda: utils.pad_sequences([[1]], padding="left"),
+            ValueError,
+            r'padding must be "pre" or "post", got \'left\'',
+        ),
+        (lambda: utils.pad_sequences([[1]], truncating=1), ValueError, r'truncating must be "pre" or "post", got 1'),
+        (
+            lambda: utils.pad_sequences([[1]], maxlen=-1),
+            ValueError,
+            r"maxlen must be a whole number of at least 0, got -1",
+        ),
+        (
+            lambda: utils.pad_sequences([[[1, 2]], [[1]]]),
+            ValueError,
+            r"steps of sequence 1 have shape \(1,\), .* \(2,\)",
+        ),
+    ],
+)
+def test_sequences_that_cannot_be_padded(call, error, text):
+    with pytest.raises(error, match=text):
+        call()

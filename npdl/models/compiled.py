@@ -1,8 +1,72 @@
-"""What `compile` is given, put in the order of a model's outputs."""
+"""compile: how a model is trained, in the order of its outputs."""
 
 import numbers
+from typing import Any
 
-from npdl import losses, metrics
+from npdl import losses, metrics, optimizers
+
+
+class Compiled:
+    """What `compile` sets.
+
+    Attributes:
+        optimizer, loss, loss_weights, metrics, weighted_metrics, check_gradients: as given; of a model with several
+            outputs those after the optimizer are dicts by their names.
+    """
+
+    optimizer: Any = None
+    loss: Any = None
+    loss_weights: Any = None
+    metrics: Any = ()
+    weighted_metrics: Any = ()
+    check_gradients = True
+    output_names: Any
+    output_shapes: Any
+    _step: Any = None
+
+    def compile(
+        self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, *,
+        check_gradients=True,
+    ):  # fmt: skip
+        """Choose how to train.
+
+        Where there are several outputs, all but the optimizer are dicts by their names, or lists in their order; one
+        loss, or one metric that is not in a list, is for each of them. An output without a loss only has metrics.
+
+        Args:
+            optimizer, loss: name or object; loss=None is chosen by `fit` from the targets.
+            loss_weights: what is minimized is the sum of the losses times these numbers; None is all 1.
+            metrics: list of names, metric objects or functions f(y_true, y_pred) that give a value a sample; every
+                sample counts alike.
+            weighted_metrics: the same, with the weights of `sample_weight` and `class_weight`.
+            check_gradients: whether `fit` checks a layer or loss of your own by central differences on its first batch.
+        """
+        names = self.output_names or [""]
+        loss = losses_of(loss, names)
+        weights = weights_of(loss_weights, names)
+        found = [
+            metrics_of(argument, given, names)
+            for argument, given in (("metrics", metrics), ("weighted_metrics", weighted_metrics))
+        ]
+        for one, *some in zip(loss, *found, strict=True):
+            if one is not None:
+                _check([metric for part in some for metric in part], one)
+        self.optimizer, self.check_gradients, self._step = optimizers.get(optimizer), check_gradients, None
+        self.loss_weights = None if loss_weights is None else dict(zip(names, weights))
+        if len(names) == 1:
+            self.loss, self.metrics, self.weighted_metrics = loss[0], found[0][0], found[1][0]
+        else:
+            self.loss = dict(zip(names, loss)) if any(loss) else None
+            self.metrics, self.weighted_metrics = (dict(zip(names, some)) for some in found)
+
+    def outputs_compiled(self):
+        """(name, shape, loss, weight, metrics, weighted metrics) of each output."""
+        names = self.output_names
+        lists = [[self.loss], [self.metrics], [self.weighted_metrics]]
+        if len(names) > 1:
+            lists = [[given[name] for name in names] for given in (self.loss, self.metrics, self.weighted_metrics)]
+        weights = list((self.loss_weights or dict.fromkeys(names, 1.0)).values())
+        return list(zip(names, self.output_shapes, lists[0], weights, lists[1], lists[2], strict=True))
 
 
 def by_output(argument, given, names):
@@ -62,7 +126,7 @@ def metrics_of(argument, given, names):
     return [_listed(one) for one in by_output(argument, given, names)]
 
 
-def check(found, loss):
+def _check(found, loss):
     """Raise where a metric does not go with the loss of its output."""
     for metric in found:
         metrics.check(metric, loss)

@@ -64,12 +64,14 @@ class Head:
 
     def validate(self, y):
         """Check targets once, before training."""
-        if self.loss is not None:
+        if self.loss is not None and y is not None:
             losses.validate(self.loss, y, (len(y), *self.shape))
 
     def target(self, y, count, dtype=None):
         """One batch of targets as the loss takes them, in the model's dtype or another."""
         if y is None:
+            if self.loss is None and not self.test_metrics:
+                return None
             raise ValueError("there are no targets; pass y, or batches (x, y)")
         return y if self.loss is None else losses.prepare(self.loss, y, dtype or self.dtype, (count, *self.shape))
 

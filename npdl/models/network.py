@@ -1,5 +1,6 @@
 """Network: what a Sequential and a Model have in common: weights, files, description."""
 
+import contextlib
 import math
 
 import numpy as np
@@ -28,7 +29,7 @@ class Network(Trainer, Layer):
             raise ValueError(f'dtype must be "float32" or "float64", got {dtype!r}')
         self.dtype = np.dtype(dtype)
         self.seed = random.draw_seed() if seed is None else random.check_seed(seed)
-        self._device, self._graph = devices.get("cpu"), None
+        self._device, self._graph, self._outside = devices.get("cpu"), None, (None, ())
 
     # ---- where the weights are
 
@@ -92,9 +93,15 @@ class Network(Trainer, Layer):
             yield from layer.walk()
 
     def outside(self):
-        """The layers of other models in the same store."""
-        mine = set(map(id, self.walk()))
-        return [layer for layer in self.store.layers if id(layer) not in mine]
+        """The layers of other models in the same store, a tuple."""
+        if self._outside[0] is not self.store:
+            mine = set(map(id, self.walk()))
+            self._outside = self.store, tuple(layer for layer in self.store.layers if id(layer) not in mine)
+        return self._outside[1]
+
+    def alone(self):
+        """A context in which layers of other models in the same store are frozen: optimizers leave them as they are."""
+        return _frozen(self.outside()) if self.store is not None and self.outside() else contextlib.nullcontext()
 
     def need_build(self, what):
         """Raise where the weights are not there yet."""
@@ -242,3 +249,15 @@ class Network(Trainer, Layer):
 
     def __reduce__(self):
         return saving.from_parts, (type(self), *saving.to_parts(self), saving.custom_classes(self))
+
+
+@contextlib.contextmanager
+def _frozen(layers):
+    frozen = [layer for layer in layers if layer.trainable and not hasattr(layer, "chains")]
+    try:
+        for layer in frozen:
+            layer.trainable = False
+        yield
+    finally:
+        for layer in frozen:
+            layer.trainable = True

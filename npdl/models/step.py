@@ -31,7 +31,7 @@ class Step:
             for slot, described in zip(graph.outputs, model.outputs_compiled(), strict=True)
         ]
         self.plan = Plan(graph, [head.instead for head in self.heads if head.instead is not None])
-        self.device, self.outside, self.penalized = model.device, model.outside(), penalized(model.layers)
+        self.device, self.penalized = model.device, penalized(model.layers)
         self.first, self.made_for = True, self._signature()
         self.close()
 
@@ -144,17 +144,11 @@ class Step:
         ]
 
     def _update(self, again, loss, count):
-        """One step of the optimizer; layers of other models in the same store stay as they are."""
-        model, frozen = self.model, [layer for layer in self.outside if layer.trainable]
-        for layer in frozen:
-            layer.trainable = False
-        try:
-            if model.optimizer.takes_closure:
-                model.optimizer.step(model, again, loss)
-            elif model.optimizer.gradient_accumulation_steps:
-                model.optimizer.step(model, count)
-            else:
-                model.optimizer.step(model)
-        finally:
-            for layer in frozen:
-                layer.trainable = True
+        """One step of the optimizer."""
+        model = self.model
+        if model.optimizer.takes_closure:
+            model.optimizer.step(model, again, loss)
+        elif model.optimizer.gradient_accumulation_steps:
+            model.optimizer.step(model, count)
+        else:
+            model.optimizer.step(model)

@@ -8,97 +8,33 @@ from typing import Any
 import numpy as np
 
 from npdl import callbacks as cb
-from npdl import data, devices, losses, optimizers
-from npdl.models import checks, compiled
+from npdl import devices
+from npdl.models import checks, loops
 from npdl.models.checking import check_graph
-from npdl.models.endings import Ending, choose_loss
+from npdl.models.feeding import Fed
 from npdl.models.plan import Plan
 from npdl.models.results import Results, rows_of
-from npdl.models.step import Step
 
 
-class Trainer:
+class Trainer(Fed):
     """What a model does with data; a `Network` gives it its `graph`, `store` and names.
 
     Attributes:
-        optimizer, loss, loss_weights, metrics, weighted_metrics: what `compile` set; of a model with several outputs
-            the last four are dicts by their names.
         history: of the last `fit`, as far as it came.
         stop_training: a callback sets it to end `fit` after the epoch.
         resume_from: (epoch, batches done in it): a callback sets it in `on_train_begin` to have `fit` begin there.
     """
 
-    optimizer: Any = None
-    loss: Any = None
-    loss_weights: Any = None
-    metrics: Any = ()
-    weighted_metrics: Any = ()
     history: cb.History | None = None
-    check_gradients = True
     stop_training = False
     resume_from = 0, 0
-    _step: Any = None
 
     # of the model
     layers: list
-    store: Any
     device: Any
-    dtype: np.dtype
     seed: int
-    graph: Any
-    is_plain: bool  # one input and one output: data are arrays, not tuples of them
-    input_names: Any
-    output_names: Any
-    output_shapes: Any
-    build: Callable
     to: Callable
     restored: Callable
-
-    # ---- compile
-
-    def compile(
-        self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, *,
-        check_gradients=True,
-    ):  # fmt: skip
-        """Choose how to train.
-
-        Where there are several outputs, all but the optimizer are dicts by their names, or lists in their order; one
-        loss, or one metric that is not in a list, is for each of them. An output without a loss only has metrics.
-
-        Args:
-            optimizer, loss: name or object; loss=None is chosen by `fit` from the targets.
-            loss_weights: what is minimized is the sum of the losses times these numbers; None is all 1.
-            metrics: list of names, metric objects or functions f(y_true, y_pred) that give a value a sample; every
-                sample counts alike.
-            weighted_metrics: the same, with the weights of `sample_weight` and `class_weight`.
-            check_gradients: whether `fit` checks a layer or loss of your own by central differences on its first batch.
-        """
-        names = self.output_names or [""]
-        loss = compiled.losses_of(loss, names)
-        weights = compiled.weights_of(loss_weights, names)
-        found = [
-            compiled.metrics_of(argument, given, names)
-            for argument, given in (("metrics", metrics), ("weighted_metrics", weighted_metrics))
-        ]
-        for one, *some in zip(loss, *found, strict=True):
-            if one is not None:
-                compiled.check([metric for part in some for metric in part], one)
-        self.optimizer, self.check_gradients, self._step = optimizers.get(optimizer), check_gradients, None
-        self.loss_weights = None if loss_weights is None else dict(zip(names, weights))
-        if len(names) == 1:
-            self.loss, self.metrics, self.weighted_metrics = loss[0], found[0][0], found[1][0]
-        else:
-            self.loss = dict(zip(names, loss)) if any(loss) else None
-            self.metrics, self.weighted_metrics = (dict(zip(names, some)) for some in found)
-
-    def outputs_compiled(self):
-        """(name, shape, loss, weight, metrics, weighted metrics) of each output."""
-        names = self.output_names
-        lists = [[self.loss], [self.metrics], [self.weighted_metrics]]
-        if len(names) > 1:
-            lists = [[given[name] for name in names] for given in (self.loss, self.metrics, self.weighted_metrics)]
-        weights = list((self.loss_weights or dict.fromkeys(names, 1.0)).values())
-        return list(zip(names, self.output_shapes, lists[0], weights, lists[1], lists[2], strict=True))
 
     # ---- fit
 
@@ -135,7 +71,7 @@ class Trainer:
         """
         if device is not None:
             self.to(device)
-        say = print if verbose else _silent
+        say = print if verbose else loops.silent
         batch_size = checks.positive("batch_size", batch_size, default=32)
         validation_batch_size = checks.positive("validation_batch_size", validation_batch_size, default=batch_size)
         validation_steps = checks.positive("validation_steps", validation_steps, default=None)
@@ -152,13 +88,13 @@ class Trainer:
         history = self.history = cb.History()
         steps = checks.positive("steps_per_epoch", steps_per_epoch, default=source.steps(batch_size))
         params = {"epochs": epochs, "steps": steps, "verbose": verbose, "validation_freq": validation_freq}
-        caller = _callers(self, params, callbacks, history)
+        caller = loops.callers(self, params, callbacks, history)
         self.stop_training = False
         self.resume_from = (initial_epoch, 0)
         try:
             caller.on_train_begin()
             initial_epoch, done = self.resume_from
-            batches = _epochs(source, batch_size, self.seed, shuffle, steps_per_epoch, initial_epoch)
+            batches = loops.epochs_of(source, batch_size, self.seed, shuffle, steps_per_epoch, initial_epoch)
             for epoch in range(initial_epoch, epochs):
                 caller.on_epoch_begin(epoch)
                 step = self._current_step()  # a callback may have compiled or moved the model
@@ -198,12 +134,12 @@ class Trainer:
         """Loss and metrics over the data: the loss alone where there are no metrics, else a list, or a dict by name."""
         self._need_compile("evaluate")
         source = self._source(x, y, sample_weight)
-        step = self._ready(source, print if verbose else _silent)
+        step = self._ready(source, print if verbose else loops.silent)
         batch_size = checks.positive("batch_size", batch_size, default=32)
         steps = checks.positive("steps", steps, default=None)
         params = {"epochs": 1, "steps": steps or source.steps(batch_size), "verbose": verbose}
-        with contextlib.closing(_callers(self, params, callbacks)) as caller:
-            return _results(self._evaluate(step, source, batch_size, steps, caller), return_dict)
+        with contextlib.closing(loops.callers(self, params, callbacks)) as caller:
+            return loops.results_of(self._evaluate(step, source, batch_size, steps, caller), return_dict)
 
     def _evaluate(self, step, source, batch_size, steps, caller):
         totals, workspace = step.totals(training=False), devices.Workspace(self.device)
@@ -233,7 +169,7 @@ class Trainer:
         plan, workspace = Plan(self.graph), devices.Workspace(self.device)
         plan.prepare()
         results = [Results(rows_of(source.size, steps, batch_size)) for _ in self.output_names]
-        with contextlib.closing(_callers(self, params, callbacks)) as caller:
+        with contextlib.closing(loops.callers(self, params, callbacks)) as caller:
             caller.on_predict_begin()
             for number, (x, *_) in enumerate(itertools.islice(source.batches(batch_size, reuse=True), steps)):
                 caller.on_predict_batch_begin(number)
@@ -259,7 +195,7 @@ class Trainer:
         step, (x, y, w) = self._one_batch("train_on_batch", x, y, sample_weight)
         totals = step.totals(training=True)
         step.train(x, y, self._sample_weights(class_weight, y, w), totals)
-        return _results(totals.logs(), return_dict)
+        return loops.results_of(totals.logs(), return_dict)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """The loss (and metrics) of one batch, without training."""
@@ -267,7 +203,7 @@ class Trainer:
         totals = step.totals(training=False)
         step.test(x, y, w, totals, devices.Workspace(self.device))
         step.keep(totals)
-        return _results(totals.logs(), return_dict)
+        return loops.results_of(totals.logs(), return_dict)
 
     def predict_on_batch(self, x):
         """The outputs of one batch, as a NumPy array."""
@@ -279,7 +215,7 @@ class Trainer:
     def _one_batch(self, what, x, y, sample_weight):
         self._need_compile(what)
         source = self._source(x, y, sample_weight)
-        step = self._ready(source, _silent)
+        step = self._ready(source, loops.silent)
         return step, next(iter(source.batches(source.size)))
 
     # ---- checking
@@ -294,139 +230,8 @@ class Trainer:
         source = self._source(x, y, sample_weight, dtype=np.dtype(np.float64))
         before = self.optimizer, self.loss, self.metrics, self._step
         try:
-            step = self._ready(source, _silent)
+            step = self._ready(source, loops.silent)
         finally:
             self.optimizer, self.loss, self.metrics, self._step = before
         x, y, w = next(iter(source.batches(source.size)))
         return check_graph(step, *step.parts(x, y, w, np.float64), **options)
-
-    # ---- getting ready
-
-    def _need_compile(self, what):
-        if self.optimizer is None:
-            raise RuntimeError(f'{what} needs model.compile(optimizer, loss) first, e.g. model.compile("adam", "mse")')
-
-    def _source(self, x, y=None, sample_weight=None, for_prediction=False, dtype=None):
-        """The `Source` of what was passed."""
-        dtype = dtype or self.dtype
-        if self.is_plain:
-            return data.as_source(x, y, sample_weight, dtype, for_prediction, self.reads_integers)
-        names = data.Names(self.input_names, self.output_names, self.reads_integers)
-        return data.several_source(x, y, sample_weight, dtype, names, for_prediction)
-
-    def _validation_source(self, validation_data):
-        """The `Source` of `validation_data`, which errors name."""
-        if validation_data is None:
-            return None
-        try:
-            return self._source(*checks.validation_parts(validation_data))
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"validation_data: {error}") from error
-
-    def _build_for(self, source):
-        if self.store is None:
-            self.build(source.x_shape)
-        if self.is_plain:
-            checks.not_one_sample(self, source)
-        self._check_shapes(source)
-
-    def _check_shapes(self, source):
-        self.check_shapes([source.x_shape] if self.is_plain else source.x_shape)
-
-    def _ready(self, source, say):
-        """The `Step` for these data: builds, chooses and settles what is still open, and checks data against model."""
-        self._build_for(source)
-        if self.optimizer is None:
-            self.compile("adam")
-        if self.loss is None and len(self.output_names) > 1:
-            raise ValueError(
-                f"a model with several outputs needs a loss for them: model.compile(loss={{{self.output_names[0]!r}: "
-                '"mse", ...})'
-            )
-        if self.loss is None:
-            y = source.first(1024)[1] if source.y is None else source.y
-            ending = Ending(self.graph, self.graph.outputs[0])
-            self.loss = choose_loss(self.output_shapes[0], ending, y[0] if isinstance(y, tuple) else y)
-            if not self.metrics and self.loss.is_classification:
-                self.metrics = ["accuracy"]
-            say(f"optimizer {self.optimizer!r}, loss {self.loss!r}: chosen; model.compile(...) decides otherwise")
-        step = self._current_step()
-        self._check_data(source)
-        return step
-
-    def _current_step(self):
-        if self._step is None or not self._step.is_current():
-            self._step = Step(self)
-        return self._step
-
-    def _check_data(self, source):
-        self._check_shapes(source)
-        if source.y is not None:
-            self._step.validate(source.y)
-
-    def _checked(self, source, batches):
-        """The batches; those of a source that does not know its targets beforehand are checked as they come."""
-        for batch in batches:
-            if source.y is None and batch[1] is not None:
-                self._step.validate(batch[1])
-            yield batch
-
-    def _sample_weights(self, class_weight, y, w):
-        """The weights of a batch: `sample_weight` times the weight of each row's class."""
-        if not class_weight:
-            return w
-        if len(self.output_names) > 1:
-            raise ValueError(
-                "class_weight is for models of one output; pass sample_weight={output: weights} for several"
-            )
-        y, w = (one[0] if isinstance(one, tuple) else one for one in (y, w))
-        shape = self.output_shapes[0]
-        classes = shape[-1] if shape else 1
-        if classes == 1:  # one output: yes or no, or a number
-            classes = 2 if getattr(self.loss, "accuracy", None) == "binary_accuracy" else None
-        weights = losses.class_weights(y, class_weight, classes)
-        return weights if w is None else weights * np.asarray(w, np.float64)
-
-
-def _callers(model, params, callbacks, *last):
-    """The progress bar first, so that what others print stands on clean lines; the history last: it sees all logs."""
-    bars = [cb.ProgressBar(params["verbose"])] if params["verbose"] else []
-    return cb.CallbackList([*bars, *_listed(callbacks), *last], model, params)
-
-
-def _listed(given):
-    """A list of what was given: one thing, several, or None."""
-    if given is None:
-        return []
-    return list(given) if isinstance(given, (list, tuple)) else [given]
-
-
-def _epochs(source, batch_size, seed, shuffle, steps, first):
-    """The batches of one epoch after another, from epoch `first` on.
-
-    With `steps` the epochs are cut from one endless stream of batches, as Keras does it, and begin where they would
-    after `first` epochs.
-    """
-    if steps is None:
-        for epoch in itertools.count(first):
-            yield source.batches(batch_size, seed=seed, epoch=epoch, shuffle=shuffle, reuse=True)
-    start, skipped = divmod(first * steps, source.steps(batch_size) or first * steps + 1)
-    stream = itertools.chain.from_iterable(
-        source.batches(batch_size, seed=seed, epoch=epoch, shuffle=shuffle, reuse=True)
-        for epoch in itertools.count(start)
-    )
-    if source.size is not None:  # an iterator has moved on by itself
-        stream = itertools.islice(stream, skipped, None)
-    while True:
-        yield itertools.islice(stream, steps)
-
-
-def _results(logs, return_dict):
-    if return_dict:
-        return logs
-    values = list(logs.values())
-    return values[0] if len(values) == 1 else values
-
-
-def _silent(*_):
-    pass

@@ -1,6 +1,8 @@
 """Optimizer: what every optimizer is, and the services that it uses."""
 
+import contextlib
 import difflib
+import functools
 import inspect
 import math
 import re
@@ -61,6 +63,17 @@ def _patterns(method, var_list, var_names):
                 f"to take it literally, pass re.escape({pattern!r})"
             ) from None
     return patterns
+
+
+def of_its_layers(method):
+    """Decorator of `method(optimizer, model, ...)`: layers of other models in the model's store stay as they are."""
+
+    @functools.wraps(method)
+    def call(self, model, *args, **kwargs):
+        with getattr(model, "alone", contextlib.nullcontext)():
+            return method(self, model, *args, **kwargs)
+
+    return call
 
 
 class Optimizer(Services):
@@ -193,6 +206,7 @@ class Optimizer(Services):
             )
         return self.check("learning_rate", value)
 
+    @of_its_layers
     def step(self, model, weight=1.0):
         """Update a model's trainable weights from the gradients that `model.backward` left.
 
@@ -223,6 +237,7 @@ class Optimizer(Services):
         if self.use_ema and self.iterations:
             self._overwrite(model, "average")
 
+    @of_its_layers
     def _overwrite(self, model, name):
         """p = the state array of that name, for weights that are trainable."""
         store = self._store_of(model)
@@ -231,6 +246,7 @@ class Optimizer(Services):
         store.device.kernels.combine(store.data, self.state[name], self._segments[2], np.array([0.0, 1.0]))
         store.touch()
 
+    @of_its_layers
     def swap_average(self, model):
         """Exchange the model's trainable weights and their moving average (`use_ema`); a second call puts them back.
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npdl.optimizers.base import Optimizer
+from npdl.optimizers.base import Optimizer, of_its_layers
 from npdl.optimizers.line_search import strong_wolfe
 
 
@@ -90,6 +90,7 @@ class LBFGS(Optimizer):
 
     # ---- a step
 
+    @of_its_layers
     def step(self, model, closure=None, loss=None):
         """Up to `max_iter` iterations on one batch.
 

@@ -302,6 +302,18 @@ def test_a_discriminator_trained_alone_and_inside():
         assert not equal(g, generator.get_weights()) and equal(d, discriminator.get_weights())
 
 
+def test_an_optimizer_by_hand_leaves_other_models_alone():
+    """Momentum and weight decay too, of layers in the store that the model does not hold."""
+    whole = Sequential([layers.Input((4,)), layers.Dense(3), layers.Dense(1)], seed=0)
+    part, optimizer = Model(whole.inputs, whole.layers[0].output), optimizers.AdamW(0.1, weight_decay=0.5)
+    whole.backward(whole.forward(X, training=True))
+    kept, before = whole.layers[1].get_weights(), part.get_weights()
+    part.backward(part.forward(X, training=True))
+    optimizer.step(part)
+    assert equal(kept, whole.layers[1].get_weights()) and not equal(before, part.get_weights())
+    assert all(layer.trainable for layer in whole.layers)
+
+
 def test_indices_and_masks_go_along_the_edges():
     words = np.array([[3, 5, 0, 0], [1, 2, 4, 0], [6, 0, 0, 0]])
     ids, extra = layers.Input((4,), dtype="int32", name="ids"), layers.Input((4, 2), name="extra")
