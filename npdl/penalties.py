@@ -20,9 +20,10 @@ class Ruled:
 
         ruled = ("kernel", "bias")      kernel_regularizer=, bias_regularizer=, kernel_constraint=, bias_constraint=
 
-    "kernel" stands for the weight of that name, "depthwise" for `depthwise_kernel` too. `add_weight` finds the weight's
-    own, the store's `constrain` and `add_penalties` apply them. "activity" stands for the layer's output: its forward
-    calls `penalize(y)` and keeps what that returns, and its backward begins with `dy = self.with_penalty(dy, that)`.
+    "kernel" stands for the weights of that name, `query/kernel` too, "recurrent" for `recurrent_kernel`. `add_weight`
+    finds the weight's own; the store's `constrain` and `add_penalties` apply them. "activity" stands for the layer's
+    output: its forward calls `penalize(y)` and keeps what that returns, and its backward begins with
+    `dy = self.with_penalty(dy, that)`.
 
         loss = L + Σ r(w) + Σ r(y) / N          N samples
     """
@@ -55,7 +56,8 @@ class Ruled:
 
     def rule_of(self, weight, kind):
         """The regularizer or constraint that this layer was given for a weight, or None."""
-        stem = weight if weight in self.ruled else weight.removesuffix("_kernel")
+        name = weight.rpartition("/")[2]
+        stem = name if name in self.ruled else name.removesuffix("_kernel")
         return getattr(self, f"{stem}_{kind}", None) if stem in self.ruled else None
 
     def rule_config(self):
@@ -74,7 +76,10 @@ class Ruled:
         if workspace is None:
             self._activity_loss = value
         else:
-            workspace.saved[id(self), "activity"] = value
+            before = workspace.saved.get(
+                (id(self), "activity"), 0.0
+            )  # a model may call a layer several times in a step
+            workspace.saved[id(self), "activity"] = before + value
         return y
 
     def with_penalty(self, dy, y):
@@ -106,8 +111,8 @@ def penalties(found, gradient=False):
     total, workspace = 0.0, devices.current_workspace()
     for layer, name, regularizer in found:
         if name is None:
-            noted = layer._activity_loss if workspace is None else workspace.saved.get((id(layer), "activity"), 0.0)
-            total += noted
+            key = id(layer), "activity"
+            total += layer._activity_loss if workspace is None else workspace.saved.pop(key, 0.0)
         elif layer.trainable:
             total += _value(layer, layer.params[name], regularizer)
             if gradient:

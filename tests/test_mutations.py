@@ -87,6 +87,45 @@ def masking_check():
         np.testing.assert_array_equal(layer.backward(dy.copy()), dy * there)
 
 
+class Seeded(layers.Layer):
+    """A recurrent layer under a mask, whose first states are the first step of x."""
+
+    def __init__(self, inner, mask, **base):
+        super().__init__(**base)
+        self.inner, self.mask = inner, mask
+
+    def build(self, input_shape):
+        states = [input_shape[1:]] * len(self.inner.state_sizes())
+        return self.inner.build_once((input_shape, *states))
+
+    def walk(self):
+        yield self
+        yield from self.inner.walk()
+
+    def forward(self, x, training=False):
+        states = [np.ascontiguousarray(x[:, 0])] * len(self.inner.state_sizes())
+        return self.inner.forward((x, *states), training, self.mask)
+
+    def backward(self, dy):
+        dx, *dstates = self.inner.backward(dy)
+        dx = dx.copy()
+        dx[:, 0] += sum(dstates)
+        return dx
+
+
+def seeded_checks(device, kind):
+    """The gradients of recurrent layers with first states, with a mask and without."""
+
+    def check():
+        rng = np.random.default_rng(1)
+        for layer in RECURRENT[kind]:
+            for mask in (None, np.array([[1, 0, 1, 1], [0, 1, 1, 0], [0, 0, 0, 0]], bool)):
+                built = Seeded(copy.deepcopy(layer), mask).init((4, 2), dtype="float64", seed=3, device=device)
+                testing.gradient_check(built, rng.normal(size=(3, 4, 2))).raise_if_wrong()
+
+    return check
+
+
 def kernel_checks(*cases):
     """The gradients alone, with the NumPy kernels."""
 
@@ -185,6 +224,15 @@ EINSUM = [
     (layers.EinsumDense("abc,cd->abd", (None, 4), "tanh", "d"), (3, 2)),
     (layers.EinsumDense("abc,bcd->adb", (4, None), "gelu", "db"), (3, 2)),
 ]
+RECURRENT = {
+    "simple_rnn": [layers.SimpleRNN(2, return_sequences=True, recurrent_dropout=0.3)],
+    "lstm": [layers.LSTM(2, "gelu", return_sequences=True, recurrent_dropout=0.3), layers.LSTM(2)],
+    "gru": [layers.GRU(2, return_sequences=True, recurrent_dropout=0.3), layers.GRU(2, reset_after=False)],
+    "rnn": [layers.RNN(layers.GRUCell(2), return_sequences=True), layers.RNN([layers.SimpleRNNCell(2)])],
+}
+BIDIRECTIONAL = [
+    (layers.Bidirectional(layers.SimpleRNN(2), merge_mode=mode), (2, 2)) for mode in ("concat", "mul", "ave")
+]
 LAMBDA = [(layers.Lambda(lambda x: x**3, gradient=lambda x, dy: 3 * x**2 * dy), (3, 2))]
 ACTIVATIONS = [
     (layers.Activation(name), (7,)) for name in ("relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softmax")
@@ -242,6 +290,16 @@ TARGETS = {
     "layers.up_sampling:_UpSampling.backward": layer_checks(*REPEAT[:1]),
     "layers.einsum_dense:EinsumDense.backward": layer_checks(*EINSUM),
     "layers.einsum_dense:EinsumDense.forward": layer_checks(*EINSUM),
+    "layers.simple_rnn:_SimpleRNN.run_grad": seeded_checks("cpu", "simple_rnn"),
+    "layers.lstm:_LSTM.run_grad": seeded_checks("cpu", "lstm"),
+    "layers.gru:_GRU.run_grad": seeded_checks("cpu", "gru"),
+    "layers.rnn:RNN.run_grad": seeded_checks("cpu", "rnn"),
+    "layers.bidirectional:Bidirectional.backward": layer_checks(*BIDIRECTIONAL),
+    "layers.bidirectional:Bidirectional._parted": layer_checks(*BIDIRECTIONAL),
+    "kernels.reference.rnn:simple_rnn_grad": seeded_checks("reference", "simple_rnn"),
+    "kernels.reference.rnn:lstm_grad": seeded_checks("reference", "lstm"),
+    "kernels.reference.rnn:gru_grad": seeded_checks("reference", "gru"),
+    "kernels.reference.rnn:gru_dkernel": seeded_checks("reference", "gru"),
     "layers.lambda_layer:Lambda.backward": gradient_checks(*LAMBDA),
     "layers.lambda_layer:Lambda.forward": gradient_checks(*LAMBDA),
     "layers.embedding:Embedding.backward": embedding_check("cpu"),
@@ -269,7 +327,7 @@ TARGETS = {
     "kernels.reference.pool:global_max_pool2d_grad": kernel_checks(*GLOBAL_MAX),
     "kernels.reference.pool:global_average_pool2d_grad": kernel_checks(*GLOBAL_AVERAGE),
     "kernels.reference.shape:repeat_grad": kernel_checks(*REPEAT),
-    "kernels.reference.interpolate:interpolate_grad": kernel_checks(*BILINEAR),
+    "kernels.reference.interpolate:_resample_grad": kernel_checks(*BILINEAR),
     "kernels.reference.embed:embedding_grad": embedding_check("reference"),
     "kernels.reference.norm:batch_norm_grad": kernel_checks(*NORM),
     "kernels.reference.norm:batch_norm_frozen_grad": kernel_checks(*FROZEN),

@@ -42,6 +42,13 @@ LAYERS = [
     (layers.GroupNormalization(2, gamma_regularizer="l2"), (4,), None),
     (layers.PReLU("normal", alpha_regularizer="l2", alpha_constraint="non_neg"), (5,), None),
     (layers.ActivityRegularization(0.3, 0.2), (3, 4), None),
+    (layers.Conv1D(3, 2, kernel_regularizer="l2", bias_constraint="non_neg", activity_regularizer="l2"), (5, 2), None),
+    (layers.DepthwiseConv2D(2, depthwise_regularizer="l2", activity_regularizer="l1"), (4, 4, 2), None),
+    (layers.SeparableConv1D(3, 2, depthwise_regularizer="l2", pointwise_regularizer="l1",
+                            activity_regularizer="l2"), (5, 2), None),
+    (layers.Conv2DTranspose(3, 2, activation="relu", activity_regularizer="l2"), (3, 3, 2), None),
+    (layers.LSTM(3, kernel_regularizer="l2", recurrent_regularizer="l1", bias_regularizer="l2"), (4, 2), None),
+    (layers.MultiHeadAttention(2, 3, kernel_regularizer="l2", bias_regularizer="l1"), (4, 5), None),
 ]  # fmt: skip
 
 

@@ -18,7 +18,7 @@ class SwapEMAWeights(Callback):
 
     def __init__(self, swap_on_epoch=False):
         self.swap_on_epoch = swap_on_epoch
-        self._swapped = False
+        self._swapped, self._held = False, None
 
     def on_train_begin(self, logs=None):
         self._swapped = False
@@ -36,10 +36,14 @@ class SwapEMAWeights(Callback):
     def on_epoch_end(self, epoch, logs=None):
         if self.swap_on_epoch:
             self._put(average=True)
+            self._held = self.model.get_weights()
 
     def on_train_end(self, logs=None):
-        self._put(average=False)
-        self.model.optimizer.finalize(self.model)
+        if self._swapped:  # `fit` took the average's place for the average, and wrote what is there to the model
+            self.model.set_weights(self._held)
+            self._put(average=False)
+            self.model.optimizer.finalize(self.model)
+        self._held = None
 
     def on_test_begin(self, logs=None):
         self._put(average=True)
