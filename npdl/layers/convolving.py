@@ -17,7 +17,7 @@ class Convolving(Layer):
     A subclass has `axes` and says in `build` what its kernel's shape is.
     """
 
-    ruled = ("kernel", "bias", "activity")
+    ruled: tuple[str, ...] = ("kernel", "bias", "activity")
     axes: int
     filters: int  # channels of y
     causal = True  # whether sequences can be padded before them alone
