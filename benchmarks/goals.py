@@ -38,6 +38,7 @@ GOALS = [
     Goal("training step, the slowest row", ("train/*",), 1.2),
     Goal("inference, the slowest row", ("infer/*",), 1.0),
     Goal("training step, MLP, batch 1", ("train/mlp/1",), 6.0),
+    Goal("training step, LSTM of 256 units, 64 steps, batch 32", ("sequence-train/lstm/32",), 1.2),
     Goal("training step, VGG-like", ("train/vgg/64",), 2.3),
     Goal("training step, CIFAR CNN, the slower row", ("train/cifar/*",), 2.5),
     Goal("training step, character GPT", ("sequence-train/gpt/*",), 1.4),

@@ -7,6 +7,7 @@ A net is a list of layers, a layer a tuple:
     ("flatten",)  ("mean",)  ("dense", units)           "mean" is global average pooling
     ("residual", layers, shortcut)                      relu(layers(x) + shortcut(x)); None is x itself
     ("embed", symbols, width)  ("positions",)           vectors of whole numbers; a learnt vector of each place, added
+    ("lstm", units)                                     outputs of all steps
     ("block", width, heads)  ("layer_norm",)            GPT's: causal attention, Dense layers with GELU; normalization
 """
 
@@ -64,6 +65,7 @@ NETS: dict[str, tuple[tuple[int, ...], Net]] = {
     "vgg": ((32, 32, 3), _vgg()),
     "resnet20": ((32, 32, 3), _resnet()),
     "gpt": ((64,), _gpt()),
+    "lstm": ((64,), [("embed", 65, 64), ("lstm", 256), ("dense", 65)]),
 }  # fmt: skip
 """Name -> (shape of one sample, layers)."""
 
@@ -85,6 +87,10 @@ def products(shape, net):
         elif kind == "embed":
             counts.append(0)
             shape = (*shape, arguments[1])
+        elif kind == "lstm":
+            steps, width = shape
+            counts.append(2 * steps * (width + arguments[0]) * 4 * arguments[0])
+            shape = (steps, *arguments)
         elif kind == "block":
             places, width = shape
             counts.append(2 * places * width * (4 * width + 2 * arguments[0]) + 2 * places * (places + 1) * width)

@@ -10,7 +10,7 @@ from benchmarks.summary import geometric_mean
 TITLES = {
     "train": "Training step: forward, loss, backward, Adam",
     "infer": "Inference",
-    "sequence-train": "Training step on sequences: a GPT of 4 blocks, 64 places",
+    "sequence-train": "Training step on sequences of 64: a GPT of 4 blocks, an LSTM of 256 units",
     "sequence-infer": "Inference on sequences",
     "compiled-train": "Training step, against torch.compile",
     "compiled-infer": "Inference, against torch.compile",

@@ -67,6 +67,18 @@ typedef struct { int64_t r, m, u, w; } FN(npdl_patch);
 #define S(number) (s + (number) * size + i * q.w + j) /* of a scratch array */
 #define LIVE(t) (!r->p->mask || r->p->mask[(t) * r->p->rows + q.r + i])
 
+/* Asks for a block's part of the `pieces` gates of step t: it comes while the product is made. Short pieces of rows that
+ * lie far apart are what processors do not fetch by themselves (a quarter of the time of an LSTM with 256 units). */
+NPDL_INLINE void FN(npdl_rnn_fetch)(const FN(npdl_rnn) *r, FN(npdl_patch) q, const void *array, int64_t t,
+                                    int64_t pieces) {
+    const int64_t units = r->p->units, j = 0;
+    if (array)
+        for (int64_t i = 0; i < q.m; i++)
+            for (int64_t g = 0; g < pieces; g++)
+                for (int64_t byte = 0; byte < q.w * (int64_t)sizeof(REAL); byte += 64)
+                    __builtin_prefetch((const char *)AT(array, t, pieces * units, g * units) + byte, 0, 2);
+}
+
 /* s[g] = rows of a (k numbers each) times the columns of gate g0 + g, of `gates` packed ones. */
 static void FN(npdl_rnn_product)(const REAL *a, int64_t a_step, int64_t k, const REAL *panels, int64_t gates,
                                  int64_t g0, int64_t count, FN(npdl_patch) q, REAL *s) {
@@ -158,6 +170,7 @@ NPDL_INLINE void FN(npdl_rnn_forward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, R
         FN(npdl_rnn_state)(r, q, t + 1, s + 3 * size);
         return;
     }
+    FN(npdl_rnn_fetch)(r, q, p->z, t, G);
     FN(npdl_rnn_product)(state, r->step, units, r->panels, G, 0, p->kind == NPDL_GRU_BEFORE ? 2 : G, q, s);
     if (bias)
         for (int64_t g = 0; g < G; g++) NPDL_PATCH OUT(S(g), IN(S(g)) + IN(bias + g * units + q.u + j))
@@ -237,6 +250,13 @@ NPDL_INLINE void FN(npdl_rnn_dh)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *
     const npdl_rnn_call *p = r->p;
     const int64_t size = q.m * q.w, units = p->units, t = r->t;
     int product = t + 1 < p->steps;
+    if (t >= 0) {
+        FN(npdl_rnn_fetch)(r, q, p->z, t, r->gates);
+        FN(npdl_rnn_fetch)(r, q, p->dz, t, r->gates);
+        FN(npdl_rnn_fetch)(r, q, p->kind == NPDL_LSTM ? p->c : p->h, t, 1);
+        FN(npdl_rnn_fetch)(r, q, p->inner, t, 1);
+        FN(npdl_rnn_fetch)(r, q, p->dy, t, 1);
+    }
     if (product)
         FN(npdl_rnn_product)(r->buffer[(t + 1) & 1], r->step, (r->more ? 2 : r->gates) * units, r->panels, 1, 0, 1, q,
                              s + NPDL_DH * size);

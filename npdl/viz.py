@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["prediction_grid"]
+__all__ = ["learning_rate_curve", "prediction_grid"]
 
 RIGHT, WRONG = "#333333", "#d62728"
 
@@ -76,6 +76,50 @@ def prediction_grid(images, y_true, y_pred, class_names=None, columns=8, path=No
         axes.set_title(text, color=WRONG if wrong else RIGHT, fontsize=8)
     figure.suptitle(f"{np.count_nonzero(true == predicted)} of {first}{len(images)} right", fontsize=10)
     figure._repr_png_ = functools.partial(_png, figure)  # notebooks show a figure only if pyplot has been set up
+    if path is not None:
+        figure.savefig(path, dpi=150)
+    return figure
+
+
+def learning_rate_curve(rates, losses, smoothed=None, suggestion=None, path=None):
+    """Loss over learning rate, on a logarithmic axis: what `npdl.models.find_learning_rate` saw.
+
+    Args:
+        rates, losses: of each step.
+        smoothed: running mean of the losses, drawn on top.
+        suggestion: a rate to mark.
+        path: where to save the picture too, e.g. "rates.png".
+
+    Returns:
+        the `matplotlib.figure.Figure`; a notebook shows it.
+
+    Raises:
+        ValueError: no steps, or not as many rates as losses.
+        ImportError: matplotlib is not installed.
+    """
+    if not len(rates) == len(losses) or not len(rates):
+        raise ValueError(
+            f"learning_rate_curve needs as many losses as rates, at least one of each, got {len(rates)} rates and "
+            f"{len(losses)} losses"
+        )
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("learning_rate_curve needs matplotlib; pip install matplotlib") from error
+    figure: Any = Figure(figsize=(6.0, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    faint = {"color": "#9ecae1", "linewidth": 1} if smoothed is not None else {}
+    axes.plot(rates, losses, label="loss of each step", **faint)
+    if smoothed is not None:
+        axes.plot(rates, smoothed, color="#08519c", linewidth=2, label="smoothed")
+        low, high = min(*smoothed, *losses), max(smoothed)  # what one step loses at last would flatten all else
+        axes.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
+    if suggestion is not None:
+        axes.axvline(suggestion, color=WRONG, linestyle="--", linewidth=1.2, label=f"falls fastest: {suggestion:.2g}")
+    axes.set(xscale="log", xlabel="learning rate", ylabel="loss", title="Loss while the learning rate rises")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure._repr_png_ = functools.partial(_png, figure)
     if path is not None:
         figure.savefig(path, dpi=150)
     return figure

@@ -63,6 +63,25 @@ EDITS = [
     ),
     ("cross-entropy gradient without 1/positions", "loss.h", "factor = scale / (REAL)s->positions", "factor = scale"),
     (
+        "a smooth hinge of the other sign",
+        "element_loss.h",
+        "return -t * FN(npdl_sigmoid)(-t * p)",
+        "return t * FN(npdl_sigmoid)(-t * p)",
+    ),
+    ("a focal gradient without its mean", "row_loss.h", "(v - w * h) * f", "v * f"),
+    (
+        "a triplet's negative pulled",
+        "row_loss.h",
+        "NPDL_MAP2(near, far, s->da + at, size, v - w)",
+        "NPDL_MAP2(near, far, s->da + at, size, v + w)",
+    ),
+    (
+        "equal labels may follow without a blank",
+        "ctc.h",
+        "NPDL_STATE(i) != NPDL_STATE(i - 2) ? 0",
+        "NPDL_STATE(i) >= 0 ? 0",
+    ),
+    (
         "ReLU's gradient on the wrong side",
         "activation.h",
         "NPDL_MAP2(dy, saved, out, n, SELECT(w > zero, v, zero))",

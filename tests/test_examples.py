@@ -17,16 +17,20 @@ FIGURES = {  # what the last line or lines must say
     "cifar10_cnn": r"test accuracy \S+ % \(must reach 46.0 %\)",
     "california_housing": r"R² on the test rows \S+ \(must reach 0.75\)",
     "manual_backprop": r"bit for bit: True \(must be True\)",
+    "char_lstm": r"loss \S+ nats a character, \S+ by guessing \(must be at most \S+\)",
     "char_gpt": r"loss on unseen text \S+ nats a character \(must be at most 2.3\)",
     "custom_layer": r"saved and loaded alike: True \(must be True\)",
+    "resnet20_cifar10": r"test accuracy \S+ % \(must reach 28.0 %\)",
+    "unet_shapes": r"intersection over union \S+ \(must reach 0.70\)",
 }
 FOLDERS = {
     "mnist_mlp": "mnist",
     "mnist_cnn": "mnist",
     "cifar10_cnn": "cifar-10/cifar-10-batches-bin",
     "california_housing": "california-housing",
+    "resnet20_cifar10": "cifar-10/cifar-10-batches-bin",
 }
-SLOW = ("mnist_mlp", "mnist_cnn", "cifar10_cnn")
+SLOW = ("mnist_mlp", "mnist_cnn", "cifar10_cnn", "resnet20_cifar10")
 
 
 def run(name, folder, *arguments):
@@ -69,7 +73,10 @@ def test_is_short_and_says_what_it_teaches(name):
     assert f"python examples/{name}.py" in source
 
 
-@pytest.mark.parametrize("name", ["linear_regression", "manual_backprop", "custom_layer"])
+@pytest.mark.parametrize(
+    "name",
+    ["linear_regression", "manual_backprop", "custom_layer", "char_lstm", pytest.param("unet_shapes", marks=pytest.mark.slow)],
+)
 def test_runs_on_made_up_data(name, tmp_path):
     passes(name, tmp_path)
     assert list(tmp_path.iterdir()) == []

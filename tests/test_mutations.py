@@ -87,6 +87,45 @@ def masking_check():
         np.testing.assert_array_equal(layer.backward(dy.copy()), dy * there)
 
 
+class Seeded(layers.Layer):
+    """A recurrent layer under a mask, whose first states are the first step of x."""
+
+    def __init__(self, inner, mask, **base):
+        super().__init__(**base)
+        self.inner, self.mask = inner, mask
+
+    def build(self, input_shape):
+        states = [input_shape[1:]] * len(self.inner.state_sizes())
+        return self.inner.build_once((input_shape, *states))
+
+    def walk(self):
+        yield self
+        yield from self.inner.walk()
+
+    def forward(self, x, training=False):
+        states = [np.ascontiguousarray(x[:, 0])] * len(self.inner.state_sizes())
+        return self.inner.forward((x, *states), training, self.mask)
+
+    def backward(self, dy):
+        dx, *dstates = self.inner.backward(dy)
+        dx = dx.copy()
+        dx[:, 0] += sum(dstates)
+        return dx
+
+
+def seeded_checks(device, kind):
+    """The gradients of recurrent layers with first states, with a mask and without."""
+
+    def check():
+        rng = np.random.default_rng(1)
+        for layer in RECURRENT[kind]:
+            for mask in (None, np.array([[1, 0, 1, 1], [0, 1, 1, 0], [0, 0, 0, 0]], bool)):
+                built = Seeded(copy.deepcopy(layer), mask).init((4, 2), dtype="float64", seed=3, device=device)
+                testing.gradient_check(built, rng.normal(size=(3, 4, 2))).raise_if_wrong()
+
+    return check
+
+
 def kernel_checks(*cases):
     """The gradients alone, with the NumPy kernels."""
 
@@ -144,10 +183,12 @@ CONV = [
     (layers.Conv2D(2, 3, padding="same", strides=2, activation="tanh"), (5, 6, 2)),
     (layers.Conv2D(4, (2, 3), dilation_rate=(1, 2), groups=2), (5, 7, 4)),
 ]
-CONVOLUTION = [
-    (layers.Conv1D(2, 3, padding="causal", activation="tanh"), (5, 2)),
-    (layers.DepthwiseConv2D(2, depth_multiplier=2, activation="gelu"), (3, 3, 2)),
-]
+TRANSPOSE = [(layers.Conv1DTranspose(2, 3, 2, activation="tanh"), (3, 2))]
+VOLUMES = [(layers.Conv3D(2, 2, padding="same", padding_mode="reflect"), (2, 3, 2, 2))]
+ADAPTIVE_MAX = [(layers.AdaptiveMaxPooling2D((2, 3)), (3, 4, 2)), (layers.AdaptiveMaxPooling1D(2), (3, 2))]
+ADAPTIVE_AVERAGE = [
+    (layers.AdaptiveAveragePooling2D((2, 3)), (3, 4, 2)), (layers.AdaptiveAveragePooling1D(2), (3, 2)),
+]  # fmt: skip
 SEPARABLE = [(layers.SeparableConv1D(2, 3, activation="tanh"), (5, 2))]
 MAX_POOL = [
     (layers.MaxPooling2D(3, strides=2, padding="same"), (5, 6, 2)), (layers.MaxPooling3D(2, strides=1), (3, 3, 2, 1)),
@@ -183,6 +224,15 @@ EINSUM = [
     (layers.EinsumDense("abc,cd->abd", (None, 4), "tanh", "d"), (3, 2)),
     (layers.EinsumDense("abc,bcd->adb", (4, None), "gelu", "db"), (3, 2)),
 ]
+RECURRENT = {
+    "simple_rnn": [layers.SimpleRNN(2, return_sequences=True, recurrent_dropout=0.3)],
+    "lstm": [layers.LSTM(2, "gelu", return_sequences=True, recurrent_dropout=0.3), layers.LSTM(2)],
+    "gru": [layers.GRU(2, return_sequences=True, recurrent_dropout=0.3), layers.GRU(2, reset_after=False)],
+    "rnn": [layers.RNN(layers.GRUCell(2), return_sequences=True), layers.RNN([layers.SimpleRNNCell(2)])],
+}
+BIDIRECTIONAL = [
+    (layers.Bidirectional(layers.SimpleRNN(2), merge_mode=mode), (2, 2)) for mode in ("concat", "mul", "ave")
+]
 LAMBDA = [(layers.Lambda(lambda x: x**3, gradient=lambda x, dy: 3 * x**2 * dy), (3, 2))]
 ACTIVATIONS = [
     (layers.Activation(name), (7,)) for name in ("relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softmax")
@@ -192,12 +242,17 @@ CROSS = ("BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCros
 TARGETS = {
     "layers.dense:Dense.backward": layer_checks(*DENSE),
     "layers.dense:Dense.forward": layer_checks(*DENSE),
-    "layers.conv2d:Conv2D.backward": layer_checks(*CONV),
-    "layers.conv2d:Conv2D.forward": layer_checks(*CONV),
-    "layers.convolving:Convolution.backward": layer_checks(*CONVOLUTION),
-    "layers.convolving:Convolution.forward": layer_checks(*CONVOLUTION),
+    "layers.conv2d:Convolution.backward": layer_checks(*CONV),
+    "layers.conv2d:Convolution.forward": layer_checks(*CONV),
+    "layers.convolving:Convolving.begin": layer_checks(*CONV[:1]),
+    "layers.convolving:Convolving.finish": layer_checks(*CONV[:1]),
+    "layers.transposing:ConvTranspose.backward": layer_checks(*TRANSPOSE),
+    "layers.extended_padding:ExtendedPadding.backward": layer_checks((layers.ReflectionPadding1D(2), (3, 2))),
     "layers.separable_conv:_SeparableConv.backward": layer_checks(*SEPARABLE),
     "layers.separable_conv:_SeparableConv.forward": layer_checks(*SEPARABLE),
+    "layers.adaptive_pooling:AdaptiveMaxPool.backward": layer_checks(*ADAPTIVE_MAX),
+    "layers.adaptive_pooling:AdaptiveMaxPool.forward": layer_checks(*ADAPTIVE_MAX),
+    "layers.adaptive_pooling:AdaptiveAveragePool.backward": layer_checks(*ADAPTIVE_AVERAGE),
     "layers.pooling:MaxPool.backward": layer_checks(*MAX_POOL),
     "layers.pooling:MaxPool.forward": layer_checks(*MAX_POOL),
     "layers.pooling:AveragePool.backward": layer_checks(*AVERAGE_POOL),
@@ -235,6 +290,16 @@ TARGETS = {
     "layers.up_sampling:_UpSampling.backward": layer_checks(*REPEAT[:1]),
     "layers.einsum_dense:EinsumDense.backward": layer_checks(*EINSUM),
     "layers.einsum_dense:EinsumDense.forward": layer_checks(*EINSUM),
+    "layers.simple_rnn:_SimpleRNN.run_grad": seeded_checks("cpu", "simple_rnn"),
+    "layers.lstm:_LSTM.run_grad": seeded_checks("cpu", "lstm"),
+    "layers.gru:_GRU.run_grad": seeded_checks("cpu", "gru"),
+    "layers.rnn:RNN.run_grad": seeded_checks("cpu", "rnn"),
+    "layers.bidirectional:Bidirectional.backward": layer_checks(*BIDIRECTIONAL),
+    "layers.bidirectional:Bidirectional._parted": layer_checks(*BIDIRECTIONAL),
+    "kernels.reference.rnn:simple_rnn_grad": seeded_checks("reference", "simple_rnn"),
+    "kernels.reference.rnn:lstm_grad": seeded_checks("reference", "lstm"),
+    "kernels.reference.rnn:gru_grad": seeded_checks("reference", "gru"),
+    "kernels.reference.rnn:gru_dkernel": seeded_checks("reference", "gru"),
     "layers.lambda_layer:Lambda.backward": gradient_checks(*LAMBDA),
     "layers.lambda_layer:Lambda.forward": gradient_checks(*LAMBDA),
     "layers.embedding:Embedding.backward": embedding_check("cpu"),
@@ -252,12 +317,17 @@ TARGETS = {
     "kernels.reference.conv:col2im": kernel_checks(*CONV),
     "kernels.reference.conv:conv2d_dx": kernel_checks(*CONV),
     "kernels.reference.conv:conv2d_dkernel": kernel_checks(*CONV),
+    "kernels.reference.conv:conv3d_dx": kernel_checks(*VOLUMES),
+    "kernels.reference.conv:conv3d_dkernel": kernel_checks(*VOLUMES),
+    "kernels.reference.extend:extend_grad": kernel_checks(*VOLUMES),
+    "kernels.reference.adaptive_pool:adaptive_max_pool_grad": kernel_checks(*ADAPTIVE_MAX),
+    "kernels.reference.adaptive_pool:adaptive_average_pool_grad": kernel_checks(*ADAPTIVE_AVERAGE),
     "kernels.reference.pool:max_pool2d_grad": kernel_checks(*MAX_POOL),
     "kernels.reference.pool:average_pool2d_grad": kernel_checks(*AVERAGE_POOL),
     "kernels.reference.pool:global_max_pool2d_grad": kernel_checks(*GLOBAL_MAX),
     "kernels.reference.pool:global_average_pool2d_grad": kernel_checks(*GLOBAL_AVERAGE),
     "kernels.reference.shape:repeat_grad": kernel_checks(*REPEAT),
-    "kernels.reference.interpolate:interpolate_grad": kernel_checks(*BILINEAR),
+    "kernels.reference.interpolate:_resample_grad": kernel_checks(*BILINEAR),
     "kernels.reference.embed:embedding_grad": embedding_check("reference"),
     "kernels.reference.norm:batch_norm_grad": kernel_checks(*NORM),
     "kernels.reference.norm:batch_norm_frozen_grad": kernel_checks(*FROZEN),

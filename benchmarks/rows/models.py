@@ -3,7 +3,7 @@
 from benchmarks import nets
 from benchmarks.rows.row import Row
 
-SEQUENCES = {"gpt": (12, 1.4)}  # batch, goal
+SEQUENCES = {"gpt": (12, 1.4), "lstm": (32, 1.2)}  # batch, goal
 BATCHES = {"mlp": (1, 64, 256), "mnist": (64, 256), "cifar": (64, 256), "vgg": (64,), "resnet20": (64,)}
 TRAINING_GOALS = {("mlp", 1): 6.0, ("cifar", 64): 2.5, ("cifar", 256): 2.5, ("vgg", 64): 2.3}
 COMPILED = (("mlp", 64), ("mnist", 64), ("cifar", 64), ("vgg", 64))  # compiling takes up to a minute a row, ...

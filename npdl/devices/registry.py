@@ -15,6 +15,7 @@ FAMILIES = {
     "pool": (
         "max_pool2d", "max_pool2d_grad", "average_pool2d", "average_pool2d_grad",
         "global_max_pool2d", "global_max_pool2d_grad", "global_average_pool2d", "global_average_pool2d_grad",
+        "mean_of_counted",
     ),
     "adaptive_pool": (
         "adaptive_max_pool", "adaptive_max_pool_grad", "adaptive_average_pool", "adaptive_average_pool_grad",

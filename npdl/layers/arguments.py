@@ -3,8 +3,6 @@
 import math
 import numbers
 
-from npdl.kernels.geometry import window2d
-
 
 def whole(layer, argument, value, example):
     """A whole number of at least 1, as an int.
@@ -18,21 +16,6 @@ def whole(layer, argument, value, example):
             f"{kind} needs {argument} to be a whole number of at least 1, got {argument}={value!r}; pass e.g. {example}"
         )
     return int(value)
-
-
-def pair(layer, argument, value, example):
-    """(height, width) from one whole number for both or from two, each at least 1.
-
-    Raises:
-        ValueError: it is something else.
-    """
-    both = (value, value) if isinstance(value, numbers.Number) else value
-    if not isinstance(both, (tuple, list)) or len(both) != 2:
-        raise ValueError(
-            f"{type(layer).__name__} needs {argument} to be one whole number or two (height, width), "
-            f"got {argument}={value!r}; pass e.g. {example}"
-        )
-    return tuple(whole(layer, argument, size, example) for size in both)
 
 
 def padding_mode(layer, value):
@@ -91,17 +74,15 @@ def channels_last(layer, value):
 
 
 def image(layer, input_shape):
-    """Check that samples are images (height, width, channels) of fixed size.
+    """Check that samples are images (height, width, channels).
 
     Raises:
         ValueError: they are not.
     """
     where = f"{layer.name}: {type(layer).__name__} reads images (height, width, channels)"
-    if len(input_shape) == 3 and None not in input_shape:
-        return
     if len(input_shape) == 3:
-        fix = "give the images one size, e.g. layers.Input((28, 28, 1))"
-    elif len(input_shape) == 2:
+        return
+    if len(input_shape) == 2:
         fix = f"add the axis of channels: pass x[..., None], or put layers.Reshape({(*input_shape, 1)}) before it"
     elif len(input_shape) == 1 and input_shape[0] and math.isqrt(input_shape[0]) ** 2 == input_shape[0]:
         side = math.isqrt(input_shape[0])
@@ -109,25 +90,3 @@ def image(layer, input_shape):
     else:
         fix = "put layers.Reshape((height, width, channels)) before it"
     raise ValueError(f"{where}, got samples of shape {tuple(input_shape)}; {fix}")
-
-
-def window(layer, input_shape, sizes, **geometry):
-    """The `Window2D` of a layer on images of `input_shape`.
-
-    Args:
-        layer: convolution or pool, with `strides` and `padding`.
-        sizes: names of the layer's arguments that make the window: its size, and then its dilation where it has one.
-        geometry: what else `window2d` takes.
-
-    Raises:
-        ValueError: the samples are no images, or the window does not fit them.
-    """
-    image(layer, input_shape)
-    try:
-        return window2d(
-            input_shape, getattr(layer, sizes[0]), layer.strides, layer.padding,
-            *(getattr(layer, name) for name in sizes[1:]), **geometry,
-        )  # fmt: skip
-    except ValueError as error:
-        given = ", ".join(f"{name}={getattr(layer, name)}" for name in sizes)
-        raise ValueError(f"{layer.name}: {type(layer).__name__} with {given}: {error}") from None

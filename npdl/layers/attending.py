@@ -47,9 +47,11 @@ class Attending(Layer):
         return (*query[:-1], *asked)
 
     def _declare(self, name, kernel, bias):
-        self.add_weight(kernel, self.kernel_initializer, name=f"{name}/kernel")
+        rules = self.kernel_regularizer, self.kernel_constraint
+        self.add_weight(kernel, self.kernel_initializer, f"{name}/kernel", True, *rules)
         if self.use_bias:
-            self.add_weight(bias, self.bias_initializer, name=f"{name}/bias")
+            rules = self.bias_regularizer, self.bias_constraint
+            self.add_weight(bias, self.bias_initializer, f"{name}/bias", True, *rules)
 
     def flops(self):
         shapes = several.query_value_key(self, self.input_shape)

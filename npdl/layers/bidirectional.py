@@ -12,12 +12,10 @@ class Bidirectional(Wrapper):
         forward     a = F(x)    b = B(x)        y = (a, b) | a + b | a b | (a + b) / 2
         backward    da, db from dy              dx = ∂Fᵀ da + ∂Bᵀ db
 
-    The outputs of B stand at the steps that they belong to.
-
     Shapes: x (N, T, D), or (x, *states of F, *states of B) · y (N, 2 U) or (N, T, 2 U) by "concat", (N, U) or (N, T, U)
     by "sum", "mul" and "ave"; with merge_mode=None y is the tuple (a, b). With return_state (y, *states of F,
     *states of B). A mask leaves steps out in both, and with return_sequences their outputs are 0.
-    Saves: a and b for "mul"; the layers inside save their own.
+    Saves: a and b, for "mul"; the layers inside save their own. B's outputs stand at the steps that they belong to.
 
     Args:
         layer: F, an `LSTM`, `GRU`, `SimpleRNN` or `RNN`.
@@ -39,9 +37,8 @@ class Bidirectional(Wrapper):
             single("Bidirectional", "layer", layer),
             single("Bidirectional", "backward_layer", backward_layer),
         )
-        for one in (layer, other):
-            if one is not None and not isinstance(one, Sequences):
-                raise TypeError(f"Bidirectional takes a recurrent layer, got {one!r}; pass e.g. layers.LSTM(64)")
+        if not isinstance(layer, Sequences) or not isinstance(other, (Sequences, type(None))):
+            raise TypeError(f"Bidirectional takes a recurrent layer, got {layer!r}; pass e.g. layers.LSTM(64)")
         if merge_mode not in MODES or weights is not None:
             raise ValueError(f"Bidirectional knows merge_mode {MODES}, weights=None, got {merge_mode=}, {weights=}")
         if other is None:
@@ -72,6 +69,9 @@ class Bidirectional(Wrapper):
             raise ValueError(f"{self.name}: {self.merge_mode!r} needs outputs of one shape, got {a} and {b}; {fix}")
         y = {"concat": (*a[:-1], a[-1] + b[-1]), None: (a, b)}.get(self.merge_mode, a)
         return (y, *f, *g) if self.return_state else y
+
+    def flops(self):
+        return sum(one.flops() for one in self.both())
 
     def check(self, x, expected=None):
         [one.check(own) for one, own in zip(self.both(), halves(x, isinstance(x, tuple)))]

@@ -1,43 +1,9 @@
 """Conv1D: one-dimensional convolution."""
 
-from npdl import initializers
-from npdl.layers import arguments, spatial
-from npdl.layers.convolving import Convolution
+from npdl.layers.conv2d import Convolution
 
 
-class Filters(Convolution):
-    """What Conv1D and Conv3D share: filters, in groups."""
-
-    def __init__(
-        self, filters, kernel_size, strides=1, padding="valid", data_format=None, dilation_rate=1, groups=1,
-        activation=None, use_bias=True, kernel_initializer="glorot_uniform", bias_initializer="zeros",
-        padding_mode="zeros", **base,
-    ):  # fmt: skip
-        super().__init__(
-            kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias, bias_initializer,
-            padding_mode, **base,
-        )  # fmt: skip
-        kind = type(self).__name__
-        self.filters = arguments.whole(self, "filters", filters, f"{kind}(32, 3)")
-        self.groups = arguments.whole(self, "groups", groups, "groups=1")
-        if self.filters % self.groups:
-            raise ValueError(f"{kind}: filters={filters} is no multiple of groups={groups}; make it one")
-        self.kernel_initializer = initializers.get(kernel_initializer)
-
-    def build(self, input_shape):
-        spatial.samples(self, input_shape, self.axes)
-        channels = input_shape[-1]
-        if channels % self.groups:
-            raise ValueError(
-                f"{self.name}: {type(self).__name__} with groups={self.groups} needs a multiple of {self.groups} "
-                f"channels, got samples of shape {input_shape}; choose groups that divide {channels}"
-            )
-        self.declare((*self.kernel_size, channels // self.groups, self.filters), self.kernel_initializer)
-        self.declare_bias()
-        return self.slide(input_shape, self.filters, self.groups)
-
-
-class Conv1D(Filters):
+class Conv1D(Convolution):
     """Convolution of sequences: slide a window along the steps, multiply what it shows by a matrix, add a bias.
 
         forward     z[n, t] = Σ_p x[n, t·stride + p·dilation − pad] W[p] + b
@@ -64,6 +30,8 @@ class Conv1D(Filters):
         activation: name or `npdl.activations` object; None is linear.
         use_bias: whether there is a b.
         kernel_initializer, bias_initializer: name or `npdl.initializers` object.
+        kernel_regularizer, bias_regularizer, activity_regularizer: name or `npdl.regularizers` object.
+        kernel_constraint, bias_constraint: name or `npdl.constraints` object.
         padding_mode: what windows see outside, as PyTorch names it: "zeros", "reflect", "replicate" or "circular".
 
     Raises:

@@ -1,11 +1,57 @@
-"""Conv2D: two-dimensional convolution."""
+"""Conv2D: two-dimensional convolution, and what it shares with Conv1D and Conv3D."""
 
-from npdl import activations, initializers
-from npdl.layers import arguments
-from npdl.layers.base import Layer
+from npdl import initializers
+from npdl.layers import arguments, spatial
+from npdl.layers.convolving import Convolving
 
 
-class Conv2D(Layer):
+class Convolution(Convolving):
+    """y = a(x convolved with W + b), along any number of axes."""
+
+    def __init__(
+        self, filters, kernel_size, strides=1, padding="valid", data_format=None, dilation_rate=1, groups=1,
+        activation=None, use_bias=True, kernel_initializer="glorot_uniform", bias_initializer="zeros",
+        padding_mode="zeros", **base,
+    ):  # fmt: skip
+        super().__init__(
+            kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias, bias_initializer,
+            padding_mode, **base,
+        )  # fmt: skip
+        self.filters = arguments.whole(self, "filters", filters, f"{type(self).__name__}(32, 3)")
+        self.groups = arguments.whole(self, "groups", groups, "groups=1")
+        spatial.divide(self, "filters", filters)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+
+    def build(self, input_shape):
+        spatial.samples(self, input_shape, self.axes)
+        channels = spatial.divide(self, "channels", input_shape[-1], input_shape)
+        shape = (*self.kernel_size, channels // self.groups, self.filters)
+        self.add_weight(shape, self.kernel_initializer, name="kernel")
+        self.declare_bias()
+        return self.slide(input_shape, self.filters, self.groups)
+
+    def forward(self, x, training=False):
+        W, b = self.taps(self.params["kernel"]), self.params.get("bias")
+        x, sides, g = self.padded(x)
+        y = self.buffer("y", (len(x), *self.sizes(g), g.filters))
+        z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
+        given = {"bias": b, "activation": self.activation, "z": self.seen(z)}
+        self.of_axes("conv")(self.seen(x), W, g, out=self.seen(y), **given)  # y = a(im2col(x) W + b)
+        return self.finish(training, y, z, x, g, sides)
+
+    def backward(self, dy):
+        x, g, sides, y, output = self.saved()
+        W, dW = self.taps(self.params["kernel"]), self.taps(self.grads["kernel"])
+        dz = self.seen(self.begin(dy, y, output))  # dz = dy · a'(z), db = Σ dz
+        self.of_axes("conv_dkernel")(self.seen(x), dz, g, out=dW)  # dW = im2col(x)ᵀ dz
+        if not self.needs_dx:
+            return None
+        dx = self.buffer("dx", x.shape)
+        self.of_axes("conv_dx")(dz, W, g, out=self.seen(dx))  # dx = col2im(dz Wᵀ)
+        return self.without_padding(dx, sides)
+
+
+class Conv2D(Convolution):
     """Convolution: slide a window over the image, at each place multiply what it shows by a matrix, add a bias.
 
         forward     z[n, i, j] = Σ_{p, q} x[n, i·stride + p·dilation − pad, j·stride + q·dilation − pad] W[p, q] + b
@@ -17,7 +63,7 @@ class Conv2D(Layer):
     With im2col, which lays each window out as a row, this is the fully connected layer: cols = im2col(x),
     z = cols W + b, dW = colsᵀ dz, dx = col2im(dz Wᵀ). npdl/kernels/reference/conv.py does just that.
 
-    Shapes: x (N, H, W, C) · kernel W (KH, KW, C/groups, F) · bias b (F,) · y (N, OH, OW, F).
+    Shapes: x (N, H, W, C) · kernel W (KH, KW, C/groups, F) · bias b (F,) · y (N, OH, OW, F), H and W of any length.
         valid   OH = floor((H − (KH − 1)·dilation − 1) / stride) + 1
         same    OH = ceil(H / stride); zeros around the image, the odd one at the end
     Saves: x for dW, and y (or z, where a' is computed from z). cols is KH·KW times larger than x: nobody keeps it.
@@ -35,6 +81,7 @@ class Conv2D(Layer):
         activation: name or `npdl.activations` object; None is linear.
         use_bias: whether there is a b.
         kernel_initializer, bias_initializer: name or `npdl.initializers` object.
+        padding_mode: what windows see outside, as PyTorch names it: "zeros", "reflect", "replicate" or "circular".
         kernel_regularizer, bias_regularizer, activity_regularizer: name or `npdl.regularizers` object.
         kernel_constraint, bias_constraint: name or `npdl.constraints` object.
 
@@ -48,65 +95,4 @@ class Conv2D(Layer):
     (14, 14, 8)
     """
 
-    ruled = ("kernel", "bias", "activity")
-
-    def __init__(
-        self, filters, kernel_size, strides=(1, 1), padding="valid", data_format=None, dilation_rate=(1, 1), groups=1,
-        activation=None, use_bias=True, kernel_initializer="glorot_uniform", bias_initializer="zeros", **base,
-    ):  # fmt: skip
-        super().__init__(**base)
-        self.filters = arguments.whole(self, "filters", filters, "Conv2D(32, 3)")
-        self.kernel_size = arguments.pair(self, "kernel_size", kernel_size, "Conv2D(32, 3)")
-        self.strides = arguments.pair(self, "strides", strides, "strides=1")
-        self.padding = arguments.padding_mode(self, padding)
-        self.data_format = arguments.channels_last(self, data_format)
-        self.dilation_rate = arguments.pair(self, "dilation_rate", dilation_rate, "dilation_rate=1")
-        self.groups = arguments.whole(self, "groups", groups, "groups=1")
-        if self.filters % self.groups:
-            raise ValueError(f"Conv2D: filters={filters} is no multiple of groups={groups}; make it one")
-        self.activation, self.use_bias = activations.get(activation), use_bias
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-
-    def build(self, input_shape):
-        sizes = ("kernel_size", "dilation_rate")
-        self.window = g = arguments.window(self, input_shape, sizes, filters=self.filters, groups=self.groups)
-        if g.channels % g.groups:
-            raise ValueError(
-                f"{self.name}: Conv2D with groups={g.groups} needs a multiple of {g.groups} channels, "
-                f"got samples of shape {input_shape}; choose groups that divide {g.channels}"
-            )
-        self.add_weight((*self.kernel_size, g.channels // g.groups, g.filters), self.kernel_initializer, name="kernel")
-        if self.use_bias:
-            self.add_weight((g.filters,), self.bias_initializer, name="bias")
-        return g.out_h, g.out_w, g.filters
-
-    def flops(self):
-        g = self.window
-        return g.out_h * g.out_w * g.filters * (2 * g.kernel_h * g.kernel_w * g.channels // g.groups + self.use_bias)
-
-    def forward(self, x, training=False):
-        W, b, g = self.params["kernel"], self.params.get("bias"), self.window
-        y = self.buffer("y", (len(x), g.out_h, g.out_w, g.filters))
-        z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
-        self.k.conv2d(x, W, g, out=y, z=z, bias=b, activation=self.activation)  # y = a(im2col(x) W + b)
-        output = self.penalize(y)
-        if training:
-            self.save(x, self.activation.kept(y, z), output)
-        else:
-            self.forget()
-        return y
-
-    def backward(self, dy):
-        x, y, output = self.saved()
-        W, g, dy = self.params["kernel"], self.window, self.with_penalty(dy, output)
-        dz = self.inplace("dz", dy)
-        self.k.activation_grad(dy, y, self.activation, out=dz)  # dz = dy · a'(z)
-        self.k.conv2d_dkernel(x, dz, g, out=self.grads["kernel"])  # dW = im2col(x)ᵀ dz
-        if self.use_bias:
-            self.k.sum_rows(dz, out=self.grads["bias"])  # db = Σ dz
-        if not self.needs_dx:
-            return None
-        dx = self.buffer("dx", x.shape)
-        self.k.conv2d_dx(dz, W, g, out=dx)  # dx = col2im(dz Wᵀ)
-        return dx
+    axes = 2

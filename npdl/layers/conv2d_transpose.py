@@ -31,6 +31,8 @@ class Conv2DTranspose(ConvTranspose):
         activation: name or `npdl.activations` object; None is linear.
         use_bias: whether there is a b.
         kernel_initializer, bias_initializer: name or `npdl.initializers` object.
+        kernel_regularizer, bias_regularizer, activity_regularizer: name or `npdl.regularizers` object.
+        kernel_constraint, bias_constraint: name or `npdl.constraints` object.
         output_padding: rows and columns more at the end, fewer than strides: one number, two or None.
         groups: as in `Conv2D`, whose channels are the filters here. Keras has none.
 

@@ -1,10 +1,10 @@
 """Conv3D and Conv3DTranspose."""
 
-from npdl.layers.conv1d import Filters
+from npdl.layers.conv2d import Convolution
 from npdl.layers.transposing import ConvTranspose
 
 
-class Conv3D(Filters):
+class Conv3D(Convolution):
     """Convolution of volumes: slide a window through, multiply what it shows by a matrix, add a bias.
 
         forward     z[n, d, i, j] = Σ_{o, p, q} x[n, d·stride + o·dilation − pad, i·stride + p·dilation − pad, ...]
@@ -31,6 +31,8 @@ class Conv3D(Filters):
         activation: name or `npdl.activations` object; None is linear.
         use_bias: whether there is a b.
         kernel_initializer, bias_initializer: name or `npdl.initializers` object.
+        kernel_regularizer, bias_regularizer, activity_regularizer: name or `npdl.regularizers` object.
+        kernel_constraint, bias_constraint: name or `npdl.constraints` object.
         padding_mode: what windows see outside, as PyTorch names it: "zeros", "reflect", "replicate" or "circular".
 
     Raises:

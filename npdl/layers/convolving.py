@@ -4,7 +4,7 @@ import math
 
 from npdl import activations, initializers
 from npdl.kernels import geometry
-from npdl.layers import arguments, spatial
+from npdl.layers import arguments, extending, spatial
 from npdl.layers.base import Layer
 
 
@@ -30,7 +30,7 @@ class Convolving(Layer):
         self.kernel_size = spatial.each_axis(self, "kernel_size", kernel_size, self.axes, "kernel_size=3")
         self.strides = spatial.each_axis(self, "strides", strides, self.axes, "strides=1")
         self.padding = spatial.padding_mode(self, padding, self.causal and self.axes == 1)
-        self.padding_mode = spatial.mode_of_padding(self, padding_mode)
+        self.padding_mode = extending.padding_mode(self, padding_mode)
         self.data_format = arguments.channels_last(self, data_format)
         self.dilation_rate = spatial.each_axis(self, "dilation_rate", dilation_rate, self.axes, "dilation_rate=1")
         self.activation, self.use_bias = activations.get(activation), use_bias
@@ -44,10 +44,6 @@ class Convolving(Layer):
         except ValueError as error:
             given = f"kernel_size={self.kernel_size}, dilation_rate={self.dilation_rate}"
             raise ValueError(f"{self.name}: {type(self).__name__} with {given}: {error}") from None
-
-    def declare(self, shape, initializer, name="kernel", rules=()):
-        """The weights of a window, or others that a bias follows; regularizer and constraint if not by the name."""
-        self.add_weight(shape, initializer, name, True, *rules)
 
     def declare_bias(self):
         """The bias, if there is one."""
@@ -79,17 +75,17 @@ class Convolving(Layer):
         if self.padding_mode == "zeros":
             return x, (), self.window(x.shape[1:])
         sides = geometry.margins(x.shape[1:-1], self.kernel_size, self.strides, self.padding, self.dilation_rate)
-        spatial.check_extension(self, x.shape[1:-1], sides, self.padding_mode)
-        x = spatial.extended(self, x, sides, self.padding_mode)
+        extending.check_sides(self, x.shape[1:-1], sides, self.padding_mode)
+        x = extending.extended(self, x, sides, self.padding_mode)
         return x, sides, self.window(x.shape[1:], "valid")
 
     def without_padding(self, dx, sides):
         """dL/dx, from the gradient of what `padded` gave."""
-        return spatial.extended_grad(self, dx, sides, self.padding_mode)
+        return extending.extended_grad(self, dx, sides, self.padding_mode)
 
     def seen(self, x):
-        """Samples as images or volumes."""
-        return x.reshape(len(x), 1, *x.shape[1:]) if self.axes == 1 else x
+        """Samples as images or volumes; None where x is."""
+        return x if self.axes > 1 or x is None else x.reshape(len(x), 1, *x.shape[1:])
 
     def taps(self, W):
         """Weights as those of images or volumes: (KH, KW, C/groups, F)."""
@@ -99,39 +95,20 @@ class Convolving(Layer):
         """The kernel of that name, "conv", "conv_dx", ..., for this number of axes."""
         return getattr(self.k, name.replace("conv", "conv3d" if self.axes == 3 else "conv2d"))
 
-    def before_activation(self, dy, y):
-        """dz = dy · a'(z), and db."""
+    def finish(self, training, y, z, *values):
+        """The last of a forward: keep what backward needs, these values among it; returns y."""
+        output = self.penalize(y)
+        if training:
+            self.save(*values, self.activation.kept(y, z), output)
+        else:
+            self.forget()
+        return y
+
+    def begin(self, dy, y, output):
+        """The first of a backward: dz = dy · a'(z), and db."""
+        dy = self.with_penalty(dy, output)
         dz = self.inplace("dz", dy)
         self.k.activation_grad(dy, y, self.activation, out=dz)
         if self.use_bias:
             self.k.sum_rows(dz, out=self.grads["bias"])  # db = Σ dz
         return dz
-
-
-class Convolution(Convolving):
-    """y = a(x convolved with W + b): what Conv1D, Conv3D and the depthwise convolutions share."""
-
-    def forward(self, x, training=False):
-        W, b = self.taps(self.params["kernel"]), self.params.get("bias")
-        x, sides, g = self.padded(x)
-        y = self.buffer("y", (len(x), *self.sizes(g), g.filters))
-        z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
-        given = {"bias": b, "activation": self.activation, "z": None if z is None else self.seen(z)}
-        self.of_axes("conv")(self.seen(x), W, g, out=self.seen(y), **given)  # y = a(im2col(x) W + b)
-        output = self.penalize(y)
-        if training:
-            self.save(x, g, sides, self.activation.kept(y, z), output)
-        else:
-            self.forget()
-        return y
-
-    def backward(self, dy):
-        x, g, sides, y, output = self.saved()
-        W, dW = self.taps(self.params["kernel"]), self.taps(self.grads["kernel"])
-        dz = self.seen(self.before_activation(self.with_penalty(dy, output), y))
-        self.of_axes("conv_dkernel")(self.seen(x), dz, g, out=dW)  # dW = im2col(x)ᵀ dz
-        if not self.needs_dx:
-            return None
-        dx = self.buffer("dx", x.shape)
-        self.of_axes("conv_dx")(dz, W, g, out=self.seen(dx))  # dx = col2im(dz Wᵀ)
-        return self.without_padding(dx, sides)

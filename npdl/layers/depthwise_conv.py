@@ -2,21 +2,23 @@
 
 from npdl import initializers
 from npdl.layers import arguments, spatial
-from npdl.layers.convolving import Convolution
+from npdl.layers.conv2d import Convolution
+from npdl.layers.convolving import Convolving
 
 
 class _DepthwiseConv(Convolution):
     """What the two share: everything but the number of axes. A kernel sees a convolution of one channel a group."""
 
     ruled = ("depthwise", "bias", "activity")
+    depthwise_regularizer = depthwise_constraint = None
 
     def __init__(
         self, kernel_size, strides=1, padding="valid", depth_multiplier=1, data_format=None, dilation_rate=1,
         activation=None, use_bias=True, depthwise_initializer="glorot_uniform", bias_initializer="zeros",
         padding_mode="zeros", **base,
     ):  # fmt: skip
-        super().__init__(
-            kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias, bias_initializer,
+        Convolving.__init__(
+            self, kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias, bias_initializer,
             padding_mode, **base,
         )  # fmt: skip
         self.depth_multiplier = arguments.whole(self, "depth_multiplier", depth_multiplier, "depth_multiplier=1")
@@ -26,8 +28,10 @@ class _DepthwiseConv(Convolution):
         spatial.samples(self, input_shape, self.axes)
         channels = input_shape[-1]
         self.filters = channels * self.depth_multiplier
-        rules = self.depthwise_regularizer, self.depthwise_constraint
-        self.declare((*self.kernel_size, channels, self.depth_multiplier), self.depthwise_initializer, rules=rules)
+        self.add_weight(
+            (*self.kernel_size, channels, self.depth_multiplier), self.depthwise_initializer, name="kernel",
+            regularizer=self.depthwise_regularizer, constraint=self.depthwise_constraint,
+        )  # fmt: skip
         self.declare_bias()
         return self.slide(input_shape, self.filters, channels)
 
@@ -57,6 +61,8 @@ class DepthwiseConv1D(_DepthwiseConv):
         activation: name or `npdl.activations` object; None is linear.
         use_bias: whether there is a b.
         depthwise_initializer, bias_initializer: name or `npdl.initializers` object.
+        depthwise_regularizer, bias_regularizer, activity_regularizer: name or `npdl.regularizers` object.
+        depthwise_constraint, bias_constraint: name or `npdl.constraints` object.
         padding_mode: what windows see outside, as PyTorch names it: "zeros", "reflect", "replicate" or "circular".
 
     Raises:
@@ -93,6 +99,8 @@ class DepthwiseConv2D(_DepthwiseConv):
         activation: name or `npdl.activations` object; None is linear.
         use_bias: whether there is a b.
         depthwise_initializer, bias_initializer: name or `npdl.initializers` object.
+        depthwise_regularizer, bias_regularizer, activity_regularizer: name or `npdl.regularizers` object.
+        depthwise_constraint, bias_constraint: name or `npdl.constraints` object.
         padding_mode: what windows see outside, as PyTorch names it: "zeros", "reflect", "replicate" or "circular".
 
     Raises:

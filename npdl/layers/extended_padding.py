@@ -1,6 +1,6 @@
 """What layers share that surround samples with what lies inside."""
 
-from npdl.layers import arguments, spatial
+from npdl.layers import arguments, extending, spatial
 from npdl.layers.base import Layer
 
 
@@ -20,7 +20,7 @@ class ExtendedPadding(Layer):
         spatial.places(self, input_shape, self.axes)
         known = [one for one in zip(input_shape, self.margins) if one[0] is not None]
         for size, both in known:
-            spatial.check_extension(self, (size,), (both,), self.mode)
+            extending.check_sides(self, (size,), (both,), self.mode)
         sizes = (None if size is None else size + sum(both) for size, both in zip(input_shape, self.margins))
         return (*sizes, input_shape[-1])
 
@@ -28,8 +28,8 @@ class ExtendedPadding(Layer):
         return 0
 
     def forward(self, x, training=False):
-        spatial.check_extension(self, x.shape[1:], self.margins, self.mode)
-        y = spatial.extended(self, x, self.margins, self.mode)
+        extending.check_sides(self, x.shape[1:], self.margins, self.mode)
+        y = extending.extended(self, x, self.margins, self.mode)
         if training:
             self.save()
         else:
@@ -38,4 +38,4 @@ class ExtendedPadding(Layer):
 
     def backward(self, dy):
         self.saved()  # raises where there was no forward
-        return spatial.extended_grad(self, dy, self.margins, self.mode)
+        return extending.extended_grad(self, dy, self.margins, self.mode)

@@ -4,13 +4,15 @@ from npdl.layers.global_pooling import GlobalAveragePool
 
 
 class GlobalAveragePooling1D(GlobalAveragePool):
-    """The mean of each channel over the whole sequence.
+    """The mean of each channel over the whole sequence, or over the steps that count.
 
-        forward     y[n, c] = Σ_t x[n, t, c] / T
-        backward    dx[n, t, c] = dy[n, c] / T
+        forward     y[n, c] = Σ_t x[n, t, c] m[n, t] / Σ_t m[n, t]      m: the mask, 1 at every step where there is none
+        backward    dx[n, t, c] = dy[n, c] m[n, t] / Σ_t m[n, t]
 
-    Shapes: x (N, T, C) · y (N, C), or (N, 1, C) with keepdims. T may be of any length.
-    Saves: nothing but the sizes, on which alone the gradient depends.
+    A sequence of which no step counts gives 0 (NaN in Keras).
+
+    Shapes: x (N, T, C) · y (N, C), or (N, 1, C) with keepdims · mask (N, T). T may be of any length.
+    Saves: the sizes and the mask, on which alone the gradient depends.
 
     Args:
         data_format: None or "channels_last".
@@ -24,6 +26,34 @@ class GlobalAveragePooling1D(GlobalAveragePool):
     """
 
     axes = 1
+
+    def forward(self, x, training=False, mask=None):
+        counted = x
+        if mask is not None:
+            counted = self.scratch("counted", x.shape)
+            self.k.mask_rows(x, mask, out=counted)
+        y = super().forward(counted, training)
+        if mask is not None:
+            few = y.reshape(len(x), x.shape[-1])
+            self.k.mean_of_counted(few, mask, out=few)  # Σ x m / T as Σ x m / Σ m
+        if training:
+            self.save(x.shape, mask)
+        return y
+
+    def backward(self, dy):
+        shape, mask = self.saved()
+        few, dx = dy.reshape(len(dy), shape[-1]), self.buffer("dx", shape)
+        if mask is not None:
+            of_counted = self.buffer("dy of counted", few.shape)
+            self.k.mean_of_counted(few, mask, out=of_counted)
+            few = of_counted
+        self.k.global_average_pool2d_grad(few, out=self.image(dx))
+        if mask is not None:
+            self.k.mask_rows(dx, mask, out=dx)
+        return dx
+
+    def compute_mask(self, x, mask=None):
+        """None: there are no steps any more."""
 
 
 class GlobalAveragePooling2D(GlobalAveragePool):

@@ -96,6 +96,8 @@ class LSTM(_LSTM, Sequences):
         units: U.
         activation, recurrent_activation: a, σ; name or `npdl.activations` object.
         use_bias, kernel_initializer, recurrent_initializer, bias_initializer: as of Dense.
+        kernel_regularizer, recurrent_regularizer, bias_regularizer: name or `npdl.regularizers` object; and so
+            `..._constraint` of `npdl.constraints`.
         unit_forget_bias: whether the bias of f starts as 1.
         dropout, recurrent_dropout: parts of x and of h that R multiplies that are dropped; one mask for all steps.
         seed: of these; None makes it from the model's seed and the layer's place.

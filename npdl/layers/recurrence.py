@@ -58,10 +58,11 @@ class Recurrence(Layer):
         """Of an output."""
         return self.units
 
-    def step_flops(self):
-        """Of one sample's step."""
-        width = self.declared[0].shape[0]
-        return self.gates * self.units * (2 * (width + self.units) + 6)
+    def flops(self):
+        """Products with both kernels, and some operations a gate, at each step; of one where their number is free."""
+        shape = self.input_shape[0] if isinstance(self.input_shape[0], tuple) else self.input_shape
+        steps = (shape[0] or 1) if len(shape) == 2 else 1
+        return steps * self.gates * self.units * (2 * (shape[-1] + self.units) + 6)
 
     def start(self, name, state, steps, samples):
         """The states of all steps, (T + 1, N, U), the first one set; None is 0."""

@@ -52,6 +52,10 @@ class RNN(Sequences, Wrapper):
         """Of an output."""
         return self.cell[0].output_shape[0][0]
 
+    def flops(self):
+        shape = self.input_shape[0] if isinstance(self.input_shape[0], tuple) else self.input_shape
+        return (shape[0] or 1) * self.cell[0].flops()
+
     def draws(self, training):
         """Nothing is dropped here: the cell does it."""
 

@@ -28,17 +28,20 @@ class _SeparableConv(Convolving):
 
     def build(self, input_shape):
         spatial.samples(self, input_shape, self.axes)
-        channels, self.between = input_shape[-1], input_shape[-1] * self.depth_multiplier
-        self.declare(
-            (*self.kernel_size, channels, self.depth_multiplier), self.depthwise_initializer, "depthwise_kernel"
-        )
-        self.declare((*(1,) * self.axes, self.between, self.filters), self.pointwise_initializer, "pointwise_kernel")
+        channels = input_shape[-1]
+        self.between = channels * self.depth_multiplier
+        shape = (*self.kernel_size, channels, self.depth_multiplier)
+        self.add_weight(shape, self.depthwise_initializer, name="depthwise_kernel")
+        shape = (*(1,) * self.axes, self.between, self.filters)
+        self.add_weight(shape, self.pointwise_initializer, name="pointwise_kernel")
         self.declare_bias()
         return self.slide(input_shape, self.between, channels)
 
     def flops(self):
-        products = self.between * (math.prod(self.kernel_size) + self.filters)
-        return math.prod(self.least.out) * (2 * products + self.filters * self.use_bias)
+        g = self.least
+        return math.prod(g.out) * (
+            2 * self.between * (math.prod(self.kernel_size) + self.filters) + self.filters * self.use_bias
+        )
 
     def matrices(self, weights):
         """D and P as kernels see them."""
@@ -53,17 +56,12 @@ class _SeparableConv(Convolving):
         y = self.buffer("y", (*u.shape[:-1], self.filters))
         z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
         self.k.matmul(u, P, out=y, z=z, bias=b, activation=self.activation)  # y = a(u P + b)
-        kept = self.activation.kept(y, z), self.penalize(y)
-        if training:
-            self.save(x, g, sides, u, *kept)
-        else:
-            self.forget()
-        return y
+        return self.finish(training, y, z, x, g, sides, u)
 
     def backward(self, dy):
         x, g, sides, u, y, output = self.saved()
         (D, P), (dD, dP) = self.matrices(self.params), self.matrices(self.grads)
-        dz = self.before_activation(self.with_penalty(dy, output), y)
+        dz = self.begin(dy, y, output)
         self.k.matmul(u, dz, out=dP, transpose_a=True)  # dP = uᵀ dz
         du = self.buffer("du", u.shape)
         self.k.matmul(dz, P, out=du, transpose_b=True)  # du = dz Pᵀ
@@ -99,6 +97,7 @@ class SeparableConv1D(_SeparableConv):
         activation: name or `npdl.activations` object; None is linear.
         use_bias: whether there is a b.
         depthwise_initializer, pointwise_initializer, bias_initializer: name or `npdl.initializers` object.
+        ..._regularizer, ..._constraint: of depthwise, pointwise, bias and, the first, activity; name or object.
         padding_mode: what windows see outside, as PyTorch names it: "zeros", "reflect", "replicate" or "circular".
 
     Raises:
@@ -136,6 +135,7 @@ class SeparableConv2D(_SeparableConv):
         activation: name or `npdl.activations` object; None is linear.
         use_bias: whether there is a b.
         depthwise_initializer, pointwise_initializer, bias_initializer: name or `npdl.initializers` object.
+        ..._regularizer, ..._constraint: of depthwise, pointwise, bias and, the first, activity; name or object.
         padding_mode: what windows see outside, as PyTorch names it: "zeros", "reflect", "replicate" or "circular".
 
     Raises:

@@ -52,6 +52,23 @@ def samples(layer, input_shape, axes):
         places(layer, input_shape, axes)
 
 
+def divide(layer, argument, number, input_shape=None):
+    """A number of filters or channels that the layer's groups divide.
+
+    Raises:
+        ValueError: they do not.
+    """
+    groups, kind = layer.groups, type(layer).__name__
+    if number % groups and input_shape is None:
+        raise ValueError(f"{kind}: {argument}={number} is no multiple of groups={groups}; make it one")
+    if number % groups:
+        raise ValueError(
+            f"{layer.name}: {kind} with groups={groups} needs a multiple of {groups} {argument}, "
+            f"got samples of shape {input_shape}; choose groups that divide {number}"
+        )
+    return number
+
+
 def padding_mode(layer, value, causal):
     """ "valid" or "same", or where there is such "causal".
 
@@ -63,36 +80,6 @@ def padding_mode(layer, value, causal):
         known = " and ".join(f'padding="{mode}"' for mode in modes)
         raise ValueError(f"{type(layer).__name__} knows {known}, got padding={value!r}")
     return value.lower()
-
-
-EXTENSIONS = ("reflect", "replicate", "circular")
-
-
-def mode_of_padding(layer, value):
-    """What windows see outside the sample: "zeros", or one of `EXTENSIONS`.
-
-    Raises:
-        ValueError: it is something else.
-    """
-    if value not in ("zeros", *EXTENSIONS):
-        known = ", ".join(f'"{mode}"' for mode in ("zeros", *EXTENSIONS))
-        raise ValueError(f"{type(layer).__name__} knows padding_mode={known}, got padding_mode={value!r}")
-    return value
-
-
-def check_extension(layer, shape, sides, mode):
-    """Raise where samples of that shape are too short for their sides to go on so.
-
-    Raises:
-        ValueError: so; an axis reflects at most one place less than it has, and goes round once at most.
-    """
-    for size, both in zip(shape, sides):
-        most = {"reflect": size - 1, "replicate": max(both), "circular": size}[mode]
-        if max(both) > most:
-            raise ValueError(
-                f"{layer.name}: {type(layer).__name__} needs {max(both)} places beside an axis of {size}, more than "
-                f'"{mode}" makes of it; give it larger samples, or take "replicate"'
-            )
 
 
 def _listed(value):
@@ -112,23 +99,3 @@ def places(layer, input_shape, axes):
         raise ValueError(
             f"{layer.name}: {type(layer).__name__} reads samples of shape {names}, got {tuple(input_shape)}; {fix}"
         )
-
-
-def extended(layer, x, sides, mode):
-    """x with its axes longer by `sides`, ((before, after), ...), that go on with what lies inside; in buffers."""
-    for axis, both in enumerate(sides, 1):
-        if any(both):
-            y = layer.buffer(f"longer{axis}", (*x.shape[:axis], x.shape[axis] + sum(both), *x.shape[axis + 1 :]))
-            layer.k.extend(x, axis, both, mode, out=y)
-            x = y
-    return x
-
-
-def extended_grad(layer, dy, sides, mode):
-    """The gradient of `extended`."""
-    for axis, both in reversed([*enumerate(sides, 1)]):
-        if any(both):
-            dx = layer.buffer(f"shorter{axis}", (*dy.shape[:axis], dy.shape[axis] - sum(both), *dy.shape[axis + 1 :]))
-            layer.k.extend_grad(dy, axis, both, mode, out=dx)
-            dy = dx
-    return dy

@@ -38,6 +38,9 @@ class StackedRNNCells(Wrapper):
             (shape, *_), states = cell.build_once((shape, *states[:count])), states[count:]
         return (shape, *((size,) for size in self.state_size))
 
+    def flops(self):
+        return sum(cell.flops() for cell in self.cells)
+
     def forward(self, x, training=False):
         y, *states = x
         after = []

@@ -28,8 +28,7 @@ class ConvTranspose(Convolving):
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.groups = arguments.whole(self, "groups", groups, "groups=1")
         self.output_padding = output_padding if output_padding is None else self._less_than_strides(output_padding)
-        if self.filters % self.groups:
-            raise ValueError(f"{type(self).__name__}: filters={filters} is no multiple of groups={groups}; make it one")
+        spatial.divide(self, "filters", filters)
 
     def _less_than_strides(self, value):
         sizes = (value,) * self.axes if isinstance(value, numbers.Number) else tuple(value)
@@ -43,13 +42,9 @@ class ConvTranspose(Convolving):
 
     def build(self, input_shape):
         spatial.samples(self, input_shape, self.axes)
-        channels = input_shape[-1]
-        if channels % self.groups:
-            raise ValueError(
-                f"{self.name}: {type(self).__name__} with groups={self.groups} needs a multiple of {self.groups} "
-                f"channels, got samples of shape {input_shape}; choose groups that divide {channels}"
-            )
-        self.declare((*self.kernel_size, self.filters // self.groups, channels), self.kernel_initializer)
+        channels = spatial.divide(self, "channels", input_shape[-1], input_shape)
+        shape = (*self.kernel_size, self.filters // self.groups, channels)
+        self.add_weight(shape, self.kernel_initializer, name="kernel")
         self.declare_bias()
         return self.slide(input_shape, self.filters, self.groups)
 
@@ -77,19 +72,14 @@ class ConvTranspose(Convolving):
         W, b, g = self.taps(self.params["kernel"]), self.params.get("bias"), self.window(x.shape[1:])
         y = self.buffer("y", (len(x), *self.sizes(g), g.channels))
         z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
-        given = {"bias": b, "activation": self.activation, "z": None if z is None else self.seen(z)}
+        given = {"bias": b, "activation": self.activation, "z": self.seen(z)}
         self.of_axes("conv_transpose")(self.seen(x), W, g, out=self.seen(y), **given)  # y = a(col2im(x Wᵀ) + b)
-        output = self.penalize(y)
-        if training:
-            self.save(x, self.activation.kept(y, z), output)
-        else:
-            self.forget()
-        return y
+        return self.finish(training, y, z, x, g)
 
     def backward(self, dy):
-        x, y, output = self.saved()
-        W, dW, g = self.taps(self.params["kernel"]), self.taps(self.grads["kernel"]), self.window(x.shape[1:])
-        dz = self.seen(self.before_activation(self.with_penalty(dy, output), y))
+        x, g, y, output = self.saved()
+        W, dW = self.taps(self.params["kernel"]), self.taps(self.grads["kernel"])
+        dz = self.seen(self.begin(dy, y, output))  # dz = dy · a'(z), db = Σ dz
         self.of_axes("conv_dkernel")(dz, self.seen(x), g, out=dW)  # dW = im2col(dz)ᵀ x
         if not self.needs_dx:
             return None

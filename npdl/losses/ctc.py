@@ -70,6 +70,14 @@ class CTC(Loss):
         """int32 labels."""
         return super().prepare(y_true, np.int32, output_shape)
 
+    def _begin(self, y_true, y_pred, sample_weight):
+        if np.ndim(sample_weight) > 1:
+            raise ValueError(
+                f"{type(self).__name__}: all frames count, weights or a mask of steps cannot be honoured, got shape "
+                f"{np.shape(sample_weight)}; pass one weight a sample, and a model that ends without a mask"
+            )
+        return super()._begin(y_true, y_pred, sample_weight)
+
     def values(self, y_true, y_pred, out):
         self.k.ctc(y_true, y_pred, self.blank, out=out)
 

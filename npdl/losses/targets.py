@@ -188,15 +188,18 @@ def validate_labels(owner, y_true, output_shape, ignore=None):
 def counted(labels, weights, ignore, class_weights=None):
     """Σ over samples with a weight other than 0 of the share of their positions that count, each by its class's weight.
 
-    The sum is exact before it is rounded, so that no order of adding shows.
+    `class_weights` is a NumPy array, of one number or one a class, or None. The sum is exact before it is rounded, so
+    that no order of adding shows.
     """
     live = labels[weights != 0].reshape(-1)
     live = live[live != ignore]
     positions = max(labels[:1].size, 1)
     if class_weights is None:
         return live.size / positions
-    numbers = np.bincount(live, minlength=len(class_weights))
-    return math.fsum(int(n) * float(w) for n, w in zip(numbers, class_weights, strict=True)) / positions
+    numbers = np.bincount(live)
+    there = np.flatnonzero(numbers)
+    of_each = class_weights[there] if class_weights.ndim else [class_weights] * len(there)
+    return math.fsum(int(n) * float(w) for n, w in zip(numbers[there], of_each, strict=True)) / positions
 
 
 def one_hot_rows(owner, y_true, dtype, output_shape):

@@ -18,6 +18,7 @@ class _Labels(Loss):
     def __init__(self, weight, ignore_index, name, reduction, dtype):
         super().__init__(name, reduction, dtype)
         self.weight = plain_weights(type(self).__name__, "weight", weight)
+        self._weights = None if self.weight is None else np.asarray(self.weight, np.float64)
         self.ignore_index = ignore_index
 
     def check_shape(self, shape, output_shape):
@@ -35,18 +36,12 @@ class _Labels(Loss):
         return labels
 
     def count_of(self, y_true, weights):
-        labels = self.device.to_host(y_true)
-        inside = labels[labels != self.ignore_index]
-        classes = None
-        if self.weight is not None:
-            width = len(self.weight) if isinstance(self.weight, list) else int(inside.max(initial=0)) + 1
-            classes = one_a_class(type(self).__name__, "weight", self.weight, width)
-        return targets.counted(labels, weights, self.ignore_index, classes)
+        return targets.counted(self.device.to_host(y_true), weights, self.ignore_index, self._weights)
 
     def _options(self, y_pred):
         weights = None
         if self.weight is not None:
-            weights = one_a_class(type(self).__name__, "weight", self.weight, y_pred.shape[-1])
+            weights = one_a_class(type(self).__name__, "weight", self._weights, y_pred.shape[-1])
             weights = self._array("class_weights", weights, y_pred.dtype)
         return {"weights": weights, "ignore": self.ignore_index}
 

@@ -470,6 +470,12 @@ class Optimizer(Services):
             optimizer.add_group(**group)
         return optimizer
 
+    def like(self, learning_rate):
+        """An equal optimizer without state, with another learning rate or schedule."""
+        other = type(self).from_config(self.get_config())
+        other._learning_rate = self._rate(learning_rate)
+        return other
+
     def __getstate__(self):
         # A copy or a pickle has the state on the host and no model: the next model it steps is its own.
         _, arrays = self.get_state()

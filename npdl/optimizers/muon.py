@@ -2,6 +2,7 @@
 
 import math
 import re
+from typing import Any
 
 import numpy as np
 
@@ -65,9 +66,13 @@ class Muon(Optimizer):
         if isinstance(ns_steps, bool) or not isinstance(ns_steps, int) or not 1 <= ns_steps < 100:
             raise ValueError(f"Muon: ns_steps must be a whole number from 1 to 99, got {ns_steps!r}; pass e.g. 6")
         self._matrices: list[tuple[int, int, int]] = []  # start, rows, columns of each
+        self._work: dict[str, Any] = {}
 
     def slots(self):
         return ("m", "v")
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_work": {}}
 
     def is_matrix(self, weight):
         """Whether Muon's own step serves a `Weight`."""
@@ -99,20 +104,28 @@ class Muon(Optimizer):
         bias_1, bias_2 = 1 - whole_power(self.adam_beta_1, t), 1 - whole_power(self.adam_beta_2, t)
         hyper = np.array([rate, self.adam_beta_1, self.adam_beta_2, bias_1, bias_2, self.epsilon])
         k.adamw(p, g, m, self.state["v"], rest, hyper)
-        device = self._device
-        u = device.zeros(p.shape, p.dtype)
+        u = self._memory("u", p.size, p.dtype)
         k.muon(u, g, m, matrices, np.array([self.momentum, self.nesterov], np.float64))
         for start, rows, columns in self._matrices:
             self._orthogonalize(k, u[start : start + rows * columns], rows, columns)
         k.sgd(p, u, None, step, np.array([rate, 0, 0, 1.0]))
+
+    def _memory(self, name, size, dtype):
+        """A flat array of working memory, kept for the next call."""
+        held = self._work.get(name)
+        if held is None or held.size < size or self._work["device"] is not self._device:
+            if self._work.get("device") is not self._device:
+                self._work = {"device": self._device}
+            held = self._work[name] = self._device.zeros((size,), dtype)
+        return held[:size]
 
     def _orthogonalize(self, k, x, rows, columns):
         """x, the flat matrix, by Newton and Schulz's iteration."""
         whole, norm, side = _all(x.size), np.zeros(1), min(rows, columns)
         k.dot(x, x, whole, out=norm)
         k.combine(x, x, whole, np.array([0.0, 1 / max(math.sqrt(norm[0]), 1e-7)]))
-        device, tall = self._device, rows > columns
-        gram, square, product = (device.alloc((size,), x.dtype) for size in (side * side, side * side, x.size))
+        gram, square = (self._memory(name, side * side, x.dtype) for name in ("gram", "square"))
+        product, tall = self._memory("product", x.size, x.dtype), rows > columns
         polynomial = np.array([self.muon_b, self.muon_c])
         for _ in range(self.ns_steps):
             matrix, a, b = x.reshape(rows, columns), gram.reshape(side, side), square.reshape(side, side)

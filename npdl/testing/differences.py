@@ -360,7 +360,7 @@ def loss_check(loss, y_true, y_pred, sample_weight=None, **options):
     Args:
         loss: with `forward(y_true, y_pred, sample_weight)` and `backward()`; it is not changed.
         y_true: targets.
-        y_pred: outputs, converted to float64.
+        y_pred: outputs, converted to float64; a tuple where the loss takes several.
         sample_weight: (N,) or None.
         options: tolerance, entries, seed, as of `check_chain`.
 
@@ -368,15 +368,19 @@ def loss_check(loss, y_true, y_pred, sample_weight=None, **options):
         a `Report`.
     """
     with devices.use_workspace(None):
-        loss, y_pred = copy_of(loss), np.array(y_pred, np.float64)
+        loss, several = copy_of(loss), isinstance(y_pred, tuple)
+        parts = [np.array(part, np.float64) for part in (y_pred if several else (y_pred,))]
         demand_arguments(loss, "forward", "y_true, y_pred, sample_weight=None")
 
         def value():
-            return loss.forward(y_true, y_pred, sample_weight)
+            return loss.forward(y_true, tuple(parts) if several else parts[0], sample_weight)
 
         value()
-        name = getattr(loss, "name", None) or type(loss).__name__
-        return compare([Tensor(name, "y_pred", y_pred, np.array(loss.backward()), value)], **options)
+        name, dy = getattr(loss, "name", None) or type(loss).__name__, loss.backward()
+        slopes = [np.array(part) for part in (dy if several else (dy,))]
+        names = [f"y_pred[{place}]" for place in range(len(parts))] if several else ["y_pred"]
+        tensors = [Tensor(name, *tensor, value) for tensor in zip(names, parts, slopes, strict=True)]
+        return compare(tensors, **options)
 
 
 def copy_of(loss):

@@ -52,6 +52,12 @@ def test_flops_are_those_counted_by_hand(name, forward):
     assert nets.flops(name, 64, training=True) == 64 * (3 * forward - first)
 
 
+def test_flops_of_a_recurrent_net():
+    forward = 2 * 64 * ((64 + 256) * 1024 + 256 * 65)
+    assert nets.flops("lstm", 1, training=False) == forward
+    assert nets.flops("lstm", 32, training=True) == 32 * 3 * forward  # the embedding learns, so nothing is left out
+
+
 def test_resnet20_has_the_arithmetic_of_its_paper():
     # He et al. 2015, 41 million multiplications and additions; the two 1x1 shortcuts add a quarter of a million
     assert nets.flops("resnet20", 1, training=False) / 2 == pytest.approx(41e6, rel=0.02)

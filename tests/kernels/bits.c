@@ -619,6 +619,37 @@ static void FN(try_embedding)(int64_t rows, int64_t width, int64_t count, int wi
     FN(see)(table, rows * width);
 }
 
+/* a recurrent layer's steps forward and backward, and for a GRU the gradient of its recurrent kernel */
+static void FN(try_rnn)(int kind, int64_t steps, int64_t rows, int64_t units, int masked, int keep, int code) {
+    const int64_t gates = (int64_t[]){1, 4, 3, 3}[kind], states = rows * units, all = steps * states;
+    const int needs_z[] = {0, 0, 1, 0, 0, 1, 1, 0, 0};
+    npdl_rnn_call call = {
+        .kind = kind, .code = {code, NPDL_SIGMOID}, .from_z = {needs_z[code], 0}, .steps = steps, .rows = rows,
+        .units = units, .kernel = FN(numbers)(units * gates * units, (REAL)0.125),
+        .bias = kind == NPDL_GRU ? FN(numbers)(gates * units, 1) : NULL, .keep = keep ? FN(shares)(states) : NULL,
+        .z = FN(numbers)(gates * all, 1), .h = FN(numbers)(all + states, 1), .c = FN(numbers)(all + states, 1),
+        .inner = FN(empty)(all), .dropped = keep ? FN(empty)(all) : NULL, .dy = masked ? FN(numbers)(all, 1) : NULL,
+        .dz = FN(empty)(gates * all), .dh = FN(numbers)(states, 1), .dc = FN(numbers)(states, 1),
+        .dinner = FN(empty)(all),
+    };
+    uint8_t *mask = take((size_t)(steps * rows), 1);
+    for (int64_t i = 0; i < steps * rows; i++) mask[i] = word() % 3 != 0;
+    if (masked) call.mask = mask;
+    memcpy(call.constants, (double[2][3]){{0.1, 6, 0.5}, {0, 0, 0}}, sizeof call.constants);
+    FN(npdl_rnn_steps)(&call);
+    FN(see)(call.z, gates * all);
+    FN(see)(call.h, all + states);
+    FN(see)(call.c, all + states);
+    FN(npdl_rnn_steps_grad)(&call);
+    FN(see)(call.dz, gates * all);
+    FN(see)(call.dh, states);
+    FN(see)(call.dc, states);
+    if (kind < NPDL_GRU) return;
+    REAL *out = FN(empty)(units * 3 * units);
+    FN(npdl_gru_dkernel)(call.h, call.inner, call.dz, call.dinner, out, steps * rows, units);
+    FN(see)(out, units * 3 * units);
+}
+
 /* ---- the cases */
 
 /* kind: 0 plain, 1 causal, 2 masks, 3 dropout */
@@ -644,6 +675,13 @@ static void FN(try_attention)(int kind, int64_t n, int64_t t, int64_t keys, int6
 
 static void FN(cases)(void) {
     const int bits = 8 * sizeof(REAL);
+    static const int64_t sequences[][3] = {{3, 2, 5}, {2, 33, 33}, {2, 5, 289}, {1, 40, 64}, {0, 2, 3}};
+    for (int64_t i = 0; i < COUNT(sequences); i++)
+        for (int kind = NPDL_SIMPLE_RNN; kind <= NPDL_GRU_BEFORE; kind++) {
+            const int64_t *p = sequences[i];
+            CASE(FN(try_rnn)(kind, p[0], p[1], p[2], (i + kind) % 2, i % 2, i % 3 ? NPDL_TANH : NPDL_GELU),
+                 "rnn%d %d %dx%dx%d", bits, kind, (int)p[0], (int)p[1], (int)p[2]);
+        }
     static const int64_t products[][3] = {
         {1, 40, 300}, {1, 7, 5}, {1, 300, 513}, {13, 17, 5}, {97, 33, 257}, {200, 10, 700}, {24, 130, 64}, {12, 32, 256},
         {5, 1, 513}, {31, 65, 33}, {2, 20, 3000}, {20, 9, 5000}, {3, 3, 0}, {130, 260, 40},
@@ -789,7 +827,7 @@ static int64_t FN(random_size)(void) {
 }
 
 static void FN(random_case)(void) {
-    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 25);
+    const int bits = 8 * sizeof(REAL), kind = (int)between(0, 26);
     const int64_t m = FN(random_size)(), n = FN(random_size)(), k = FN(random_size)() * (between(0, 9) ? 1 : 10);
     const int a = (int)between(0, 1), b = (int)between(0, 1), c = (int)between(0, 1), code = (int)between(0, 8);
     const int64_t images = kind == 3 ? between(0, 40) : between(0, 5);
@@ -817,6 +855,8 @@ static void FN(random_case)(void) {
                   (int)(images * m), a); break;
     case 15: CASE(FN(try_row_norm)(code % 3, m, k, a), "row_norm%d %d %dx%d affine%d", bits, code % 3, (int)m, (int)k, a);
         break;
+    case 26: CASE(FN(try_rnn)((int)(m % 4), images, n % 40, k % 70 + 1, a, b, code), "rnn%d %d %dx%dx%d masked%d keep%d act%d",
+                  bits, (int)(m % 4), (int)images, (int)(n % 40), (int)(k % 70 + 1), a, b, code); break;
     case 21: CASE(FN(try_row_loss)(code % (NPDL_TVERSKY + 1), m, images + 1, n), "row_loss%d %d %dx%dx%d", bits,
                   code % (NPDL_TVERSKY + 1), (int)m, (int)images + 1, (int)n); break;
     case 22: CASE(FN(try_several)(m, n), "several%d %dx%d", bits, (int)m, (int)n); break;

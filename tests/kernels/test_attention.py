@@ -123,6 +123,15 @@ def test_large_scores(kernels):
     np.testing.assert_array_equal(attend(kernels, q, k, v), [[[[2]]]])
 
 
+@needs_compiled
+def test_subnormal_probabilities_are_0():
+    """They would make every product that they are in slow."""
+    q, k = np.ones((1, 1, 1, 1), "float32"), np.array([0, -86, -88, -100], "float32").reshape(1, 4, 1, 1)
+    for place, expected in enumerate((1, math.exp(-86), 0, 0)):
+        v = (np.arange(4) == place).astype("float32").reshape(1, 4, 1, 1)
+        np.testing.assert_allclose(attend(cpu, q, k, v).item(), expected, rtol=1e-5)
+
+
 def test_the_future_is_not_seen(kernels, rng):
     q, k, v, _ = operands(rng, (1, 40, 40, 2, 2, 8, 8), "float32")
     before = attend(kernels, q, k, v, causal=True)

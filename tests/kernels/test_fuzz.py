@@ -1128,6 +1128,19 @@ def fuzz_sum_to(case):
     case.close("out", out, expected, x.size, scale)
 
 
+def fuzz_mean_of_counted(case):
+    rows, channels, steps = case.whole(0, 9), case.size(), case.size(40)
+    case.note(rows=rows, channels=channels, steps=steps)
+    y, mask, out = (
+        case.numbers(rows, channels),
+        case.place(case.rng.random((rows, steps)) < 0.5),
+        case.out(rows, channels),
+    )
+    case.run(pool.mean_of_counted, y, mask, out=out)
+    count = np.maximum(mask.sum(axis=1, keepdims=True), 1)
+    case.close("out", out, y * (steps / count), 1)
+
+
 def extended(case):
     """x's shape, the longer one, and the other arguments."""
     shape = [case.whole(0, 4), *(case.size(20) for _ in range(case.whole(1, 3)))]

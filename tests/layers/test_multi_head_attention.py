@@ -105,6 +105,13 @@ def test_a_configuration_of_keras():
     assert MHA.from_config(layer.get_config()).get_config() == layer.get_config()
 
 
+def test_regularizers_and_constraints_are_for_every_kernel():
+    layer = MHA(2, 3, kernel_regularizer="l2", bias_constraint="non_neg").init((4, 6))
+    rules = {one.name: (one.regularizer is not None, one.constraint is not None) for one in layer.declared}
+    assert rules == {name: ("kernel" in name, "bias" in name) for name in layer.params}
+    assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()
+
+
 def test_the_formula(rng):
     x, value = arrays(rng, CONTEXTS[0])
     layer = MHA(2, 3).init(CONTEXTS[0], dtype="float64", seed=2)

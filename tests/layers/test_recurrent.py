@@ -270,6 +270,17 @@ KERAS = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_regularizers(kind):
+    for name in (kind, f"{kind}Cell"):
+        layer = getattr(layers, name)(4, recurrent_regularizer="l2", bias_constraint="non_neg")
+        layer = type(layer).from_config(json.loads(json.dumps(layer.get_config())))
+        layer.init((6, 3) if name == kind else (3,))
+        rules = {one.name: (one.regularizer, one.constraint) for one in layer.declared}
+        assert rules["kernel"] == (None, None)
+        assert type(rules["recurrent_kernel"][0]).__name__ == "L2" and type(rules["bias"][1]).__name__ == "NonNeg"
+
+
 def test_keras_configuration():
     layer = layers.LSTM.from_config(KERAS["config"])
     assert layer.units == 4 and layer.return_sequences and layer.init((3, 2)).output_shape == (3, 4)
@@ -358,7 +369,7 @@ def test_models(rng, tmp_path):
     for threads in (1, 2):
         npdl.set_num_threads(threads)
         model = tagger()
-        model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
         history = model.fit(x, x, batch_size=8, epochs=4, verbose=0).history
         found.append(b"".join(w.tobytes() for w in model.get_weights()))
     assert found[0] == found[1]
@@ -368,6 +379,13 @@ def test_models(rng, tmp_path):
     assert loaded.predict(x).tobytes() == model.predict(x).tobytes()
     assert copy.deepcopy(model).predict(x).tobytes() == model.predict(x).tobytes()
     assert model.predict(x)[3:4].tobytes() == model.predict(x[3:4]).tobytes()
+
+
+def test_flops():
+    assert made("SimpleRNN").flops() == 6 * 4 * (2 * (3 + 4) + 6)
+    assert made("LSTM", (None, 3)).flops() == 4 * 4 * (2 * (3 + 4) + 6)
+    for layer in (layers.Bidirectional(layers.GRU(4), None), layers.RNN([layers.GRUCell(4), layers.GRUCell(4)])):
+        assert layer.init((6, 4)).flops() == 2 * made("GRU", (6, 4)).flops()
 
 
 def test_images_at_every_step(rng):

@@ -19,6 +19,8 @@ def build_layers(net):
             built.append(layers.Conv2D(filters, kernel, strides=stride, padding=padding, use_bias=bias))
         elif kind == "dense":
             built.append(layers.Dense(*arguments))
+        elif kind == "lstm":
+            built.append(layers.LSTM(*arguments, return_sequences=True))
         elif kind == "relu" and isinstance(built[-1], (layers.Conv2D, layers.Dense)):
             built[-1].activation = npdl.activations.relu
         elif kind == "residual":

@@ -25,6 +25,13 @@ class Residual(nn.Module):
         return torch.relu_(y)
 
 
+class LSTM(nn.LSTM):
+    """The outputs of all steps."""
+
+    def forward(self, x):
+        return super().forward(x)[0]
+
+
 class Positions(nn.Module):
     """x plus a learnt vector of each place"""
 
@@ -74,6 +81,8 @@ def build(shape, net):
             built.append(nn.Linear(shape[-1], *arguments))
         elif kind == "embed":
             built.append(nn.Embedding(*arguments))
+        elif kind == "lstm":
+            built.append(LSTM(shape[-1], *arguments, batch_first=True))
         elif kind == "positions":
             built.append(Positions(*shape))
         elif kind == "block":

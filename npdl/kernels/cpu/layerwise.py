@@ -1,7 +1,8 @@
 """Sums over tensors, LAMB and Adafactor, compiled by Numba and run in blocks as in `npdl.kernels.cpu.update`.
 
-A sum over a tensor is made of float64 sums over its pieces of at most `BLOCK` elements, each in eight lanes (element i
-in lane i mod 8), added in order: the bits depend on the tensor's size alone.
+A sum over a tensor is made of float64 sums over its pieces of at most `BLOCK` elements, each in `LANES` lanes, added in
+order; element i is in lane i mod `LANES`. The bits depend on the tensor's size alone. The lanes lie in memory, so that
+the loop over them is one over independent elements, which the compiler may vectorise.
 """
 
 import math
@@ -13,6 +14,9 @@ from npdl.kernels.cpu.update import _address, _execute, _plan
 from npdl.kernels.reference.layerwise import ADAFACTOR_HYPER, LAMB_HYPER, check_shapes, trust
 from npdl.kernels.reference.update import smallest
 from npdl.kernels.segments import check, check_out
+
+LANES = 64
+"""Of a sum: a power of two that fills several vector registers, and little memory."""
 
 
 def dot(x, y, segments, *, out):
@@ -34,9 +38,9 @@ def _reduce(kernel, make, arrays, segments, out, join):
     check(kernel, arrays, segments, np.zeros(0), ())
     check_out(kernel, segments, out)
     tables, blocks, (_, pieces, _) = _plan_of(kernel, arrays["x"], segments)
-    parts = np.zeros(len(pieces))
+    parts = np.zeros(len(pieces) * LANES)
     _execute(kernel, make, blocks, tables, parts, arrays)
-    _per_row(pieces, parts, out, join)
+    _per_row(pieces, parts[::LANES], out, join)
 
 
 def _plan_of(kernel, array, segments):
@@ -57,11 +61,11 @@ def lamb(p, g, m, v, segments, hyper):
     check("lamb", arrays, segments, hyper, LAMB_HYPER)
     tables, blocks, (_, pieces, _) = _plan_of("lamb", p, segments)
     numbers, rows = len(hyper), len(segments)
-    parts = np.concatenate([hyper, np.zeros(2 * len(pieces))])
+    parts = np.concatenate([hyper, np.zeros(2 * len(pieces) * LANES)])
     _execute("lamb", _lamb_means, blocks, tables, parts, arrays)
     squares = np.zeros((2, rows))
-    _per_row(pieces, parts[numbers::2], squares[0], sum)
-    _per_row(pieces, parts[numbers + 1 :: 2], squares[1], sum)
+    _per_row(pieces, parts[numbers :: 2 * LANES], squares[0], sum)
+    _per_row(pieces, parts[numbers + LANES :: 2 * LANES], squares[1], sum)
     ratios = [trust(*pair) for pair in squares.T.tolist()]
     _execute("lamb", _lamb_step, blocks, tables, np.concatenate([hyper, ratios]), arrays)
 
@@ -84,25 +88,18 @@ def _dot(real, carray):
     def body(context, block, work):
         blocks = carray(context[0], block + 2, np.int64)
         pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
-        out = carray(context[3], blocks[block + 1], np.float64)
+        lanes = carray(context[3], (blocks[block + 1], LANES), np.float64)
         for piece in range(blocks[block], blocks[block + 1]):
             start, stop, _ = pieces[piece]
             x = carray(context[4], stop, real)[start:stop]
             y = carray(context[5], stop, real)[start:stop]
-            a = b = c = d = e = f = g = h = np.float64(0)
-            whole = x.size - x.size % 8
-            for i in range(0, whole, 8):
-                a += np.float64(x[i]) * np.float64(y[i])
-                b += np.float64(x[i + 1]) * np.float64(y[i + 1])
-                c += np.float64(x[i + 2]) * np.float64(y[i + 2])
-                d += np.float64(x[i + 3]) * np.float64(y[i + 3])
-                e += np.float64(x[i + 4]) * np.float64(y[i + 4])
-                f += np.float64(x[i + 5]) * np.float64(y[i + 5])
-                g += np.float64(x[i + 6]) * np.float64(y[i + 6])
-                h += np.float64(x[i + 7]) * np.float64(y[i + 7])
-            for i in range(whole, x.size):
-                a += np.float64(x[i]) * np.float64(y[i])
-            out[piece] = ((a + b) + (c + d)) + ((e + f) + (g + h))
+            lane = lanes[piece]
+            for at in range(0, x.size, LANES):
+                u, v = x[at : at + LANES], y[at : at + LANES]
+                for i in range(u.size):
+                    lane[i] += np.float64(u[i]) * np.float64(v[i])
+            for i in range(1, LANES):
+                lane[0] += lane[i]
 
     return body
 
@@ -111,20 +108,17 @@ def _sum_abs(real, carray):
     def body(context, block, work):
         blocks = carray(context[0], block + 2, np.int64)
         pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
-        out = carray(context[3], blocks[block + 1], np.float64)
+        lanes = carray(context[3], (blocks[block + 1], LANES), np.float64)
         for piece in range(blocks[block], blocks[block + 1]):
             start, stop, _ = pieces[piece]
             x = carray(context[4], stop, real)[start:stop]
-            a = b = c = d = np.float64(0)
-            whole = x.size - x.size % 4
-            for i in range(0, whole, 4):
-                a += np.float64(abs(x[i]))
-                b += np.float64(abs(x[i + 1]))
-                c += np.float64(abs(x[i + 2]))
-                d += np.float64(abs(x[i + 3]))
-            for i in range(whole, x.size):
-                a += np.float64(abs(x[i]))
-            out[piece] = (a + b) + (c + d)
+            lane = lanes[piece]
+            for at in range(0, x.size, LANES):
+                u = x[at : at + LANES]
+                for i in range(u.size):
+                    lane[i] += np.float64(abs(u[i]))
+            for i in range(1, LANES):
+                lane[0] += lane[i]
 
     return body
 
@@ -133,14 +127,18 @@ def _max_abs(real, carray):
     def body(context, block, work):
         blocks = carray(context[0], block + 2, np.int64)
         pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
-        out = carray(context[3], blocks[block + 1], np.float64)
+        lanes = carray(context[3], (blocks[block + 1], LANES), np.float64)
         for piece in range(blocks[block], blocks[block + 1]):
             start, stop, _ = pieces[piece]
             x = carray(context[4], stop, real)[start:stop]
-            largest = real(0)
-            for i in range(x.size):
-                largest = abs(x[i]) if abs(x[i]) > largest else largest
-            out[piece] = largest
+            lane = lanes[piece]
+            for at in range(0, x.size, LANES):
+                u = x[at : at + LANES]
+                for i in range(u.size):
+                    value = np.float64(abs(u[i]))
+                    lane[i] = value if value > lane[i] else lane[i]
+            for i in range(1, LANES):
+                lane[0] = lane[i] if lane[i] > lane[0] else lane[0]
 
     return body
 
@@ -152,7 +150,7 @@ def _lamb_means(real, carray):
         blocks = carray(context[0], block + 2, np.int64)
         pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
         _, beta_1, beta_2, bias_1, bias_2, epsilon, decoupled = carray(context[3], 7, np.float64)
-        out = carray(context[3], 7 + 2 * blocks[block + 1], np.float64)
+        lanes = carray(context[3], 7 + 2 * LANES * blocks[block + 1], np.float64)[7:].reshape(-1, 2, LANES)
         b1, a1, b2, a2 = real(beta_1), real(1 - beta_1), real(beta_2), real(1 - beta_2)
         first, root, eps, zero = real(1 / bias_1), real(1 / math.sqrt(bias_2)), real(epsilon), real(0)
         for piece in range(blocks[block], blocks[block + 1]):
@@ -169,13 +167,16 @@ def _lamb_means(real, carray):
                 q = b2 * v[i] + a2 * (d * d)
                 m[i] = zero if abs(s) < least else s
                 v[i] = zero if q < least else q
-            weights = steps = np.float64(0)
-            for i in range(p.size):
-                w = p[i]
-                u = np.float64(first * m[i] / (math.sqrt(v[i]) * root + eps) + lam * w)
-                weights += np.float64(w) * np.float64(w)
-                steps += u * u
-            out[7 + 2 * piece], out[8 + 2 * piece] = weights, steps
+            weights, steps = lanes[piece, 0], lanes[piece, 1]
+            for at in range(0, p.size, LANES):
+                w, s, q = p[at : at + LANES], m[at : at + LANES], v[at : at + LANES]
+                for i in range(w.size):
+                    u = np.float64(first * s[i] / (math.sqrt(q[i]) * root + eps) + lam * w[i])
+                    weights[i] += np.float64(w[i]) * np.float64(w[i])
+                    steps[i] += u * u
+            for i in range(1, LANES):
+                weights[0] += weights[i]
+                steps[0] += steps[i]
 
     return body
 

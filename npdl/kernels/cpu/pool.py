@@ -1,7 +1,10 @@
 """Pooling; formulas: npdl/kernels/reference/pool.py, code: kernels/pooling.h, kernels/pooling.pxi."""
 
+import numpy as np
+
 from npdl.kernels.checks import needs_y, wants_relu
 from npdl.kernels.cpu.build import lib
+from npdl.kernels.reference.pool import mean_of_counted as _mean_of_counted
 
 
 def max_pool2d(x, g, *, out, winners=None, activation=None):
@@ -46,3 +49,13 @@ def global_average_pool2d(x, *, out):
 def global_average_pool2d_grad(dy, *, out):
     """dx[n, h, w, c] = dy[n, c] / (H W)"""
     lib.global_average_pool2d_grad(dy, out)
+
+
+def mean_of_counted(y, mask, *, out):
+    """out[n, c] = y[n, c] T / Σ_t mask[n, t]; products of single numbers, which NumPy makes as anything else does."""
+    if np.ndim(mask) != 2 or np.shape(y)[:1] != mask.shape[:1]:
+        raise ValueError(
+            f"mean_of_counted: expected y (N, C) and mask (N, T), got shapes {np.shape(y)} and {np.shape(mask)}"
+        )
+    lib.expect("mean_of_counted", "out", out, np.shape(y))
+    _mean_of_counted(y, mask, out=out)

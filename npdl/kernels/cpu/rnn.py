@@ -1,17 +1,24 @@
 """Recurrent layers; formulas: npdl/kernels/reference/rnn.py, code: kernels/rnn.h."""
 
+import numpy as np
+
 from npdl.kernels.checks import WHOLE_ROWS
 from npdl.kernels.cpu.build import lib
+from npdl.kernels.cpu.shape import permute
 from npdl.kernels.reference import rnn as reference
 
 expect = lib.expect
+FLOATS = (np.dtype("float32"), np.dtype("float64"))
 
 
 def _settings(kernel, *activations):
     """(code, whether its derivative reads z, constants) of the activation and of the recurrent one."""
     for activation in activations:
-        if activation.code in (None, *WHOLE_ROWS):
-            raise ValueError(f"{kernel}: activation must be a compiled elementwise one, got {activation!r}")
+        if activation.code is None or activation.code in WHOLE_ROWS:
+            raise ValueError(
+                f"{kernel}: activation must be an elementwise one of npdl.activations, got {activation!r}; "
+                "write a cell of your own for others, and RNN(cell)"
+            )
     first, last = activations[0], activations[-1]
     return tuple((one.code, one.needs == "z", one.constants) for one in (first, last))
 
@@ -127,13 +134,21 @@ def gru_dkernel(h, reset, dz, dinner, *, out):
 def to_steps(x, reverse, *, out):
     """out[t, n] = x[n, t], or x[n, T − 1 − t]"""
     expect("to_steps", "out", out, (x.shape[1], x.shape[0], *x.shape[2:]))
-    reference.to_steps(x, reverse, out=out)
+    _exchange(reference.to_steps, x, reverse, out)
 
 
 def from_steps(x, reverse, *, out):
     """out[n, t] = x[t, n], or x[T − 1 − t, n]"""
     expect("from_steps", "out", out, (x.shape[1], x.shape[0], *x.shape[2:]))
-    reference.from_steps(x, reverse, out=out)
+    _exchange(reference.from_steps, x, reverse, out)
+
+
+def _exchange(move, x, reverse, out):
+    """The first two axes exchanged, by all threads where no order is turned round."""
+    if reverse or x.ndim != 3 or x.dtype not in FLOATS:
+        move(x, reverse, out=out)
+    else:
+        permute(x, (1, 0, 2), out=out)
 
 
 def seen(mask, *, out):

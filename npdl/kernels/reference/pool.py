@@ -155,3 +155,15 @@ def global_average_pool2d_grad(dy, *, out):
     """
     n, h, w, c = out.shape
     out[...] = dy.reshape(n, 1, 1, c) / (h * w)
+
+
+def mean_of_counted(y, mask, *, out):
+    """out[n, c] = y[n, c] T / Σ_t mask[n, t]: a mean over T steps as one over those that count; 0 where none does
+
+    Args:
+        y: (N, C), with 0 at the steps that do not count.
+        mask: (N, T), bool.
+        out: (N, C); may be y.
+    """
+    count = np.maximum(np.count_nonzero(mask, axis=1), 1)
+    np.multiply(y, (mask.shape[1] / count).astype(y.dtype)[:, None], out=out)
