@@ -95,7 +95,9 @@ class Ruled:
 def penalized(layers):
     """[(layer, name of its weight or None for its output, regularizer)] of these layers and those inside them."""
     found = []
-    for part in (part for layer in layers for part in layer.walk()):
+    for part in {
+        id(part): part for layer in layers for part in layer.walk()
+    }.values():  # each once, called often or not
         found += [(part, one.name, one.regularizer) for one in part.declared if one.regularizer and one.trained]
         found += [(part, None, part.activity_regularizer)] if part.activity_regularizer is not None else []
     return found

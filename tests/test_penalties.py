@@ -120,6 +120,24 @@ def test_model_gradient_check(data):
     assert report.ok, report
 
 
+def test_a_graph_that_calls_a_layer_twice(data):
+    """Its weights' penalty counts once, that of its outputs for each call; in fit and in the gradient check."""
+    x, y = data
+    one, other = layers.Input((3,)), layers.Input((3,))
+    shared = layers.Dense(4, "tanh", kernel_regularizer=regularizers.L2(0.1), activity_regularizer=regularizers.L2(0.2))
+    h = layers.Add()((shared(one), shared(other)))
+    model = npdl.Model((one, other), layers.Dense(3)(h))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    parts = x[:, :3].copy(), x[:, 3:].copy()
+    assert model.gradient_check(tuple(part[:8] for part in parts), y[:8]).ok
+    W, b = (w.copy() for w in shared.params.values())
+    logits = model.predict(parts)
+    expected = -(logits - np.log(np.exp(logits).sum(1, keepdims=True)))[np.arange(40), y].mean() + 0.1 * (W**2).sum()
+    expected += 0.2 * sum((np.tanh(part @ W + b) ** 2).sum() for part in parts) / 40
+    history = model.fit(parts, y, epochs=1, batch_size=40, verbose=0)
+    assert history.history["loss"][0] == pytest.approx(expected, rel=1e-5)
+
+
 def test_saved_cloned_copied(data, tmp_path):
     x, y = data
     model = regularized(activity_regularizer="l2")

@@ -3,6 +3,7 @@
 import numpy as np
 
 from npdl import devices, random, testing
+from npdl.penalties import penalized, penalties
 
 
 def check_graph(step, xs, targets, ws, *, nudge=1e-3, tolerance=1e-6, entries=30, seed=0):
@@ -32,6 +33,7 @@ class _Checked:
         self.graph, self.targets, self.ws = graph, targets, ws
         self.heads = [(testing.copy_of(h.loss), h.weight) if h.loss is not None else None for h in step.heads]
         self.parts = list({id(part): part for op in graph.ops for part in op.layer.walk()}.values())
+        self.penalized = penalized([op.layer for op in graph.ops])
         self.xs = [np.array(x, None if x.dtype.kind == "i" else np.float64) for x in xs]
         for place, part in enumerate(self.parts):
             for array in (*part.params.values(), *part.state.values()):
@@ -42,17 +44,21 @@ class _Checked:
         self.views = testing.Views([op.layer for op in graph.ops])
 
     def terms(self):
-        """The losses times their weights, after a forward; dropout draws the same mask each time."""
+        """The losses times their weights, and the penalties, after a forward; dropout draws the same mask each time."""
         for part, step, state in self.before:
             part.step = step
             for name, values in state.items():
                 part.state[name][...] = values
-        outputs, _ = self.graph.forward(self.xs, True)
-        return np.array([
+        with devices.use_workspace(devices.Workspace(self.graph.device)):
+            outputs, _ = self.graph.forward(self.xs, True)
+            penalty = [penalties(self.penalized)] if self.penalized else []
+            outputs = [np.array(y) for y in outputs]
+        losses = [
             head[1] * head[0].forward(target, y, w)
             for head, y, target, w in zip(self.heads, outputs, self.targets, self.ws, strict=True)
             if head is not None
-        ])  # fmt: skip
+        ]
+        return np.array(losses + penalty)
 
     def compare(self, options):
         """The report."""
@@ -65,6 +71,7 @@ class _Checked:
                     head[0].forward(target, y, w)
                 dys.append(None if head is None else head[1] * head[0].backward())
             dxs = [None if dx is None else np.array(dx) for dx in self.graph.backward(dys)]
+            penalties(self.penalized, gradient=True)
         self.views.demand()
         tensors = [
             testing.Tensor("model", f"input {place}", x, dx, self.terms)
