@@ -353,6 +353,7 @@ TARGETS = {
 
 CLIPPED = {"1 - CLIP": "only keeps a division by 0 away from places where the slope is 0 anyhow"}
 EQUIVALENT = {  # what no check of values can see, and why
+    "kernels.reference.interpolate:_resample_grad": {"+=": "the sign changes twice, along one axis and the other"},
     "kernels.reference.loss:binary_cross_entropy_grad": CLIPPED,
     "kernels.reference.loss:_categorical_gradient": CLIPPED,
 }
