@@ -117,7 +117,7 @@ static void FN(npdl_affine_block)(void *context, int64_t block, void *work) {
     for (int64_t i = first; i < NPDL_LESS(s->out_h, first + s->block); i++)
         for (int64_t j = 0; j < s->out_w; j++, out += channels) {
             int64_t place[4];
-            REAL w[4];
+            REAL w[4] = {0}; /* nearest: none is read */
             FN(npdl_corners)(s, s->transforms + 6 * image, i, j, place, w);
             const REAL *from[4];
             for (int k = 0; k < (s->linear ? 4 : 1); k++) from[k] = place[k] < 0 ? outside : x + place[k];
@@ -144,7 +144,7 @@ static void FN(npdl_affine_grad_block)(void *context, int64_t image, void *work)
     for (int64_t i = 0; i < s->out_h; i++)
         for (int64_t j = 0; j < s->out_w; j++, dy += channels) {
             int64_t place[4];
-            REAL w[4];
+            REAL w[4] = {0}; /* nearest: none is read */
             FN(npdl_corners)(s, s->transforms + 6 * image, i, j, place, w);
             for (int k = 0; k < (s->linear ? 4 : 1); k++)
                 for (int64_t c = 0; place[k] >= 0 && c < channels; c++)
