@@ -76,7 +76,13 @@ def test_is_short_and_says_what_it_teaches(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["linear_regression", "manual_backprop", "custom_layer", "char_lstm", pytest.param("unet_shapes", marks=pytest.mark.slow)],
+    [
+        "linear_regression",
+        "manual_backprop",
+        "custom_layer",
+        "char_lstm",
+        pytest.param("unet_shapes", marks=pytest.mark.slow),
+    ],
 )
 def test_runs_on_made_up_data(name, tmp_path):
     passes(name, tmp_path)
