@@ -241,7 +241,9 @@ def total(graph, slot, parts):
 
 def given_for(slots, arrays):
     """{slot: list of the gradients that were given for it}."""
-    parts = {}
+    if len(slots) == 1:
+        return {slots[0]: [arrays[0]]}
+    parts: dict[int, list] = {}
     for slot, array in zip(slots, arrays, strict=True):
         parts.setdefault(slot, []).append(array)
     return parts

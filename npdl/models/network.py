@@ -94,14 +94,15 @@ class Network(Trainer, Layer):
 
     def outside(self):
         """The layers of other models in the same store, a tuple."""
-        if self._outside[0] is not self.store:
+        store = self.store
+        if self._outside[0] is not store:
             mine = set(map(id, self.walk()))
-            self._outside = self.store, tuple(layer for layer in self.store.layers if id(layer) not in mine)
+            self._outside = store, tuple(layer for layer in store.layers if id(layer) not in mine)
         return self._outside[1]
 
     def alone(self):
         """A context in which layers of other models in the same store are frozen: optimizers leave them as they are."""
-        return _frozen(self.outside()) if self.store is not None and self.outside() else contextlib.nullcontext()
+        return _frozen(self.outside())
 
     def need_build(self, what):
         """Raise where the weights are not there yet."""

@@ -54,7 +54,7 @@ class Plan:
         self.graph, self.runs = graph, [Run(chain) for chain in graph.chains]
         self.parts = [part for chain in graph.chains for layer in chain.owners for part in layer.walk()]
         self.given = [([dict(instead).get(id(x), x) for x in chain.layers], chain.owners) for chain in graph.chains]
-        self._twins, self._watched = [], []
+        self._twins, self._watched, self._unread = [], [], []
         self._looked_at, self._seen = None, None
         self._making = threading.Lock()  # several threads may evaluate one model
 
@@ -88,6 +88,7 @@ class Plan:
         for run in self.runs:
             if run.learn(any(slot in learns for slot in run.sources)):
                 learns.update(run.targets)
+        self._unread = [layer for run in self.runs if not run.reads_on for layer in _lowest(run.trained)]
         self._seen = self._look()
         return anew
 
@@ -135,10 +136,7 @@ class Plan:
     @contextlib.contextmanager
     def unread_gradients(self):
         """While it lasts, the lowest layers that learn need not make an input gradient."""
-        unread = []
-        for run in self.runs:
-            if not run.reads_on:
-                unread += _lowest(run.trained)
+        unread = self._unread
         try:
             for layer in unread:
                 layer.needs_dx = False
