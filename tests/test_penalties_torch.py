@@ -23,7 +23,7 @@ def cosines(w):
         (regularizers.OrthogonalRegularizer(0.3), lambda w: 0.3 * cosines(w)),
         (regularizers.OrthogonalRegularizer(0.3, "columns"), lambda w: 0.3 * cosines(w.T)),
     ],
-    ids=repr,
+    ids=lambda value: None if callable(value) and hasattr(value, "__name__") else repr(value),
 )
 @pytest.mark.parametrize("device", ["cpu", "reference"])
 def test_weights_and_outputs(rng, regularizer, formula, device):

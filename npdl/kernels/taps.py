@@ -9,14 +9,14 @@ METHODS = ("nearest", "bilinear", "bicubic", "area")
 
 
 class Taps(NamedTuple):
-    """out[i] = Σ weight[p] x[index[p]]  over p = start[i], ..., start[i + 1] − 1, in this order.
+    """out[i] = Σ weight[p] x[place[p]]  over p = start[i], ..., start[i + 1] − 1, in this order.
 
     The three arrays are read-only, on the host, on every device.
     """
 
     size: int  # places of x
     start: np.ndarray  # int64, one more than places of the result
-    index: np.ndarray  # int64
+    place: np.ndarray  # int64
     weight: np.ndarray  # float64, of each index
 
     @property
@@ -26,9 +26,9 @@ class Taps(NamedTuple):
 
     def transposed(self):
         """The taps that take dy to dx: those of each place of x, in the order of the results they went into."""
-        order = np.argsort(self.index, kind="stable")
+        order = np.argsort(self.place, kind="stable")
         to = np.repeat(np.arange(self.places, dtype=np.int64), np.diff(self.start))
-        start = np.searchsorted(self.index[order], np.arange(self.size + 1)).astype(np.int64)
+        start = np.searchsorted(self.place[order], np.arange(self.size + 1)).astype(np.int64)
         return _read_only(Taps(self.places, start, to[order], self.weight[order]))
 
 

@@ -41,7 +41,10 @@ class Transformer(Container):
         """The layers inside."""
         return list(self.parts.values())
 
-    from_config = classmethod(Layer.from_config.__func__)  # the layers inside follow from the arguments
+    @classmethod
+    def from_config(cls, config):
+        """A new layer from `get_config()`'s dictionary: the layers inside follow from the arguments."""
+        return super(Container, cls).from_config(config)
 
     # ---- the layers inside, by name
 

@@ -589,7 +589,7 @@ def fuzz_add(case):
     case.equal("y in place", same, y)
 
 
-def fuzz_combine(case, kernel):
+def fuzz_two(case, kernel):
     """subtract, multiply, maximum, minimum: one rounding, the reference's bits."""
     shape = case.note(shape=(case.whole(0, 4), case.size(), case.size(2000)))
     a, b = case.numbers(*shape, scale=case.pick(1, 30)), case.numbers(*shape)
@@ -1589,7 +1589,7 @@ for _name in FAMILIES["layerwise"]:
 for _name in FAMILIES["update"]:
     FUZZ[_name] = FUZZ[_name] or fuzz_update
 for _name in ("subtract", "multiply", "maximum", "minimum"):
-    FUZZ[_name] = functools.partial(fuzz_combine, kernel=_name)
+    FUZZ[_name] = functools.partial(fuzz_two, kernel=_name)
 for _name in ("put_part", "take_part"):
     FUZZ[_name] = functools.partial(fuzz_part, kernel=_name)
 

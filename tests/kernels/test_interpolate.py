@@ -22,7 +22,7 @@ def matrix(t):
     full = np.zeros((t.places, t.size))
     for i in range(t.places):
         for p in range(t.start[i], t.start[i + 1]):
-            full[i, t.index[p]] += t.weight[p]
+            full[i, t.place[p]] += t.weight[p]
     return full
 
 
@@ -117,6 +117,6 @@ def test_wrong_calls():
         cpu.interpolate(x, t, t, out=x)
     with pytest.raises(ValueError, match=r"interpolate_grad: dy must have shape \(2, 8, 8, 3\), got"):
         cpu.interpolate_grad(x, t, t, out=out)
-    for wrong in (t._replace(index=t.index + 1), t._replace(start=t.start[::-1].copy())):
+    for wrong in (t._replace(place=t.place + 1), t._replace(start=t.start[::-1].copy())):
         with pytest.raises(ValueError, match="interpolate: rows are no taps from 4 places to 8"):
             cpu.interpolate(x, wrong, t, out=out)

@@ -9,7 +9,7 @@ def _resample(x, axis, taps):
     y = np.zeros((taps.places, *x.shape[1:]), x.dtype)
     for i in range(taps.places):
         for p in range(taps.start[i], taps.start[i + 1]):
-            y[i] += x.dtype.type(taps.weight[p]) * x[taps.index[p]]
+            y[i] += x.dtype.type(taps.weight[p]) * x[taps.place[p]]
     return np.moveaxis(y, 0, axis)
 
 
@@ -19,7 +19,7 @@ def _resample_grad(dy, axis, taps):
     dx = np.zeros((taps.size, *dy.shape[1:]), dy.dtype)
     for i in range(taps.places):
         for p in range(taps.start[i], taps.start[i + 1]):
-            dx[taps.index[p]] += dy.dtype.type(taps.weight[p]) * dy[i]
+            dx[taps.place[p]] += dy.dtype.type(taps.weight[p]) * dy[i]
     return np.moveaxis(dx, 0, axis)
 
 
