@@ -1,6 +1,7 @@
 """Edit compiled kernels one place at a time; the tests of the kernels must notice every edit.
 
-    python tests/mutate_kernels.py
+    python tests/mutate_kernels.py                      all of them: half an hour on two cores
+    python tests/mutate_kernels.py matmul.h conv.h      those of these headers
 
 For each edit the build that serves this machine is compiled from a copy of kernels/ with that one line changed, put
 beside a copy of the package, and tests/kernels runs against it until the first failure. Exits 1 when an edit passes.
@@ -196,9 +197,10 @@ def is_caught(build, compiled, edit):
 
 def main():
     build, compiled = installed()
+    edits = [edit for edit in EDITS if edit[1] in sys.argv[1:] or not sys.argv[1:]]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        caught = list(pool.map(lambda edit: is_caught(build, compiled, edit), EDITS))
-    for (what, file, *_), noticed in zip(EDITS, caught, strict=True):
+        caught = list(pool.map(lambda edit: is_caught(build, compiled, edit), edits))
+    for (what, file, *_), noticed in zip(edits, caught, strict=True):
         print(f"{'caught' if noticed else 'MISSED'}  {file}: {what}")
     print(f"{sum(caught)} of {len(caught)} edits caught (build {build})")
     sys.exit(not all(caught))
