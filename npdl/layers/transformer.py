@@ -2,7 +2,6 @@
 
 from npdl import activations, initializers
 from npdl.layers import arguments, several
-from npdl.layers.base import Layer
 from npdl.layers.container import Container
 from npdl.layers.dense import Dense
 from npdl.layers.dropout import Dropout
