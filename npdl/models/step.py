@@ -85,9 +85,16 @@ class Step:
         check = FirstStep(self.plan.layers) if first else None
         xs = [self.device.from_host(x) for x in xs]
         with devices.use_workspace(self.workspace):
-            before = totals.sums()
+            optimizer = model.optimizer
+            weighed = optimizer.takes_closure or optimizer.gradient_accumulation_steps
+            before = totals.sums() if weighed else None
             self._gradients(xs, targets, ws, totals, check)
-            self._update(lambda: self._again(xs, targets, ws), *totals.since(before))
+            if optimizer.takes_closure:
+                optimizer.step(model, lambda: self._again(xs, targets, ws), totals.since(before)[0])
+            elif weighed:
+                optimizer.step(model, totals.since(before)[1])
+            else:
+                optimizer.step(model)
         self.first = False
 
     def _gradients(self, xs, targets, ws, totals, check=None):
@@ -142,13 +149,3 @@ class Step:
             head.score(output, mask, target, w, own, gradient)
             for head, output, mask, target, w, own in zip(self.heads, outputs, marks, targets, ws, totals.totals)
         ]
-
-    def _update(self, again, loss, count):
-        """One step of the optimizer."""
-        model = self.model
-        if model.optimizer.takes_closure:
-            model.optimizer.step(model, again, loss)
-        elif model.optimizer.gradient_accumulation_steps:
-            model.optimizer.step(model, count)
-        else:
-            model.optimizer.step(model)
