@@ -40,7 +40,12 @@ class Container(Layer):
 
     def _own(self, part):
         kind, taken = type(self).__name__, self.inner_names
-        if not isinstance(part, Layer) or hasattr(part, "compile"):
+        if hasattr(part, "compile"):
+            raise TypeError(
+                f"{kind} holds layers, and {part.name} is a model; pass its layers as one, e.g. "
+                f"{kind}(layers.Branch([layers.Dense(10), layers.ReLU()]))"
+            )
+        if not isinstance(part, Layer):
             raise TypeError(f"{kind} holds npdl layers, got {part!r}; pass e.g. {kind}([layers.Dense(10)])")
         if part.owner is not None:
             raise ValueError(

@@ -9,6 +9,8 @@ import copy
 import itertools
 from typing import NamedTuple
 
+import numpy as np
+
 from npdl import devices
 from npdl.layers import masks
 from npdl.layers.node import has_several
@@ -63,7 +65,10 @@ class Graph:
         inputs, outputs: the slots of the model's x and y.
         size: how many slots there are.
         ops: every call of a layer.
+        shapes: of the outputs of the last training forward.
     """
+
+    shapes: tuple = ()
 
     def __init__(self, model):
         numbers = itertools.count()
@@ -154,7 +159,7 @@ class Graph:
 
     def backward(self, dys):
         """dL/dx of each input, of the layers as they are; None where there is none."""
-        parts = given_for(self.outputs, dys)
+        parts = given_for(self.outputs, self.with_zeros(dys))
         for chain in reversed(self.chains):
             dy = gathered(self, chain, parts)
             if dy is None:
@@ -165,6 +170,20 @@ class Graph:
                 dy = layer.backward(dy)
             spread(chain, dy, parts)
         return [total(self, slot, parts) for slot in self.inputs]
+
+    def with_zeros(self, dys):
+        """dL/dy of the outputs, with zeros for None where a layer has a penalty on its output, which backward adds."""
+        if not any(dy is None for dy in dys):
+            return dys
+        if all(part.activity_regularizer is None for op in self.ops for part in op.layer.walk()):
+            return dys
+        filled = []
+        for dy, shape in zip(dys, self.shapes or [None] * len(dys), strict=True):
+            if dy is None and shape is not None:
+                dy = self.device.alloc(shape, self.ops[0].layer.dtype)
+                self.device.write(dy, np.zeros(shape, dy.dtype))
+            filled.append(dy)
+        return filled
 
 
 def run(chains, graph, xs, training, marks=None, look=None):
@@ -205,7 +224,10 @@ def run(chains, graph, xs, training, marks=None, look=None):
                 values[slot], found[slot] = x[place], mask[place] if isinstance(mask, tuple) else mask
         else:
             values[chain.targets[0]], found[chain.targets[0]] = x, mask
-    return [values[slot] for slot in graph.outputs], [found[slot] for slot in graph.outputs]
+    outputs = [values[slot] for slot in graph.outputs]
+    if training and len(outputs) > 1:
+        graph.shapes = [y.shape for y in outputs]
+    return outputs, [found[slot] for slot in graph.outputs]
 
 
 def let_go(layer):

@@ -116,7 +116,7 @@ class Plan:
     def backward(self, dys, check=None):
         """Assign the gradients of the layers that learn."""
         graph = self.graph
-        parts = graphs.given_for(graph.outputs, dys)
+        parts = graphs.given_for(graph.outputs, graph.with_zeros(dys))
         for run in reversed(self.runs):
             if not run.trained:
                 continue
