@@ -126,7 +126,10 @@ class Layer(Ruled, node.Symbolic):
     def __call__(self, x, training=False, mask=None):
         """Check x, then `forward`; of a node (`layers.Input`) or several, a node."""
         if node.is_symbolic(x):
+            node.demand_plain(self, training, mask)
             return node.call(self, x)
+        if hasattr(training, "shape"):
+            node.demand_plain(self, training)
         if self.store is None:
             raise RuntimeError(f"{self.name} has no weights yet; call layer.init(input_shape) or put it into a model")
         self.check(x)

@@ -27,12 +27,17 @@ class Container(Layer):
             self._own(part)
         self.name = self.name  # the layers inside take theirs
         self.makes_mask = any(part.makes_mask for part in self.inner())
+        self.reads_integers = any(chain[0].reads_integers for chain in self.entrances() if chain)
         if not base.get("trainable", True):
             self.trainable = False
 
     def inner(self):
         """The layers inside, chain by chain."""
         return [part for name in self.chains for part in getattr(self, name) or ()]
+
+    def entrances(self):
+        """The chains that read x."""
+        return [getattr(self, name) or () for name in self.chains]
 
     def trained(self, chain):
         """The layers of a chain that backward goes through: all, or as far as it has to where nobody reads dx."""

@@ -81,6 +81,24 @@ def call(layer, x):
     return done.outputs if many else done.outputs[0]
 
 
+def demand_plain(layer, training, mask=None):
+    """Raise where something else than x is given to the call of a layer, which neither nodes nor arrays would show.
+
+    Raises:
+        TypeError: a second input in the place of `training`; of nodes, `training` or a mask.
+    """
+    if is_symbolic(training) or hasattr(training, "shape"):
+        raise TypeError(
+            f"{layer.name}(x, training) got a second input in the place of training; pass several inputs as a list, "
+            f"e.g. {layer.name}([query, value])"
+        )
+    if mask is not None or training:
+        raise TypeError(
+            f"{layer.name} is called on nodes: `fit` and `predict` say later whether it trains, masks come with "
+            f"the data; call {layer.name}(x)"
+        )
+
+
 def has_several(shape):
     """Whether this is a tuple of shapes, not one."""
     return isinstance(shape, (list, tuple)) and any(isinstance(part, (list, tuple)) for part in shape)

@@ -156,6 +156,4 @@ def _lowest(layers):
 
 def _entrances(layer):
     """The chains inside a layer that read its x."""
-    if hasattr(layer, "entrances"):
-        return layer.entrances()
-    return [getattr(layer, chain) or () for chain in getattr(layer, "chains", ())]
+    return layer.entrances() if hasattr(layer, "entrances") else ()
