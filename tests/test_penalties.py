@@ -170,6 +170,18 @@ def test_the_penalty_on_an_output_without_a_loss(rng, above):
     assert model.store.data.tobytes() == other.store.data.tobytes()
 
 
+def test_the_penalty_on_an_output_that_nobody_reads(rng):
+    """A model inside another is called twice, and one of its outputs read once."""
+    x, a, b = (layers.Input((3,)) for _ in range(3))
+    code = layers.Dense(2, activity_regularizer=regularizers.L2(0.3))(x)
+    inner = npdl.Model(x, [code, layers.Dense(2)(x)])
+    model = npdl.Model([a, b], layers.Add()([inner(a)[0], inner(b)[1]]), seed=0)
+    model.compile("sgd", "mse")
+    xs = [rng.normal(size=(6, 3)).astype("float32") for _ in range(2)]
+    assert model.gradient_check(xs, rng.normal(size=(6, 2))).ok
+    assert np.isfinite(model.fit(xs, rng.normal(size=(6, 2)), verbose=0).history["loss"][0])
+
+
 def test_saved_cloned_copied(data, tmp_path):
     x, y = data
     model = regularized(activity_regularizer="l2")

@@ -28,7 +28,7 @@ class Run:
         self.sources, self.several, self.targets, self.many, self.last = (
             chain.sources, chain.several, chain.targets, chain.many, chain.last,
         )  # fmt: skip
-        self.layers, self.owners = chain.layers, chain.owners
+        self.layers, self.owners, self.penalized = chain.layers, chain.owners, chain.penalized
         self.untrained, self.trained, self.reads_on = (), self.layers, False
 
     def learn(self, below):
@@ -116,7 +116,7 @@ class Plan:
     def backward(self, dys, check=None):
         """Assign the gradients of the layers that learn."""
         graph = self.graph
-        parts = graphs.given_for(graph.outputs, graph.with_zeros(dys))
+        parts = graphs.given_for(graph.outputs, dys)
         for run in reversed(self.runs):
             if not run.trained:
                 continue
