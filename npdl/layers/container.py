@@ -2,7 +2,7 @@
 
 from npdl import names
 from npdl.layers.base import Layer
-from npdl.layers.chains import listed, lowest_to_learn
+from npdl.layers.chains import class_named, listed, lowest_to_learn
 
 
 class Container(Layer):
@@ -139,22 +139,8 @@ def _layers(value):
     if not isinstance(value, list):
         return value
     return [
-        _find(part["class_name"]).from_config(part["config"])
+        class_named(part["class_name"]).from_config(part["config"])
         if isinstance(part, dict) and "class_name" in part
         else part
         for part in value
     ]
-
-
-def _find(name):
-    """The layer class of that name: npdl's, else the newest of yours."""
-    found, classes = [], [Layer]
-    while classes:
-        kind = classes.pop(0)
-        classes += kind.__subclasses__()
-        found += [kind] if kind.__name__ == name else []
-    if not found:
-        raise ValueError(
-            f"there is no layer class {name!r}; define or import it before the layer that holds it is made"
-        )
-    return next((kind for kind in found if kind.__module__.startswith("npdl.")), found[-1])

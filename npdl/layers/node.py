@@ -104,6 +104,14 @@ def has_several(shape):
     return isinstance(shape, (list, tuple)) and any(isinstance(part, (list, tuple)) for part in shape)
 
 
+def free_length(built, came):
+    """What helps where sequences differ in their length alone, for an error."""
+    free = not has_several(built) and not has_several(came) and len(built) == len(came) > 0
+    if not free or tuple(built[1:]) != tuple(came[1:]):
+        return ""
+    return f", or call it on sequences of any length: layers.Input({(None, *built[1:])})"
+
+
 def shapes_of(shape):
     """A list of the shapes: of one, or of each in a tuple."""
     return list(shape) if has_several(shape) else [shape]

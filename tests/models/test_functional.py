@@ -457,3 +457,12 @@ def test_masks_by_hand_are_checked():
         model.forward(batch, mask=np.ones((2, 4), bool))
     with pytest.raises(TypeError, match="a mask is an array of bool, got float64"):
         model.compute_mask(batch, mask=np.ones((2, 5)))
+
+
+def test_a_shared_layer_of_two_lengths():
+    shared = layers.Embedding(7, 2)
+    shared(layers.Input((3,)))
+    with pytest.raises(ValueError, match=r"or call it on sequences of any length: layers.Input\(\(None,\)\)"):
+        shared(layers.Input((4,)))
+    with pytest.raises(ValueError, match=r"make a new layer for a new input shape$"):
+        shared(layers.Input((4, 2)))
