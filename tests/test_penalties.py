@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import npdl
-from npdl import Sequential, constraints, layers, regularizers, testing
+from npdl import Sequential, constraints, layers, losses, optimizers, regularizers, testing
 
 
 def regularized(seed=0, dtype="float32", **more):
@@ -136,6 +136,50 @@ def test_a_graph_that_calls_a_layer_twice(data):
     expected += 0.2 * sum((np.tanh(part @ W + b) ** 2).sum() for part in parts) / 40
     history = model.fit(parts, y, epochs=1, batch_size=40, verbose=0)
     assert history.history["loss"][0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_layer_called_twice_by_hand(rng):
+    """`add_penalties` returns the penalty of the outputs of both calls, as `fit` counts it."""
+    one, other = layers.Input((3,)), layers.Input((3,))
+    shared = layers.Dense(4, activity_regularizer=regularizers.L2(0.2))
+    model = npdl.Model((one, other), layers.Add()((shared(one), shared(other))), seed=0)
+    xs = [rng.normal(size=(5, 3)).astype("float32") for _ in range(2)]
+    expected = 0.2 * sum(float((shared(x) ** 2).sum()) for x in xs) / 5
+    for _ in range(2):
+        model.backward(np.ones_like(model.forward(xs, training=True)))
+        assert model.add_penalties() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("above", [False, True])
+def test_the_penalty_on_an_output_without_a_loss(rng, above):
+    """Nothing but the penalty trains the layers of that output: in fit, in the check and by hand."""
+    x = layers.Input((3,))
+    h = layers.Dense(4, name="h")(x)
+    code = layers.Dense(2, activity_regularizer=regularizers.L2(0.3), name="code")(h)
+    code = layers.Reshape((2, 1))(code) if above else code
+    model = npdl.Model(x, [layers.Dense(1, name="y")(h), code], seed=0)
+    model.compile(optimizers.SGD(0.1), [losses.MeanSquaredError(), None])
+    data, y = rng.normal(size=(6, 3)).astype("float32"), rng.normal(size=(6, 1)).astype("float32")
+    assert model.gradient_check(data, [y, None]).ok
+    other, loss = npdl.clone_model(model), losses.MeanSquaredError()
+    other.set_weights(model.get_weights())
+    model.fit(data, [y, None], epochs=1, verbose=0, shuffle=False)
+    loss.forward(y, other.forward(data, training=True)[0])
+    other.backward([loss.backward(), None])
+    optimizers.SGD(0.1).step(other)
+    assert model.store.data.tobytes() == other.store.data.tobytes()
+
+
+def test_the_penalty_on_an_output_that_nobody_reads(rng):
+    """A model inside another is called twice, and one of its outputs read once."""
+    x, a, b = (layers.Input((3,)) for _ in range(3))
+    code = layers.Dense(2, activity_regularizer=regularizers.L2(0.3))(x)
+    inner = npdl.Model(x, [code, layers.Dense(2)(x)])
+    model = npdl.Model([a, b], layers.Add()([inner(a)[0], inner(b)[1]]), seed=0)
+    model.compile("sgd", "mse")
+    xs = [rng.normal(size=(6, 3)).astype("float32") for _ in range(2)]
+    assert model.gradient_check(xs, rng.normal(size=(6, 2))).ok
+    assert np.isfinite(model.fit(xs, rng.normal(size=(6, 2)), verbose=0).history["loss"][0])
 
 
 def test_saved_cloned_copied(data, tmp_path):

@@ -14,10 +14,12 @@ class Names:
     Args:
         inputs, outputs: lists of names.
         integers: for each input whether it is whole numbers.
+        optional: outputs that need no targets.
     """
 
-    def __init__(self, inputs, outputs, integers):
+    def __init__(self, inputs, outputs, integers, optional=()):
         self.inputs, self.outputs, self.integers = list(inputs), list(outputs), list(integers)
+        self.optional = list(optional)
 
     def ordered(self, value, argument, where=""):
         """The parts of x, y or sample_weight in the model's order, a tuple.
@@ -32,7 +34,8 @@ class Names:
         names, kind = (self.inputs, "inputs") if argument == "x" else (self.outputs, "outputs")
         said = ", ".join(map(repr, names))
         if isinstance(value, dict):
-            unknown, missing = [key for key in value if key not in names], [name for name in names if name not in value]
+            known = {*value, *(self.optional if argument == "y" else ())}
+            unknown, missing = [key for key in value if key not in names], [name for name in names if name not in known]
             if unknown or (missing and argument != "sample_weight"):
                 wrong = f"unknown {unknown[0]!r}" if unknown else f"missing {missing[0]!r}"
                 raise ValueError(f"{argument}{where} is a dict with {wrong}; the model's {kind} are {said}")
@@ -143,7 +146,10 @@ class SeveralRows(Rows):
     def part(self, start, stop):
         ys = self.y and tuple(None if y is None else y[start:stop] for y in self.y)
         ws = tuple(None if w is None else w[start:stop] for w in self.ws)
-        return SeveralRows([part.part(start, stop) for part in self.parts], ys, ws, self.dtype)
+        parts = [part.part(start, stop) for part in self.parts]
+        for cut, whole in zip(parts, self.parts, strict=True):
+            cut.integers = whole.integers
+        return SeveralRows(parts, ys, ws, self.dtype)
 
     def split(self, validation_split):
         share = checks.fraction(validation_split)

@@ -125,7 +125,8 @@ class Layer(Ruled, node.Symbolic):
 
     def __call__(self, x, training=False, mask=None):
         """Check x, then `forward`; of a node (`layers.Input`) or several, a node."""
-        if node.is_symbolic(x):
+        if node.is_symbolic(x) or hasattr(training, "shape"):  # the latter raises
+            node.demand_plain(self, training, mask)
             return node.call(self, x)
         if self.store is None:
             raise RuntimeError(f"{self.name} has no weights yet; call layer.init(input_shape) or put it into a model")
@@ -171,7 +172,7 @@ class Layer(Ruled, node.Symbolic):
         elif self.input_shape != input_shape:
             raise ValueError(
                 f"{self.name} was built for samples of shape {self.input_shape}, got {input_shape}; "
-                "make a new layer for a new input shape"
+                f"make a new layer for a new input shape{node.free_length(self.input_shape, input_shape)}"
             )
         return self.output_shape
 

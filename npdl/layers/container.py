@@ -2,7 +2,7 @@
 
 from npdl import names
 from npdl.layers.base import Layer
-from npdl.layers.chains import listed, lowest_to_learn
+from npdl.layers.chains import class_named, listed, lowest_to_learn
 
 
 class Container(Layer):
@@ -27,6 +27,7 @@ class Container(Layer):
             self._own(part)
         self.name = self.name  # the layers inside take theirs
         self.makes_mask = any(part.makes_mask for part in self.inner())
+        self.reads_integers = any(chain[0].reads_integers for chain in self.entrances() if chain)
         if not base.get("trainable", True):
             self.trainable = False
 
@@ -34,13 +35,22 @@ class Container(Layer):
         """The layers inside, chain by chain."""
         return [part for name in self.chains for part in getattr(self, name) or ()]
 
+    def entrances(self):
+        """The chains that read x."""
+        return [getattr(self, name) or () for name in self.chains]
+
     def trained(self, chain):
         """The layers of a chain that backward goes through: all, or as far as it has to where nobody reads dx."""
         return chain if self.needs_dx else chain[lowest_to_learn(chain) :]
 
     def _own(self, part):
         kind, taken = type(self).__name__, self.inner_names
-        if not isinstance(part, Layer) or hasattr(part, "compile"):
+        if hasattr(part, "compile"):
+            raise TypeError(
+                f"{kind} holds layers, and {part.name} is a model; pass its layers as one, e.g. "
+                f"{kind}(layers.Branch([layers.Dense(10), layers.ReLU()]))"
+            )
+        if not isinstance(part, Layer):
             raise TypeError(f"{kind} holds npdl layers, got {part!r}; pass e.g. {kind}([layers.Dense(10)])")
         if part.owner is not None:
             raise ValueError(
@@ -129,22 +139,8 @@ def _layers(value):
     if not isinstance(value, list):
         return value
     return [
-        _find(part["class_name"]).from_config(part["config"])
+        class_named(part["class_name"]).from_config(part["config"])
         if isinstance(part, dict) and "class_name" in part
         else part
         for part in value
     ]
-
-
-def _find(name):
-    """The layer class of that name: npdl's, else the newest of yours."""
-    found, classes = [], [Layer]
-    while classes:
-        kind = classes.pop(0)
-        classes += kind.__subclasses__()
-        found += [kind] if kind.__name__ == name else []
-    if not found:
-        raise ValueError(
-            f"there is no layer class {name!r}; define or import it before the layer that holds it is made"
-        )
-    return next((kind for kind in found if kind.__module__.startswith("npdl.")), found[-1])

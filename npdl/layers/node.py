@@ -81,9 +81,35 @@ def call(layer, x):
     return done.outputs if many else done.outputs[0]
 
 
+def demand_plain(layer, training, mask=None):
+    """Raise where something else than x is given to the call of a layer, which neither nodes nor arrays would show.
+
+    Raises:
+        TypeError: a second input in the place of `training`; of nodes, `training` or a mask.
+    """
+    if is_symbolic(training) or hasattr(training, "shape"):
+        raise TypeError(
+            f"{layer.name}(x, training) got a second input in the place of training; pass several inputs as a list, "
+            f"e.g. {layer.name}([query, value])"
+        )
+    if mask is not None or training:
+        raise TypeError(
+            f"{layer.name} is called on nodes: `fit` and `predict` say later whether it trains, masks come with "
+            f"the data; call {layer.name}(x)"
+        )
+
+
 def has_several(shape):
     """Whether this is a tuple of shapes, not one."""
     return isinstance(shape, (list, tuple)) and any(isinstance(part, (list, tuple)) for part in shape)
+
+
+def free_length(built, came):
+    """What helps where sequences differ in their length alone, for an error."""
+    free = not has_several(built) and not has_several(came) and len(built) == len(came) > 0
+    if not free or tuple(built[1:]) != tuple(came[1:]):
+        return ""
+    return f", or call it on sequences of any length: layers.Input({(None, *built[1:])})"
 
 
 def shapes_of(shape):

@@ -88,7 +88,7 @@ class Parallel(Container):
         for branch, d in zip(self.branches, self.merge[0].backward(dy), strict=True):  # d₁, d₂ ...
             if self.needs_dx or lowest_to_learn([branch]) == 0:
                 found.append(branch.backward(d))  # ∂fᵢᵀ dᵢ
-        if not self.needs_dx:
+        if not self.needs_dx or self.reads_integers:
             return None
         dx = self.buffer("dx", found[0].shape)
         self.k.add(found[0], found[1], out=dx)

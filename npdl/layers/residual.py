@@ -88,7 +88,7 @@ class Residual(Container):
             df = layer.backward(df)  # dF
         for layer in reversed(self.trained(self.shortcut or ())):
             ds = layer.backward(ds)  # dS
-        if not self.needs_dx:
+        if not self.needs_dx or self.reads_integers:
             return None
         dx = self.buffer("dx", df.shape) if self.shortcut else dz
         self.k.add(df, ds, out=dx)  # dx = dF + dS

@@ -23,7 +23,6 @@ class TimeDistributed(Wrapper):
 
     def __init__(self, layer, **base):
         super().__init__({"layer": [single("TimeDistributed", "layer", layer)]}, **base)
-        self.reads_integers = self.layer[0].reads_integers
 
     def build(self, input_shape):
         if len(input_shape) < 2:

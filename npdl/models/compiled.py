@@ -68,6 +68,13 @@ class Compiled:
         weights = list((self.loss_weights or dict.fromkeys(names, 1.0)).values())
         return list(zip(names, self.output_shapes, lists[0], weights, lists[1], lists[2], strict=True))
 
+    def unscored(self):
+        """The outputs without a loss and metrics, which need no targets."""
+        given = self.loss, self.metrics, self.weighted_metrics
+        if not all(isinstance(part, dict) for part in given):
+            return []
+        return [name for name in self.output_names if not any(part[name] for part in given)]
+
 
 def by_output(argument, given, names):
     """What was given for each output, a list; one thing holds for all.

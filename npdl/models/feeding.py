@@ -37,7 +37,7 @@ class Fed(Compiled):
         dtype = dtype or self.dtype
         if self.is_plain:
             return data.as_source(x, y, sample_weight, dtype, for_prediction, self.reads_integers)
-        names = data.Names(self.input_names, self.output_names, self.reads_integers)
+        names = data.Names(self.input_names, self.output_names, self.reads_integers, self.unscored())
         return data.several_source(x, y, sample_weight, dtype, names, for_prediction)
 
     def _validation_source(self, validation_data):

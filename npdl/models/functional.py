@@ -1,7 +1,7 @@
 """Model: a graph of layers with any number of inputs and outputs."""
 
 from npdl import devices
-from npdl.layers import Input
+from npdl.layers import Input, masks
 from npdl.layers import node as nodes
 from npdl.models import saving, wiring
 from npdl.models.network import Network
@@ -155,15 +155,23 @@ class Model(Network):
         """
         xs = self._structures[0].ordered(x, f"{self.name}: x")
         self._check_arrays(xs)
-        marks = None if mask is None else self._structures[0].ordered(mask, f"{self.name}: mask")
-        return self.restored(self.graph.forward(xs, training, marks)[0])
+        return self.restored(self.graph.forward(xs, training, self._marks(xs, mask))[0])
+
+    def _marks(self, xs, mask):
+        """The masks of the inputs, a list, checked; None where there is none."""
+        if mask is None:
+            return None
+        marks = self._structures[0].ordered(mask, f"{self.name}: mask")
+        for one, x in zip(marks, xs, strict=True):
+            masks.check(self.name, one, x)
+        return marks
 
     def compute_mask(self, x, mask=None):
         """The masks of the outputs, None where all counts."""
         if mask is None and not self.makes_mask:
             return None
         xs = self._structures[0].ordered(x, f"{self.name}: x")
-        marks = None if mask is None else self._structures[0].ordered(mask, f"{self.name}: mask")
+        marks = self._marks(xs, mask)
         with devices.use_workspace(devices.Workspace(self.device)):  # what training has saved stays
             return self.restored(self.graph.forward(xs, False, marks)[1])
 
@@ -179,6 +187,7 @@ class Model(Network):
     def __call__(self, x, training=False, mask=None):
         """The same as `forward`; of nodes, nodes."""
         if nodes.is_symbolic(x) or (isinstance(x, dict) and any(map(nodes.is_symbolic, x.values()))):
+            nodes.demand_plain(self, training, mask)
             ordered = self._structures[0].ordered(x, f"{self.name}: x")
             made = nodes.call(self, ordered if len(ordered) > 1 else ordered[0])
             return self.restored(list(made) if isinstance(made, tuple) else [made])

@@ -9,6 +9,8 @@ import copy
 import itertools
 from typing import NamedTuple
 
+import numpy as np
+
 from npdl import devices
 from npdl.layers import masks
 from npdl.layers.node import has_several
@@ -34,6 +36,7 @@ class Chain:
         sources, several: the slots that the first layer reads, as a tuple or the only one.
         targets, many: the slots that the last layer makes.
         last: for each source, whether nobody reads it later.
+        penalized: whether there is a penalty on the output of a layer.
         untrained, trained: the layers, as far as backward does not go, and the others.
     """
 
@@ -43,7 +46,7 @@ class Chain:
         self.layers, self.owners = [op.layer], [op.layer]
         self.trained = self.layers
         self.sources, self.several, self.targets, self.many = op[1:]
-        self.last = ()
+        self.last, self.penalized = (), False
 
     def append(self, op):
         """One more layer at the end."""
@@ -63,13 +66,14 @@ class Graph:
         inputs, outputs: the slots of the model's x and y.
         size: how many slots there are.
         ops: every call of a layer.
+        shapes: {slot: shape} of what chains with a penalty on an output made in the last training forward.
     """
 
     def __init__(self, model):
         numbers = itertools.count()
         self.inputs, self.ops = [next(numbers) for _ in model.input_shapes], []
         self.outputs = self._take_apart(model, self.inputs, numbers)
-        self.size, self.device = next(numbers), model.device
+        self.size, self.device, self.shapes = next(numbers), model.device, {}
         self._mark_repeated()
         self.chains = self._link()
 
@@ -126,6 +130,8 @@ class Graph:
                 ending[op.targets[0]] = before
         seen = set(self.outputs)
         for chain in reversed(chains):
+            parts = (part for layer in chain.owners for part in layer.walk())
+            chain.penalized = any(part.activity_regularizer is not None for part in parts)
             chain.last = tuple(slot not in seen for slot in chain.sources)
             seen.update(chain.sources)
         return chains
@@ -138,6 +144,7 @@ class Graph:
         """
         graph = copy.copy(self)
         graph.device, graph.ops = devices.get("cpu"), [op._replace(layer=others[id(op.layer)]) for op in self.ops]
+        graph.shapes = {}
         graph._mark_repeated()
         graph.chains = graph._link()
         return graph
@@ -205,6 +212,8 @@ def run(chains, graph, xs, training, marks=None, look=None):
                 values[slot], found[slot] = x[place], mask[place] if isinstance(mask, tuple) else mask
         else:
             values[chain.targets[0]], found[chain.targets[0]] = x, mask
+        if chain.penalized and training:
+            graph.shapes.update({slot: values[slot].shape for slot in chain.targets})
     return [values[slot] for slot in graph.outputs], [found[slot] for slot in graph.outputs]
 
 
@@ -215,11 +224,19 @@ def let_go(layer):
 
 
 def gathered(graph, chain, parts):
-    """dL/dy of a chain, as its last layer takes it; None where there is none at all."""
-    if not chain.many:
-        return total(graph, chain.targets[0], parts)
+    """dL/dy of a chain, as its last layer takes it; None where there is none at all, and no penalty inside it."""
     dy = tuple(total(graph, slot, parts) for slot in chain.targets)
-    return None if all(one is None for one in dy) else dy
+    if all(one is None for one in dy):
+        if not chain.penalized or chain.targets[0] not in graph.shapes:
+            return None
+        dy = tuple(_zeros(graph, slot, chain.owners[-1].dtype) for slot in chain.targets)
+    return dy if chain.many else dy[0]
+
+
+def _zeros(graph, slot, dtype):
+    dy = graph.device.alloc(graph.shapes[slot], dtype)
+    graph.device.write(dy, np.zeros(dy.shape, dy.dtype))
+    return dy
 
 
 def total(graph, slot, parts):

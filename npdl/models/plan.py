@@ -28,7 +28,7 @@ class Run:
         self.sources, self.several, self.targets, self.many, self.last = (
             chain.sources, chain.several, chain.targets, chain.many, chain.last,
         )  # fmt: skip
-        self.layers, self.owners = chain.layers, chain.owners
+        self.layers, self.owners, self.penalized = chain.layers, chain.owners, chain.penalized
         self.untrained, self.trained, self.reads_on = (), self.layers, False
 
     def learn(self, below):
@@ -156,6 +156,4 @@ def _lowest(layers):
 
 def _entrances(layer):
     """The chains inside a layer that read its x."""
-    if hasattr(layer, "entrances"):
-        return layer.entrances()
-    return [getattr(layer, chain) or () for chain in getattr(layer, "chains", ())]
+    return layer.entrances() if hasattr(layer, "entrances") else ()

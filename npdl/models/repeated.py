@@ -39,13 +39,22 @@ class Repeated(Layer):
 
     def carry(self, x, training=False, mask=None):
         """(y, its mask)"""
+        before = self._penalties_before()
         y, mask = masks.forward(self.layer, x, training, mask)
+        for part, value in before:
+            part._activity_loss += value
         self.gradients = None
         if training:
             self.save([(part, taken(part)) for part in self.layer.walk()])
         else:
             self.forget()
         return y, mask
+
+    def _penalties_before(self):
+        """[(layer, penalty on its outputs of the earlier calls)] by hand; inside fit the workspace adds them up."""
+        if devices.current_workspace() is not None or self is self.together[0]:
+            return []
+        return [(part, part._activity_loss) for part in self.layer.walk() if part.activity_regularizer is not None]
 
     def backward(self, dy):
         for part, values in self.saved():

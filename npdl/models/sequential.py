@@ -200,7 +200,10 @@ class Sequential(Network):
 
     def __call__(self, x, training=False, mask=None):
         """The same as `forward`; of a node, a node."""
-        return nodes.call(self, x) if nodes.is_symbolic(x) else self.forward(x, training, mask)
+        if nodes.is_symbolic(x):
+            nodes.demand_plain(self, training, mask)
+            return nodes.call(self, x)
+        return self.forward(x, training, mask)
 
     # ---- as a part of a graph
 

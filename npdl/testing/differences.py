@@ -191,6 +191,16 @@ def nudge_array(array, key, amount):
         array[...] = np.where(array == 0, amount * np.abs(u), array * (1 + amount * u))
 
 
+def put_back(before):
+    """Have layers begin again: [(layer, its step, {name: its state})]; stateful ones with states of 0."""
+    for part, step, state in before:
+        part.step = step
+        for name, values in state.items():
+            part.state[name][...] = values
+        if hasattr(part, "reset_state"):
+            part.reset_state()
+
+
 class _Chain:
     """Layers one after the other and a loss; any tail of them can be run again.
 
@@ -218,10 +228,7 @@ class _Chain:
 
     def forward(self, i, x):
         """y of layer i; dropout draws the same mask each time, and moving statistics do not move on."""
-        for part, step, state in self.before[i]:
-            part.step = step
-            for name, values in state.items():
-                part.state[name][...] = values
+        put_back(self.before[i])
         return self.layers[i].forward(x, True)
 
     def output(self, first, x):

@@ -134,6 +134,29 @@ def test_a_merging_layer_of_ones_own(rng):
 
 
 @pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.Parallel([layers.Embedding(5, 3), [layers.Embedding(5, 3), layers.Dense(3)]]),
+        lambda: layers.Residual([layers.Embedding(5, 3)], shortcut=[layers.Embedding(5, 3)]),
+        lambda: layers.Branch([layers.Embedding(5, 3), layers.Dense(3)]),
+    ],
+)
+def test_branches_that_begin_with_indices(make, rng):
+    """The container reads whole numbers, too; by hand as in fit."""
+    model = Sequential([make(), layers.Flatten(), layers.Dense(1)], seed=0)
+    x, y = rng.integers(0, 5, (6, 4)).astype("int32"), rng.normal(size=(6, 1)).astype("float32")
+    model.build((4,))
+    by_hand, loss, optimizer = copy.deepcopy(model), npdl.losses.MeanSquaredError(), npdl.optimizers.SGD(0.1)
+    model.compile(npdl.optimizers.SGD(0.1), "mse")
+    model.fit(x, y, epochs=1, shuffle=False, verbose=0)
+    loss.forward(y, by_hand.forward(x, training=True))
+    assert by_hand.backward(loss.backward()) is None
+    optimizer.step(by_hand)
+    assert by_hand.store.data.tobytes() == model.store.data.tobytes()
+    assert model.gradient_check(x, y).ok
+
+
+@pytest.mark.parametrize(
     ("make", "error", "text"),
     [
         (lambda: layers.Parallel([layers.Dense(3)]), ValueError, r"two or more branches, got 1; pass e.g. Parallel\("),

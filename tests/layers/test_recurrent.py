@@ -397,3 +397,17 @@ def test_images_at_every_step(rng):
     y, mask = masks.forward(words, ids)
     assert y.shape == (2, 3, 4, 2)
     np.testing.assert_array_equal(mask, ids != 0)
+
+
+def test_gradient_check_of_a_stateful_layer(rng):
+    """Each of its forwards begins with the same states, those of 0."""
+    x, y = rng.normal(size=(4, 5, 3)).astype("float32"), rng.normal(size=(4, 1)).astype("float32")
+    start = layers.Input((5, 3))
+    two = layers.Concatenate()([layers.LSTM(3, stateful=True)(start), layers.GRU(2)(start)])
+    for model in (
+        Sequential([layers.Bidirectional(layers.LSTM(2, stateful=True)), layers.Dense(1)], seed=0),
+        npdl.Model(start, layers.Dense(1)(two), seed=0),
+    ):
+        model.compile("sgd", "mse")
+        model.fit(x, y, batch_size=4, verbose=0)
+        assert model.gradient_check(x, y).ok

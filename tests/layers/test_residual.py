@@ -241,7 +241,7 @@ def test_a_wrong_layer_inside_is_found(rng):
     [
         (lambda: layers.Residual([]), ValueError, "Residual needs at least one layer to go around; pass e.g."),
         (lambda: layers.Residual([3]), TypeError, "Residual holds npdl layers, got 3; pass e.g."),
-        (lambda: layers.Residual([Sequential()]), TypeError, "Residual holds npdl layers, got Sequential"),
+        (lambda: layers.Residual([Sequential()]), TypeError, "Residual holds layers, and sequential is a model; pass"),
         (
             lambda: layers.Residual([layers.Dense(2, name="a"), layers.Dense(2, name="a")]),
             ValueError,

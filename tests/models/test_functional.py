@@ -410,3 +410,59 @@ def test_what_a_merging_layer_gives_the_loss_must_be_said():
         model.fit(X, LABELS, verbose=0)
     model.compile("sgd", npdl.losses.SparseCategoricalCrossentropy(from_logits=False), metrics=["accuracy"])
     model.fit(X, LABELS, verbose=0)
+
+
+def test_validation_split_of_indices():
+    """Each of several inputs keeps its type in both parts."""
+    one, ids = layers.Input((4,), name="one"), layers.Input((3,), name="ids")
+    h = layers.Concatenate()([one, layers.Flatten()(layers.Embedding(5, 2)(ids))])
+    model = Model([one, ids], layers.Dense(1)(h), seed=0)
+    model.compile("sgd", "mse")
+    history = model.fit([X, LABELS[:, None].repeat(3, 1)], Y, validation_split=0.2, verbose=0)
+    assert np.isfinite(history.history["val_loss"][0])
+
+
+def test_targets_only_where_there_is_a_loss():
+    x = layers.Input((4,))
+    h = layers.Dense(3, name="h")(x)
+    model = Model(x, {"code": h, "y": layers.Dense(1)(h)}, seed=0)
+    model.compile("sgd", {"y": "mse"})
+    assert np.isfinite(model.fit(X, {"y": Y}, validation_split=0.2, verbose=0).history["val_loss"][0])
+    expected = float(np.mean((model.predict(X)["y"] - Y) ** 2))
+    assert model.evaluate(X, {"y": Y}, verbose=0)[0] == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(ValueError, match="y is a dict with missing 'y'; the model's outputs are 'code', 'y'"):
+        model.fit(X, {"code": Y}, verbose=0)
+
+
+def test_a_second_input_in_the_place_of_training():
+    a, b = layers.Input((5, 4)), layers.Input((5, 4))
+    attention = layers.MultiHeadAttention(2, 2)
+    with pytest.raises(TypeError, match=r"got a second input in the place of training; pass several inputs as a list"):
+        attention(a, b)
+    built = layers.MultiHeadAttention(2, 2).init(((5, 4), (5, 4)))
+    x = np.ones((2, 5, 4), "float32")
+    with pytest.raises(TypeError, match=r"e.g. multi_head_attention\(\[query, value\]\)"):
+        built(x, x)
+    for part in (layers.Dense(2), Sequential([layers.Input((5, 4)), layers.Dense(2)]), Model(a, layers.Dense(2)(a))):
+        with pytest.raises(TypeError, match=r"is called on nodes: .* call .*\(x\)"):
+            part(b, training=True)
+        with pytest.raises(TypeError, match=r"is called on nodes: .* call .*\(x\)"):
+            part(b, mask=np.ones((2, 5), bool))
+
+
+def test_masks_by_hand_are_checked():
+    x = layers.Input((5, 3))
+    model, batch = Model(x, layers.LSTM(2)(x)), np.ones((2, 5, 3), "float32")
+    with pytest.raises(ValueError, match=r"the mask has shape \(2, 4\), expected the leading axes of x"):
+        model.forward(batch, mask=np.ones((2, 4), bool))
+    with pytest.raises(TypeError, match="a mask is an array of bool, got float64"):
+        model.compute_mask(batch, mask=np.ones((2, 5)))
+
+
+def test_a_shared_layer_of_two_lengths():
+    shared = layers.Embedding(7, 2)
+    shared(layers.Input((3,)))
+    with pytest.raises(ValueError, match=r"or call it on sequences of any length: layers.Input\(\(None,\)\)"):
+        shared(layers.Input((4,)))
+    with pytest.raises(ValueError, match=r"make a new layer for a new input shape$"):
+        shared(layers.Input((4, 2)))
