@@ -48,7 +48,7 @@ class Chain:
             for array in inner.params.values():
                 array[...] = next(self.weights)
         self.used.append(part)
-        return part(x, training=True) if mask is None else part.forward(x, True, mask)
+        return part(x, training=True, mask=mask)
 
     def forward(self, *xs):
         x = xs if len(xs) > 1 else xs[0]
@@ -711,8 +711,8 @@ LEFT_OUT = {
     "LPPool1d": "npdl has no power means",
     "LPPool2d": "npdl has no power means",
     "LPPool3d": "npdl has no power means",
-    "LocalResponseNorm": "npdl has none",
-    "MultiLabelMarginLoss": "npdl has none",
+    "LocalResponseNorm": "npdl has no normalization over neighbouring channels",
+    "MultiLabelMarginLoss": "npdl has no margins between the labels of a sample and all others",
 }
 
 
