@@ -19,6 +19,7 @@ class Attending(Layer):
     """
 
     ruled = ("kernel", "bias")
+    masks_pairs = True
 
     def keep_dropout(self, dropout, seed):
         """Keep the rate and the seed of dropout.

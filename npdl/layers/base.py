@@ -32,11 +32,12 @@ class Layer(Ruled, node.Symbolic):
         needs_dx: False where nobody reads dL/dx; backward may then return None.
         reads_integers: True where x are whole numbers (indices): int32 or int64 instead of the model's dtype.
         makes_mask: True where it finds out by itself which steps are padding.
+        masks_pairs: True where a mask may also say which place sees which, (N, T, S).
         may_overwrite: True where the caller of backward lets go of dy: a model sets it for its own layers.
         step: training forwards so far where a layer draws random numbers.
     """
 
-    may_overwrite = reads_integers = makes_mask = False
+    may_overwrite = reads_integers = makes_mask = masks_pairs = False
 
     def __init__(self, name=None, trainable=True, input_shape=None, **rules):
         self.given_name, self.given_input_shape = name, None if input_shape is None else tuple(input_shape)
@@ -131,7 +132,7 @@ class Layer(Ruled, node.Symbolic):
         if self.store is None:
             raise RuntimeError(f"{self.name} has no weights yet; call layer.init(input_shape) or put it into a model")
         self.check(x)
-        masks.check(self.name, mask, x)
+        masks.check(self.name, mask, x, self.masks_pairs)
         return masks.forward(self, x, training, mask)[0]
 
     def check(self, x, expected=None):

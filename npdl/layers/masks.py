@@ -67,8 +67,10 @@ def of_all(layer, given):
     return mask
 
 
-def check(name, mask, x):
-    """Raise unless `mask` fits x.
+def check(name, mask, x, pairs=False):
+    """Raise unless `mask` fits x; of several inputs it may be a tuple, a mask or None for each.
+
+    With `pairs` any array of bool will do: a layer that also takes (N, T, S) says itself what does not fit.
 
     Raises:
         TypeError: it is no array of bool.
@@ -76,11 +78,16 @@ def check(name, mask, x):
     """
     if mask is None:
         return
-    x = x[0] if isinstance(x, tuple) else x
+    if isinstance(x, tuple):
+        if isinstance(mask, tuple) and len(mask) == len(x):
+            for one, of in zip(mask, x, strict=True):
+                check(name, one, of, pairs)
+            return
+        x = x[0]
     came = getattr(mask, "dtype", type(mask).__name__)
     if str(came) != "bool":
         raise TypeError(f"{name}: a mask is an array of bool, got {came}; pass np.asarray(mask, bool)")
-    if tuple(mask.shape) != tuple(x.shape[: len(mask.shape)]):
+    if not pairs and tuple(mask.shape) != tuple(x.shape[: len(mask.shape)]):
         raise ValueError(
             f"{name}: the mask has shape {tuple(mask.shape)}, expected the leading axes of x, which has shape "
             f"{tuple(x.shape)}; where a layer of your own changes them, write its compute_mask(self, x, mask=None)"

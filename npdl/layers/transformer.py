@@ -18,6 +18,8 @@ class Transformer(Container):
     and `backward_around` for each of its sublayers.
     """
 
+    masks_pairs = True
+
     def __init__(
         self, intermediate_dim, num_heads, dropout=0, activation="relu", layer_norm_epsilon=1e-05,
         kernel_initializer="glorot_uniform", bias_initializer="zeros", normalize_first=False, **base,

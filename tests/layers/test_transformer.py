@@ -51,6 +51,23 @@ def test_two_inputs(rng, first, masked):
     compare(checks, entries=5).raise_if_wrong()
 
 
+def test_a_call_takes_every_mask_that_forward_takes(rng):
+    x, e = (rng.standard_normal((2, *shape)) for shape in ((4, 6), (5, 3)))
+    places, pairs = np.arange(4) < [[3], [4]], rng.random((2, 4, 4)) < 0.7
+    others = (np.arange(5) < [[5], [2]], rng.random((2, 4, 5)) < 0.7)
+    one = [(Encoder(7, 2), mask) for mask in (places, pairs)] + [(layers.MultiHeadAttention(2, 3), pairs)]
+    for layer, mask in one:
+        layer.init((4, 6), "float64", seed=1)
+        np.testing.assert_array_equal(layer(x, mask=mask), layer.forward(x, mask=mask))
+    for layer, mask in [(Decoder(7, 2), (pairs, others[1])), (layers.MultiHeadAttention(2, 3), (None, others[0]))]:
+        layer.init(((4, 6), (5, 3)), "float64", seed=1)
+        np.testing.assert_array_equal(layer((x, e), mask=mask), layer.forward((x, e), mask=mask))
+        with pytest.raises(TypeError, match="a mask is an array of bool, got float64"):
+            layer((x, e), mask=(None, np.ones((2, 5))))
+    with pytest.raises(ValueError, match=r"or of pairs of query and key \(2, 4, 4\), got \(2, 4, 5\)"):
+        one[0][0](x, mask=others[1])
+
+
 def names(layer):
     return [part.name.partition("/")[2] for part in layer.walk() if part.declared]
 
