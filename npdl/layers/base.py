@@ -31,8 +31,7 @@ class Layer(Ruled, node.Symbolic):
         params, grads, state: views into the model's `ParamStore`, by Keras' names.
         needs_dx: False where nobody reads dL/dx; backward may then return None.
         reads_integers: True where x are whole numbers (indices): int32 or int64 instead of the model's dtype.
-        makes_mask: True where it finds out by itself which steps are padding.
-        masks_pairs: True where a mask may also say which place sees which, (N, T, S).
+        makes_mask, masks_pairs: whether it finds out which steps are padding; whether a mask may be of pairs (N, T, S).
         may_overwrite: True where the caller of backward lets go of dy: a model sets it for its own layers.
         step: training forwards so far where a layer draws random numbers.
     """
