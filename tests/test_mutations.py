@@ -161,6 +161,7 @@ LOSSES = [
     *(losses.BinaryCrossentropy(from_logits=logits, label_smoothing=0.1) for logits in (True, False)),
     *(losses.CategoricalCrossentropy(from_logits=logits, label_smoothing=0.1) for logits in (True, False)),
     *(losses.SparseCategoricalCrossentropy(from_logits=logits) for logits in (True, False)),
+    losses.NLLLoss(),
 ]
 
 
@@ -169,7 +170,7 @@ def targets(loss, rng, n):
     if getattr(loss, "from_logits", True) is False:
         p = rng.uniform(0.1, 0.9, size=p.shape)
         p[-1, 0] = (1.0, 0.0, 0.0)  # clipped above and below
-    if isinstance(loss, losses.SparseCategoricalCrossentropy):
+    if isinstance(loss, (losses.SparseCategoricalCrossentropy, losses.NLLLoss)):
         return rng.integers(0, 3, (n, 2)), p
     if isinstance(loss, losses.CategoricalCrossentropy):
         return rng.uniform(0, 1, p.shape), p
@@ -237,7 +238,7 @@ LAMBDA = [(layers.Lambda(lambda x: x**3, gradient=lambda x, dy: 3 * x**2 * dy), 
 ACTIVATIONS = [
     (layers.Activation(name), (7,)) for name in ("relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softmax")
 ] + [(layers.GELU(approximate=True), (7,)), (layers.ReLU(6.0, 0.1, 0.2), (7,))]
-CROSS = ("BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCrossentropy")
+CROSS = ("BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCrossentropy", "NLLLoss")
 
 TARGETS = {
     "layers.dense:Dense.backward": layer_checks(*DENSE),

@@ -1232,7 +1232,7 @@ def fuzz_interpolate(case, kernel="interpolate"):
         reference_of(getattr(ref_interpolate, kernel), {"out": made}, one.astype("float64"), *both)["out"]
         for one, both in ((x, (rows, columns)), (abs(x), positive))
     )
-    case.close("out", out, expected, len(rows.index) // rows.places + len(columns.index) // columns.places + 4, scale)
+    case.close("out", out, expected, len(rows.place) // rows.places + len(columns.place) // columns.places + 4, scale)
 
 
 def fuzz_interpolate_grad(case):
