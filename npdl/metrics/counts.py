@@ -32,7 +32,7 @@ class _AtThresholds(Metric):
         return values[np.searchsorted(self._at, self.thresholds)]
 
     def _value(self):
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} needs _value(self), one number a threshold")
 
 
 class TruePositives(_AtThresholds):

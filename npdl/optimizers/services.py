@@ -64,7 +64,7 @@ class Services:
 
     def check(self, argument, value, below=math.inf, example: Any = 0.001):
         """Of the optimizer."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} needs check(self, argument, value, ...): be an Optimizer too")
 
     def accumulate(self, k, g, segments, weight):
         """Add this micro-batch's gradient; True at the last one, when g is the mean Σ weight · g / Σ weight of all."""

@@ -35,8 +35,6 @@ class LearningRateSchedule:
     def __eq__(self, other):
         return type(other) is type(self) and other.get_config() == self.get_config()
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __repr__(self):
         defaults = inspect.signature(type(self).__init__).parameters
         shown = {
