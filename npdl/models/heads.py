@@ -29,6 +29,7 @@ class Head:
 
     def __init__(self, model, slot, name, shape, loss, weight, named, weighted):
         self.dtype, self.device, self.name, self.shape, self.weight = model.dtype, model.device, name, shape, weight
+        self.k = model.device.kernels
         self.loss, self.activation, self.instead, logits = loss, None, None, False
         if loss is not None:
             ending = Ending(model.graph, slot)
@@ -103,7 +104,7 @@ class Head:
         else:
             totals.add_loss(loss.total, count)
         if dy is not None and self.weight != 1:
-            self.device.kernels.scale(dy, self.weight, out=dy)
+            self.k.scale(dy, self.weight, out=dy)
         return dy
 
     def _probabilities(self, output):
@@ -111,5 +112,5 @@ class Head:
         if self.activation is None:
             return output
         y = devices.current_workspace().take("probabilities", self.name, output.shape, output.dtype)
-        self.device.kernels.activation(output, self.activation, out=y)
+        self.k.activation(output, self.activation, out=y)
         return y

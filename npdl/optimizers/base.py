@@ -1,6 +1,5 @@
 """Optimizer: what every optimizer is, and the services that it uses."""
 
-import difflib
 import functools
 import inspect
 import math
@@ -9,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from npdl import schedules
+from npdl import names, schedules
 from npdl.devices import Device
 from npdl.optimizers.services import SERVICES, Services
 from npdl.params import ParamStore, Weight
@@ -138,7 +137,7 @@ class Optimizer(Services):
     def _refuse(self, argument, value):
         owner = type(self).__name__
         if argument not in KERAS_ONLY:
-            near = difflib.get_close_matches(argument, [*inspect.signature(type(self)).parameters, *SERVICES], 1)
+            near = names.nearest(argument, [*inspect.signature(type(self)).parameters, *SERVICES], 0.6)
             near = ["learning_rate"] if argument == "lr" else near
             hint = f"did you mean {near[0]!r}?" if near else f"see help({owner})"
             raise TypeError(f"{owner} has no argument {argument!r}; {hint}")
