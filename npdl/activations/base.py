@@ -1,7 +1,9 @@
 """Activation: what every activation function is."""
 
+from npdl import names
 
-class Activation:
+
+class Activation(names.Part):
     """y = a(z), elementwise.
 
     Attributes:
@@ -46,18 +48,8 @@ class Activation:
         return {"y": y, "z": z}.get(self.needs)
 
     def get_config(self):
-        """The arguments that make an equal object."""
-        return {}
-
-    def __repr__(self):
-        arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
-        return f"{type(self).__name__}({arguments})"
-
-    def __eq__(self, other):
-        return type(self) is type(other) and self.get_config() == other.get_config()
-
-    def __hash__(self):
-        return hash((type(self), *map(str, self.get_config().items())))
+        """The arguments that make an equal object: those that it kept under their own names."""
+        return {name: getattr(self, name) for name in names.arguments(type(self)) if hasattr(self, name)}
 
 
 class Linear(Activation):

@@ -42,9 +42,6 @@ class GELU(Activation):
         density = np.exp(-0.5 * near * near) / math.sqrt(2 * math.pi)
         return (0.5 * (1 + _erf(z / math.sqrt(2)).astype(z.dtype)) + z * density).astype(z.dtype)
 
-    def get_config(self):
-        return {"approximate": self.approximate}
-
 
 class SiLU(Activation):
     """y = z σ(z), σ the sigmoid;  a' = σ + z σ (1 − σ)

@@ -39,9 +39,6 @@ class ReLU(Activation):
             return (saved > 0).astype(saved.dtype)
         return np.where(saved >= top, 0, np.where(saved > threshold, 1, slope)).astype(saved.dtype)
 
-    def get_config(self):
-        return {"negative_slope": self.negative_slope, "max_value": self.max_value, "threshold": self.threshold}
-
 
 class ReLU6(ReLU):
     """y = min(max(z, 0), 6);  a' = 1 where 0 < z < 6, else 0
@@ -53,9 +50,6 @@ class ReLU6(ReLU):
 
     def __init__(self):
         super().__init__(max_value=6.0)
-
-    def get_config(self):
-        return {}
 
 
 class LeakyReLU(Activation):
@@ -75,9 +69,6 @@ class LeakyReLU(Activation):
     def derivative(self, y):
         return np.where(y > 0, 1, self.negative_slope).astype(y.dtype)
 
-    def get_config(self):
-        return {"negative_slope": self.negative_slope}
-
 
 class ELU(Activation):
     """y = z where z > 0, else α (eᶻ − 1);  a' = 1 where y > 0, else y + α"""
@@ -95,9 +86,6 @@ class ELU(Activation):
 
     def derivative(self, y):
         return np.where(y > 0, 1, y + y.dtype.type(self.alpha)).astype(y.dtype)
-
-    def get_config(self):
-        return {"alpha": self.alpha}
 
 
 class _ExponentialUnit(Activation):
@@ -140,9 +128,6 @@ class CELU(_ExponentialUnit):
             raise ValueError(f"alpha must be above 0, got {alpha!r}; pass e.g. CELU(1.0)")
         self.alpha = alpha
         self.constants = (1.0, alpha, 1 / alpha)
-
-    def get_config(self):
-        return {"alpha": self.alpha}
 
 
 relu, relu6, leaky_relu, elu, selu, celu = ReLU(), ReLU6(), LeakyReLU(), ELU(), SELU(), CELU()

@@ -25,9 +25,6 @@ class Softmax(Activation):
     def gradient(self, dy, y):
         return y * (dy - (dy * y).sum(axis=self.axis, keepdims=True))
 
-    def get_config(self):
-        return {"axis": self.axis}
-
 
 class LogSoftmax(Activation):
     """y = z − m − ln Σ eᶻ⁻ᵐ along `axis`, m = max z;  dz = dy − eʸ Σ dy"""
@@ -47,9 +44,6 @@ class LogSoftmax(Activation):
 
     def gradient(self, dy, y):
         return dy - np.exp(y) * dy.sum(axis=self.axis, keepdims=True)
-
-    def get_config(self):
-        return {"axis": self.axis}
 
 
 class Sparsemax(LogSoftmax):
@@ -105,9 +99,6 @@ class GLU(Activation):
         a, b = self._halves(z)
         s = sigmoid(b)
         return np.concatenate([dy * s, dy * a * s * sigmoid(-b)], axis=self.axis)
-
-    def get_config(self):
-        return {"axis": self.axis}
 
 
 softmax, log_softmax, sparsemax, glu = Softmax(), LogSoftmax(), Sparsemax(), GLU()

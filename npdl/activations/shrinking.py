@@ -18,9 +18,6 @@ class _Threshold(Activation):
     def derivative(self, y):
         return (y != 0).astype(y.dtype)
 
-    def get_config(self):
-        return {"threshold": self.threshold}
-
 
 class HardShrink(_Threshold):
     """y = z where |z| > threshold, else 0;  a' = 1 where y ≠ 0, else 0"""
@@ -66,9 +63,6 @@ class Threshold(Activation):
 
     def derivative(self, z):
         return (z > self.threshold).astype(z.dtype)
-
-    def get_config(self):
-        return {"threshold": self.threshold, "default_value": self.default_value}
 
 
 hard_shrink, soft_shrink, tanh_shrink = HardShrink(), SoftShrink(), TanhShrink()

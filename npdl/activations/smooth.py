@@ -43,9 +43,6 @@ class Squareplus(Activation):
         square = np.minimum(y, 1e18) ** 2
         return square / (square + y.dtype.type(self.b / 4))
 
-    def get_config(self):
-        return {"b": self.b}
-
 
 class SparsePlus(Activation):
     """y = 0 where z ≤ −1, z where z ≥ 1, else ¼ (z + 1)²;  a' = min(max(½ (z + 1), 0), 1) = min(√y, 1)"""
