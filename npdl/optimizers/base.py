@@ -233,6 +233,34 @@ class Optimizer(Services):
         self.iterations += 1
         store.touch()
 
+    @of_its_layers
+    def gather(self, model, part, weight):
+        """Keep the gradient of one part of a loss whose parts are means of their own, as those of several outputs.
+
+        With `gradient_accumulation_steps` the gradient is then Σ over parts of Σ weight · g / Σ weight over the
+        micro-batches: that of the big batch, also where the outputs have sample weights or masks of their own. Call it
+        for each part after a backward of that part alone, and `step(model)` behind the last one.
+
+        Args:
+            model: as of `step`.
+            part: its number, from 0.
+            weight: what this batch counts in the part's mean, e.g. its number of samples of non-zero weight.
+
+        Raises:
+            ValueError: nothing is accumulated, or batches before this one were not in parts.
+        """
+        if not self.gradient_accumulation_steps or (self.accumulated[0] and not self.parts):
+            raise ValueError(
+                f"{type(self).__name__}.gather keeps the parts of a gradient from the first micro-batch to the last; "
+                "pass gradient_accumulation_steps=K, and of a model with several outputs sample weights (1 where there "
+                "are none) with each batch or with none"
+            )
+        store = self._store_of(model)
+        self.parts += [0.0] * (part + 1 - len(self.parts))
+        self._adopt(store)
+        self._segments_of(store)
+        self.add_part(store.device.kernels, store.grad, self._segments[2], part, float(weight))
+
     def finalize(self, model):
         """Make the moving average (`use_ema`) the model's trainable weights; `fit` does it at its end. Else nothing."""
         if self.use_ema and self.iterations:
@@ -305,7 +333,7 @@ class Optimizer(Services):
 
     def _fill(self, store, name):
         """Write the first values of a state array; the gaps between the tensors stay 0."""
-        value = {"average": None, "accumulated": 0.0}[name] if name in self.service_slots() else self.initial(name)
+        value = {"average": None}.get(name, 0.0) if name in self.service_slots() else self.initial(name)
         if value is None:
             store.device.write(self.state[name], store.device.to_host(store.data))
         elif value:
@@ -401,7 +429,8 @@ class Optimizer(Services):
         """(scalars, arrays): plain values, and host copies of the state arrays. With `get_config`, all there is.
 
         The scalars are `iterations`, where there are arrays `weights`: [path, size, size ...] of each weight, in the
-        midst of an accumulation `accumulated`: how many batches and their weight, and what a subclass adds.
+        midst of an accumulation `accumulated`: how many batches and their weight, `parts` the weight of each part, and
+        what a subclass adds.
         """
         device, arrays = self._device, {}
         for name in self._names():
@@ -413,6 +442,8 @@ class Optimizer(Services):
         scalars: dict[str, Any] = {"iterations": self.iterations, **self.scalars()}
         if self.accumulated[0]:
             scalars["accumulated"] = list(self.accumulated)
+        if self.parts:
+            scalars["parts"] = list(self.parts)
         if arrays and self._weights is not None:
             scalars["weights"] = [list(weight) for weight in self._weights]
         return scalars, arrays
@@ -431,7 +462,8 @@ class Optimizer(Services):
         owner = type(self).__name__
         steps, weights = scalars.get("iterations"), scalars.get("weights")
         own = self.scalars().keys()
-        if not isinstance(steps, int) or steps < 0 or scalars.keys() - {"iterations", "weights", "accumulated"} != own:
+        known = {"iterations", "weights", "accumulated", "parts"}
+        if not isinstance(steps, int) or steps < 0 or scalars.keys() - known != own:
             raise ValueError(
                 f"{owner}: the saved state must hold the number of iterations, and at most weights beside it, "
                 f"got {scalars!r}"
@@ -449,7 +481,7 @@ class Optimizer(Services):
         if store is not None or self._store is not None:
             self._check_fit(arrays, weights, store or self._store)
         self.iterations, self.state, self._device = steps, arrays, None
-        self.accumulated = int(number), float(total)
+        self.accumulated, self.parts = (int(number), float(total)), list(scalars.get("parts", ()))
         self.set_scalars({name: scalars[name] for name in own})
         self._weights = None if weights is None else [list(weight) for weight in weights]
         if store is not None and arrays:
@@ -457,7 +489,7 @@ class Optimizer(Services):
 
     def _expected(self, scalars):
         """Names of the arrays that a saved state with these scalars has."""
-        return self._names()
+        return (*self.slots(), *self.service_slots(len(scalars.get("parts", ()))))
 
     def get_config(self):
         """The arguments that make an equal optimizer, as they are now; `from_config` reads them."""
