@@ -142,6 +142,34 @@ class Optimizer(Configuration, State):
         self.iterations += 1
         store.touch()
 
+    @of_its_layers
+    def gather(self, model, part, weight):
+        """Keep the gradient of one part of a loss whose parts are means of their own, as those of several outputs.
+
+        With `gradient_accumulation_steps` the gradient is then Σ over parts of Σ weight · g / Σ weight over the
+        micro-batches: that of the big batch, also where the outputs have sample weights or masks of their own. Call it
+        for each part after a backward of that part alone, and `step(model)` behind the last one.
+
+        Args:
+            model: as of `step`.
+            part: its number, from 0.
+            weight: what this batch counts in the part's mean, e.g. its number of samples of non-zero weight.
+
+        Raises:
+            ValueError: nothing is accumulated, or batches before this one were not in parts.
+        """
+        if not self.gradient_accumulation_steps or (self.accumulated[0] and not self.parts):
+            raise ValueError(
+                f"{type(self).__name__}.gather keeps the parts of a gradient from the first micro-batch to the last; "
+                "pass gradient_accumulation_steps=K, and of a model with several outputs sample weights (1 where there "
+                "are none) with each batch or with none"
+            )
+        store = self._store_of(model)
+        self.parts += [0.0] * (part + 1 - len(self.parts))
+        self._adopt(store)
+        self._segments_of(store)
+        self.add_part(store.device.kernels, store.grad, self._segments[2], part, float(weight))
+
     def finalize(self, model):
         """Make the moving average (`use_ema`) the model's trainable weights; `fit` does it at its end. Else nothing."""
         if self.use_ema and self.iterations:

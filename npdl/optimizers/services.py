@@ -72,10 +72,13 @@ class Services:
                 )
         self.use_ema, self.decoupled_weight_decay = bool(self.use_ema), bool(self.decoupled_weight_decay)
         self.accumulated = (0, 0.0)  # micro-batches since the last step, and the sum of their weights
+        self.parts: list[float] = []  # the same sum of each part of the gradient, where `gather` is given several
 
-    def service_slots(self):
-        """Names of the state arrays."""
-        return ("average",) * self.use_ema + ("accumulated",) * (self.gradient_accumulation_steps is not None)
+    def service_slots(self, parts=None):
+        """Names of the state arrays; `parts` are how many, None as many as there are now."""
+        accumulates, parts = self.gradient_accumulation_steps is not None, len(self.parts) if parts is None else parts
+        names = ("accumulated", *(f"accumulated{part}" for part in range(1, parts))) if accumulates else ()
+        return ("average",) * self.use_ema + names
 
     def check(self, argument, value, below=math.inf, example=0.001):
         """`value` as a float, at least 0 and less than `below`; raises naming class and argument otherwise."""
@@ -84,6 +87,8 @@ class Services:
     def accumulate(self, k, g, segments, weight):
         """Add this micro-batch's gradient; True at the last one, when g is the mean Σ weight · g / Σ weight of all."""
         number, total = self.accumulated
+        if self.parts:
+            return self._close_parts(k, g, segments, number + 1)
         number, total, sums = number + 1, total + weight, self.state["accumulated"]
         if number < self.gradient_accumulation_steps:
             k.combine(sums, g, segments, np.array([float(number > 1), weight]))
@@ -92,6 +97,23 @@ class Services:
         total = total or 1.0
         k.combine(g, sums, segments, np.array([weight / total or 1e-300, 1 / total]))
         self.accumulated = 0, 0.0
+        return True
+
+    def add_part(self, k, g, segments, part, weight):
+        """Add this micro-batch's gradient of one part."""
+        name = f"accumulated{part}" if part else "accumulated"
+        k.combine(self.state[name], g, segments, np.array([float(self.parts[part] > 0), weight]))
+        self.parts[part] += weight
+
+    def _close_parts(self, k, g, segments, number):
+        """Count a micro-batch whose parts are added; True at the last one, when g is the sum of the parts' means."""
+        self.accumulated = number, 0.0
+        if number < self.gradient_accumulation_steps:
+            return False
+        for part, total in enumerate(self.parts):
+            sums = self.state[f"accumulated{part}" if part else "accumulated"]
+            k.combine(g, sums, segments, np.array([float(part > 0), 1 / total if total else 0.0]))
+        self.accumulated, self.parts = (0, 0.0), []
         return True
 
     def clip_gradient(self, k, g, segments):

@@ -92,7 +92,7 @@ class State(Services):
 
     def _fill(self, store, name):
         """Write the first values of a state array; the gaps between the tensors stay 0."""
-        value = {"average": None, "accumulated": 0.0}[name] if name in self.service_slots() else self.initial(name)
+        value = {"average": None}.get(name, 0.0) if name in self.service_slots() else self.initial(name)
         if value is None:
             store.device.write(self.state[name], store.device.to_host(store.data))
         elif value:
@@ -126,7 +126,8 @@ class State(Services):
         """(scalars, arrays): plain values, and host copies of the state arrays. With `get_config`, all there is.
 
         The scalars are `iterations`, where there are arrays `weights`: [path, size, size ...] of each weight, in the
-        midst of an accumulation `accumulated`: how many batches and their weight, and what a subclass adds.
+        midst of an accumulation `accumulated`: how many batches and their weight, `parts` the weight of each part, and
+        what a subclass adds.
         """
         device, arrays = self._device, {}
         for name in self._names():
@@ -138,6 +139,8 @@ class State(Services):
         scalars: dict[str, Any] = {"iterations": self.iterations, **self.scalars()}
         if self.accumulated[0]:
             scalars["accumulated"] = list(self.accumulated)
+        if self.parts:
+            scalars["parts"] = list(self.parts)
         if arrays and self._weights is not None:
             scalars["weights"] = [list(weight) for weight in self._weights]
         return scalars, arrays
@@ -156,7 +159,8 @@ class State(Services):
         owner = type(self).__name__
         steps, weights = scalars.get("iterations"), scalars.get("weights")
         own = self.scalars().keys()
-        if not isinstance(steps, int) or steps < 0 or scalars.keys() - {"iterations", "weights", "accumulated"} != own:
+        known = {"iterations", "weights", "accumulated", "parts"}
+        if not isinstance(steps, int) or steps < 0 or scalars.keys() - known != own:
             raise ValueError(
                 f"{owner}: the saved state must hold the number of iterations, and at most weights beside it, "
                 f"got {scalars!r}"
@@ -174,7 +178,7 @@ class State(Services):
         if store is not None or self._store is not None:
             self._check_fit(arrays, weights, store or self._store)
         self.iterations, self.state, self._device = steps, arrays, None
-        self.accumulated = int(number), float(total)
+        self.accumulated, self.parts = (int(number), float(total)), list(scalars.get("parts", ()))
         self.set_scalars({name: scalars[name] for name in own})
         self._weights = None if weights is None else [list(weight) for weight in weights]
         if store is not None and arrays:
@@ -182,7 +186,7 @@ class State(Services):
 
     def _expected(self, scalars):
         """Names of the arrays that a saved state with these scalars has."""
-        return self._names()
+        return (*self.slots(), *self.service_slots(len(scalars.get("parts", ()))))
 
     def __getstate__(self):
         # A copy or a pickle has the state on the host and no model: the next model it steps is its own.
