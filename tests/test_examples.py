@@ -11,6 +11,7 @@ import pytest
 EXAMPLES = pathlib.Path(__file__).parent.parent / "examples"
 FIGURES = {  # what the last line or lines must say
     "digits": r"test accuracy \S+ % \(must reach 97.0 %\)",
+    "seq2seq_reverse": r"unseen words \S+ % right \(must reach 95.0 %\)",
     "siamese_digits": r"pairs of test images \S+ % right \(must reach 95.0 %\)",
     "linear_regression": r"largest error \S+ \(must be at most 0.05\)",
     "mnist_mlp": r"test accuracy \S+ % \(must reach 97.0 %\)",
@@ -83,6 +84,7 @@ def test_is_short_and_says_what_it_teaches(name):
         "manual_backprop",
         "custom_layer",
         "char_lstm",
+        pytest.param("seq2seq_reverse", marks=pytest.mark.slow),
         pytest.param("unet_shapes", marks=pytest.mark.slow),
     ],
 )
