@@ -6,6 +6,8 @@ from npdl import devices
 from npdl.models.plan import Plan
 from npdl.models.replay import Replays
 
+KEPT = 1 << 20  # bytes: as much memory may stay with a model after `predict`
+
 
 class Inference:
     """A model's outputs of one batch after another, in memory that is reused.
@@ -16,7 +18,7 @@ class Inference:
         model: built.
 
     Attributes:
-        taken: a lock for who shares it with other threads.
+        taken: a lock, held by the thread that uses it.
     """
 
     def __init__(self, model):
@@ -27,6 +29,12 @@ class Inference:
     def _begin(self):
         self.workspace = devices.Workspace(self.device)
         self.replays = Replays(self.plan, self.store, self.workspace)
+
+    def close(self):
+        """Give it back at the end of a `predict`, without much of the memory."""
+        if self.workspace.nbytes > KEPT:
+            self._begin()
+        self.taken.release()
 
     def is_current(self, model):
         """Whether the model is still the one that this was made for."""

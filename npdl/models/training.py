@@ -169,9 +169,9 @@ class Trainer(Fed):
         steps = checks.positive("steps", steps, default=None)
         verbose = 0 if verbose == "auto" else verbose
         params = {"epochs": 1, "steps": steps or source.steps(batch_size), "verbose": verbose}
-        inference = Inference(self)
         results = [Results(rows_of(source.size, steps, batch_size)) for _ in self.output_names]
-        with contextlib.closing(loops.callers(self, params, callbacks)) as caller:
+        caller = loops.callers(self, params, callbacks)
+        with contextlib.closing(self._take_inference()) as inference, contextlib.closing(caller):
             caller.on_predict_begin()
             for number, (x, *_) in enumerate(itertools.islice(source.batches(batch_size, reuse=True), steps)):
                 caller.on_predict_batch_begin(number)
@@ -216,16 +216,21 @@ class Trainer(Fed):
             source = self._source(x, for_prediction=True)
             self._build_for(source)
             x = next(iter(source.batches(source.size)))[0]
-        xs, inference = self._inputs(x), self._inference
-        if inference is None or not inference.is_current(self):
-            inference = self._inference = Inference(self)
-        if not inference.taken.acquire(blocking=False):
-            inference = Inference(self)  # another thread is at it
-            inference.taken.acquire()
+        xs, inference = self._inputs(x), self._take_inference()
         try:
             return self.restored([np.array(self.device.to_host(y)) for y in inference.outputs(xs)])
         finally:
             inference.taken.release()
+
+    def _take_inference(self):
+        """An `Inference` that no other thread uses, the model's own if it is free."""
+        inference = self._inference
+        if inference is None or not inference.is_current(self):
+            inference = self._inference = Inference(self)
+        if not inference.taken.acquire(blocking=False):
+            inference = Inference(self)
+            inference.taken.acquire()
+        return inference
 
     def _takes(self, x):
         """Whether a batch can be used as it is."""
@@ -233,8 +238,7 @@ class Trainer(Fed):
             type(x) is np.ndarray
             and self.is_plain
             and self.store is not None
-            and x.dtype == self.dtype
-            and not self.reads_integers
+            and (x.dtype.char in "ilq" if self.reads_integers else x.dtype == self.dtype)
             and len(x.shape) > 1
             and len(x) > 0
         )
