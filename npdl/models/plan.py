@@ -4,13 +4,15 @@ import contextlib
 import operator
 import threading
 
+import numpy as np
+
 from npdl import activations
 from npdl.layers.chains import lowest_to_learn
 from npdl.models import graph as graphs
 from npdl.models.fusion import follow, fuse, looked_at, twins
 from npdl.models.repeated import clear
 
-PLAIN = (bool, int, float, str, tuple, type(None), activations.Activation)
+PLAIN = (bool, int, float, str, tuple, type(None), np.generic, activations.Activation)
 """Types of the attributes that are compared from step to step: one look at each of them is cheap."""
 
 
