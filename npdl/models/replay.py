@@ -32,6 +32,9 @@ LOSSES = {
     losses.MeanSquaredError, losses.SparseCategoricalCrossentropy,
 }  # fmt: skip
 
+OWN = {"forward", "backward", "values", "gradient"}
+"""Methods that a user may have put on one object."""
+
 _one_at_a_time = threading.Lock()  # threads may share layers, and their kernels can stand in for one step at a time
 
 MOST = 8  # noted steps of a model: batches of ever new shapes would only cost memory
@@ -48,13 +51,14 @@ class Notes:
     Attributes:
         calls: [(kernel, list of arguments, dict of named ones)].
         marked, output: how many of them are forward and loss, and what came out.
+        possible: whether they can be repeated: only whole given arrays stand in them, and none of them came out.
         places: (name, list or dict of arguments, its key, shape) where a given array, or a view of it, stands.
     """
 
     def __init__(self, kernels, workspace, given):
-        self.calls, self.places, self.marked, self.output = [], [], 0, None
+        self.calls, self.places, self.marked, self.output, self.possible = [], [], 0, None, True
         self._kernels, self._workspace = kernels, workspace
-        self._given = {(_address(array), array.size): name for name, array in given.items()}
+        self._given = given
 
     def __getattr__(self, name):
         kernel = getattr(self._kernels, name)
@@ -71,12 +75,21 @@ class Notes:
             for key, value in list(items):
                 if isinstance(value, np.ndarray):
                     holder[key] = self._workspace.keep(value)
-                    if (name := self._given.get((_address(value), value.size))) is not None:
+                    if (name := self._name_of(value)) is not None:
                         self.places.append((name, holder, key, value.shape))
         self.calls.append((kernel, args, named))
 
+    def _name_of(self, array):
+        """The name of the given array that this one is, in any shape; None: it is none of them."""
+        for name, given in self._given.items():
+            if np.may_share_memory(array, given):
+                self.possible = self.possible and array.size == given.size
+                return name
+        return None
+
     def mark(self, output):
         """Say that forward and loss are done, and what came out."""
+        self.possible = self.possible and self._name_of(output) is None
         self.marked, self.output = len(self.calls), self._workspace.keep(output)
 
 
@@ -96,21 +109,27 @@ class Replay:
     def __init__(self, notes, kernels, head):
         self.before, self.after, self.places = notes.calls[: notes.marked], notes.calls[notes.marked :], notes.places
         self.output = notes.output
+        self.let_go()
         if head is not None:
             (self.total,) = [named["out"] for kernel, _, named in self.before if kernel is kernels.weighted_sum]
             self.count = head.loss.count
             if head.activation is not None and head.metrics:  # the probabilities were made last
                 self.output = self.before[-1][2]["out"]
 
-    def give(self, **given):
+    def _give(self, **given):
         """Put these arrays where those stood that were noted."""
         for name, holder, key, shape in self.places:
             array = given[name]
             holder[key] = array if array.shape == shape else array.reshape(shape)
 
+    def let_go(self):
+        """Refer to no given array any more."""
+        for _, holder, key, _ in self.places:
+            holder[key] = None
+
     def train(self, x, target, totals):
         """The gradients of a batch; adds to the `EpochTotals`."""
-        self.give(x=x, target=target)
+        self._give(x=x, target=target)
         for kernel, args, named in self.before:
             kernel(*args, **named)
         totals.batches += 1
@@ -120,12 +139,14 @@ class Replay:
             own.add_metrics(target, self.output, None)
         for kernel, args, named in self.after:
             kernel(*args, **named)
+        self.let_go()
 
     def infer(self, x):
         """The output, which the next call writes over."""
-        self.give(x=x)
+        self._give(x=x)
         for kernel, args, named in self.before:
             kernel(*args, **named)
+        self.let_go()
         return self.output
 
 
@@ -150,9 +171,10 @@ class Replays:
             len(self.plan.runs) == 1
             and type(self.store.device) is devices.Device
             and not (run.several or run.many or run.penalized)
-            and all(type(part) in REPLAYED and not {"forward", "backward"} & vars(part).keys() for part in parts)
+            and all(type(part) in REPLAYED and not OWN & vars(part).keys() for part in parts)
             and not penalized(parts)
             and (head is None or (type(head.loss) in LOSSES and not head.loss.counts_parts and head.weight == 1))
+            and (head is None or not OWN & vars(head.loss).keys())
             and (head is None or not any(hasattr(metric, "loss") for metric in head.metrics))
         )
 
@@ -197,12 +219,10 @@ class Replays:
             finally:
                 for part in parts:
                     part.k = kernels
-        self.noted[_kind(batch.values())] = Replay(notes, kernels, self.head)
+        self.possible = notes.possible
+        if self.possible:
+            self.noted[_kind(batch.values())] = Replay(notes, kernels, self.head)
 
 
 def _kind(batch):
     return tuple([(array.shape, array.dtype) for array in batch])
-
-
-def _address(array):
-    return array.__array_interface__["data"][0]

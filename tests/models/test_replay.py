@@ -1,7 +1,9 @@
 """Replayed steps: the same bits as by hand, and only while nothing but the batch changes."""
 
 import concurrent.futures
+import gc
 import itertools
+import weakref
 
 import numpy as np
 import pytest
@@ -203,6 +205,26 @@ def test_inference_is_replayed(monkeypatch):
     assert model.predict_on_batch(x[:3]).tobytes() == model.predict(x[:3]).tobytes() != expected[:3].tobytes()
     with pytest.raises(ValueError, match="was built for inputs of shape"):
         model.predict_on_batch(x[:3, :5])
+
+
+def test_a_net_whose_output_is_its_input():
+    model = npdl.Sequential([layers.Flatten()])
+    model.build(IMAGES.shape[1:])
+    for image in np.split(IMAGES, 11):
+        np.testing.assert_array_equal(model.predict_on_batch(image), image.reshape(2, -1))
+
+
+def test_the_batch_is_let_go():
+    model = model_of(NETS["dense"][1]())
+    model.build((6,))
+    for _ in range(4):
+        x = X.copy()
+        model.predict_on_batch(x)
+        model.train_on_batch(x, LABELS)
+        gone = weakref.ref(x)
+        del x
+    gc.collect()
+    assert gone() is None
 
 
 def test_threads_predict_with_one_model():
