@@ -123,16 +123,15 @@ class Layer(Ruled, node.Symbolic):
 
     # ---- how it is called
 
-    def __call__(self, x, training=False, mask=None):
-        """Check x, then `forward`; of a node (`layers.Input`) or several, a node."""
+    def __call__(self, x, training=None, mask=None):
+        """Check x, then `forward`; of a node (`layers.Input`) or several, a node: training=False holds in `fit` too."""
         if node.is_symbolic(x) or hasattr(training, "shape"):  # the latter raises
-            node.demand_plain(self, training, mask)
-            return node.call(self, x)
+            return node.call(self, x, node.demand_plain(self, training, mask))
         if self.store is None:
             raise RuntimeError(f"{self.name} has no weights yet; call layer.init(input_shape) or put it into a model")
         self.check(x)
         masks.check(self.name, mask, x, self.masks_pairs)
-        return masks.forward(self, x, training, mask)[0]
+        return masks.forward(self, x, bool(training), mask)[0]
 
     def check(self, x, expected=None):
         """Raise where x is not what this layer was built for: samples of its `input_shape`, or of another expected."""

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import npdl
-from npdl import data, layers
-from npdl.data import CutMix, Mapped, MixUp, Place
+from npdl import Model, data, layers
+from npdl.data import CutMix, Mapped, MixUp, Place, batches
 
 
 def shares(n, classes, rng):
@@ -111,3 +111,37 @@ def test_wrong_calls(rng):
     ):
         with pytest.raises(ValueError, match=text):
             make()
+
+
+def test_several_inputs_and_outputs(rng):
+    """The function sees dicts or tuples, as they were given, and gives such; `fit` trains on what it made."""
+    x, y = {"a": rng.normal(size=(12, 2)), "b": rng.integers(0, 5, 12)}, rng.normal(size=(12, 1))
+    seen = []
+
+    def doubled(x, y, place):
+        seen.append((sorted(x), place.first, y.shape))
+        return {**x, "a": 2 * x["a"]}, y
+
+    def make():
+        ins = {"a": layers.Input((2,)), "b": layers.Input((), dtype="int64")}
+        h = layers.Concatenate()([ins["a"], layers.Embedding(5, 3)(ins["b"])])
+        model = Model(ins, layers.Dense(1)(h), seed=0, dtype="float64")
+        model.compile("sgd", "mse")
+        return model
+
+    mapped, plain = make(), make()
+    mapped.fit(Mapped(doubled, x, y), batch_size=5, epochs=2, validation_split=0.25, verbose=0)
+    assert {tuple(keys) for keys, *_ in seen} == {("a", "b")}
+    assert {first for _, first, _ in seen} >= {0, 5}
+    twice = {"a": 2 * x["a"], "b": x["b"]}
+    held = ({name: part[9:] for name, part in x.items()}, y[9:])
+    plain.fit(
+        {name: part[:9] for name, part in twice.items()}, y[:9], batch_size=5, epochs=2, validation_data=held, verbose=0
+    )
+    np.testing.assert_array_equal(mapped.store.data, plain.store.data)
+    assert mapped.history.history["val_loss"] == plain.history.history["val_loss"]
+    pair = Mapped(lambda x, y, place: ((x[0] + 1, x[1]), y), (x["a"], x["b"]), y)
+    for (a, b), target in batches(pair, batch_size=12, shuffle=False, dtype="float64"):
+        np.testing.assert_array_equal(a, x["a"] + 1)
+        np.testing.assert_array_equal(b, x["b"])
+        np.testing.assert_array_equal(target, y)
