@@ -4,7 +4,7 @@ import numpy as np
 
 from npdl import devices, random, testing
 from npdl.penalties import penalized, penalties
-from npdl.testing import differences
+from npdl.testing.chain import put_back
 
 
 def check_graph(step, xs, targets, ws, *, nudge=1e-3, tolerance=1e-6, entries=30, seed=0):
@@ -46,7 +46,7 @@ class _Checked:
 
     def terms(self):
         """The losses times their weights, and the penalties, after a forward; dropout draws the same mask each time."""
-        differences.put_back(self.before)
+        put_back(self.before)
         with devices.use_workspace(devices.Workspace(self.graph.device)):
             outputs, _ = self.graph.forward(self.xs, True)
             penalty = [penalties(self.penalized)] if self.penalized else []
@@ -60,7 +60,7 @@ class _Checked:
 
     def compare(self, options):
         """The report."""
-        differences.put_back(self.before)
+        put_back(self.before)
         with devices.use_workspace(devices.Workspace(self.graph.device)):  # as in fit, where dy may be written over
             outputs, _ = self.graph.forward(self.xs, True)
             outputs = [np.array(y) for y in outputs]

@@ -12,6 +12,21 @@ SERVICES = {
 """The arguments, and the defaults that ask for nothing."""
 
 
+def check_number(owner, name, value, below=math.inf, example=0.001):
+    """`value` as a float.
+
+    Raises:
+        TypeError: not a number.
+        ValueError: negative, not finite, or not less than `below`.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{owner}: {name} must be a number, got {value!r}; pass e.g. {name}={example}")
+    if not 0 <= value < below:
+        top = "a finite number" if below == math.inf else f"less than {below}"
+        raise ValueError(f"{owner}: {name} must be at least 0 and {top}, got {value!r}; pass e.g. {name}={example}")
+    return float(value)
+
+
 class Services:
     """The arguments that Keras gives every optimizer, and what they do to the flat arrays.
 
@@ -65,9 +80,9 @@ class Services:
         names = ("accumulated", *(f"accumulated{part}" for part in range(1, parts))) if accumulates else ()
         return ("average",) * self.use_ema + names
 
-    def check(self, argument, value, below=math.inf, example: Any = 0.001):
-        """Of the optimizer."""
-        raise NotImplementedError(f"{type(self).__name__} needs check(self, argument, value, ...): be an Optimizer too")
+    def check(self, argument, value, below=math.inf, example=0.001):
+        """`value` as a float, at least 0 and less than `below`; raises naming class and argument otherwise."""
+        return check_number(type(self).__name__, argument, value, below, example)
 
     def accumulate(self, k, g, segments, weight):
         """Add this micro-batch's gradient; True at the last one, when g is the mean Σ weight · g / Σ weight of all."""
