@@ -142,7 +142,8 @@ def test_several_inputs_and_outputs_keep_their_form(rng, form):
 def test_the_type_says_whether_x_are_indices():
     y, whole = np.zeros(3), np.arange(3, dtype="int32")
     for x, integers, expected in (
-        (whole, None, "int32"), (whole, False, "float32"), (np.arange(3), None, "float32"), (np.arange(3), True, "int64"),
+        (whole, None, "int32"), (whole, False, "float32"), (np.arange(3), None, "float32"),
+        (np.arange(3), True, "int64"),
         (np.arange(3, dtype="uint8"), None, "float32"), ([1, 2, 3], None, "float32"), (np.arange(3.0), True, "int64"),
         (lambda: iter([(whole, y)]), None, "int32"), (Mapped(lambda *xy: xy[:2], whole, y), None, "int32"),
     ):  # fmt: skip
