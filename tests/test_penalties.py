@@ -50,12 +50,12 @@ LAYERS = [
     (layers.LSTM(3, kernel_regularizer="l2", recurrent_regularizer="l1", bias_regularizer="l2"), (4, 2), None),
     (layers.MultiHeadAttention(2, 3, kernel_regularizer="l2", bias_regularizer="l1"), (4, 5), None),
     (layers.MultiHeadAttention(1, 3, activity_regularizer="l1_l2"), (4, 5), None),
-    (layers.LSTM(3, return_sequences=True, return_state=True, activity_regularizer="l2"), (4, 2), None),
+    (layers.LSTM(3, return_sequences=True, activity_regularizer="l2"), (4, 2), None),
     (layers.GRU(2, activity_regularizer="l1"), (3, 2), None),
     (layers.RNN(layers.SimpleRNNCell(2), return_sequences=True, activity_regularizer="l2"), (3, 2), None),
     (layers.TransformerEncoder(5, 2, kernel_regularizer="l2", bias_regularizer="l1", kernel_constraint="max_norm"),
      (3, 4), None),
-    (layers.TransformerDecoder(3, 1, bias_regularizer="l2", bias_constraint="non_neg"), (3, 2), None),
+    (layers.TransformerDecoder(5, 2, bias_regularizer="l2", bias_constraint="non_neg"), (3, 4), None),
     (layers.TokenAndPositionEmbedding(7, 5, 3, embeddings_regularizer="l2", activity_regularizer="l2"), (4,), 7),
 ]  # fmt: skip
 

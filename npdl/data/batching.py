@@ -3,7 +3,7 @@
 from npdl.data.convert import in_memory, is_whole
 from npdl.data.mapped import Mapped
 from npdl.data.recognise import as_source
-from npdl.data.several import Names, several_source
+from npdl.data.several import Names, is_structure, several_source
 
 
 def batches(
@@ -46,10 +46,12 @@ def batches(
     float32 [3 4] [3 4]
     """
     given = X.data if isinstance(X, Mapped) else (X, Y, sample_weight)
+    given = tuple(list(part) if isinstance(part, tuple) and not is_structure(part) else part for part in given)
     for_prediction = given[1] is None and (in_memory(given[0]) or isinstance(given[0], dict))
-    if any(isinstance(part, (dict, tuple)) for part in given):
+    if any(map(is_structure, given)):
         names = _names(*given[:2], integers)
-        source = several_source(X, Y, sample_weight, dtype, names, for_prediction)
+        parts = (X, Y, sample_weight) if isinstance(X, Mapped) else given
+        source = several_source(*parts, dtype, names, for_prediction)
         restored = _restored(names, *given)
     else:
         if integers is None and in_memory(given[0]):

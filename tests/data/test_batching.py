@@ -133,6 +133,8 @@ def test_several_inputs_and_outputs_keep_their_form(rng, form):
         assert ys.shape in ((4,), (3,))
     (alone,) = batches(x, batch_size=7, shuffle=False)
     assert type(alone) is form
+    labels = tuple(range(7))  # of Python's numbers: one array, like a list
+    np.testing.assert_array_equal(next(batches(x, labels, 7, shuffle=False))[1], labels)
     one = next(batches(np.zeros((7, 1)), y, 7, sample_weight=np.ones(7)))
     assert one[0].shape == (7, 1) and type(one[1]) is form and one[2].shape == (7,)
     with pytest.raises(ValueError, match="expected one row each a sample, but x"):

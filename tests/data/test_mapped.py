@@ -145,3 +145,22 @@ def test_several_inputs_and_outputs(rng):
         np.testing.assert_array_equal(a, x["a"] + 1)
         np.testing.assert_array_equal(b, x["b"])
         np.testing.assert_array_equal(target, y)
+
+
+def test_mix_up_of_several_inputs_and_outputs(rng):
+    """Each part is mixed as it would be alone; indices cannot be."""
+    a, b, y = (
+        rng.normal(size=(8, 3)),
+        rng.normal(size=(8, 2, 2)),
+        {"one": rng.random((8, 2)), "two": rng.random((8, 1))},
+    )
+    mix, place = MixUp(0.5, seed=1), Place(0, 0, 0)
+    x, targets = mix({"a": a, "b": b}, y, place)
+    for alone, name in ((a, "a"), (b, "b")):
+        np.testing.assert_array_equal(x[name], mix(alone, y["one"], place)[0])
+    for name, one in y.items():
+        np.testing.assert_array_equal(targets[name], mix(a, one, place)[1])
+    with pytest.raises(TypeError, match=r"MixUp mixes numbers that can lie in between, got indices, int64 of shape"):
+        mix((a, np.arange(8)), y, place)
+    with pytest.raises(ValueError, match=r"CutMix cuts images .* got 2 inputs; MixUp takes any"):
+        CutMix()((a, b), y["one"], place)
