@@ -146,7 +146,7 @@ class LBFGS(Optimizer):
             self._stop(f"the loss is {first} before the first iteration", "check the data and the weights")
         evaluations, limit, state = 1, self.max_eval or self.max_iter * 5 // 4, self.state
         start = None if self.line_search_fn else v.new()
-        if v.largest(v.g) <= self.tolerance_grad:
+        if self._is_flat(v, "before the first iteration"):
             return first
         for iteration in range(1, self.max_iter + 1):
             self._n_iter += 1
@@ -160,8 +160,6 @@ class LBFGS(Optimizer):
                 self._t = self.learning_rate
             v.scale(state["previous"], 1.0, v.g)
             before, slope = loss, v.dot(v.g, d)
-            if not math.isfinite(slope):
-                self._stop(f"the gradient holds numbers that are not finite in iteration {iteration}", "check backward")
             if slope > -self.tolerance_change:
                 break
             if self.line_search_fn:
@@ -189,12 +187,18 @@ class LBFGS(Optimizer):
             change = abs(self._t) * v.largest(d)
             if (
                 evaluations >= limit
-                or v.largest(v.g) <= self.tolerance_grad
+                or self._is_flat(v, f"after iteration {iteration}")
                 or change <= self.tolerance_change
                 or abs(loss - before) < self.tolerance_change
             ):
                 break
         return first
+
+    def _is_flat(self, v, when):
+        """Whether no number of the gradient is larger than `tolerance_grad`; raises where one is not finite."""
+        if not math.isfinite(v.sum_abs(v.g)):
+            self._stop(f"the gradient holds numbers that are not finite {when}", "check backward and the data")
+        return v.largest(v.g) <= self.tolerance_grad
 
     def _stop(self, what, fix):
         """Forget the curvature, so that a next step begins anew, and raise."""

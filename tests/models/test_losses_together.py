@@ -166,7 +166,7 @@ def test_a_loss_of_your_own(rng):
     model = pairs(Distance())
     a, b = model.predict(x)
     assert model.train_on_batch(x, y) == pytest.approx(((a - b) ** 2).sum() / N, rel=1e-12)
-    with pytest.raises(ValueError, match="the backward of Distance does not agree with central differences"):
+    with pytest.raises(ValueError, match="the backward of WrongDistance does not agree with central differences"):
         pairs(WrongDistance()).fit(x, y, verbose=0)
 
 
