@@ -18,7 +18,8 @@ class Layer(Configured, Ruled, node.Symbolic):
 
         build(input_shape)          one sample's shape -> one sample's output shape; declares weights by add_weight
         forward(x, training=False)  x -> y; while training ends with self.save(what backward needs);
-                                    forward(x, training=False, mask=None) where it reads a mask
+                                    forward(x, training=False, mask=None) where it reads a mask; what only training
+                                    does, such as drawing random numbers, if self.varies(training)
         backward(dy)                assigns self.grads[...] (never adds) and returns dL/dx
 
     Args:

@@ -35,8 +35,8 @@ def test_strong_wolfe_is_pytorch_s(rng, given):
     with torch.no_grad():
         for mine, other in zip(model.get_weights(), net.parameters(), strict=True):
             other.copy_(torch.tensor(mine.T))
-    lr = given.pop("learning_rate", 1.0)
-    reference = torch.optim.LBFGS(net.parameters(), lr=lr, line_search_fn="strong_wolfe", **given)
+    its = {"lr" if name == "learning_rate" else name: value for name, value in given.items()}
+    reference = torch.optim.LBFGS(net.parameters(), line_search_fn="strong_wolfe", **its)
     inputs, targets = torch.tensor(x), torch.tensor(y)
 
     def closure():
