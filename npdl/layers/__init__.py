@@ -90,6 +90,7 @@ from npdl.layers.spatial_dropout import SpatialDropout1D, SpatialDropout2D, Spat
 from npdl.layers.stacked_rnn_cells import StackedRNNCells
 from npdl.layers.stochastic_depth import StochasticDepth
 from npdl.layers.time_distributed import TimeDistributed
+from npdl.layers.token_and_position_embedding import TokenAndPositionEmbedding
 from npdl.layers.transformer_decoder import TransformerDecoder
 from npdl.layers.transformer_encoder import TransformerEncoder
 from npdl.layers.unit_normalization import UnitNormalization
@@ -116,7 +117,8 @@ __all__ = [
     "Residual", "Resizing", "RotaryEmbedding", "SeparableConv1D", "SeparableConv2D", "SiLU", "Sigmoid", "SimpleRNN",
     "SimpleRNNCell", "SinePositionEncoding", "SoftShrink", "Softmax", "Softplus", "Softsign", "Sparsemax",
     "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StackedRNNCells", "StochasticDepth", "Subtract",
-    "Tanh", "TanhShrink", "Threshold", "TimeDistributed", "TransformerDecoder", "TransformerEncoder",
+    "Tanh", "TanhShrink", "Threshold", "TimeDistributed", "TokenAndPositionEmbedding",
+    "TransformerDecoder", "TransformerEncoder",
     "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D",
     "ZeroPadding3D",
 ]  # fmt: skip
