@@ -40,7 +40,7 @@ from npdl.losses.several import (
 )
 from npdl.losses.triplets import TripletSemiHardLoss
 from npdl.losses.weighted import BCEWithLogitsLoss, CrossEntropyLoss, MultiLabelSoftMarginLoss, MultiMarginLoss, NLLLoss
-from npdl.losses.weights import as_rows, check_sample_weight, class_weights, step_weights
+from npdl.losses.weights import as_rows, check_sample_weight, class_weights, demand_steps, step_weights
 
 __all__ = [
     "CTC", "BCEWithLogitsLoss", "BinaryCrossentropy", "BinaryFocalCrossentropy", "CategoricalCrossentropy",
@@ -51,5 +51,5 @@ __all__ = [
     "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss", "NLLLoss", "Poisson", "PoissonNLLLoss",
     "Quantile", "SmoothL1Loss", "SoftMarginLoss", "SparseCategoricalCrossentropy", "SparseCategoricalFocalCrossentropy",
     "SquaredHinge", "TripletMarginLoss", "TripletSemiHardLoss", "Tversky", "as_rows", "check_sample_weight",
-    "class_weights", "get", "prepare", "serialize", "step_weights", "validate",
+    "class_weights", "demand_steps", "get", "prepare", "serialize", "step_weights", "validate",
 ]  # fmt: skip
