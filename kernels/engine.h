@@ -64,8 +64,10 @@ static int npdl_cpu_level(void) {
 #include "dropout.h"
 #include "attention.h"
 #include "element_loss.h"
+#include "power.h"
 #include "loss.h"
 #include "row_loss.h"
+#include "triplets.h"
 #include "ctc.h"
 
 #endif
