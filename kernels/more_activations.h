@@ -1,6 +1,6 @@
 /* Activations beyond the usual ones: their bodies are apart, so that those of activation.h stay one small function.
  *
- * Formulas: npdl/activations.py. `saved` is y or z, as each object's `needs` says. Outputs may be the inputs.
+ * Formulas: npdl/activations/. `saved` is y or z, as each object's `needs` says. Outputs may be the inputs.
  */
 #ifndef NPDL_MORE_ACTIVATIONS_H
 #define NPDL_MORE_ACTIVATIONS_H

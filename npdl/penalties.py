@@ -1,9 +1,12 @@
 """How regularizers and constraints come to the weights of a layer, and a penalty to its output."""
 
+import contextlib
+
 import numpy as np
 
 from npdl import activations, constraints, devices, regularizers
 
+UNPENALIZED = "unpenalized"  # a key of the workspace's `saved`
 KINDS = {"regularizer": regularizers, "constraint": constraints}
 
 
@@ -83,13 +86,24 @@ class Ruled:
         return y
 
     def with_penalty(self, dy, y):
-        """dy + r'(y) / N; dy itself where y is None."""
-        if y is None:
+        """dy + r'(y) / N; dy itself where y is None, or inside `unpenalized`."""
+        if y is None or ((workspace := devices.current_workspace()) is not None and UNPENALIZED in workspace.saved):
             return dy
         whole = self.inplace("dy with penalty", dy)
         self.k.activation(dy, activations.linear, out=whole)  # a copy
         self.k.penalty_grad(y, self.activity_regularizer, out=whole, scale=1 / max(len(y), 1))
         return whole
+
+
+@contextlib.contextmanager
+def unpenalized():
+    """While it lasts, backward in this workspace leaves the penalties of outputs out: of a loss's gradient alone."""
+    saved = devices.current_workspace().saved
+    saved[UNPENALIZED] = True
+    try:
+        yield
+    finally:
+        del saved[UNPENALIZED]
 
 
 def penalized(layers):

@@ -12,6 +12,16 @@ def in_memory(value):
     )
 
 
+def is_whole(value):
+    """Whether an array, or the first of a list of them, says by its type that it holds indices: int32 or int64.
+
+    Images are uint8, and become floating-point numbers; a list of Python's numbers may be anything, and becomes so too.
+    """
+    if isinstance(value, list) and value:
+        value = value[0]
+    return str(getattr(value, "dtype", "")).removeprefix("torch.") in ("int32", "int64")
+
+
 def is_indexable(value):
     """Whether rows can be asked for one by one."""
     return hasattr(value, "__len__") and hasattr(value, "__getitem__")

@@ -28,7 +28,8 @@ class Mapped:
     Args:
         function: (x, y, place) -> (x, y) of as many rows, `place` a `Place`; or a list of such functions, called one
             after the other. It gets arrays as `fit` would train on, must not write into them, and should depend on
-            nothing but its arguments, so that training can be repeated.
+            nothing but its arguments, so that training can be repeated. Where a model has several inputs or outputs,
+            x or y is a dict or a tuple of arrays, as they were given, and so is what it returns.
         x, y, sample_weight: data as `fit` takes them.
 
     Raises:
@@ -70,7 +71,7 @@ class MappedSource(Source):
         first = 0
         for number, (x, y, w) in enumerate(self.inner.batches(batch_size, seed, epoch, shuffle)):
             yield self._changed(x, y, w, Place(seed or 0, epoch, first), f" of batch {number}")
-            first += len(x)
+            first += len(x[0] if isinstance(x, tuple) else x)
 
     def first(self, n):
         return self._changed(*self.inner.first(n), Place(0, 0, 0), "")
@@ -80,6 +81,11 @@ class MappedSource(Source):
         return MappedSource(train, self.functions), held_out, said
 
     def _changed(self, x, y, w, place, where):
+        x, y = self.call(x, y, place)
+        return self.convert(x, y, w, where)
+
+    def call(self, x, y, place):
+        """(x, y) as the functions make them."""
         for function in self.functions:
             result = function(x, y, place)
             if not isinstance(result, tuple) or len(result) != 2:
@@ -88,4 +94,4 @@ class MappedSource(Source):
                     "let it return both"
                 )
             x, y = result
-        return self.convert(x, y, w, where)
+        return x, y

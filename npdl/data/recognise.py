@@ -123,10 +123,10 @@ def _with_targets(x, y, w, dtype, need_y, integers):
         w = as_array(w, "sample_weight")
         checks.finite(w, "sample_weight", dtype)
         w = cast(w, dtype)
-        checks.one_weight_a_row(w, len(x))
     checks.lengths(x=x, y=y, sample_weight=w)
     if w is not None:
-        check_sample_weight(w, len(x))
+        checks.weights_fit(w, y, len(x))
+        check_sample_weight(w, w.shape)
     if foreign:
         return Items(x, y, w, dtype, need_y, whole=False)
     return Arrays(x, y, w, dtype, need_y, lazy)

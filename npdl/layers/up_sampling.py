@@ -3,13 +3,15 @@
 from npdl.kernels.taps import taps
 from npdl.layers import arguments, spatial
 from npdl.layers.base import Layer
+from npdl.layers.moving import Moving
 
 
-class _UpSampling(Layer):
+class _UpSampling(Moving):
     """What the three share: every place several times."""
 
     axes: int
     example: str
+    flops = Layer.flops
 
     def __init__(self, size, **base):
         super().__init__(**base)
@@ -18,31 +20,18 @@ class _UpSampling(Layer):
 
     def build(self, input_shape):
         spatial.places(self, input_shape, self.axes)
-        return self._larger(input_shape)
+        return self.shape_of_y(input_shape)
 
-    def _larger(self, shape):
+    def shape_of_y(self, shape):
         return (*(None if n is None else n * times for n, times in zip(shape, self.times)), shape[-1])
 
-    def forward(self, x, training=False):
-        y = self.buffer("y", (len(x), *self._larger(x.shape[1:])))
-        self._enlarge(x, y)
-        if training:
-            self.save()
-        else:
-            self.forget()
-        return y
+    def shape_of_x(self, shape):
+        return (*(n // times for n, times in zip(shape, self.times)), shape[-1])
 
-    def backward(self, dy):
-        self.saved()  # raises where there was no forward
-        sizes = (n // times for n, times in zip(dy.shape[1:], self.times))
-        dx = self.buffer("dx", (len(dy), *sizes, dy.shape[-1]))
-        self._gather(dy, dx)
-        return dx
-
-    def _enlarge(self, x, y):
+    def move(self, x, y):
         self.k.repeat(x, self.times, out=y)
 
-    def _gather(self, dy, dx):
+    def gather(self, dy, dx):
         self.k.repeat_grad(dy, self.times, out=dx)  # dx = Σ dy over the copies
 
 
@@ -107,15 +96,15 @@ class UpSampling2D(_UpSampling):
             )
         self.interpolation = interpolation
 
-    def _enlarge(self, x, y):
+    def move(self, x, y):
         if self.interpolation == "nearest":
-            super()._enlarge(x, y)
+            super().move(x, y)
             return
         self.k.interpolate(x, *self._taps(x), out=y)
 
-    def _gather(self, dy, dx):
+    def gather(self, dy, dx):
         if self.interpolation == "nearest":
-            super()._gather(dy, dx)
+            super().gather(dy, dx)
             return
         self.k.interpolate_grad(dy, *self._taps(dx), out=dx)
 

@@ -26,7 +26,7 @@ from npdl.losses.several import (
     TripletMarginLoss,
 )
 from npdl.losses.weighted import BCEWithLogitsLoss, CrossEntropyLoss, MultiLabelSoftMarginLoss, MultiMarginLoss, NLLLoss
-from npdl.losses.weights import as_rows, check_sample_weight, class_weights, step_weights
+from npdl.losses.weights import as_rows, check_sample_weight, class_weights, demand_steps, step_weights
 
 __all__ = [
     "CTC", "BCEWithLogitsLoss", "BinaryCrossentropy", "BinaryFocalCrossentropy", "CategoricalCrossentropy",
@@ -36,6 +36,6 @@ __all__ = [
     "MeanAbsolutePercentageError", "MeanSquaredError", "MeanSquaredLogarithmicError", "MultiLabelSoftMarginLoss",
     "MultiMarginLoss", "NLLLoss", "Poisson", "PoissonNLLLoss", "Quantile", "SmoothL1Loss", "SoftMarginLoss",
     "SparseCategoricalCrossentropy", "SparseCategoricalFocalCrossentropy", "SquaredHinge", "TripletMarginLoss",
-    "Tversky", "as_rows", "check_sample_weight", "class_weights", "get", "prepare", "serialize", "step_weights",
-    "validate",
+    "Tversky", "as_rows", "check_sample_weight", "class_weights", "demand_steps", "get", "prepare",
+    "serialize", "step_weights", "validate",
 ]  # fmt: skip

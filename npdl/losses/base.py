@@ -6,7 +6,7 @@ import numpy as np
 
 from npdl import devices
 from npdl.losses import targets
-from npdl.losses.weights import as_rows, check_sample_weight
+from npdl.losses.weights import as_rows, check_sample_weight, demand_steps
 
 FLOAT64 = np.dtype(np.float64)
 
@@ -33,6 +33,8 @@ class Loss:
             a subclass has a forward of its own that does not set them.
         folds: name of the final activation that a trainer skips to give the loss logits, or None.
         counts_parts: whether M depends on the targets too, as where some positions are ignored.
+        needs_targets: whether y_true says anything; else it may be None.
+        whole_samples: whether a sample cannot be taken apart into steps with weights of their own.
         is_classification: whether the targets are classes.
         accuracy: name of the metric that metrics=["accuracy"] means with this loss, or None.
         device, k: where its arrays are and the kernels there.
@@ -51,7 +53,8 @@ class Loss:
     """
 
     folds: str | None = None
-    counts_parts = False
+    counts_parts = whole_samples = False
+    needs_targets = True
     is_classification = False
     accuracy: str | None = None
     _one_pass = False
@@ -212,6 +215,7 @@ class Loss:
         several = isinstance(y_pred, tuple)
         shape = None if several else y_pred.shape
         if not several and 1 < np.ndim(sample_weight) < len(shape):
+            demand_steps(self)
             y_true, y_pred, sample_weight = as_rows(y_true, y_pred, np.asarray(sample_weight))
         first = y_pred[0] if several else y_pred
         n, dtype = len(first), first.dtype

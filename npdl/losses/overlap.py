@@ -61,6 +61,7 @@ class Tversky(RowLoss):
         super().__init__(name, reduction, dtype)
         self.alpha, self.beta = finite("Tversky", "alpha", alpha, 0), finite("Tversky", "beta", beta, 0)
         self.axis = _axes(self, axis)
+        self.whole_samples = axis is None
 
     def constants(self, shape):
         return self.alpha, self.beta, 1e-7

@@ -134,14 +134,24 @@ def validate(loss, y_true, output_shape):
         loss.validate(y_true, output_shape)
         return
     y = targets.as_numbers(type(loss).__name__, y_true)
-    targets.check_length(type(loss).__name__, y.shape, output_shape)
+    targets.check_length(type(loss).__name__, y.shape, _first(output_shape))
     targets.check_finite(type(loss).__name__, y)
 
 
 def prepare(loss, y_true, dtype, output_shape):
-    """`loss.prepare`; for a loss without one, floats in the model's dtype and integers as they are."""
+    """`loss.prepare`; for a loss without one, floats in the model's dtype and integers as they are.
+
+    None, for a loss that reads no targets, becomes an empty array.
+    """
+    if y_true is None:
+        return np.zeros((0,), dtype)
     if hasattr(loss, "prepare"):
         return loss.prepare(y_true, dtype, output_shape)
     y = targets.as_numbers(type(loss).__name__, y_true)
-    targets.check_length(type(loss).__name__, y.shape, output_shape)
+    targets.check_length(type(loss).__name__, y.shape, _first(output_shape))
     return np.ascontiguousarray(y, dtype if y.dtype.kind == "f" else None)
+
+
+def _first(output_shape):
+    """The outputs' shape; of several outputs the first one's."""
+    return output_shape[0] if isinstance(output_shape[0], tuple) else output_shape

@@ -113,8 +113,8 @@ class Plan:
         """(outputs, their masks), lists."""
         return graphs.run(self.runs, self.graph, xs, training, look=check and check.forward)
 
-    def backward(self, dys, check=None):
-        """Assign the gradients of the layers that learn."""
+    def backward(self, dys, check=None, again=False):
+        """Assign the gradients of the layers that learn; `again` where backward comes once more after this."""
         graph = self.graph
         parts = graphs.given_for(graph.outputs, dys)
         for run in reversed(self.runs):
@@ -129,7 +129,8 @@ class Plan:
                 dy = layer.backward(dy)
                 if check:
                     check.backward(layer, dy)
-                graphs.let_go(layer)
+                if not again:
+                    graphs.let_go(layer)
             if run.reads_on:
                 graphs.spread(run, dy, parts)
 

@@ -59,8 +59,10 @@ class Trainer(Fed):
             validation_split: share of the rows held out, the last ones, before shuffling.
             validation_data: (x, y), (x, y, sample_weight) or an iterable of batches; goes before `validation_split`.
             shuffle: False takes the rows as they are.
-            class_weight: dict class -> weight.
-            sample_weight: one weight a row.
+            class_weight: dict class -> weight; of labels of steps (N, T) or pixels each gets that of its own.
+            sample_weight: one weight a row, (N,), or one a step or pixel, the leading axes of the outputs (N, T, C):
+                then each step is a sample of its own and the mean is over those of non-zero weight, as with masks, with
+                which the weights are multiplied. For several outputs a dict, list or tuple of them; one is for all.
             steps_per_epoch, validation_steps: batches an epoch; None is all.
             validation_batch_size, validation_freq: batch size, and every how many epochs (or a list of epochs, from 1).
             device: like `model.to(device)` before.
