@@ -2,7 +2,11 @@
 
 from npdl.layers.activation import ELU, GELU, Activation, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from npdl.layers.activity_regularization import ActivityRegularization
-from npdl.layers.adaptive_average_pooling import AdaptiveAveragePooling1D, AdaptiveAveragePooling2D, AdaptiveAveragePooling3D
+from npdl.layers.adaptive_average_pooling import (
+    AdaptiveAveragePooling1D,
+    AdaptiveAveragePooling2D,
+    AdaptiveAveragePooling3D,
+)
 from npdl.layers.adaptive_max_pooling import AdaptiveMaxPooling1D, AdaptiveMaxPooling2D, AdaptiveMaxPooling3D
 from npdl.layers.alpha_dropout import AlphaDropout
 from npdl.layers.average_pooling import AveragePooling1D, AveragePooling2D, AveragePooling3D
@@ -48,7 +52,25 @@ from npdl.layers.masking import Masking
 from npdl.layers.max_pooling import MaxPooling1D, MaxPooling2D, MaxPooling3D
 from npdl.layers.merging import Add, Subtract
 from npdl.layers.merging_products import Average, Maximum, Minimum, Multiply
-from npdl.layers.more_activations import CELU, SELU, HardShrink, HardSiLU, HardSigmoid, HardTanh, LogSigmoid, LogSoftmax, Mish, ReLU6, SiLU, SoftShrink, Softplus, Softsign, Sparsemax, TanhShrink, Threshold
+from npdl.layers.more_activations import (
+    CELU,
+    SELU,
+    HardShrink,
+    HardSigmoid,
+    HardSiLU,
+    HardTanh,
+    LogSigmoid,
+    LogSoftmax,
+    Mish,
+    ReLU6,
+    SiLU,
+    Softplus,
+    SoftShrink,
+    Softsign,
+    Sparsemax,
+    TanhShrink,
+    Threshold,
+)
 from npdl.layers.multi_head_attention import MultiHeadAttention
 from npdl.layers.normalization import Normalization
 from npdl.layers.parallel import Parallel
