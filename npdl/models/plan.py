@@ -44,6 +44,7 @@ class Run:
             chain.sources, chain.several, chain.targets, chain.many, chain.last,
         )  # fmt: skip
         self.layers, self.owners, self.penalized = chain.layers, chain.owners, chain.penalized
+        self.fixed = chain.fixed
         self.untrained, self.trained, self.reads_on = (), self.layers, False
 
     def learn(self, below):

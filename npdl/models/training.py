@@ -52,7 +52,8 @@ class Trainer(Fed):
 
         Args:
             x, y: arrays, lists, DataFrames, memmaps, objects with `__len__` and `__getitem__`; or x alone: an iterable
-                of batches (x, y) or (x, y, sample_weight).
+                of batches (x, y) or (x, y, sample_weight). Of several inputs or outputs lists, tuples or dicts of them;
+                y=None where no loss reads targets.
             batch_size: 32 where it is None.
             epochs, initial_epoch: the epochs initial_epoch, ..., epochs - 1 are run.
             verbose: 0 nothing, 1 a progress bar, 2 one line an epoch, "auto" 1.
