@@ -166,7 +166,8 @@ class Sequential(Network):
         if self.store is None:
             self.build(x.shape[1:])
         self.check(x)
-        masks.check(self.name, mask, x, self.masks_pairs)
+        if mask is not None:
+            masks.check(self.name, mask, x, self.masks_pairs)
         return self.graph.forward([x], training, [mask])[0][0]
 
     def compute_mask(self, x, mask=None):
