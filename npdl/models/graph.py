@@ -18,7 +18,7 @@ from npdl.models.repeated import Repeated, clear
 
 
 class Op(NamedTuple):
-    """One call of a layer: the slots that it reads and makes, as a tuple or the only one; whether fixed to inference."""
+    """One call of a layer: the slots that it reads and makes, a tuple or the only one; whether fixed to inference."""
 
     layer: object
     sources: tuple

@@ -157,7 +157,7 @@ class Sequential(Network):
     def forward(self, x, training=False, mask=None):
         """y for a batch x; `training=True` keeps what `backward` needs.
 
-        `mask` says what counts where no layer finds it out itself: bool of leading axes of x, (N, T) of steps, (N, H, W)
+        `mask` says what counts where no layer finds it out itself: bool of x's leading axes, (N, T) of steps, (N, H, W)
         of pixels, with attention (N, T, S) of pairs; `compute_mask(x, mask)` is that of y, a loss's weights by hand.
         """
         if not hasattr(x, "dtype"):
