@@ -48,6 +48,7 @@ static int npdl_cpu_level(void) {
 #include "matmul.h"
 #include "rnn.h"
 #include "winograd.h"
+#include "winograd_sum.h"
 #include "depthwise.h"
 #include "narrow.h"
 #include "conv.h"

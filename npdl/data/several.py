@@ -78,6 +78,11 @@ def _are_parts(value):
     return all(part is None or hasattr(part, "shape") or hasattr(part, "__array__") for part in value)
 
 
+def is_structure(value):
+    """Whether this is a dict, or a tuple of arrays: of several inputs or outputs. A list is one array, row by row."""
+    return isinstance(value, dict) or (isinstance(value, tuple) and len(value) > 0 and _are_parts(value))
+
+
 def several_source(x, y, sample_weight, dtype, names, for_prediction=False):
     """The `Source` of lists, tuples or dicts of arrays; or of an iterable, or a function, that gives batches of them.
 

@@ -98,6 +98,7 @@ from npdl.layers.spatial_dropout import SpatialDropout1D, SpatialDropout2D, Spat
 from npdl.layers.stacked_rnn_cells import StackedRNNCells
 from npdl.layers.stochastic_depth import StochasticDepth
 from npdl.layers.time_distributed import TimeDistributed
+from npdl.layers.token_and_position_embedding import TokenAndPositionEmbedding
 from npdl.layers.transformer_decoder import TransformerDecoder
 from npdl.layers.transformer_encoder import TransformerEncoder
 from npdl.layers.unfold import Fold, Unfold
@@ -110,24 +111,25 @@ __all__ = [
     "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D",
     "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", "Add", "AlphaDropout", "Average", "AveragePooling1D",
     "AveragePooling2D", "AveragePooling3D", "BatchNormalization", "Bidirectional", "Bilinear", "Branch",
-    "CategoryEncoding", "CenterCrop", "ChannelShuffle", "CircularPadding1D", "CircularPadding2D", "CircularPadding3D",
-    "Concatenate", "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D", "Conv3DTranspose",
-    "CosineSimilarity", "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "Dot",
-    "Dropout", "EinsumDense", "Embedding", "Flatten", "Fold", "FractionalMaxPooling2D", "FractionalMaxPooling3D",
-    "GRUCell", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D", "GlobalAveragePooling2D",
-    "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D", "GroupNormalization",
-    "GroupedQueryAttention", "HardShrink", "HardSiLU", "HardSigmoid", "HardTanh", "Identity", "Input",
-    "InstanceNormalization", "LPPooling1D", "LPPooling2D", "LPPooling3D", "LSTMCell", "Lambda", "Layer",
-    "LayerNormalization", "LeakyReLU", "LocalResponseNormalization", "LogSigmoid", "LogSoftmax", "Masking",
-    "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maximum", "Maxout", "Minimum", "Mish", "MultiHeadAttention",
-    "Multiply", "Normalization", "PReLU", "PairwiseDistance", "Parallel", "Permute", "PixelShuffle", "PixelUnshuffle",
-    "PositionEmbedding", "RMSNormalization", "RandomBrightness", "RandomContrast", "RandomCrop", "RandomErasing",
-    "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "ReLU", "ReLU6", "ReflectionPadding1D",
-    "ReflectionPadding2D", "ReflectionPadding3D", "RepeatVector", "ReplicationPadding1D", "ReplicationPadding2D",
-    "ReplicationPadding3D", "Rescaling", "Reshape", "Residual", "Resizing", "RotaryEmbedding", "SeparableConv1D",
-    "SeparableConv2D", "SiLU", "Sigmoid", "SimpleRNN", "SimpleRNNCell", "SinePositionEncoding", "SoftShrink", "Softmax",
-    "Softplus", "Softsign", "Sparsemax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StackedRNNCells",
-    "StochasticDepth", "Subtract", "Tanh", "TanhShrink", "Threshold", "TimeDistributed", "TransformerDecoder",
+    "CategoryEncoding", "CenterCrop", "ChannelShuffle", "CircularPadding1D", "CircularPadding2D",
+    "CircularPadding3D", "Concatenate", "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D",
+    "Conv3DTranspose", "CosineSimilarity", "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "DepthwiseConv1D",
+    "DepthwiseConv2D", "Dot", "Dropout", "EinsumDense", "Embedding", "Flatten", "Fold", "FractionalMaxPooling2D",
+    "FractionalMaxPooling3D", "GRUCell", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D", "GroupNormalization", "GroupedQueryAttention", "HardShrink", "HardSiLU", "HardSigmoid",
+    "HardTanh", "Identity", "Input", "InstanceNormalization", "LPPooling1D", "LPPooling2D", "LPPooling3D",
+    "LSTMCell", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "LocalResponseNormalization", "LogSigmoid",
+    "LogSoftmax", "Masking", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maximum", "Maxout", "Minimum", "Mish",
+    "MultiHeadAttention", "Multiply", "Normalization", "PReLU", "PairwiseDistance", "Parallel", "Permute",
+    "PixelShuffle", "PixelUnshuffle", "PositionEmbedding", "RMSNormalization", "RandomBrightness", "RandomContrast",
+    "RandomCrop", "RandomErasing", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "ReLU",
+    "ReLU6", "ReflectionPadding1D", "ReflectionPadding2D", "ReflectionPadding3D", "RepeatVector",
+    "ReplicationPadding1D", "ReplicationPadding2D", "ReplicationPadding3D", "Rescaling", "Reshape", "Residual",
+    "Resizing", "RotaryEmbedding", "SeparableConv1D", "SeparableConv2D", "SiLU", "Sigmoid", "SimpleRNN",
+    "SimpleRNNCell", "SinePositionEncoding", "SoftShrink", "Softmax", "Softplus", "Softsign", "Sparsemax",
+    "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StackedRNNCells", "StochasticDepth", "Subtract",
+    "Tanh", "TanhShrink", "Threshold", "TimeDistributed", "TokenAndPositionEmbedding", "TransformerDecoder",
     "TransformerEncoder", "Unfold", "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D",
     "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
 ]  # fmt: skip

@@ -114,6 +114,9 @@ class CategoricalGeneralizedCrossEntropy(ElementLoss):
         q: above 0, at most 1.
         reduction, name, dtype: as of `Loss`.
 
+    Raises:
+        ValueError: q outside (0, 1]; labels that do not fit the classes.
+
     References: Z. Zhang, M. R. Sabuncu, arXiv:1805.07836.
 
     >>> CategoricalGeneralizedCrossEntropy(1.0).forward([1], [[0.75, 0.25]])

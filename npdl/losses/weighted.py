@@ -104,6 +104,9 @@ class CrossEntropyLoss(_Labels):
         label_smoothing: s.
         reduction, name, dtype: as of `Loss`.
 
+    Raises:
+        ValueError: label_smoothing outside 0 ... 1; labels or weights that do not fit the classes.
+
     >>> round(CrossEntropyLoss().forward([1, -100], [[0.0, 0.0], [5.0, 1.0]]), 6)
     0.693147
     """
@@ -230,6 +233,9 @@ class MultiMarginLoss(RowLoss):
         margin: m.
         weight: v, one number a class; None is all 1.
         reduction, name, dtype: as of `Loss`.
+
+    Raises:
+        ValueError: p other than 1 and 2; labels or weights that do not fit the classes.
 
     >>> loss = MultiMarginLoss()
     >>> loss.forward([1], [[0.5, 1.0]])

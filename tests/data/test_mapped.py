@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import npdl
-from npdl import data, layers
-from npdl.data import CutMix, Mapped, MixUp, Place
+from npdl import Model, data, layers
+from npdl.data import CutMix, Mapped, MixUp, Place, batches
 
 
 def shares(n, classes, rng):
@@ -176,3 +176,56 @@ def test_wrong_calls(rng):
     ):
         with pytest.raises(ValueError, match=text):
             make()
+
+
+def test_several_inputs_and_outputs(rng):
+    """The function sees dicts or tuples, as they were given, and gives such; `fit` trains on what it made."""
+    x, y = {"a": rng.normal(size=(12, 2)), "b": rng.integers(0, 5, 12)}, rng.normal(size=(12, 1))
+    seen = []
+
+    def doubled(x, y, place):
+        seen.append((sorted(x), place.first, y.shape))
+        return {**x, "a": 2 * x["a"]}, y
+
+    def make():
+        ins = {"a": layers.Input((2,)), "b": layers.Input((), dtype="int64")}
+        h = layers.Concatenate()([ins["a"], layers.Embedding(5, 3)(ins["b"])])
+        model = Model(ins, layers.Dense(1)(h), seed=0, dtype="float64")
+        model.compile("sgd", "mse")
+        return model
+
+    mapped, plain = make(), make()
+    mapped.fit(Mapped(doubled, x, y), batch_size=5, epochs=2, validation_split=0.25, verbose=0)
+    assert {tuple(keys) for keys, *_ in seen} == {("a", "b")}
+    assert {first for _, first, _ in seen} >= {0, 5}
+    twice = {"a": 2 * x["a"], "b": x["b"]}
+    held = ({name: part[9:] for name, part in x.items()}, y[9:])
+    plain.fit(
+        {name: part[:9] for name, part in twice.items()}, y[:9], batch_size=5, epochs=2, validation_data=held, verbose=0
+    )
+    np.testing.assert_array_equal(mapped.store.data, plain.store.data)
+    assert mapped.history.history["val_loss"] == plain.history.history["val_loss"]
+    pair = Mapped(lambda x, y, place: ((x[0] + 1, x[1]), y), (x["a"], x["b"]), y)
+    for (a, b), target in batches(pair, batch_size=12, shuffle=False, dtype="float64"):
+        np.testing.assert_array_equal(a, x["a"] + 1)
+        np.testing.assert_array_equal(b, x["b"])
+        np.testing.assert_array_equal(target, y)
+
+
+def test_mix_up_of_several_inputs_and_outputs(rng):
+    """Each part is mixed as it would be alone; indices cannot be."""
+    a, b, y = (
+        rng.normal(size=(8, 3)),
+        rng.normal(size=(8, 2, 2)),
+        {"one": rng.random((8, 2)), "two": rng.random((8, 1))},
+    )
+    mix, place = MixUp(0.5, seed=1), Place(0, 0, 0)
+    x, targets = mix({"a": a, "b": b}, y, place)
+    for alone, name in ((a, "a"), (b, "b")):
+        np.testing.assert_array_equal(x[name], mix(alone, y["one"], place)[0])
+    for name, one in y.items():
+        np.testing.assert_array_equal(targets[name], mix(a, one, place)[1])
+    with pytest.raises(TypeError, match=r"MixUp mixes numbers that can lie in between, got indices, int64 of shape"):
+        mix((a, np.arange(8)), y, place)
+    with pytest.raises(ValueError, match=r"CutMix cuts images .* got 2 inputs; MixUp takes any"):
+        CutMix()((a, b), y["one"], place)

@@ -110,6 +110,9 @@ def test_resizing_keeps_proportions(device, rng):
     framed = np.full((2, 8, 8, 3), 7.0)
     framed[:, :, 2:6] = x
     np.testing.assert_allclose(resized(x, pad_to_aspect_ratio=True, fill_value=7), resized(framed), atol=1e-12)
+    narrow, framed = np.ascontiguousarray(x[:, :, :3]), np.zeros((2, 8, 8, 3))
+    framed[:, :, 2:5] = narrow  # of an odd number of columns the frame has the last one behind
+    np.testing.assert_allclose(resized(narrow, pad_to_aspect_ratio=True), resized(framed), atol=1e-12)
     np.testing.assert_array_equal(resized(x, interpolation="area"), (x[:, ::2] + x[:, 1::2]) / 2)
 
 
