@@ -59,6 +59,51 @@ EDITS = {
             "test_epochs_without_validation_are_left_out",
         ),
     ],
+    "callbacks/test_files.py": [
+        ("callbacks.checkpoint:ModelCheckpoint._save", "self.best = value", "pass", "test_checkpoint_of_the_best"),
+        (
+            "callbacks.checkpoint:ModelCheckpoint._path", 'values["epoch"] = epoch + 1', 'values["epoch"] = epoch',
+            "test_checkpoint_after_each_epoch",
+        ),
+        (
+            "callbacks.checkpoint:ModelCheckpoint.on_train_batch_end", "self._batches += 1", "self._batches = batch",
+            "test_checkpoint_every_few_batches",
+        ),
+        (
+            "callbacks.csv_logger:CSVLogger.on_train_begin", "self.append and self.filename.exists()", "False",
+            "test_csv_replaces_or_appends",
+        ),
+        (
+            "callbacks.csv_logger:CSVLogger._widen", "{*(self._columns or ()), *row}", "{*row}",
+            "test_csv_gets_a_column_for_a_late_name",
+        ),
+    ],
+    "callbacks/test_learning_rate.py": [
+        (
+            "callbacks.learning_rate:ReduceLROnPlateau.on_epoch_end", "max(rate * self.factor, self.min_lr)",
+            "rate * self.factor", "test_plateau_min_delta_and_min_lr",
+        ),
+        (
+            "callbacks.learning_rate:ReduceLROnPlateau.on_epoch_end",
+            "self.cooldown_counter, self.wait = self.cooldown, 0", "self.wait = 0", "test_plateau_cooldown",
+        ),
+        (
+            "callbacks.learning_rate:ReduceLROnPlateau.on_epoch_end", "self.wait >= self.patience",
+            "self.wait > self.patience", "test_plateau_reduces_after_patience_epochs",
+        ),
+        (
+            "callbacks.learning_rate:LearningRateScheduler.on_epoch_end",
+            'logs["learning_rate"] = learning_rate(self)', "pass", "test_schedule_sets_the_rate_of_the_epoch",
+        ),
+        (
+            "callbacks.terminate_on_nan:TerminateOnNaN.on_train_batch_end", "not math.isfinite(loss)",
+            "math.isnan(loss)", "test_terminate_on_nan",
+        ),
+        (
+            "callbacks.terminate_on_nan:TerminateOnNaN.on_train_batch_end", "and self._said is None", "",
+            "test_terminate_on_nan",
+        ),
+    ],
     "callbacks/test_swap_ema_weights.py": [
         (
             "callbacks.swap_ema_weights:SwapEMAWeights.on_test_end", "self._put(average=False)", "pass",
