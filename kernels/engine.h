@@ -48,6 +48,7 @@ static int npdl_cpu_level(void) {
 #include "matmul.h"
 #include "rnn.h"
 #include "winograd.h"
+#include "winograd_sum.h"
 #include "depthwise.h"
 #include "narrow.h"
 #include "conv.h"
@@ -64,8 +65,10 @@ static int npdl_cpu_level(void) {
 #include "dropout.h"
 #include "attention.h"
 #include "element_loss.h"
+#include "power.h"
 #include "loss.h"
 #include "row_loss.h"
+#include "triplets.h"
 #include "ctc.h"
 
 #endif
