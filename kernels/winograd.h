@@ -411,7 +411,7 @@ static void FN(npdl_winograd_run)(FN(npdl_winograd) *s, int64_t images) {
 }
 
 /* As npdl_conv2d. */
-static void FN(npdl_winograd_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z, int64_t images,
+NPDL_API void FN(npdl_winograd_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z, int64_t images,
                                      const npdl_window *g, int code, const double *constants) {
     FN(npdl_winograd) s = {
         .x = x, .w = w, .bias = bias, .out = out, .z = z,
@@ -422,7 +422,7 @@ static void FN(npdl_winograd_conv2d)(const REAL *x, const REAL *w, REAL *out, co
 }
 
 /* As npdl_conv2d_dx: the convolution of dz with the turned taps, so padded that dx has x's size. */
-static void FN(npdl_winograd_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t images, const npdl_window *g) {
+NPDL_API void FN(npdl_winograd_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t images, const npdl_window *g) {
     FN(npdl_winograd) s = {
         .x = dz, .w = w, .out = out, .turned = 1,
         .in_h = g->out_h, .in_w = g->out_w, .channels = g->filters, .out_h = g->in_h, .out_w = g->in_w,
@@ -516,7 +516,7 @@ static void FN(npdl_winograd_sum_out)(void *ctx, int64_t task, void *work) {
 }
 
 /* As npdl_conv2d_dkernel. */
-static void FN(npdl_winograd_dkernel)(const REAL *x, const REAL *dz, REAL *out, int64_t images, const npdl_window *g) {
+NPDL_API void FN(npdl_winograd_dkernel)(const REAL *x, const REAL *dz, REAL *out, int64_t images, const npdl_window *g) {
     FN(npdl_winograd_sum) s = {
         .x = x, .dz = dz, .out = out, .g = g,
         .down = npdl_ceil_div(g->out_h, 4), .across = npdl_ceil_div(g->out_w, 4),
