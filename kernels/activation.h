@@ -1,6 +1,6 @@
 /* Activations, their gradients, and softmax along any axis.
  *
- * The codes are those of npdl/activations.py; the formulas are there too. `saved` is y or z, as each object's `needs`
+ * The codes are those of npdl/activations/; the formulas are there too. `saved` is y or z, as each object's `needs`
  * says. Outputs may be the inputs: every element is read before it is written.
  */
 #ifndef NPDL_ACTIVATION_H

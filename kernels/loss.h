@@ -167,17 +167,19 @@ static void FN(npdl_classes_grad)(const FN(npdl_classes_work) *s, int64_t first,
     const REAL *p = s->p + first * n, *t = s->t ? s->t + first * n : NULL;
     const VEC keep = BC((REAL)(1 - s->smoothing)), add = BC((REAL)(s->smoothing / n));
     REAL *dy = s->dy + first * n;
-    for (int64_t r = 0; r < rows; r++, p += n, dy += n) {
-        const REAL scale = s->scale[(first + r) / s->positions];
+    int64_t sample = first / s->positions, left = s->positions - first % s->positions;
+    if (s->logits == NPDL_LOG_PROBABILITIES) memset(dy, 0, rows * n * sizeof(REAL));
+    for (int64_t r = 0; r < rows; r++, p += n, dy += n, left--) {
+        if (!left) sample++, left = s->positions; /* a division a row would take longer than a short row */
+        const REAL scale = s->scale[sample];
         REAL factor = scale / (REAL)s->positions;
         const int64_t label = t ? 0 : FN(npdl_label)(s, first + r);
         if (scale == 0 || (!t && label == s->ignore)) {
-            memset(dy, 0, n * sizeof(REAL));
+            if (s->logits != NPDL_LOG_PROBABILITIES) memset(dy, 0, n * sizeof(REAL));
             continue;
         }
         if (!t && s->weights) factor *= s->weights[label];
         if (s->logits == NPDL_LOG_PROBABILITIES) {
-            memset(dy, 0, n * sizeof(REAL));
             dy[label] = -factor;
             continue;
         }
@@ -217,7 +219,8 @@ static void FN(npdl_classes_block)(void *context, int64_t block, void *work) {
     const int64_t last = NPDL_LESS(s->samples, (block + 1) * s->block) * s->positions;
     REAL loss[NPDL_PIECE], top[NPDL_PIECE], sum[NPDL_PIECE];
     double total = 0;
-    for (int64_t row = block * s->block * s->positions, rows; row < last; row += rows) {
+    int64_t sample = block * s->block, left = s->positions;
+    for (int64_t row = sample * s->positions, rows; row < last; row += rows) {
         const REAL *p = s->p + row * n;
         rows = NPDL_LESS(group, last - row);
         if (s->logits == NPDL_LOGITS) FN(npdl_shifted_exp)(p, s->dy ? s->dy + row * n : work, rows, n, top, sum);
@@ -227,9 +230,9 @@ static void FN(npdl_classes_block)(void *context, int64_t block, void *work) {
         if (s->dy) FN(npdl_classes_grad)(s, row, rows, sum);
         for (int64_t r = 0; s->out && r < rows; r++) {
             total += loss[r];
-            if ((row + r + 1) % s->positions) continue;
-            s->out[(row + r) / s->positions] = (REAL)(total / s->positions);
-            total = 0;
+            if (--left) continue;
+            s->out[sample++] = (REAL)(s->positions == 1 ? total : total / s->positions);
+            total = 0, left = s->positions;
         }
     }
 }

@@ -1,6 +1,6 @@
 /* Activations of whole rows, of halves, and with weights: log-softmax, sparsemax, GLU, PReLU.
  *
- * Formulas: npdl/activations.py and npdl/kernels/reference/activation.py. Rows are arrays (outer, n, inner) along the
+ * Formulas: npdl/activations/ and npdl/kernels/reference/activation.py. Rows are arrays (outer, n, inner) along the
  * middle axis, as for softmax (activation.h): inner = 1 is one piece of memory, summed in lanes; inner > 1 are columns
  * side by side, each summed from its first element to its last. Outputs may be the inputs of their size.
  */

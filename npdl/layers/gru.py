@@ -111,6 +111,8 @@ class GRU(_GRU, Sequences):
     (2, 9)
     """
 
+    ruled = (*_GRU.ruled, "activity")
+
     def __init__(
         self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True,
         kernel_initializer="glorot_uniform", recurrent_initializer="orthogonal", bias_initializer="zeros",

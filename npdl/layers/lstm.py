@@ -97,7 +97,7 @@ class LSTM(_LSTM, Sequences):
         activation, recurrent_activation: a, σ; name or `npdl.activations` object.
         use_bias, kernel_initializer, recurrent_initializer, bias_initializer: as of Dense.
         kernel_regularizer, recurrent_regularizer, bias_regularizer: name or `npdl.regularizers` object; and so
-            `..._constraint` of `npdl.constraints`.
+            `..._constraint` of `npdl.constraints`. activity_regularizer: of y, and of the states with return_state.
         unit_forget_bias: whether the bias of f starts as 1.
         dropout, recurrent_dropout: parts of x and of h that R multiplies that are dropped; one mask for all steps.
         seed: of these; None makes it from the model's seed and the layer's place.
@@ -114,6 +114,8 @@ class LSTM(_LSTM, Sequences):
     >>> LSTM(3, return_sequences=True).init(input_shape=(10, 4), seed=0).output_shape
     (10, 3)
     """
+
+    ruled = (*_LSTM.ruled, "activity")
 
     def __init__(
         self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True,

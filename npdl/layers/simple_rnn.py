@@ -80,6 +80,8 @@ class SimpleRNN(_SimpleRNN, Sequences):
     (3,)
     """
 
+    ruled = (*_SimpleRNN.ruled, "activity")
+
     def __init__(
         self, units, activation="tanh", use_bias=True, kernel_initializer="glorot_uniform",
         recurrent_initializer="orthogonal", bias_initializer="zeros", dropout=0.0, recurrent_dropout=0.0, seed=None,
