@@ -418,7 +418,7 @@ static void FN(npdl_run_product)(FN(npdl_product) *s) {
 }
 
 /* out (m, n) = act(op(a) op(b) + bias), all matrices dense. */
-static void FN(npdl_matmul)(const REAL *a, const REAL *b, REAL *out, const REAL *bias, REAL *z, int64_t m, int64_t n,
+NPDL_API void FN(npdl_matmul)(const REAL *a, const REAL *b, REAL *out, const REAL *bias, REAL *z, int64_t m, int64_t n,
                             int64_t k, int transpose_a, int transpose_b, int code, const double *constants) {
     FN(npdl_product) s = {
         .m = m, .n = n, .k = k,
@@ -475,7 +475,7 @@ static void FN(npdl_sum_rows_task)(void *ctx, int64_t task, void *work) {
 }
 
 /* out[j] = Σ_r x[r, j] */
-static void FN(npdl_sum_rows)(const REAL *x, int64_t rows, int64_t columns, REAL *out) {
+NPDL_API void FN(npdl_sum_rows)(const REAL *x, int64_t rows, int64_t columns, REAL *out) {
     int64_t blocks = npdl_ceil_div(rows, NPDL_SUM_ROWS);
     int64_t task_blocks = npdl_max(1, NPDL_TASK_WORK / 4 / (NPDL_SUM_ROWS * npdl_max(columns, 1)));
     FN(npdl_row_sum) s = {x, rows, columns, blocks, task_blocks, out};

@@ -437,11 +437,11 @@ static void FN(npdl_run_rnn)(const npdl_rnn_call *p, int backward) {
     }
 }
 
-static void FN(npdl_rnn_steps)(const npdl_rnn_call *p) { FN(npdl_run_rnn)(p, 0); }
-static void FN(npdl_rnn_steps_grad)(const npdl_rnn_call *p) { FN(npdl_run_rnn)(p, 1); }
+NPDL_API void FN(npdl_rnn_steps)(const npdl_rnn_call *p) { FN(npdl_run_rnn)(p, 0); }
+NPDL_API void FN(npdl_rnn_steps_grad)(const npdl_rnn_call *p) { FN(npdl_run_rnn)(p, 1); }
 
 /* ---- GRU: dR of the gates from h, of the candidate from what it multiplied: out (U, 3 U) from `rows` rows */
-static void FN(npdl_gru_dkernel)(const REAL *h, const REAL *reset, const REAL *dz, const REAL *dinner, REAL *out,
+NPDL_API void FN(npdl_gru_dkernel)(const REAL *h, const REAL *reset, const REAL *dz, const REAL *dinner, REAL *out,
                                  int64_t rows, int64_t units) {
     FN(npdl_product) gates = {
         .m = units, .n = 2 * units, .k = rows, .a = h, .a_step = units, .transpose_a = 1, .b = dz, .b_step = 3 * units,
