@@ -160,3 +160,13 @@ def test_steps_of_one_number(rng):
     model.compile("sgd", "mse")
     found = model.evaluate(x, y, verbose=0)
     assert found == pytest.approx(float(((model.predict(x) - y)[:, :4] ** 2).mean()), rel=1e-5)
+
+
+@pytest.mark.parametrize("steps", (STEPS - 1, STEPS + 2))
+def test_targets_of_other_steps_than_the_outputs(rng, steps):
+    x, y = sequences(rng)
+    model = Sequential([layers.Embedding(9, 4, mask_zero=True), layers.Dense(CLASSES)])
+    model.build((None,))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match=r"targets must have the leading axes of the outputs, .* one target a step"):
+        model.fit(x, np.resize(y, (len(y), steps)), verbose=0)
