@@ -240,7 +240,7 @@ class SeveralMapped(MappedSource):
     """The batches of such a source, each changed by functions, which see x and y as they were given."""
 
     def __init__(self, inner, mapped, names):
-        super().__init__(inner, mapped.functions)
+        super().__init__(inner, mapped.functions, mapped.workers)
         self.mapped, self.names = mapped, names
 
     @property
