@@ -81,8 +81,9 @@ class Recurrence(Layer):
 
     def gates_gradient(self, z):
         """Where to write dz: over the gates that it is made of inside fit, where a forward comes before each backward;
-        by hand, where backward may be called again, a buffer."""
-        return self.buffer("dz", z.shape) if devices.current_workspace() is None else z
+        by hand, and where the workspace says `again`, backward may be called again: a buffer."""
+        workspace = devices.current_workspace()
+        return self.buffer("dz", z.shape) if workspace is None or workspace.again else z
 
     def input_gradients(self, x, rows, dz):
         """dW = Σ xᵀ dz and dR = Σ rowsᵀ dz over all steps, and dx = dz Wᵀ where it is read."""
