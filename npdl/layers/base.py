@@ -98,8 +98,9 @@ class Layer(Configured, Ruled, node.Symbolic):
 
     def over_saved(self, name, saved):
         """Where to write a result of the shape of what `forward` saved: over that inside fit, where a forward comes
-        before each backward; by hand, where backward may be called again, a buffer."""
-        return self.buffer(name, saved.shape) if devices.current_workspace() is None else saved
+        before each backward; by hand, and where the workspace says `again`, backward may be called again: a buffer."""
+        workspace = devices.current_workspace()
+        return self.buffer(name, saved.shape) if workspace is None or workspace.again else saved
 
     def save(self, *values):
         """Keep what `backward` needs; the last act of a training forward."""
