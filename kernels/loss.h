@@ -100,7 +100,7 @@ static void FN(npdl_loss_block)(void *context, int64_t block, void *work) {
     }
 }
 
-static void FN(npdl_loss)(int kind, const double *c, const REAL *t, const REAL *p, const REAL *scale, REAL *out,
+NPDL_API void FN(npdl_loss)(int kind, const double *c, const REAL *t, const REAL *p, const REAL *scale, REAL *out,
                           int64_t samples, int64_t d) {
     FN(npdl_loss_work) s = {kind, c, t, p, scale, out, samples, d, NPDL_MORE(NPDL_GRAIN / d, 1)};
     npdl_parallel(FN(npdl_loss_block), &s, NPDL_BLOCKS(samples, s.block), 0);
@@ -237,7 +237,7 @@ static void FN(npdl_classes_block)(void *context, int64_t block, void *work) {
     }
 }
 
-static void FN(npdl_cross_entropy)(const REAL *t, const int32_t *narrow, const int64_t *wide, const REAL *p,
+NPDL_API void FN(npdl_cross_entropy)(const REAL *t, const int32_t *narrow, const int64_t *wide, const REAL *p,
                                    const REAL *scale, REAL *out, REAL *dy, int logits, double smoothing,
                                    const REAL *weights, int64_t ignore, int64_t samples, int64_t positions,
                                    int64_t classes) {
@@ -250,7 +250,7 @@ static void FN(npdl_cross_entropy)(const REAL *t, const int32_t *narrow, const i
 
 /* ---- Σ weights[n] values[n], in order; a value of weight 0 is not looked at */
 
-static double FN(npdl_weighted_sum)(const REAL *values, const REAL *weights, int64_t n) {
+NPDL_API double FN(npdl_weighted_sum)(const REAL *values, const REAL *weights, int64_t n) {
     double total = 0;
     for (int64_t i = 0; i < n; i++)
         if (weights[i] != 0) total += (double)weights[i] * values[i];

@@ -33,7 +33,7 @@ static void FN(npdl_power_block)(void *context, int64_t block, void *work) {
 }
 
 /* out = |x|^exponent, or where dy is not NULL dy times its derivative; n elements */
-static void FN(npdl_powers)(const REAL *dy, const REAL *x, double exponent, REAL *out, int64_t n) {
+NPDL_API void FN(npdl_powers)(const REAL *dy, const REAL *x, double exponent, REAL *out, int64_t n) {
     FN(npdl_power_work) s = {dy, x, out, exponent, n};
     npdl_parallel(FN(npdl_power_block), &s, NPDL_BLOCKS(n, NPDL_GRAIN), 0);
 }

@@ -410,7 +410,7 @@ static void FN(npdl_winograd_run)(FN(npdl_winograd) *s, int64_t images) {
 }
 
 /* As npdl_conv2d. */
-static void FN(npdl_winograd_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z, int64_t images,
+NPDL_API void FN(npdl_winograd_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z, int64_t images,
                                      const npdl_window *g, int code, const double *constants) {
     FN(npdl_winograd) s = {
         .x = x, .w = w, .bias = bias, .out = out, .z = z,
@@ -421,7 +421,7 @@ static void FN(npdl_winograd_conv2d)(const REAL *x, const REAL *w, REAL *out, co
 }
 
 /* As npdl_conv2d_dx: the convolution of dz with the turned taps, so padded that dx has x's size. */
-static void FN(npdl_winograd_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t images, const npdl_window *g) {
+NPDL_API void FN(npdl_winograd_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t images, const npdl_window *g) {
     FN(npdl_winograd) s = {
         .x = dz, .w = w, .out = out, .turned = 1,
         .in_h = g->out_h, .in_w = g->out_w, .channels = g->filters, .out_h = g->in_h, .out_w = g->in_w,
