@@ -21,7 +21,7 @@ class Recurrence(Layer):
     """
 
     gates = states = 1
-    ruled = ("kernel", "recurrent", "bias")
+    ruled: tuple[str, ...] = ("kernel", "recurrent", "bias")
 
     def keep_arguments(
         self, units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer, dropout,
