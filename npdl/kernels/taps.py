@@ -127,6 +127,19 @@ def taps(size, places, method, antialias=False, window=None):
     return _read_only(Taps(size, start, index[used], weight[used]))
 
 
+@functools.lru_cache(maxsize=64)
+def neighbours(size, before, after):
+    """The `Taps` of the sum of each place, so many before it and so many after it, of an axis of `size` places.
+
+    >>> neighbours(4, 1, 0).place.tolist()
+    [0, 0, 1, 1, 2, 2, 3]
+    """
+    index = np.arange(size)[:, None] + np.arange(-before, after + 1)
+    used = (index >= 0) & (index < size)
+    start = np.concatenate([[0], np.cumsum(used.sum(axis=1))]).astype(np.int64)
+    return _read_only(Taps(size, start, index[used].astype(np.int64), np.ones(int(used.sum()))))
+
+
 def image_taps(size, made, method, antialias=False, aspect=None):
     """(rows, columns): the `Taps` of resizing images of `size` (height, width) to `made`.
 

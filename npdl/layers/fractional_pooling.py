@@ -68,7 +68,7 @@ class FractionalMaxPool(Layer):
         return random.per_sample(key, self.step, samples, channels * self.axes).reshape(samples, channels, self.axes)
 
     def places(self, u):
-        """The place of each number of each window among those of x, (N, out..., C, taps)."""
+        """The place of each number of each window among those of x, (N, out..., C, taps); on the host, as u is."""
         at = np.arange(len(u)).reshape(-1, *(1,) * (2 * self.axes + 1))
         for axis, (size, pool, out) in enumerate(zip(self.input_shape, self.pool_size, self.output_shape)):
             step, own = (size - pool) / max(out - 1, 1), u[:, :, axis, None]
@@ -80,7 +80,7 @@ class FractionalMaxPool(Layer):
             taps[2 + self.axes + axis] = pool
             at = at * size + starts.transpose(0, 2, 1).astype(np.int64).reshape(shape) + np.arange(pool).reshape(taps)
         channels = np.arange(u.shape[1]).reshape(-1, *(1,) * self.axes)
-        return self.device.from_host((at * u.shape[1] + channels).reshape(len(u), *self.output_shape, -1))
+        return np.ascontiguousarray((at * u.shape[1] + channels).reshape(len(u), *self.output_shape, -1))
 
     def forward(self, x, training=False):
         n, taps = len(x), math.prod(self.pool_size)

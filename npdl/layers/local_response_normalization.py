@@ -3,8 +3,7 @@
 import math
 import numbers
 
-import numpy as np
-
+from npdl.kernels.taps import neighbours
 from npdl.layers import arguments
 from npdl.layers.base import Layer
 
@@ -15,8 +14,7 @@ class LocalResponseNormalization(Layer):
         forward     s_c = k + α/size Σ x_i²,  i from c − ⌊size/2⌋ to c + ⌊(size − 1)/2⌋        y = x s^−β
         backward    dx_i = dy_i s_i^−β − 2 α β/size x_i Σ dy_c x_c s_c^(−β − 1) over the c whose sum holds i
 
-    Channels that there are not count as 0. The formula is PyTorch's (LocalResponseNorm). The
-    sums are a product with a matrix of zeros and ones.
+    Channels that there are not count as 0. The formula is PyTorch's (LocalResponseNorm).
 
     Shapes: x, y (N, ..., C).
     Saves: x and s.
@@ -56,16 +54,21 @@ class LocalResponseNormalization(Layer):
     def flops(self):
         return super().flops() * (2 * self.size + 4)
 
-    def _beside(self, channels):
-        """(C, C): 1 where the sum of channel c, a column, holds channel i, a row."""
-        i, c = np.arange(channels)[:, None], np.arange(channels)
-        inside = (i >= c - self.size // 2) & (i <= c + (self.size - 1) // 2)
-        return self.device.from_host(inside.astype(self.dtype))
+    def _sums(self, name, x, kernel):
+        """Σ over the channels beside each, or its transpose: with the channels first, so that places lie together."""
+        rows, channels = math.prod(x.shape[:-1]), x.shape[-1]
+        turned, sums = (self.scratch(f"{one} turned", (1, channels, 1, rows)) for one in ("x", "sums"))
+        self.k.permute(x.reshape(rows, channels), (1, 0), out=turned.reshape(channels, rows))
+        beside = neighbours(channels, self.size // 2, (self.size - 1) // 2)
+        kernel(turned, beside, neighbours(1, 0, 0), out=sums)
+        y = self.buffer(name, x.shape)
+        self.k.permute(sums.reshape(channels, rows), (1, 0), out=y.reshape(rows, channels))
+        return y
 
     def forward(self, x, training=False):
-        s, y = self.buffer("s", x.shape), self.buffer("y", x.shape)
+        y = self.buffer("y", x.shape)
         self.k.multiply(x, x, out=y)
-        self.k.matmul(y, self._beside(x.shape[-1]), out=s)  # s = Σ x²
+        s = self._sums("s", y, self.k.interpolate)  # s = Σ x²
         self.k.rescale(s, self.alpha / self.size, self.bias, out=s)  # s = k + α/size Σ x²
         self.k.power(s, -self.beta, out=y)
         self.k.multiply(x, y, out=y)  # y = x s^−β
@@ -77,10 +80,10 @@ class LocalResponseNormalization(Layer):
 
     def backward(self, dy):
         x, s = self.saved()
-        ds, dx, sums = self.scratch("ds", x.shape), self.buffer("dx", x.shape), self.scratch("sums", x.shape)
+        ds, dx = self.scratch("ds", x.shape), self.buffer("dx", x.shape)
         self.k.multiply(dy, x, out=ds)
         self.k.power_grad(ds, s, -self.beta, out=ds)  # ds = −β dy x s^(−β − 1)
-        self.k.matmul(ds, self._beside(x.shape[-1]), out=sums, transpose_b=True)
+        sums = self._sums("sums", ds, self.k.interpolate_grad)
         self.k.multiply(x, sums, out=sums)
         self.k.scale(sums, 2 * self.alpha / self.size, out=sums)  # 2 α/size x Σ ds
         self.k.power(s, -self.beta, out=ds)

@@ -92,7 +92,7 @@ def as_rows(y_true, y_pred, weights):
         weights: (N, T), or of more leading axes.
 
     Raises:
-        ValueError: these are not the outputs' leading axes.
+        ValueError: these are not the leading axes of the outputs, or of the targets.
 
     >>> import numpy as np
     >>> [rows.shape for rows in as_rows(np.ones((2, 5)), np.ones((2, 5, 3)), np.ones((2, 5)))]
@@ -103,6 +103,11 @@ def as_rows(y_true, y_pred, weights):
         raise ValueError(
             f"weights of steps must have the leading axes of the outputs, which have shape {tuple(y_pred.shape)}, got "
             f"{tuple(weights.shape)}; pass one weight a sample or a step, or mend compute_mask of the last layers"
+        )
+    if tuple(y_true.shape[:axes]) != tuple(weights.shape):
+        raise ValueError(
+            f"targets must have the leading axes of the outputs, which have shape {tuple(y_pred.shape)}, got "
+            f"{tuple(y_true.shape)}; pass one target a step, filled up to as many steps where the mask leaves them out"
         )
     single = len(y_pred.shape) == axes  # each step is one number
     y_true, y_pred = (y.reshape(weights.size, *((1,) if single else tuple(y.shape[axes:]))) for y in (y_true, y_pred))

@@ -18,10 +18,7 @@ from npdl.models.repeated import Repeated, clear
 
 
 class Op(NamedTuple):
-    """One call of a layer: which slots it reads and makes, each time as a tuple or the only one.
-
-    `fixed` says that it does what inference does in training, too.
-    """
+    """One call of a layer: the slots that it reads and makes, a tuple or the only one; whether fixed to inference."""
 
     layer: object
     sources: tuple

@@ -107,7 +107,7 @@ class Network(Trainer, Layer):
     @property
     def masks_pairs(self):
         """Whether a mask may be of pairs of places, (N, T, S), because a layer takes such."""
-        return any(layer.masks_pairs for layer in self.layers)
+        return any(part.masks_pairs for part in self.walk())
 
     def need_build(self, what):
         """Raise where the weights are not there yet."""

@@ -166,7 +166,8 @@ class Replays:
         self.possible = self._is_possible()
 
     def _is_possible(self):
-        run, head, parts = self.plan.runs[0], self.head, self.plan.parts
+        run, head = self.plan.runs[0], self.head
+        parts = [*self.plan.parts, *(part for layer in run.layers for part in layer.walk())]  # what wraps a call, too
         return (
             len(self.plan.runs) == 1
             and type(self.store.device) is devices.Device

@@ -157,16 +157,16 @@ class Sequential(Network):
     def forward(self, x, training=False, mask=None):
         """y for a batch x; `training=True` keeps what `backward` needs.
 
-        `mask` says what counts where no layer finds it out itself: bool of leading axes of x, (N, T) of the steps of
-        sequences, (N, H, W) of pixels; or (N, T, S) of pairs, of a model with attention. That of y, the weights of a
-        loss by hand, is `compute_mask(x, mask)`.
+        `mask` says what counts where no layer finds it out itself: bool of x's leading axes, (N, T) of steps, (N, H, W)
+        of pixels, with attention (N, T, S) of pairs; `compute_mask(x, mask)` is that of y, a loss's weights by hand.
         """
         if not hasattr(x, "dtype"):
             raise TypeError(f"forward takes an array, got {type(x).__name__}; pass np.asarray(x, {self.dtype.name!r})")
         if self.store is None:
             self.build(x.shape[1:])
         self.check(x)
-        masks.check(self.name, mask, x, self.masks_pairs)
+        if mask is not None:
+            masks.check(self.name, mask, x, self.masks_pairs)
         return self.graph.forward([x], training, [mask])[0][0]
 
     def compute_mask(self, x, mask=None):

@@ -124,7 +124,10 @@ class LBFGS(Optimizer):
             store.touch()  # the weights are others
             return self._decayed(v, decay, float(closure()))
 
-        first = self._iterate(v, again, self._decayed(v, decay, loss))
+        try:
+            first = self._iterate(v, again, self._decayed(v, decay, loss))
+        finally:
+            store.touch()
         if self.use_ema:
             self.follow(v.k, store.data, self._segments[2])
         self.iterations += 1
@@ -160,6 +163,8 @@ class LBFGS(Optimizer):
                 self._t = self.learning_rate
             v.scale(state["previous"], 1.0, v.g)
             before, slope = loss, v.dot(v.g, d)
+            if not math.isfinite(slope):
+                self._stop(f"the direction of iteration {iteration} is not finite", f"pass {_SMALLER}")
             if slope > -self.tolerance_change:
                 break
             if self.line_search_fn:

@@ -93,7 +93,8 @@ def strong_wolfe(v, closure, d, t, loss, slope, evaluations, tolerance):
     best = bracket[low]
     nowhere = best.t == 0 and not math.isfinite(bracket[high].loss)
     v.scale(v.p, 1.0, start)
-    v.add(v.p, best.t, d)
+    if best.t:
+        v.add(v.p, best.t, d)
     v.scale(v.g, 1.0, best.gradient)
     return math.nan if nowhere else best.loss, best.t, calls
 

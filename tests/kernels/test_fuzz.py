@@ -1376,6 +1376,15 @@ def fuzz_count_ids(case):
     case.run(embed.count_ids, ids, out=out, most=most)
     right = (ids[:, :, None] == np.arange(count)).sum(axis=1)
     case.equal("out", out, (np.minimum(right, most) if most else right).astype(case.dtype))
+    weights, sums, dw = case.numbers(*ids.shape), case.out(len(ids), count), case.out(*ids.shape)
+    case.run(embed.count_ids, ids, out=sums, weights=weights)
+    right = ((ids[:, :, None] == np.arange(count)) * wide(weights)[0][:, :, None]).sum(axis=1)
+    case.close("sums", sums, right, 9, 9 * abs(weights).max(initial=0))
+    case.run(embed.count_ids_grad, sums, ids, out=dw)
+    case.equal("dw", dw, sums[np.arange(len(ids))[:, None], ids])
+
+
+fuzz_count_ids_grad = fuzz_count_ids
 
 
 def indices(case):

@@ -63,6 +63,10 @@ def test_rotary_products_depend_on_the_distance(rng):
     for distance in range(-19, 20):
         np.testing.assert_allclose(np.diag(scores, distance), np.diag(scores, distance)[0], atol=1e-12)
     np.testing.assert_array_equal(layer(q)[0, 0], q[0, 0])
+    y, dy = layer(q, training=True), rng.standard_normal(q.shape)
+    np.testing.assert_allclose((y * dy).sum(), (q * layer.backward(dy)).sum())  # the gradient turns the other way
+    slower = layers.RotaryEmbedding(scaling_factor=2.0).init((20, 8), "float64")
+    np.testing.assert_allclose(slower(q)[0, ::2], layer(q)[0, :10], atol=1e-12)
 
 
 def test_shorter_sequences_leave_rows_alone(rng):

@@ -180,3 +180,13 @@ def test_masks_of_pixels_and_of_pairs_by_hand(rng):
     inputs = layers.Input((5, 4))
     graph = npdl.Model(inputs, layers.Activation("linear")(model(inputs)), dtype="float64")
     np.testing.assert_array_equal(graph.forward(x, mask=pairs), causal(x))
+
+
+@pytest.mark.parametrize("steps", (STEPS - 1, STEPS + 2))
+def test_targets_of_other_steps_than_the_outputs(rng, steps):
+    x, y = sequences(rng)
+    model = Sequential([layers.Embedding(9, 4, mask_zero=True), layers.Dense(CLASSES)])
+    model.build((None,))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match=r"targets must have the leading axes of the outputs, .* one target a step"):
+        model.fit(x, np.resize(y, (len(y), steps)), verbose=0)

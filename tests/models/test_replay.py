@@ -239,3 +239,13 @@ def test_threads_predict_with_one_model():
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         for row, y in itertools.chain.from_iterable(pool.map(run, range(4))):
             assert y.tobytes() == expected[row : row + 1].tobytes()
+
+
+def test_a_layer_called_twice_is_not_replayed(monkeypatch):
+    def make():
+        x, shared = layers.Input((6,)), layers.Dense(6, activation="tanh")
+        model = npdl.Model(x, layers.Dense(4)(shared(shared(x))), seed=1)
+        model.compile("sgd", losses.SparseCategoricalCrossentropy(from_logits=True))
+        return model
+
+    check(monkeypatch, make, X, LABELS, 0)
