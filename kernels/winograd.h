@@ -151,7 +151,7 @@ NPDL_INLINE void FN(npdl_winograd_pixels)(const REAL *image, int64_t height, int
         int64_t at = ((row + i) * width + column) * channels;
         int inside = row + i >= 0 && row + i < height;
         for (int j = 0; j < size; j++, at += channels)
-            pixel[i * size + j] = inside & (j >= first) & (j < end) ? image + at : zeros;
+            pixel[i * size + j] = (inside & (j >= first) & (j < end)) ? image + at : zeros;
     }
 }
 

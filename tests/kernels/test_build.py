@@ -125,13 +125,14 @@ def test_run_blocks_calls_a_function_by_its_address(lib):
 
 
 X86 = ["-march=x86-64-v2"], ["-march=x86-64-v3"], ["-march=x86-64-v4"]
+PARTS = ["-DNPDL_PART=0"], ["-DNPDL_PART=32"], ["-DNPDL_PART=64"]
 
 
 @pytest.mark.skipif(not (SOURCES / "engine.h").exists(), reason="needs the source tree")
 @pytest.mark.parametrize("compiler", ("gcc", "clang"))
-@pytest.mark.parametrize("flags", X86 if platform.machine() == "x86_64" else ([],), ids=" ".join)
+@pytest.mark.parametrize("flags", (X86 if platform.machine() == "x86_64" else ([],)) + PARTS, ids=" ".join)
 def test_the_source_compiles_without_a_warning(compiler, flags):
-    """In every instruction set."""
+    """In every instruction set, and each of the three parts of a module."""
     if shutil.which(compiler) is None:
         pytest.skip(f"needs {compiler}")
     checks = ["-fsyntax-only", "-O1", "-Wall", "-Werror", "-Wno-unused-function", "-Wno-unknown-pragmas"]
