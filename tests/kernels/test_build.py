@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -82,7 +83,20 @@ def test_builds_agree_to_the_last_bit():
 @needs_compiled
 def test_build_that_does_not_exist():
     result = python("from npdl.kernels.cpu import build", NPDL_BUILD="v9")
-    assert "NPDL_BUILD=v9 cannot be used here; this machine runs" in result.stderr
+    assert "NPDL_BUILD=v9 cannot be used here: it is not installed; this machine runs" in result.stderr
+
+
+def test_build_that_this_processor_does_not_run(monkeypatch):
+    older = types.SimpleNamespace(cpu_level=lambda: 3)
+    monkeypatch.setattr(build, "compiled", lambda: ("v4", "v3", "v2"))
+    monkeypatch.setattr(build, "_load", lambda name: older)
+    monkeypatch.delenv("NPDL_BUILD", raising=False)
+    assert build._choose() == ("v3", older)
+    monkeypatch.setenv("NPDL_BUILD", "v4")
+    with pytest.raises(
+        ImportError, match="v4 cannot be used here: the processor is x86-64-v3; this machine runs v3, v2"
+    ):
+        build._choose()
 
 
 def test_info():
