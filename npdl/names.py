@@ -1,6 +1,5 @@
 """Things that a user asks for by name."""
 
-import difflib
 import functools
 import inspect
 import re
@@ -19,9 +18,16 @@ def find(what, name, known, *more):
         for key in (name, name.lower()):
             if key in names:
                 return names[key]
-    near = difflib.get_close_matches(name.lower(), known, 1, 0.5)
+    near = nearest(name.lower(), known)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise ValueError(f"unknown {what} {name!r}; {hint}there are {', '.join(known)}")
+
+
+def nearest(name, known, cutoff=0.5):
+    """[the name among `known` that is most like this one], [] where none is."""
+    import difflib  # only where something is wrong already: it takes longer to import than most of npdl's modules
+
+    return difflib.get_close_matches(name, known, 1, cutoff)
 
 
 def snake_case(name):

@@ -3,7 +3,7 @@
 from npdl.data.convert import in_memory, is_whole
 from npdl.data.mapped import Mapped
 from npdl.data.recognise import as_source
-from npdl.data.several import Names, several_source
+from npdl.data.several import Names, is_structure, several_source
 
 
 def batches(
@@ -25,7 +25,7 @@ def batches(
             all.
         dtype: of x, w and floating targets; integer labels stay integers.
         integers: whether x are whole numbers, for a model that begins with an Embedding: they stay int32 or int64.
-            None: so where their type is int32 or int64. False: they become `dtype`.
+            None: where their type is int32. Of several inputs also a dict or a tuple of that.
 
     Returns:
         an iterator of host arrays. Without shuffling they may be views of X: do not write into them.
@@ -40,16 +40,18 @@ def batches(
     (2, 2) [0 1]
     (2, 2) [2 3]
     (1, 2) [4]
-    >>> for x, y in batches({"size": X, "word": Y}, Y, batch_size=3, shuffle=False):
+    >>> for x, y in batches({"size": X, "word": Y.astype("int32")}, Y, batch_size=3, shuffle=False):
     ...     print(x["size"].dtype, x["word"], y)
     float32 [0 1 2] [0 1 2]
     float32 [3 4] [3 4]
     """
     given = X.data if isinstance(X, Mapped) else (X, Y, sample_weight)
+    given = tuple(list(part) if isinstance(part, tuple) and not is_structure(part) else part for part in given)
     for_prediction = given[1] is None and (in_memory(given[0]) or isinstance(given[0], dict))
-    if any(isinstance(part, (dict, tuple)) for part in given):
+    if any(map(is_structure, given)):
         names = _names(*given[:2], integers)
-        source = several_source(X, Y, sample_weight, dtype, names, for_prediction)
+        parts = (X, Y, sample_weight) if isinstance(X, Mapped) else given
+        source = several_source(*parts, dtype, names, for_prediction)
         restored = _restored(names, *given)
     else:
         if integers is None and in_memory(given[0]):
@@ -70,8 +72,10 @@ def _names(x, y, integers):
     lists = [
         list(part) if isinstance(part, dict) else range(len(part) if isinstance(part, tuple) else 1) for part in (x, y)
     ]
-    parts = list(x.values()) if isinstance(x, dict) else list(x) if isinstance(x, tuple) else [x]
-    return Names(*lists, [is_whole(part) if integers is None else integers for part in parts])
+    parts = dict(zip(lists[0], x.values() if isinstance(x, dict) else x if isinstance(x, tuple) else [x]))
+    given = integers if isinstance(integers, dict) else dict(enumerate(integers)) if isinstance(integers, tuple) else {}
+    whole = {name: given.get(name) if isinstance(integers, (dict, tuple)) else integers for name in parts}
+    return Names(*lists, [is_whole(part) if whole[name] is None else whole[name] for name, part in parts.items()])
 
 
 def _restored(names, x, y, w):

@@ -13,13 +13,14 @@ def in_memory(value):
 
 
 def is_whole(value):
-    """Whether an array, or the first of a list of them, says by its type that it holds indices: int32 or int64.
+    """Whether an array, or the first of a list of them, says by its type that it holds indices: int32.
 
-    Images are uint8, and become floating-point numbers; a list of Python's numbers may be anything, and becomes so too.
+    That is what `npdl.utils.pad_sequences` gives, and nobody gets by chance. Images are uint8; int64 is what NumPy
+    makes of any whole numbers: both become floating-point numbers.
     """
     if isinstance(value, list) and value:
         value = value[0]
-    return str(getattr(value, "dtype", "")).removeprefix("torch.") in ("int32", "int64")
+    return str(getattr(value, "dtype", "")) in ("int32", "torch.int32")
 
 
 def is_indexable(value):

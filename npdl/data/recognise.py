@@ -44,7 +44,7 @@ def _recognised(x, y, sample_weight, dtype, for_prediction, integers):
     checks.not_an_array(x, "x")
     need_y = not for_prediction
     if isinstance(x, Mapped) and y is None and sample_weight is None:
-        return MappedSource(_recognised(*x.data, dtype, for_prediction, integers), x.functions)
+        return MappedSource(_recognised(*x.data, dtype, for_prediction, integers), x.functions, x.workers)
     by_items = _gives_items(x, y, need_y)
     if not by_items and (in_memory(x) or is_indexable(x)):
         if y is None and need_y:

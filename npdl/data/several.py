@@ -78,6 +78,11 @@ def _are_parts(value):
     return all(part is None or hasattr(part, "shape") or hasattr(part, "__array__") for part in value)
 
 
+def is_structure(value):
+    """Whether this is a dict, or a tuple of arrays: of several inputs or outputs. A list is one array, row by row."""
+    return isinstance(value, dict) or (isinstance(value, tuple) and len(value) > 0 and _are_parts(value))
+
+
 def several_source(x, y, sample_weight, dtype, names, for_prediction=False):
     """The `Source` of lists, tuples or dicts of arrays; or of an iterable, or a function, that gives batches of them.
 
@@ -235,7 +240,7 @@ class SeveralMapped(MappedSource):
     """The batches of such a source, each changed by functions, which see x and y as they were given."""
 
     def __init__(self, inner, mapped, names):
-        super().__init__(inner, mapped.functions)
+        super().__init__(inner, mapped.functions, mapped.workers)
         self.mapped, self.names = mapped, names
 
     @property

@@ -18,7 +18,8 @@ class Layer(Configured, Ruled, node.Symbolic):
 
         build(input_shape)          one sample's shape -> one sample's output shape; declares weights by add_weight
         forward(x, training=False)  x -> y; while training ends with self.save(what backward needs);
-                                    forward(x, training=False, mask=None) where it reads a mask
+                                    forward(x, training=False, mask=None) where it reads a mask; what only training
+                                    does, such as drawing random numbers, if self.varies(training)
         backward(dy)                assigns self.grads[...] (never adds) and returns dL/dx
 
     Args:
@@ -123,16 +124,15 @@ class Layer(Configured, Ruled, node.Symbolic):
 
     # ---- how it is called
 
-    def __call__(self, x, training=False, mask=None):
-        """Check x, then `forward`; of a node (`layers.Input`) or several, a node."""
+    def __call__(self, x, training=None, mask=None):
+        """Check x, then `forward`; of a node (`layers.Input`) or several, a node: training=False holds in `fit` too."""
         if node.is_symbolic(x) or hasattr(training, "shape"):  # the latter raises
-            node.demand_plain(self, training, mask)
-            return node.call(self, x)
+            return node.call(self, x, node.demand_plain(self, training, mask))
         if self.store is None:
             raise RuntimeError(f"{self.name} has no weights yet; call layer.init(input_shape) or put it into a model")
         self.check(x)
         masks.check(self.name, mask, x, self.masks_pairs)
-        return masks.forward(self, x, training, mask)[0]
+        return masks.forward(self, x, bool(training), mask)[0]
 
     def check(self, x, expected=None):
         """Raise where x is not what this layer was built for: samples of its `input_shape`, or of another expected."""

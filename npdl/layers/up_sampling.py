@@ -68,6 +68,7 @@ class UpSampling2D(_UpSampling):
         bilinear    along the height and along the width, between the centres of the places:
                     y[i] = (1 − w) x[l] + w x[l + 1],       l + w = (i + ½) / size − ½,  the ends of x go on beyond it
                     dx[l] = Σ (1 − w) dy[i] + Σ w dy[i'] over the places whose left, or right, neighbour it is
+        others      with the weights that `Resizing` has for them
 
     Shapes: x (N, H, W, C) · y (N, H·size₁, W·size₂, C). H and W may be of any length.
     Saves: nothing; the gradient depends on the sizes alone.
@@ -75,7 +76,7 @@ class UpSampling2D(_UpSampling):
     Args:
         size: factors of height and width, or one number for both.
         data_format: None or "channels_last".
-        interpolation: "nearest" or "bilinear".
+        interpolation: "nearest", "bilinear", "bicubic", "lanczos3" or "lanczos5".
 
     Raises:
         ValueError: a factor below 1, samples that are no images, another interpolation.
@@ -89,12 +90,8 @@ class UpSampling2D(_UpSampling):
     def __init__(self, size=(2, 2), data_format=None, interpolation="nearest", **base):
         super().__init__(size, **base)
         self.data_format = arguments.channels_last(self, data_format)
-        if interpolation not in ("nearest", "bilinear"):
-            raise ValueError(
-                'UpSampling2D knows interpolation="nearest" and interpolation="bilinear", '
-                f"got interpolation={interpolation!r}"
-            )
-        self.interpolation = interpolation
+        known = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
+        self.interpolation = arguments.one_of(self, "interpolation", interpolation, known)
 
     def move(self, x, y):
         if self.interpolation == "nearest":
@@ -109,7 +106,7 @@ class UpSampling2D(_UpSampling):
         self.k.interpolate_grad(dy, *self._taps(dx), out=dx)
 
     def _taps(self, x):
-        return (taps(n, n * times, "bilinear") for n, times in zip(x.shape[1:3], self.times))
+        return (taps(n, n * times, self.interpolation) for n, times in zip(x.shape[1:3], self.times))
 
 
 class UpSampling3D(_UpSampling):

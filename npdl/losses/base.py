@@ -219,7 +219,7 @@ class Loss:
             y_true, y_pred, sample_weight = as_rows(y_true, y_pred, np.asarray(sample_weight))
         first = y_pred[0] if several else y_pred
         n, dtype = len(first), first.dtype
-        if sample_weight is not None or workspace is None or self.counts_parts:
+        if sample_weight is not None or workspace is None:
             w = np.ones(n) if sample_weight is None else check_sample_weight(sample_weight, n)
             m = self.count_of(y_true, w)
             given, scale = self._array("weights", w, dtype), self._array("scale", w / (m or 1), dtype)
@@ -228,7 +228,11 @@ class Loss:
         if equal is None:  # without sample weights they are the same in every step
             equal = self._filled((n,), dtype, 1.0), self._filled((n,), dtype, 1 / max(n, 1))
             workspace.saved[id(self), n, dtype] = equal
-        return y_true, y_pred, *equal, n, shape
+        if not self.counts_parts:
+            return y_true, y_pred, *equal, n, shape
+        m, scale = self.count_of(y_true, np.ones(n)), self.buffer("scale", (n,), dtype)
+        self.k.fill(1 / (m or 1), out=scale)
+        return y_true, y_pred, equal[0], scale, m, shape
 
     def _mean(self, values, weights, m):
         """L of values Lₙ; sets `total` and `count`."""

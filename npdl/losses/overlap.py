@@ -17,6 +17,9 @@ class CosineSimilarity(RowLoss):
         axis: -1.
         reduction, name, dtype: as of `Loss`.
 
+    Raises:
+        ValueError: another axis than the last.
+
     >>> round(CosineSimilarity().forward([[0.0, 1.0], [1.0, 1.0]], [[1.0, 0.0], [1.0, 1.0]]), 6)
     -0.5
     """

@@ -12,8 +12,21 @@ from npdl.losses.focal import (
     CategoricalFocalCrossentropy,
     SparseCategoricalFocalCrossentropy,
 )
-from npdl.losses.likelihood import CategoricalGeneralizedCrossEntropy, KLDivergence, Poisson, PoissonNLLLoss
-from npdl.losses.margin import CategoricalHinge, Hinge, HingeEmbeddingLoss, SoftMarginLoss, SquaredHinge
+from npdl.losses.likelihood import (
+    CategoricalGeneralizedCrossEntropy,
+    KLDivergence,
+    KLDivLoss,
+    Poisson,
+    PoissonNLLLoss,
+)
+from npdl.losses.margin import (
+    CategoricalHinge,
+    Hinge,
+    HingeEmbeddingLoss,
+    MultiLabelMarginLoss,
+    SoftMarginLoss,
+    SquaredHinge,
+)
 from npdl.losses.overlap import CosineSimilarity, Dice, Tversky
 from npdl.losses.regression import (
     Huber,
@@ -32,6 +45,7 @@ from npdl.losses.several import (
     MarginRankingLoss,
     TripletMarginLoss,
 )
+from npdl.losses.triplets import TripletSemiHardLoss
 from npdl.losses.weighted import (
     BCEWithLogitsLoss,
     CrossEntropyLoss,
@@ -59,6 +73,7 @@ _names = {
     "poisson": Poisson,
     "poisson_nll_loss": PoissonNLLLoss,
     "kl_divergence": KLDivergence,
+    "kl_div_loss": KLDivLoss,
     "kullback_leibler_divergence": KLDivergence,
     "kld": KLDivergence,
     "binary_crossentropy": BinaryCrossentropy,
@@ -72,6 +87,7 @@ _names = {
     "bce_with_logits_loss": BCEWithLogitsLoss,
     "nll_loss": NLLLoss,
     "cross_entropy_loss": CrossEntropyLoss,
+    "multi_label_margin_loss": MultiLabelMarginLoss,
     "multi_label_soft_margin_loss": MultiLabelSoftMarginLoss,
     "multi_margin_loss": MultiMarginLoss,
     "hinge": Hinge,
@@ -88,6 +104,7 @@ _names = {
     "cosine_embedding_loss": CosineEmbeddingLoss,
     "contrastive_loss": ContrastiveLoss,
     "triplet_margin_loss": TripletMarginLoss,
+    "triplet_semi_hard_loss": TripletSemiHardLoss,
 }
 _classes = {cls.__name__: cls for cls in _names.values()}
 

@@ -43,7 +43,8 @@ class Compiled:
 
         Targets, weights and metrics then go by the name of the first of them, {"mean": ..., "label": ...}, or in a
         list with one for each loss; a loss that reads no targets takes y=None. Metrics of several outputs are functions
-        f(y_true, (mean, variance)).
+        f(y_true, (mean, variance)). A loss of your own says by an attribute `outputs`, a tuple of names, that it looks
+        at several: y_pred and what `backward` returns are then tuples.
 
         Args:
             optimizer, loss: name or object; loss=None is chosen by `fit` from the targets.
@@ -164,7 +165,8 @@ def joined(given, names):
             kind, parts = type(one).__name__, ", ".join(getattr(one, "outputs", ("y_pred",)))
             raise ValueError(
                 f"{kind} looks at {takes} outputs ({parts}), got {len(some)}: {', '.join(map(repr, some))}; name them "
-                f"in a tuple, e.g. loss={{{tuple(names[:takes])!r}: losses.{kind}()}}"
+                f"in a tuple, e.g. loss={{{tuple(names[:takes])!r}: losses.{kind}()}}; a loss of your own for "
+                "several has an attribute outputs, a tuple of their names"
             )
     return loss, together
 

@@ -32,6 +32,7 @@ class Head:
 
     def __init__(self, model, places, name, shape, loss, weight, named, weighted):
         self.dtype, self.device, self.name, self.shape, self.weight = model.dtype, model.device, name, shape, weight
+        self.k = model.device.kernels
         self.places, self.together = places, len(places) > 1
         self.loss, self.activation, self.instead, logits = loss, None, None, False
         if self.together and hasattr(loss, "check_outputs"):
@@ -165,7 +166,7 @@ class Head:
             totals.add_loss(loss.total, count)
         if dy is not None and self.weight != 1:
             for part in dy if self.together else (dy,):
-                self.device.kernels.scale(part, self.weight, out=part)
+                self.k.scale(part, self.weight, out=part)
         return dy
 
     def _probabilities(self, output):
@@ -173,7 +174,7 @@ class Head:
         if self.activation is None:
             return output
         y = devices.current_workspace().take("probabilities", self.name, output.shape, output.dtype)
-        self.device.kernels.activation(output, self.activation, out=y)
+        self.k.activation(output, self.activation, out=y)
         return y
 
 

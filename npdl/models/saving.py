@@ -2,7 +2,6 @@
 
 import inspect
 import pathlib
-import zipfile
 
 from npdl import layers, losses, metrics, optimizers, schedules
 from npdl.layers.configuration import PARTS
@@ -259,7 +258,9 @@ def save_weights(model, path):
 
 def load_weights(model, path):
     """Read weights from a file of `save_weights` or `save_model`."""
-    is_model = zipfile.is_zipfile(path)
+    from zipfile import is_zipfile
+
+    is_model = is_zipfile(path)
     _assign(model, read_model(path)[1]["weights"] if is_model else archive.load_safetensors(path))
 
 

@@ -5,6 +5,7 @@ from npdl.models.first_step import FirstStep, check_custom_gradients
 from npdl.models.fusion import looked_at
 from npdl.models.heads import Head, by_place
 from npdl.models.plan import Plan
+from npdl.models.replay import Replays
 from npdl.models.totals import EpochTotals, Totals
 from npdl.penalties import penalized, penalties, unpenalized
 
@@ -22,6 +23,7 @@ class Step:
         plan: what runs, and where backward stops.
         penalized: the weights and outputs with a penalty.
         workspace: the training steps' reused memory.
+        replays: the training steps that are noted.
     """
 
     def __init__(self, model):
@@ -52,6 +54,7 @@ class Step:
     def close(self):
         """Let the reused memory go."""
         self.workspace = devices.Workspace(self.model.device)
+        self.replays = Replays(self.plan, self.model.store, self.workspace, self.heads[0])
 
     def float64(self):
         """The graph on copies of the layers in float64, without the activations that are left to the losses."""
@@ -78,7 +81,9 @@ class Step:
         xs, targets, ws = self.parts(x, y, w)
         if first and model.check_gradients:
             check_custom_gradients(model, self, xs, targets, ws)
-        self._prepare()
+        replay = self.replays.find((xs[0], targets[0])) if ws[0] is None else None
+        if replay is None:
+            self._prepare()
         check = FirstStep(self.plan.layers) if first else None
         xs = [self.device.from_host(x) for x in xs]
         with devices.use_workspace(self.workspace):
@@ -89,7 +94,13 @@ class Step:
                 self.first = False
                 return
             before = totals.sums() if weighed else None
-            self._gradients(xs, targets, ws, totals, check)
+            if replay is not None:
+                replay.train(xs[0], targets[0], totals)
+            elif ws[0] is None and self.replays.wants((xs[0], targets[0])):
+                with self.replays.noting(x=xs[0], target=targets[0]) as notes:
+                    self._gradients(xs, targets, ws, totals, notes=notes)
+            else:
+                self._gradients(xs, targets, ws, totals, check)
             if optimizer.takes_closure:
                 optimizer.step(model, lambda: self._again(xs, targets, ws), totals.since(before)[0])
             elif weighed:
@@ -98,10 +109,12 @@ class Step:
                 optimizer.step(model)
         self.first = False
 
-    def _gradients(self, xs, targets, ws, totals, check=None):
+    def _gradients(self, xs, targets, ws, totals, check=None, notes=None):
         """Forward, loss, backward and penalties."""
         outputs, marks = self.plan.forward(xs, True, check)
         dys = self._score(outputs, marks, targets, ws, totals, gradient=True)
+        if notes is not None:
+            notes.mark(outputs[0])
         del outputs
         with self.plan.unread_gradients():
             self.plan.backward(dys, check)

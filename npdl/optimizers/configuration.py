@@ -1,9 +1,9 @@
 """Configuration: an optimizer's arguments as plain values, and an equal optimizer from them."""
 
-import difflib
 import inspect
 
 from npdl import schedules
+from npdl.names import nearest
 from npdl.optimizers.groups import Groups
 from npdl.optimizers.services import SERVICES
 from npdl.schedules import LearningRateSchedule
@@ -21,7 +21,7 @@ class Configuration(Groups):
         """Raise unless `value` asks for nothing."""
         owner = type(self).__name__
         if argument not in KERAS_ONLY:
-            near = difflib.get_close_matches(argument, [*inspect.signature(type(self)).parameters, *SERVICES], 1)
+            near = nearest(argument, [*inspect.signature(type(self)).parameters, *SERVICES], 0.6)
             near = ["learning_rate"] if argument == "lr" else near
             hint = f"did you mean {near[0]!r}?" if near else f"see help({owner})"
             raise TypeError(f"{owner} has no argument {argument!r}; {hint}")
