@@ -137,7 +137,7 @@ static void FN(npdl_winograd_sum_out)(void *ctx, int64_t task, void *work) {
 }
 
 /* As npdl_conv2d_dkernel. */
-static void FN(npdl_winograd_dkernel)(const REAL *x, const REAL *dz, REAL *out, int64_t images, const npdl_window *g) {
+NPDL_API void FN(npdl_winograd_dkernel)(const REAL *x, const REAL *dz, REAL *out, int64_t images, const npdl_window *g) {
     FN(npdl_winograd_sum) s = {
         .x = x, .dz = dz, .out = out, .g = g,
         .down = npdl_ceil_div(g->out_h, 4), .across = npdl_ceil_div(g->out_w, 4),

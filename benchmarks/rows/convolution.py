@@ -41,7 +41,7 @@ ROWS = [
         row
         for size, channels, filters in VGG
         for row in _rows(
-            "conv3", 64, size, channels, filters, goals=_goals(channels, (2.4, 2.2, 2.2)), quick=channels in (64, 256)
+            "conv3", 64, size, channels, filters, goals=_goals(channels, (2.4, 2.2, 2.2)), quick=channels == filters
         )
     ),
     *(

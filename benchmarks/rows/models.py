@@ -28,7 +28,7 @@ ROWS = [
         for net, batches in BATCHES.items()
         for batch in batches
     ),
-    *(_row("infer", net, batch, goal=1.0, quick=True) for net, batches in BATCHES.items() for batch in batches),
+    *(_row("infer", net, batch, goal=1.0, quick=batch <= 64) for net, batches in BATCHES.items() for batch in batches),
     *(_row("sequence-train", net, batch, goal=goal, quick=True) for net, (batch, goal) in SEQUENCES.items()),
     *(_row("sequence-infer", net, batch, goal=1.0, quick=True) for net, (batch, _) in SEQUENCES.items()),
     *(_row("compiled-train", net, batch, against="train_compiled") for net, batch in COMPILED),

@@ -11,7 +11,7 @@ def _peak(net, above_imports):
 
 ROWS = [
     Row("start/import", "import", quick=True),
-    Row("start/first-step", "first_step", quick=True),
+    Row("start/first-step", "first_step"),
     *(_peak(net, above_imports) for above_imports in (True, False) for net in ("mlp", "cifar", "vgg")),
     Row("memory/new-arrays-in-a-step/vgg-64", "new_arrays", {"net": "vgg", "batch": 64}, unit="B", opponent=None),
     *(

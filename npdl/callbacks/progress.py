@@ -28,11 +28,14 @@ class ProgressBar(Callback):
     Args:
         verbose: 1 moves where that can be shown; 2 writes the line when the epoch has ended; "auto" is 1; 0 nothing.
         stream: where to; None is `sys.stdout` as it is when `fit` begins.
+
+    Raises:
+        ValueError: another verbose.
     """
 
     def __init__(self, verbose=1, stream=None):
         if verbose not in (0, 1, 2, "auto"):
-            raise ValueError(f'verbose must be 0, 1, 2 or "auto", got {verbose!r}')
+            raise ValueError(f'verbose must be 0, 1, 2 or "auto", got {verbose!r}; pass e.g. verbose=2')
         self.verbose = 1 if verbose == "auto" else int(verbose)
         self.stream = stream
         self._line = None

@@ -1,7 +1,6 @@
 """Dot: products of the samples of two inputs."""
 
 import numbers
-import string
 
 from npdl.layers.base import Layer
 from npdl.layers.merging import check_several
@@ -71,7 +70,7 @@ class Dot(Layer):
             if not 0 <= at[-1] < len(shape):
                 raise ValueError(
                     f"{self.name}: samples of shape {tuple(shape)} have the axes 1 to {len(shape)}, counted with the "
-                    f"batch as 0, got axes={self.axes}"
+                    f"batch as 0, got axes={self.axes}; pass e.g. axes=-1, the last one"
                 )
         lengths = [shape[i] for shape, i in zip(shapes, at, strict=True)]
         if lengths[0] != lengths[1]:
@@ -81,7 +80,7 @@ class Dot(Layer):
             )
         for unit, shape in zip(self.units, shapes):
             unit.build_once(tuple(shape))
-        letters = iter(string.ascii_lowercase.replace("k", "").replace("n", ""))
+        letters = iter("abcdefghijlmopqrstuvwxyz")
         a, b = (["k" if i == k else next(letters) for i in range(len(shape))] for shape, k in zip(shapes, at))
         y = [one for one in (*a, *b) if one != "k"]
         self.letters = ["n" + "".join(part) for part in (a, b, y)]

@@ -21,7 +21,7 @@ class Recurrence(Layer):
     """
 
     gates = states = 1
-    ruled = ("kernel", "recurrent", "bias")
+    ruled: tuple[str, ...] = ("kernel", "recurrent", "bias")
 
     def keep_arguments(
         self, units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer, dropout,
@@ -94,7 +94,7 @@ class Recurrence(Layer):
 
     def draws(self, training):
         """The step of the random numbers, None where nothing is dropped."""
-        if not training or not (self.dropout or self.recurrent_dropout):
+        if not self.varies(training) or not (self.dropout or self.recurrent_dropout):
             return None
         self.step += 1
         return self.step - 1

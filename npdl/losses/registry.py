@@ -3,91 +3,72 @@
 import numpy as np
 
 from npdl import names
-from npdl.losses import targets
+from npdl.losses import (
+    crossentropy,
+    ctc,
+    focal,
+    likelihood,
+    margin,
+    overlap,
+    regression,
+    several,
+    targets,
+    triplets,
+    weighted,
+)
 from npdl.losses.base import Loss
-from npdl.losses.crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
-from npdl.losses.ctc import CTC
-from npdl.losses.focal import (
-    BinaryFocalCrossentropy,
-    CategoricalFocalCrossentropy,
-    SparseCategoricalFocalCrossentropy,
-)
-from npdl.losses.likelihood import CategoricalGeneralizedCrossEntropy, KLDivergence, Poisson, PoissonNLLLoss
-from npdl.losses.margin import CategoricalHinge, Hinge, HingeEmbeddingLoss, SoftMarginLoss, SquaredHinge
-from npdl.losses.overlap import CosineSimilarity, Dice, Tversky
-from npdl.losses.regression import (
-    Huber,
-    LogCosh,
-    MeanAbsoluteError,
-    MeanAbsolutePercentageError,
-    MeanSquaredError,
-    MeanSquaredLogarithmicError,
-    Quantile,
-    SmoothL1Loss,
-)
-from npdl.losses.several import (
-    ContrastiveLoss,
-    CosineEmbeddingLoss,
-    GaussianNLLLoss,
-    MarginRankingLoss,
-    TripletMarginLoss,
-)
-from npdl.losses.weighted import (
-    BCEWithLogitsLoss,
-    CrossEntropyLoss,
-    MultiLabelSoftMarginLoss,
-    MultiMarginLoss,
-    NLLLoss,
-)
 
 _names = {
-    "mean_squared_error": MeanSquaredError,
-    "mse": MeanSquaredError,
-    "mean_absolute_error": MeanAbsoluteError,
-    "mae": MeanAbsoluteError,
-    "mean_absolute_percentage_error": MeanAbsolutePercentageError,
-    "mape": MeanAbsolutePercentageError,
-    "mean_squared_logarithmic_error": MeanSquaredLogarithmicError,
-    "msle": MeanSquaredLogarithmicError,
-    "huber": Huber,
-    "huber_loss": Huber,
-    "smooth_l1_loss": SmoothL1Loss,
-    "log_cosh": LogCosh,
-    "logcosh": LogCosh,
-    "quantile": Quantile,
-    "pinball": Quantile,
-    "poisson": Poisson,
-    "poisson_nll_loss": PoissonNLLLoss,
-    "kl_divergence": KLDivergence,
-    "kullback_leibler_divergence": KLDivergence,
-    "kld": KLDivergence,
-    "binary_crossentropy": BinaryCrossentropy,
-    "bce": BinaryCrossentropy,
-    "categorical_crossentropy": CategoricalCrossentropy,
-    "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
-    "categorical_generalized_cross_entropy": CategoricalGeneralizedCrossEntropy,
-    "binary_focal_crossentropy": BinaryFocalCrossentropy,
-    "categorical_focal_crossentropy": CategoricalFocalCrossentropy,
-    "sparse_categorical_focal_crossentropy": SparseCategoricalFocalCrossentropy,
-    "bce_with_logits_loss": BCEWithLogitsLoss,
-    "nll_loss": NLLLoss,
-    "cross_entropy_loss": CrossEntropyLoss,
-    "multi_label_soft_margin_loss": MultiLabelSoftMarginLoss,
-    "multi_margin_loss": MultiMarginLoss,
-    "hinge": Hinge,
-    "squared_hinge": SquaredHinge,
-    "categorical_hinge": CategoricalHinge,
-    "soft_margin_loss": SoftMarginLoss,
-    "hinge_embedding_loss": HingeEmbeddingLoss,
-    "cosine_similarity": CosineSimilarity,
-    "dice": Dice,
-    "tversky": Tversky,
-    "ctc": CTC,
-    "margin_ranking_loss": MarginRankingLoss,
-    "gaussian_nll_loss": GaussianNLLLoss,
-    "cosine_embedding_loss": CosineEmbeddingLoss,
-    "contrastive_loss": ContrastiveLoss,
-    "triplet_margin_loss": TripletMarginLoss,
+    "mean_squared_error": regression.MeanSquaredError,
+    "mse": regression.MeanSquaredError,
+    "mean_absolute_error": regression.MeanAbsoluteError,
+    "mae": regression.MeanAbsoluteError,
+    "mean_absolute_percentage_error": regression.MeanAbsolutePercentageError,
+    "mape": regression.MeanAbsolutePercentageError,
+    "mean_squared_logarithmic_error": regression.MeanSquaredLogarithmicError,
+    "msle": regression.MeanSquaredLogarithmicError,
+    "huber": regression.Huber,
+    "huber_loss": regression.Huber,
+    "smooth_l1_loss": regression.SmoothL1Loss,
+    "log_cosh": regression.LogCosh,
+    "logcosh": regression.LogCosh,
+    "quantile": regression.Quantile,
+    "pinball": regression.Quantile,
+    "poisson": likelihood.Poisson,
+    "poisson_nll_loss": likelihood.PoissonNLLLoss,
+    "kl_divergence": likelihood.KLDivergence,
+    "kl_div_loss": likelihood.KLDivLoss,
+    "kullback_leibler_divergence": likelihood.KLDivergence,
+    "kld": likelihood.KLDivergence,
+    "binary_crossentropy": crossentropy.BinaryCrossentropy,
+    "bce": crossentropy.BinaryCrossentropy,
+    "categorical_crossentropy": crossentropy.CategoricalCrossentropy,
+    "sparse_categorical_crossentropy": crossentropy.SparseCategoricalCrossentropy,
+    "categorical_generalized_cross_entropy": likelihood.CategoricalGeneralizedCrossEntropy,
+    "binary_focal_crossentropy": focal.BinaryFocalCrossentropy,
+    "categorical_focal_crossentropy": focal.CategoricalFocalCrossentropy,
+    "sparse_categorical_focal_crossentropy": focal.SparseCategoricalFocalCrossentropy,
+    "bce_with_logits_loss": weighted.BCEWithLogitsLoss,
+    "nll_loss": weighted.NLLLoss,
+    "cross_entropy_loss": weighted.CrossEntropyLoss,
+    "multi_label_margin_loss": margin.MultiLabelMarginLoss,
+    "multi_label_soft_margin_loss": weighted.MultiLabelSoftMarginLoss,
+    "multi_margin_loss": weighted.MultiMarginLoss,
+    "hinge": margin.Hinge,
+    "squared_hinge": margin.SquaredHinge,
+    "categorical_hinge": margin.CategoricalHinge,
+    "soft_margin_loss": margin.SoftMarginLoss,
+    "hinge_embedding_loss": margin.HingeEmbeddingLoss,
+    "cosine_similarity": overlap.CosineSimilarity,
+    "dice": overlap.Dice,
+    "tversky": overlap.Tversky,
+    "ctc": ctc.CTC,
+    "margin_ranking_loss": several.MarginRankingLoss,
+    "gaussian_nll_loss": several.GaussianNLLLoss,
+    "cosine_embedding_loss": several.CosineEmbeddingLoss,
+    "contrastive_loss": several.ContrastiveLoss,
+    "triplet_margin_loss": several.TripletMarginLoss,
+    "triplet_semi_hard_loss": triplets.TripletSemiHardLoss,
 }
 _classes = {cls.__name__: cls for cls in _names.values()}
 
@@ -134,14 +115,24 @@ def validate(loss, y_true, output_shape):
         loss.validate(y_true, output_shape)
         return
     y = targets.as_numbers(type(loss).__name__, y_true)
-    targets.check_length(type(loss).__name__, y.shape, output_shape)
+    targets.check_length(type(loss).__name__, y.shape, _first(output_shape))
     targets.check_finite(type(loss).__name__, y)
 
 
 def prepare(loss, y_true, dtype, output_shape):
-    """`loss.prepare`; for a loss without one, floats in the model's dtype and integers as they are."""
+    """`loss.prepare`; for a loss without one, floats in the model's dtype and integers as they are.
+
+    None, for a loss that reads no targets, becomes an empty array.
+    """
+    if y_true is None:
+        return np.zeros((0,), dtype)
     if hasattr(loss, "prepare"):
         return loss.prepare(y_true, dtype, output_shape)
     y = targets.as_numbers(type(loss).__name__, y_true)
-    targets.check_length(type(loss).__name__, y.shape, output_shape)
+    targets.check_length(type(loss).__name__, y.shape, _first(output_shape))
     return np.ascontiguousarray(y, dtype if y.dtype.kind == "f" else None)
+
+
+def _first(output_shape):
+    """The outputs' shape; of several outputs the first one's."""
+    return output_shape[0] if isinstance(output_shape[0], tuple) else output_shape

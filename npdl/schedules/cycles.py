@@ -21,6 +21,9 @@ class OneCycle(LearningRateSchedule):
         max_learning_rate, total_steps, pct_start, div_factor, final_div_factor, three_phase: as above.
         anneal_strategy: "cos" or "linear", the form of each part.
 
+    Raises:
+        TypeError, ValueError: an argument out of range, another anneal_strategy.
+
     References:
         Smith and Topin, Super-convergence: very fast training using large learning rates, 2018.
 
@@ -39,7 +42,9 @@ class OneCycle(LearningRateSchedule):
         self.final_div_factor = self.check("final_div_factor", final_div_factor, above=True, example=1e4)
         self.anneal_strategy, self.three_phase = anneal_strategy, bool(three_phase)
         if anneal_strategy not in ("cos", "linear"):
-            raise ValueError(f'OneCycle: anneal_strategy must be "cos" or "linear", got {anneal_strategy!r}')
+            raise ValueError(
+                f'OneCycle: anneal_strategy must be "cos" or "linear", got {anneal_strategy!r}; leave it out'
+            )
 
     def __call__(self, step):
         first, top = self.max_learning_rate / self.div_factor, self.max_learning_rate
@@ -70,6 +75,9 @@ class Cyclic(LearningRateSchedule):
         mode: "triangular", "triangular2" or "exp_range".
         gamma: of "exp_range".
 
+    Raises:
+        TypeError, ValueError: an argument out of range, another mode.
+
     References:
         Smith, Cyclical learning rates for training neural networks, 2017.
 
@@ -87,7 +95,9 @@ class Cyclic(LearningRateSchedule):
         self.step_size_down = None if step_size_down is None else self.steps("step_size_down", step_size_down)
         self.mode, self.gamma = mode, self.check("gamma", gamma, example=0.999)
         if mode not in ("triangular", "triangular2", "exp_range"):
-            raise ValueError(f'Cyclic: mode must be "triangular", "triangular2" or "exp_range", got {mode!r}')
+            raise ValueError(
+                f'Cyclic: mode must be "triangular", "triangular2" or "exp_range", got {mode!r}; pass e.g. "triangular"'
+            )
 
     def __call__(self, step):
         up, down = self.step_size_up, self.step_size_down or self.step_size_up
@@ -157,6 +167,9 @@ class SequentialSchedule(LearningRateSchedule):
         schedules: schedules or numbers.
         milestones: the steps at which the next one begins, one fewer, ascending.
 
+    Raises:
+        TypeError, ValueError: something else than schedules, milestones that do not ascend or are not one fewer.
+
     >>> SequentialSchedule([LinearWarmup(0.5, 10), 0.1], [20])(25)
     0.1
     """
@@ -181,6 +194,9 @@ class ChainedSchedule(LearningRateSchedule):
 
     Args:
         schedules: schedules or numbers; usually one has the learning rate and the others start from 1.
+
+    Raises:
+        TypeError, ValueError: something else than schedules, none at all.
 
     >>> ChainedSchedule([LinearWarmup(1.0, 10), 0.5])(5)
     0.25

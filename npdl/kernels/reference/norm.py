@@ -30,7 +30,7 @@ def batch_norm(x, mean, variance, gamma, beta, epsilon, *, out, activation=None,
         gamma, beta: (C,), or None for 1 and 0.
         epsilon: ε.
         out: like x; it may be x or the shortcut.
-        activation: a, the plain ReLU of npdl/activations.py, or None.
+        activation: a, the plain ReLU of npdl/activations/, or None.
         shortcut: like x, or None for 0: what a residual block adds.
     """
     relu = wants_relu("batch_norm", activation)
