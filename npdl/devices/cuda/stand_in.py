@@ -7,6 +7,7 @@ threads may run in either order.
 import numpy as np
 from numba import types
 
+from npdl.devices.cuda.driver import Driver
 from npdl.devices.cuda.replay import replay
 
 RUBBISH = 0xAB
@@ -23,7 +24,7 @@ class Memory:
         return self.bytes.ctypes.data
 
 
-class StandIn:
+class StandIn(Driver):
     """A driver that computes on the CPU.
 
     Attributes:
@@ -32,6 +33,7 @@ class StandIn:
     """
 
     def __init__(self):
+        super().__init__()
         self.order, self.launched = 1, {}
 
     def allocate(self, nbytes):

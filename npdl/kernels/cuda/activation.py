@@ -245,7 +245,7 @@ def _rows(one, array, axis, *arguments):
         launch(one, rows, threads_for(n), *arguments, n, inner)
 
 
-def _constants(fn):
+def constants(fn):
     return (*fn.constants, 0.0, 0.0, 0.0)[:3]
 
 
@@ -274,7 +274,7 @@ def activation(z, fn, *, out):
         if z.size:
             launch(sparsemax, rows, threads_for(n), z, out, n, inner, STEPS)
     else:
-        launch_each(_forward(code), z.size, z, out, z.size, *_constants(fn))
+        launch_each(_forward(code), z.size, z, out, z.size, *constants(fn))
 
 
 def activation_grad(dy, saved, fn, *, out):
@@ -289,7 +289,7 @@ def activation_grad(dy, saved, fn, *, out):
     elif code == LINEAR:
         launch_each(_forward(LINEAR), dy.size, dy, out, dy.size, 0.0, 0.0, 0.0)
     else:
-        launch_each(_gradient(code), dy.size, dy, saved, out, dy.size, *_constants(fn))
+        launch_each(_gradient(code), dy.size, dy, saved, out, dy.size, *constants(fn))
 
 
 def glu(x, axis, *, out):
