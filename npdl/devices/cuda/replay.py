@@ -21,7 +21,10 @@ import inspect
 import textwrap
 
 import numpy as np
-from numba import njit
+from numba import njit, typeof
+from numba import types as numba_types
+from numba.core import compiler, registry, typed_passes
+from numba.np.numpy_support import as_dtype
 
 from npdl.kernels.cuda.kernel import DeviceFunction, outside_names
 
@@ -51,6 +54,7 @@ def replay(function):
     scope = {name: _on_cpu(value) for name, value in outside_names(function).items()}
     kernel = _Inlined(outside_names(function)).visit(kernel)
     kernel = _Places().visit(kernel)
+    scope["_nan"] = np.nan
     build = _with_barriers if _has_barrier(kernel) else _without_barriers
     run = build(kernel, names, scope, function)
 
@@ -75,14 +79,19 @@ def _device_function(function):
     scope = {name: _on_cpu(value) for name, value in outside_names(function).items()}
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     tree.body[0].decorator_list = []
-    return _compiled(tree, scope, function.__name__, inline=True)
+    return _compiled(tree, scope, function.__name__)
 
 
-def _compiled(tree, scope, name, inline=False):
+def _compiled(tree, scope, name):
+    return njit(_made(tree, scope, name), error_model="numpy", boundscheck=True)
+
+
+def _made(tree, scope, name):
+    """The Python function of a tree."""
     tree = ast.Module([tree] if isinstance(tree, ast.FunctionDef) else tree.body, [])
     ast.fix_missing_locations(tree)
     exec(compile(tree, f"<replay of {name}>", "exec"), scope)
-    return njit(scope[name], error_model="numpy", boundscheck=True, inline="always" if inline else "never")
+    return scope[name]
 
 
 def _without_barriers(kernel, names, scope, function):
@@ -94,10 +103,10 @@ def _without_barriers(kernel, names, scope, function):
         ast.parse(f"""
 def _launch(gx, gy, gz, bx, by, bz, order, {arguments}):
     threads = bx * by * bz
-    for block in range(gx * gy * gz):
-        for number in range(threads):
-            t = number if order > 0 else threads - 1 - number
-            _thread(t % bx, t // bx % by, t // (bx * by), block % gx, block // gx % gy, block // (gx * gy),
+    for _block in range(gx * gy * gz):
+        for _number in range(threads):
+            _t = _number if order > 0 else threads - 1 - _number
+            _thread(_t % bx, _t // bx % by, _t // (bx * by), _block % gx, _block // gx % gy, _block // (gx * gy),
                     bx, by, bz, gx, gy, gz, {arguments})
 """),
         scope,
@@ -159,64 +168,57 @@ def _has_barrier(node):
 
 def _with_barriers(kernel, names, scope, function):
     """The kernel cut at its barriers; compiled for each set of argument types, which the variables' types follow."""
-    cut = _Cut(kernel, names)
-    one_thread = _one_thread(kernel, names, scope, function)
-    compiled = {}
+    cut = _Cut(kernel, names, scope)
+    one_thread = _made(_one_thread(kernel, names, cut.shared), dict(scope), "_one")
+    run = _compiled(cut.program(), scope, "_launch")
+    variables = {}
 
-    def run(*arguments):
-        types = tuple(map(_typeof, arguments))
-        if types not in compiled:
-            variables = _variable_types(one_thread, types, cut.private)
-            compiled[types] = _compiled(cut.program(variables), {**scope, "_np": np}, "_launch")
-        compiled[types](*arguments)
+    def call(gx, gy, gz, bx, by, bz, order, *arguments):
+        types = tuple(map(typeof, arguments))
+        if types not in variables:
+            variables[types] = _variable_types(one_thread, (*types, *map(typeof, cut.shared.values())), cut.lasting)
+        threads = bx * by * bz
+        lasting = [np.zeros(threads, variables[types][name]) for name in cut.lasting]
+        shared = [array.copy() for array in cut.shared.values()]
+        run(gx, gy, gz, bx, by, bz, order, *arguments, *shared, *lasting, np.zeros(threads, np.bool_))
 
-    return run
-
-
-def _typeof(value):
-    from numba import typeof
-
-    return typeof(value)
+    return call
 
 
-def _one_thread(kernel, names, scope, function):
+def _one_thread(kernel, names, shared):
     """The kernel as if it had one thread and no barrier: only to learn the types of its variables."""
     tree = ast.parse(ast.unparse(kernel)).body[0]
-    tree.args.args = [ast.arg(name) for name in ("gx", "gy", "gz", "bx", "by", "bz", "order", *names)]
-    tree.body = [*ast.parse("\n".join(f"{place} = gx" for place in PLACES)).body, *tree.body]
+    tree.args.args = [ast.arg(name) for name in (*names, *shared)]
+    tree.body = [*ast.parse("\n".join(f"{place} = 0" for place in PLACES)).body, *tree.body]
     tree = _Plain().visit(tree)
     tree.name = "_one"
-    return _compiled(tree, {**scope, "_np": np}, "_one")
+    return tree
 
 
 class _Plain(ast.NodeTransformer):
-    """No barriers; shared memory is an array."""
+    """No barriers, and shared memory is an argument."""
 
     def visit_Expr(self, node):
         return ast.Pass() if ast.unparse(node) == BARRIER else node
 
-    def visit_Call(self, node):
-        self.generic_visit(node)
-        return _shared(node) if ast.unparse(node.func) == "cuda.shared.array" else node
+    def visit_Assign(self, node):
+        return ast.Pass() if _is_shared(node) else node
 
 
-def _shared(node):
-    """NaN wherever nothing was written."""
-    shape, dtype = map(ast.unparse, node.args)
-    return ast.parse(f"_np.full({shape}, _np.nan).astype({dtype})", mode="eval").body
+def _is_shared(node):
+    return isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("cuda.shared.array(")
 
 
-def _variable_types(one_thread, types, private):
-    """{name: dtype} by Numba's inference."""
-    from numba.core import types as numba_types
-    from numba.np.numpy_support import as_dtype
-
-    one_thread.compile(types)
-    annotation = one_thread.overloads[types].type_annotation
+def _variable_types(function, types, names):
+    """{variable: dtype} by Numba's inference alone, without compiling."""
+    target = registry.cpu_target
+    typing, lowering = target.typing_context, target.target_context
+    typing.refresh()
+    inferred = typed_passes.type_inference_stage(typing, lowering, compiler.run_frontend(function), types, None)
     found = {}
-    for name, kind in annotation.typemap.items():
+    for name, kind in inferred.typemap.items():
         base = name.split(".")[0]
-        if base in private and isinstance(kind, numba_types.Number | numba_types.Boolean):
+        if base in names and isinstance(kind, numba_types.Number | numba_types.Boolean):
             dtype = as_dtype(kind)
             found[base] = np.promote_types(found.get(base, dtype), dtype)
     return found
@@ -225,19 +227,16 @@ def _variable_types(one_thread, types, private):
 class _Cut:
     """Splits a kernel's statements into pieces between barriers."""
 
-    def __init__(self, kernel, names):
-        self.kernel, self.names = kernel, names
-        self.shared, self.counter = [], 0
-        body = []
-        for statement in kernel.body:
-            if isinstance(statement, ast.Assign) and ast.unparse(statement.value).startswith("cuda.shared.array("):
-                self.shared.append((ast.unparse(statement.targets[0]), statement.value))
-            else:
-                body.append(statement)
-        self.body = body
-        shared = {name for name, _ in self.shared}
-        stored = {n.id for part in body for n in ast.walk(part) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        self.private = stored - shared
+    def __init__(self, kernel, names, scope):
+        self.names = names
+        self.body = [statement for statement in kernel.body if not _is_shared(statement)]
+        self.shared = {
+            ast.unparse(statement.targets[0]): _shared(statement.value, scope)
+            for statement in kernel.body
+            if _is_shared(statement)
+        }
+        parts = [node for statement in self.body for node in ast.walk(statement)]
+        self.private = {n.id for n in parts if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         self.lasting = self._lasting()
 
     def _lasting(self):
@@ -247,7 +246,7 @@ class _Cut:
             for node in ast.walk(piece):
                 if isinstance(node, ast.Name) and node.id in self.private:
                     seen.setdefault(node.id, set()).add(number)
-        return {name for name, numbers in seen.items() if len(numbers) > 1}
+        return sorted(name for name, numbers in seen.items() if len(numbers) > 1)
 
     def _pieces(self, statements):
         """Every run of statements without a barrier, and every condition, as one tree each."""
@@ -268,17 +267,19 @@ class _Cut:
                 yield from self._pieces(statement.body)
         yield ast.Module(run, [])
 
-    def program(self, types):
-        """The function `_launch`, given {variable: dtype}."""
-        lines = [f"def _launch(gx, gy, gz, bx, by, bz, order, {', '.join(self.names)}):"]
+    def program(self):
+        """The function `_launch`."""
+        given = (*self.names, *self.shared, *(f"{name}_" for name in self.lasting), "_agreed")
+        lines = [f"def _launch(gx, gy, gz, bx, by, bz, order, {', '.join(given)}):"]
         lines += ["    threads = bx * by * bz", "    blockDim_x, blockDim_y, blockDim_z = bx, by, bz"]
-        lines += ["    gridDim_x, gridDim_y, gridDim_z = gx, gy, gz", "    _agreed = _np.zeros(threads, _np.bool_)"]
-        lines += [f"    {name}_ = _np.zeros(threads, _np.{types[name].name})" for name in sorted(self.lasting)]
-        lines += ["    for _block in range(gx * gy * gz):"]
+        lines += ["    gridDim_x, gridDim_y, gridDim_z = gx, gy, gz", "    for _block in range(gx * gy * gz):"]
         lines += ["        blockIdx_x, blockIdx_y = _block % gx, _block // gx % gy", "        blockIdx_z = _block // (gx * gy)"]
-        lines += [f"        {name} = {ast.unparse(_shared(call))}" for name, call in self.shared]
-        lines += self._emit(self.body, " " * 8)
-        return ast.parse("\n".join(lines))
+        for name, array in self.shared.items():
+            places = ", ".join(f"_i{axis}" for axis in range(array.ndim))
+            for axis, size in enumerate(array.shape):
+                lines += [f"{' ' * (8 + 4 * axis)}for _i{axis} in range({size}):"]
+            lines += [f"{' ' * (8 + 4 * array.ndim)}{name}[{places}] = {'_nan' if array.dtype.kind == 'f' else -1}"]
+        return ast.parse("\n".join([*lines, *self._emit(self.body, " " * 8)]))
 
     def _emit(self, statements, pad):
         run, lines = [], []
@@ -321,6 +322,12 @@ class _Cut:
         """_agreed[t] = test for every thread; they must be equal."""
         lines = self._for_all([ast.parse(f"_agreed[_t] = {ast.unparse(test)}").body[0]], pad)
         return [*lines, f"{pad}if _agreed.any() != _agreed.all():", f"{pad}    raise RuntimeError({DIVERGED!r})"]
+
+
+def _shared(call, scope):
+    """An array for a block's shared memory."""
+    shape, dtype = (eval(ast.unparse(part), scope) for part in call.args)
+    return np.zeros(shape, as_dtype(dtype))
 
 
 class _Elements(ast.NodeTransformer):

@@ -3,8 +3,10 @@
 Where a label is none of the classes, loss and gradient become NaN: a kernel cannot raise.
 """
 
+import functools
 import math
 
+import numpy as np
 from numba import cuda, float32, float64
 
 from npdl.kernels.cuda.elementary import at_least, at_most, sigmoid
@@ -13,7 +15,6 @@ from npdl.kernels.cuda.reduction import fold_max, fold_sum, threads_for
 
 NO_LABEL = -(2**31)
 """Stands for `ignore` where no label is ignored."""
-ROWS_A_BLOCK = 256
 
 
 @kernel
@@ -33,69 +34,75 @@ def sample_means(terms: Floats, out: Floats, samples: Int, positions: Int):
         out[n] = s[0] / float32(positions)
 
 
-@kernel
-def sparse_cross_entropy(
-    labels: Longs, y: Floats, weights: Floats, scale: Floats, terms: Floats, dy: Floats,
-    classes: Int, positions: Int, kind: Int, has_weights: Int, wants: Int, has_ignore: Int, ignore: Long,
-):  # fmt: skip
-    """Row by row −w ln p[label] and w s / P (p − t); kind 0: y are probabilities, 1: logits, 2: their logarithms."""
-    s = cuda.shared.array(256, float32)
-    t = cuda.threadIdx.x
-    row = cuda.blockIdx.x
-    start = row * classes
-    label = labels[row]
-    skipped = has_ignore and label == ignore
-    valid = label >= 0 and label < classes
-    top = float32(0)
-    total = float32(1)
-    if kind == 1:
-        best = float32(-math.inf)
-        c = t
-        while c < classes:
-            if not y[start + c] <= best:
-                best = y[start + c]
-            c += cuda.blockDim.x
-        s[t] = best
-        fold_max(s)
-        top = s[0]
-        cuda.syncthreads()
-    if kind != 2:
-        part = float32(0)
-        c = t
-        while c < classes:
-            part += math.exp(y[start + c] - top) if kind == 1 else y[start + c]
-            c += cuda.blockDim.x
-        s[t] = part
-        fold_sum(s)
-        total = s[0]
-    w = float32(math.nan)
-    if skipped:
-        w = float32(0)
-    elif valid:
-        w = weights[label] if has_weights else float32(1)
-    picked = y[start + label] if valid else float32(1)
-    share = picked / total
-    kept = at_most(at_least(share, float32(1e-7)), float32(1 - 1e-7))
-    if t == 0:
-        value = picked
+@functools.cache
+def _sparse(dtype):
+    Labels = Ints if dtype == np.int32 else Longs
+
+    @kernel
+    def sparse_cross_entropy(
+        labels: Labels, y: Floats, weights: Floats, scale: Floats, terms: Floats, dy: Floats,
+        classes: Int, positions: Int, kind: Int, has_weights: Int, wants: Int, has_ignore: Int, ignore: Long,
+    ):  # fmt: skip
+        """Row by row −w ln p[label] and w s / P (p − t); kind 0: y are probabilities, 1: logits, 2: their logarithms."""
+        s = cuda.shared.array(256, float32)
+        t = cuda.threadIdx.x
+        row = cuda.blockIdx.x
+        start = row * classes
+        label = labels[row]
+        skipped = has_ignore and label == ignore
+        valid = label >= 0 and label < classes
+        top = float32(0)
+        total = float32(1)
         if kind == 1:
-            value = picked - top - math.log(total)
-        elif kind == 0:
-            value = math.log(kept)
-        terms[row] = float32(0) if skipped else -w * value
-    if wants:
-        factor = scale[row // positions] / float32(positions)
-        slope = -w / kept if share == kept or share != share else float32(0)
-        c = t
-        while c < classes:
-            here = float32(1) if c == label else float32(0)
-            d = -w * here
+            best = float32(-math.inf)
+            c = t
+            while c < classes:
+                if not y[start + c] <= best:
+                    best = y[start + c]
+                c += cuda.blockDim.x
+            s[t] = best
+            fold_max(s)
+            top = s[0]
+            cuda.syncthreads()
+        if kind != 2:
+            part = float32(0)
+            c = t
+            while c < classes:
+                part += math.exp(y[start + c] - top) if kind == 1 else y[start + c]
+                c += cuda.blockDim.x
+            s[t] = part
+            fold_sum(s)
+            total = s[0]
+        w = float32(math.nan)
+        if skipped:
+            w = float32(0)
+        elif valid:
+            w = weights[label] if has_weights else float32(1)
+        picked = y[start + label] if valid else float32(1)
+        share = picked / total
+        kept = at_most(at_least(share, float32(1e-7)), float32(1 - 1e-7))
+        if t == 0:
+            value = picked
             if kind == 1:
-                d = w * (math.exp(y[start + c] - top) / total - here)
+                value = picked - top - math.log(total)
             elif kind == 0:
-                d = (slope * here - slope * share) / total
-            dy[start + c] = float32(0) if skipped or factor == float32(0) else factor * d
-            c += cuda.blockDim.x
+                value = math.log(kept)
+            terms[row] = float32(0) if skipped else -w * value
+        if wants:
+            factor = scale[row // positions] / float32(positions)
+            slope = -w / kept if share == kept or share != share else float32(0)
+            c = t
+            while c < classes:
+                here = float32(1) if c == label else float32(0)
+                d = -w * here
+                if kind == 1:
+                    d = w * (math.exp(y[start + c] - top) / total - here)
+                elif kind == 0:
+                    d = (slope * here - slope * share) / total
+                dy[start + c] = float32(0) if skipped or factor == float32(0) else factor * d
+                c += cuda.blockDim.x
+
+    return sparse_cross_entropy
 
 
 @kernel
@@ -246,14 +253,6 @@ def weighted_total(values: Floats, weights: Floats, out: Doubles, n: Long):
         out[0] = float64(s[0]) + float64(lost[0])
 
 
-@kernel
-def as_longs(labels: Ints, out: Longs, n: Long):
-    i = cuda.grid(1)
-    while i < n:
-        out[i] = labels[i]
-        i += cuda.gridsize(1)
-
-
 def _terms(out, positions):
     """Room for a sample's terms: `out` itself where it has one."""
     return out if positions == 1 else out.memory.driver.scratch(len(out) * positions)
@@ -280,7 +279,7 @@ def sparse_categorical_cross_entropy(
     terms = _terms(out, positions)
     kind = 2 if from_logits is None else int(from_logits)
     launch(
-        sparse_cross_entropy, rows, threads_for(classes), _longs(labels), y_pred, weights, scale, terms, dy,
+        _sparse(labels.dtype), rows, threads_for(classes), labels, y_pred, weights, scale, terms, dy,
         classes, positions, kind, int(weights is not None), int(dy is not None), int(ignore is not None),
         NO_LABEL if ignore is None else ignore,
     )  # fmt: skip
@@ -294,10 +293,6 @@ def sparse_categorical_cross_entropy_grad(labels, y_pred, from_logits, scale, *,
     sparse_categorical_cross_entropy(
         labels, y_pred, from_logits, out=values[0 : len(y_pred)], scale=scale, dy=out, weights=weights, ignore=ignore
     )
-
-
-def _longs(labels):
-    return labels
 
 
 def categorical_cross_entropy(y_true, y_pred, from_logits, label_smoothing, *, out, scale=None, dy=None):
@@ -340,3 +335,42 @@ def mean_squared_error(y_true, y_pred, *, out):
 def mean_squared_error_grad(y_true, y_pred, scale, *, out):
     """out = s · 2 (p − t) / D"""
     _slopes(0, y_true, y_pred, scale, out)
+
+
+def mean_absolute_error(y_true, y_pred, *, out):
+    """out[n] = Σ |p − t| / D"""
+    _elements(1, y_true, y_pred, out)
+
+
+def mean_absolute_error_grad(y_true, y_pred, scale, *, out):
+    """out = s · sign(p − t) / D"""
+    _slopes(1, y_true, y_pred, scale, out)
+
+
+def huber(y_true, y_pred, delta, *, out):
+    """out[n] = Σ h(p − t) / D"""
+    _elements(2, y_true, y_pred, out, delta)
+
+
+def huber_grad(y_true, y_pred, delta, scale, *, out):
+    """out = s · clip(p − t, −δ, δ) / D"""
+    _slopes(2, y_true, y_pred, scale, out, delta)
+
+
+def binary_cross_entropy(y_true, y_pred, from_logits, label_smoothing, *, out):
+    """As npdl.kernels.reference.loss.binary_cross_entropy."""
+    _elements(3 if from_logits else 4, y_true, y_pred, out, smoothing=label_smoothing)
+
+
+def binary_cross_entropy_grad(y_true, y_pred, from_logits, label_smoothing, scale, *, out):
+    """As npdl.kernels.reference.loss.binary_cross_entropy_grad."""
+    _slopes(3 if from_logits else 4, y_true, y_pred, scale, out, smoothing=label_smoothing)
+
+
+def categorical_cross_entropy_grad(y_true, y_pred, from_logits, label_smoothing, scale, *, out):
+    """As npdl.kernels.reference.loss.categorical_cross_entropy_grad."""
+    positions, _ = _positions(y_pred)
+    values = out.memory.driver.scratch(len(y_pred) * (positions + 1))
+    categorical_cross_entropy(
+        y_true, y_pred, from_logits, label_smoothing, out=values[0 : len(y_pred)], scale=scale, dy=out
+    )
