@@ -36,11 +36,12 @@ def entry(text):
 
 
 def cubin(kernel, capability):
-    """The GPU's own code."""
+    """The GPU's own code, and what its assembler says about it."""
     from cuda.core import Linker, LinkerOptions, ObjectCode
 
     source = ObjectCode.from_ptx(ptx(kernel, capability).encode())
-    return bytes(Linker(source, options=LinkerOptions(arch="sm_{}{}".format(*capability))).link("cubin").code)
+    linker = Linker(source, options=LinkerOptions(arch="sm_{}{}".format(*capability), verbose=True))
+    return bytes(linker.link("cubin").code), linker.get_info_log()
 
 
 @contextlib.contextmanager
