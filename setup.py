@@ -14,6 +14,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy
 from setuptools import Extension, setup
@@ -31,6 +32,11 @@ FLAGS = [
     "-Wno-unused-function",
     "-Wno-unknown-pragmas",
 ]
+PARTS = {  # of each module, compiled side by side: see kernels/engine.h
+    "cython": ["-DNPDL_PART=0", "-O1"],
+    "float32": ["-DNPDL_PART=32"],
+    "float64": ["-DNPDL_PART=64"],
+}
 ARCHITECTURES = {
     "x86_64": {
         "v2": ["-march=x86-64-v2", "-O1"],  # processors older than 2013: half the time to compile
@@ -74,20 +80,38 @@ class BuildKernels(build_ext):
             usable.append(extension)
         self.extensions = usable
         try:
-            super().build_extensions()
-        except (BaseError, CCompilerError) as error:
+            with ThreadPoolExecutor(self.parallel) as pool:
+                stale = [extension for extension in usable if self.is_stale(extension)]
+                sources = list(pool.map(self.translate, stale))
+                tasks = [(each, source, part) for each, source in zip(stale, sources) for part in PARTS]
+                for (extension, *_), made in zip(tasks, pool.map(lambda task: self.compile_part(*task), tasks)):
+                    extension.extra_objects += made
+            for extension in stale:
+                extension.sources = []
+                super().build_extension(extension)  # links the parts
+        except (BaseError, CCompilerError, subprocess.CalledProcessError) as error:
             raise SystemExit(f"{error}\n{NO_COMPILER}") from error
 
-    def build_extension(self, extension):
-        """Translate one module and compile it; setuptools calls this for several at once."""
-        if not self.force and not newer_group(extension.depends, self.get_ext_fullpath(extension.name), "newer"):
-            return
+    def is_stale(self, extension):
+        return self.force or newer_group(extension.depends, self.get_ext_fullpath(extension.name), "newer")
+
+    def translate(self, extension):
+        """The C file that Cython makes."""
         [source] = extension.sources
         os.makedirs(self.build_temp, exist_ok=True)
         translated = os.path.join(self.build_temp, os.path.basename(source).replace(".pyx", ".c"))
         subprocess.run([sys.executable, "-m", "cython", "-3", "-I", "kernels", source, "-o", translated], check=True)
-        extension.sources = [translated]
-        super().build_extension(extension)
+        return translated
+
+    def compile_part(self, extension, translated, part):
+        """Its object files: one."""
+        return self.compiler.compile(
+            [translated if part == "cython" else "kernels/engine.c"],
+            output_dir=os.path.join(self.build_temp, extension.name, part),
+            macros=extension.define_macros,
+            include_dirs=extension.include_dirs,
+            extra_postargs=extension.extra_compile_args + PARTS[part],
+        )
 
     def accepts(self, flags):
         """Whether the compiler builds a small program with these flags."""
@@ -112,7 +136,7 @@ def extensions():
     if os.environ.get("NPDL_NO_KERNELS", "0") not in ("", "0"):
         return []
     # `depends` rebuilds when a header changes, and puts the sources of every machine into the sdist.
-    sources = sorted(glob.glob("kernels/*.h") + glob.glob("kernels/*.pxi") + glob.glob("kernels/*.pyx"))
+    sources = sorted(file for end in ("engine.c", "*.h", "*.pxi", "*.pyx") for file in glob.glob(f"kernels/{end}"))
     return [
         Extension(
             f"npdl.kernels.cpu._{name}",

@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 def probe(what, engine, threads, **options):
     """The number that benchmarks/probe.py prints last."""
     environment = {**os.environ, **{name: str(threads) for name in ("OMP_NUM_THREADS", "NPDL_NUM_THREADS")}}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # with bytecode, as pip leaves both engines
     command = [sys.executable, "-m", "benchmarks.probe", what, engine, json.dumps(options)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
     if done.returncode:

@@ -1,9 +1,9 @@
 """Tell whether two handwritten digits are the same number: one net looks at both, and their distance decides.
 
-It teaches nets with two inputs and shared weights: `npdl.Model`, a layer called twice, a layer of your own with two
-inputs, and a loss that pulls like pairs together and pushes others apart (Hadsell, Chopra and LeCun, 2006):
+It teaches nets with two inputs and shared weights: `npdl.Model`, a net called twice, and a loss that looks at both
+outputs at once; it pulls like pairs together and pushes others apart (Hadsell, Chopra and LeCun, 2006):
 
-    L = t d² + (1 − t) max(m − d, 0)²        t = 1 for a pair of one digit, else 0 · d their distance · m the margin
+    L = t d² + (1 − t) max(m − d, 0)²        t = 1 for a pair of one digit, else 0 · d = ‖a − b‖ · m the margin
 
 Then it is asked about pairs of images that it never saw.
 
@@ -15,8 +15,7 @@ import sys
 
 import numpy as np
 
-import npdl
-from npdl import Model, Sequential, datasets, layers
+from npdl import Model, Sequential, datasets, layers, losses
 
 MUST_REACH = 95.0  # percent of the pairs of test images
 MARGIN = 1.0
@@ -26,40 +25,11 @@ parser.add_argument("--epochs", type=int, default=15)
 options = parser.parse_args()
 
 
-class Distance(layers.Layer):
-    """d = √(Σ (a − b)² + ε);     da = dd (a − b) / d,   db = −da"""
-
-    def build(self, input_shape):
-        return (1,)
-
-    def forward(self, x, training=False):
-        difference = x[0] - x[1]
-        d = np.sqrt((difference**2).sum(1, keepdims=True) + np.asarray(1e-12, difference.dtype))
-        if training:
-            self.save(difference, d)
-        return d
-
-    def backward(self, dd):
-        difference, d = self.saved()
-        da = dd * difference / d
-        return da, -da
-
-
-class Contrastive(npdl.losses.Loss):
-    """The loss above; `values` is Lₙ of each pair, `gradient` its slope times the weight of the pair in the mean."""
-
-    def values(self, y_true, y_pred, out):
-        out[...] = (y_true * y_pred**2 + (1 - y_true) * np.maximum(MARGIN - y_pred, 0) ** 2)[:, 0]
-
-    def gradient(self, y_true, y_pred, scale, out):
-        out[...] = 2 * scale[:, None] * (y_true * y_pred - (1 - y_true) * np.maximum(MARGIN - y_pred, 0))
-
-
 def pairs(x, y, count, rng):
     """(first images, second images, 1 where both are one digit): every other pair alike."""
     first, alike = rng.integers(0, len(x), count), np.arange(count) % 2
     second = np.array([rng.choice(np.flatnonzero((y == y[i]) == same)) for i, same in zip(first, alike)])
-    return x[first], x[second], alike[:, None].astype("float32")
+    return x[first], x[second], alike
 
 
 # 1. Pairs of images, as many of one digit as of two.
@@ -81,15 +51,16 @@ encoder = Sequential(
     name="encoder",
 )
 left, right = layers.Input((8, 8, 1), name="left"), layers.Input((8, 8, 1), name="right")
-model = Model([left, right], Distance()([encoder(left), encoder(right)]), seed=0)
+model = Model([left, right], [encoder(left), encoder(right)], seed=0)
 model.summary()
 
-# 3. Learning. On its first batch `fit` checks Distance and Contrastive against differences of their forward.
-model.compile("adam", Contrastive())
+# 3. Learning: one loss for the two outputs, in their order, and one target a pair.
+model.compile("adam", losses.ContrastiveLoss(MARGIN))
 model.fit([a, b], alike, epochs=options.epochs, batch_size=64, verbose=2)
 
 # 4. A pair is called alike where its distance is below half the margin.
-distance = model.predict([a_new, b_new])
+a_code, b_code = model.predict([a_new, b_new])
+distance = np.sqrt(((a_code - b_code) ** 2).sum(axis=1))
 accuracy = 100 * ((distance < MARGIN / 2) == (alike_new == 1)).mean()
 for name, kind in (("alike", 1), ("not alike", 0)):
     print(f"mean distance of test images that are {name}: {distance[alike_new == kind].mean():.2f}")

@@ -1,6 +1,6 @@
 /* Activations, their gradients, and softmax along any axis.
  *
- * The codes are those of npdl/activations.py; the formulas are there too. `saved` is y or z, as each object's `needs`
+ * The codes are those of npdl/activations/; the formulas are there too. `saved` is y or z, as each object's `needs`
  * says. Outputs may be the inputs: every element is read before it is written.
  */
 #ifndef NPDL_ACTIVATION_H
@@ -116,12 +116,12 @@ static void FN(npdl_activation_block)(void *context, int64_t block, void *work) 
     else FN(npdl_activate_to)(t->code, t->constants, t->in + start, t->out + start, n);
 }
 
-static void FN(npdl_activation)(int code, const double *constants, const REAL *z, REAL *out, int64_t n) {
+NPDL_API void FN(npdl_activation)(int code, const double *constants, const REAL *z, REAL *out, int64_t n) {
     FN(npdl_activation_work) t = {code, constants, NULL, z, out, n};
     npdl_parallel(FN(npdl_activation_block), &t, NPDL_BLOCKS(n, NPDL_GRAIN), 0);
 }
 
-static void FN(npdl_activation_grad)(int code, const double *constants, const REAL *dy, const REAL *saved, REAL *out,
+NPDL_API void FN(npdl_activation_grad)(int code, const double *constants, const REAL *dy, const REAL *saved, REAL *out,
                                      int64_t n) {
     FN(npdl_activation_work) t = {code, constants, dy, saved, out, n};
     npdl_parallel(FN(npdl_activation_block), &t, NPDL_BLOCKS(n, NPDL_GRAIN), 0);
@@ -231,7 +231,7 @@ static void FN(npdl_softmax_block)(void *context, int64_t block, void *work) {
 }
 
 /* out = softmax(in), or with dy: out = in (dy − Σ dy in) for in = softmax(z). */
-static void FN(npdl_softmax)(const REAL *dy, const REAL *in, REAL *out, int64_t outer, int64_t n, int64_t inner) {
+NPDL_API void FN(npdl_softmax)(const REAL *dy, const REAL *in, REAL *out, int64_t outer, int64_t n, int64_t inner) {
     FN(npdl_softmax_work) t = {dy, in, out, outer, n, inner, 0};
     int64_t blocks;
     if (!outer || !n || !inner) return;
@@ -245,7 +245,7 @@ static void FN(npdl_softmax)(const REAL *dy, const REAL *in, REAL *out, int64_t 
 
 /* ---- one elementary function by itself: what its tests call */
 
-static void FN(npdl_elementary)(int function, const REAL *x, REAL *out, int64_t n) {
+NPDL_API void FN(npdl_elementary)(int function, const REAL *x, REAL *out, int64_t n) {
     switch (function) {
     case 0: NPDL_MAP_WIDE(x, out, n, FN(npdl_exps)) break;
     case 1: NPDL_MAP_WIDE(x, out, n, FN(npdl_expm1s_negative)) break;

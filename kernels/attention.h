@@ -312,7 +312,7 @@ static void FN(npdl_attend_grad_task)(void *context, int64_t task, void *work) {
 
 /* ---- both */
 
-static void FN(npdl_attention)(FN(npdl_attend) *s, int grad) {
+NPDL_API void FN(npdl_attention)(FN(npdl_attend) *s, int grad) {
     if (s->keys && grad)
         npdl_parallel(FN(npdl_attend_grad_task), s, s->samples * s->groups, FN(npdl_attend_grad_bytes)(s));
     else if (s->keys)

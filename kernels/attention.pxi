@@ -7,16 +7,32 @@ cdef extern from "engine.h" nogil:
         const uint8_t *pair
         int causal
     ctypedef struct npdl_attend_dropout:
-        uint32_t threshold, step, key[2]
+        uint32_t threshold
+        uint32_t step
+        uint32_t key[2]
         double scale
     ctypedef struct npdl_attend_f32:
-        float *q, *k, *v, *dout, *out, *dq, *dk, *dv
+        float *q
+        float *k
+        float *v
+        float *dout
+        float *out
+        float *dq
+        float *dk
+        float *dv
         int64_t samples, queries, keys, heads, groups, size, value_size
         float scale
         npdl_attend_mask mask
         npdl_attend_dropout dropout
     ctypedef struct npdl_attend_f64:
-        double *q, *k, *v, *dout, *out, *dq, *dk, *dv
+        double *q
+        double *k
+        double *v
+        double *dout
+        double *out
+        double *dq
+        double *dk
+        double *dv
         int64_t samples, queries, keys, heads, groups, size, value_size
         double scale
         npdl_attend_mask mask

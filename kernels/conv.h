@@ -343,7 +343,7 @@ static void FN(npdl_narrow_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t
 /* ---- the three products of a convolution of volumes, and of the images that go no other way */
 
 /* out = act(windows(x) W + bias) */
-static void FN(npdl_conv3d)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z, int64_t volumes,
+NPDL_API void FN(npdl_conv3d)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z, int64_t volumes,
                             const npdl_window *g, const npdl_depth *d, int code, const double *constants) {
     FN(npdl_windows) windows = FN(npdl_windows_of)(x, g, d);
     windows.column_step = g->filters, windows.row_step = g->out_w * g->filters;
@@ -359,7 +359,7 @@ static void FN(npdl_conv3d)(const REAL *x, const REAL *w, REAL *out, const REAL 
 }
 
 /* out = dW = windows(x)ᵀ dz */
-static void FN(npdl_conv3d_dkernel)(const REAL *x, const REAL *dz, REAL *out, int64_t volumes, const npdl_window *g,
+NPDL_API void FN(npdl_conv3d_dkernel)(const REAL *x, const REAL *dz, REAL *out, int64_t volumes, const npdl_window *g,
                                     const npdl_depth *d) {
     FN(npdl_windows) windows = FN(npdl_windows_of)(x, g, d);
     FN(npdl_product) s = {
@@ -399,7 +399,7 @@ static void FN(npdl_dx_phase)(const REAL *dz, const REAL *w, REAL *out, int64_t 
 }
 
 /* out = dx: dz convolved with the reversed, transposed weights, phase by phase */
-static void FN(npdl_conv3d_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t volumes, const npdl_window *g,
+NPDL_API void FN(npdl_conv3d_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t volumes, const npdl_window *g,
                                const npdl_depth *d) {
     for (int64_t c = 0; c < d->stride; c++)
         for (int64_t a = 0; a < g->stride_h; a++)
@@ -417,7 +417,7 @@ static int FN(npdl_lanes_suit)(const npdl_window *g, int64_t images) {
 }
 
 /* out = act(windows(x) W + bias) */
-static void FN(npdl_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z, int64_t images,
+NPDL_API void FN(npdl_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z, int64_t images,
                             const npdl_window *g, int code, const double *constants) {
     if (npdl_winograd_suits(g, g->out_h, g->out_w)) {
         FN(npdl_winograd_conv2d)(x, w, out, bias, z, images, g, code, constants);
@@ -445,7 +445,7 @@ static void FN(npdl_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL 
 }
 
 /* out = dW = windows(x)ᵀ dz */
-static void FN(npdl_conv2d_dkernel)(const REAL *x, const REAL *dz, REAL *out, int64_t images, const npdl_window *g) {
+NPDL_API void FN(npdl_conv2d_dkernel)(const REAL *x, const REAL *dz, REAL *out, int64_t images, const npdl_window *g) {
     if (npdl_is_depthwise(g)) {
         FN(npdl_depthwise_dkernel)(x, dz, out, images, g);
         return;
@@ -458,7 +458,7 @@ static void FN(npdl_conv2d_dkernel)(const REAL *x, const REAL *dz, REAL *out, in
 }
 
 /* out = dx: dz convolved with the reversed, transposed weights, phase by phase */
-static void FN(npdl_conv2d_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t images, const npdl_window *g) {
+NPDL_API void FN(npdl_conv2d_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t images, const npdl_window *g) {
     if (npdl_winograd_suits(g, g->in_h, g->in_w)) {
         FN(npdl_winograd_dx)(dz, w, out, images, g);
         return;
@@ -511,13 +511,13 @@ static void FN(npdl_end)(REAL *out, const REAL *bias, REAL *z, int64_t rows, int
 }
 
 /* g and d: of the convolution whose inputs are `out` and whose outputs are x. */
-static void FN(npdl_conv2d_transpose)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z,
+NPDL_API void FN(npdl_conv2d_transpose)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z,
                                       int64_t images, const npdl_window *g, int code, const double *constants) {
     FN(npdl_conv2d_dx)(x, w, out, images, g);
     FN(npdl_end)(out, bias, z, images * g->in_h * g->in_w, g->channels, code, constants);
 }
 
-static void FN(npdl_conv3d_transpose)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z,
+NPDL_API void FN(npdl_conv3d_transpose)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z,
                                       int64_t volumes, const npdl_window *g, const npdl_depth *d, int code,
                                       const double *constants) {
     FN(npdl_conv3d_dx)(x, w, out, volumes, g, d);
@@ -545,7 +545,7 @@ static void FN(npdl_im2col_task)(void *ctx, int64_t line, void *work) {
             }
 }
 
-static void FN(npdl_im2col)(const REAL *x, REAL *out, int64_t images, const npdl_window *g) {
+NPDL_API void FN(npdl_im2col)(const REAL *x, REAL *out, int64_t images, const npdl_window *g) {
     FN(npdl_im2col_call) s = {x, *g, out};
     npdl_parallel(FN(npdl_im2col_task), &s, images * g->out_h, 0);
 }
@@ -574,7 +574,7 @@ static void FN(npdl_col2im_task)(void *ctx, int64_t image, void *work) {
         }
 }
 
-static void FN(npdl_col2im)(const REAL *cols, REAL *out, int64_t images, const npdl_window *g) {
+NPDL_API void FN(npdl_col2im)(const REAL *cols, REAL *out, int64_t images, const npdl_window *g) {
     FN(npdl_col2im_call) s = {cols, out, *g};
     npdl_parallel(FN(npdl_col2im_task), &s, images, 0);
 }

@@ -23,6 +23,7 @@
     LOSS(NPDL_POISSON, poisson) \
     LOSS(NPDL_POISSON_LOG, poisson_log) \
     LOSS(NPDL_KL_DIVERGENCE, kl_divergence) \
+    LOSS(NPDL_KL_LOGARITHMS, kl_logarithms) \
     LOSS(NPDL_HINGE, hinge) \
     LOSS(NPDL_SQUARED_HINGE, squared_hinge) \
     LOSS(NPDL_SOFT_MARGIN, soft_margin) \
@@ -163,6 +164,13 @@ ELEMENT(npdl_kl_divergence_slope) {
     t = FN(npdl_at_least)(t, low), t = SELECT(t > BC(1), BC(1), t);
     return SELECT((p < low) | (p > BC(1)), BC(0), -(c[0] * t) / p);
 }
+
+/* p is a logarithm, and t where c[0] is 1 */
+ELEMENT(npdl_kl_logarithms) {
+    if (c[0][0] == 1) return FN(npdl_exp)(t) * (t - p);
+    return SELECT(t == BC(0), BC(0), t * FN(npdl_log)(t)) - t * p;
+}
+ELEMENT(npdl_kl_logarithms_slope) { return c[0][0] == 1 ? -FN(npdl_exp)(t) : -t; }
 
 /* c[0]: classes, c[1]: q */
 ELEMENT(npdl_generalized) { return c[0] * t * ((BC(1) - FN(npdl_power)(FN(npdl_clip)(p), c[1])) / c[1]); }

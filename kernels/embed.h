@@ -40,7 +40,7 @@ static void FN(npdl_embedding_block)(void *context, int64_t block, void *work) {
 }
 
 /* out (count, width) = rows of the table; the place of the first number that names none, or -1 */
-static int64_t FN(npdl_embedding)(const npdl_ids *ids, const REAL *table, REAL *out, int64_t width) {
+NPDL_API int64_t FN(npdl_embedding)(const npdl_ids *ids, const REAL *table, REAL *out, int64_t width) {
     const int64_t outside = npdl_first_outside(ids);
     FN(npdl_embed_work) s = {ids, table, out, width, NPDL_BLOCKS(NPDL_GRAIN, NPDL_MORE(width, 1)), 1};
     if (outside < 0 && width) npdl_parallel(FN(npdl_embedding_block), &s, NPDL_BLOCKS(ids->count, s.block), 0);
@@ -68,7 +68,7 @@ static void FN(npdl_embedding_grad_block)(void *context, int64_t block, void *wo
 }
 
 /* out (rows, width) = sums of the rows of dy (count, width); returns as npdl_embedding */
-static int64_t FN(npdl_embedding_grad)(const npdl_ids *ids, const REAL *dy, REAL *out, int64_t width) {
+NPDL_API int64_t FN(npdl_embedding_grad)(const npdl_ids *ids, const REAL *dy, REAL *out, int64_t width) {
     const int64_t outside = npdl_first_outside(ids), strips = NPDL_BLOCKS(width, NPDL_EMBED_COLUMNS);
     const int64_t size = NPDL_MORE(ids->count, ids->rows) * width;
     FN(npdl_embed_work) s = {ids, dy, out, width, 0, strips > 2 ? 1 : NPDL_EMBED_SHARES};

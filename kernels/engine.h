@@ -6,6 +6,16 @@
 #ifndef NPDL_ENGINE_H
 #define NPDL_ENGINE_H
 
+/* A module is compiled in three parts, at once: NPDL_PART=32 and 64, engine.c with the kernels of one number type, and 0,
+ * what Cython made, which calls them and so needs little optimization. Part 0 reads their source for their types alone:
+ * its own copies have another name, are never called, and so never compiled. Without NPDL_PART all is one part.
+ */
+#if defined NPDL_PART && NPDL_PART
+#define NPDL_API __attribute__((visibility("hidden"))) /* what Cython calls */
+#else
+#define NPDL_API static
+#endif
+
 #include "pool.h"
 
 /* npdl/kernels/geometry.py's Window2D, field by field. */
@@ -14,12 +24,35 @@ typedef struct {
     int64_t out_h, out_w, filters, groups;
 } npdl_window;
 
+#if NPDL_PART + 0 != 64
 #define NPDL_REAL_BITS 32
 #include "engine.h"
 #undef NPDL_REAL_BITS
+#endif
+#if NPDL_PART + 0 != 32
 #define NPDL_REAL_BITS 64
 #include "engine.h"
 #undef NPDL_REAL_BITS
+#endif
+
+#if defined NPDL_PART && !NPDL_PART /* Cython's kernels, in the other two parts */
+#define NPDL_EACH_KERNEL(X) \
+    X(activation) X(activation_grad) X(add) X(affine) X(attention) X(average_pool2d) X(average_pool2d_grad) \
+    X(batch_norm) X(batch_norm_grad) X(batch_norm_statistics) X(bins) X(col2im) X(combine) X(conv2d) \
+    X(conv2d_dkernel) X(conv2d_dx) X(conv2d_transpose) X(conv3d) X(conv3d_dkernel) X(conv3d_dx) \
+    X(conv3d_transpose) X(cross_entropy) X(ctc) X(dropout) X(elementary) X(embedding) X(embedding_grad) X(fold) \
+    X(global_pool) X(glu) X(group_norm) X(group_norm_grad) X(gru_dkernel) X(im2col) X(interpolate) X(loss) \
+    X(match_grad) X(matmul) X(max_pool2d) X(max_pool2d_grad) X(move_all) X(moving_average) X(norm_limit) \
+    X(not_negative) X(pair_loss) X(penalty) X(penalty_grad) X(powers) X(prelu) X(repeat_grad) X(rescale) \
+    X(rnn_steps) X(rnn_steps_grad) X(row_activation) X(row_loss) X(row_norm) X(row_norm_grad) X(semi_hard) \
+    X(softmax) X(sum_rows) X(triplet) X(weighted_sum) X(winograd_conv2d) X(winograd_dkernel) X(winograd_dx)
+#define NPDL_DECLARE(name) \
+    extern __typeof__(npdl_##name##_f32_type) npdl_##name##_f32; \
+    extern __typeof__(npdl_##name##_f64_type) npdl_##name##_f64;
+NPDL_EACH_KERNEL(NPDL_DECLARE)
+typedef npdl_attend_f32_type npdl_attend_f32;
+typedef npdl_attend_f64_type npdl_attend_f64;
+#endif
 
 /* The x86-64 level of this machine, 2 to 4; 0 on other processors. */
 static int npdl_cpu_level(void) {
@@ -48,6 +81,7 @@ static int npdl_cpu_level(void) {
 #include "matmul.h"
 #include "rnn.h"
 #include "winograd.h"
+#include "winograd_sum.h"
 #include "depthwise.h"
 #include "narrow.h"
 #include "conv.h"
@@ -64,8 +98,10 @@ static int npdl_cpu_level(void) {
 #include "dropout.h"
 #include "attention.h"
 #include "element_loss.h"
+#include "power.h"
 #include "loss.h"
 #include "row_loss.h"
+#include "triplets.h"
 #include "ctc.h"
 
 #endif

@@ -218,7 +218,7 @@ static void FN(npdl_group_run)(FN(npdl_group_norm_work) *s) {
 }
 
 /* gamma, beta: NULL for 1 and 0. mean, inverse: of each sample and group, 1/σ; NULL where nobody reads them. */
-static void FN(npdl_group_norm)(const REAL *x, const REAL *gamma, const REAL *beta, double epsilon, REAL *out,
+NPDL_API void FN(npdl_group_norm)(const REAL *x, const REAL *gamma, const REAL *beta, double epsilon, REAL *out,
                                 REAL *mean, REAL *inverse, int64_t samples, int64_t positions, int64_t channels,
                                 int64_t groups) {
     FN(npdl_group_norm_work) s = {.x = x, .gamma = gamma, .beta = beta, .out = out, .mean = mean, .inverse = inverse,
@@ -228,7 +228,7 @@ static void FN(npdl_group_norm)(const REAL *x, const REAL *gamma, const REAL *be
 }
 
 /* dx, dgamma, dbeta: NULL where nobody reads them. */
-static void FN(npdl_group_norm_grad)(const REAL *dy, const REAL *x, const REAL *mean, const REAL *inverse,
+NPDL_API void FN(npdl_group_norm_grad)(const REAL *dy, const REAL *x, const REAL *mean, const REAL *inverse,
                                      const REAL *gamma, REAL *dx, REAL *dgamma, REAL *dbeta, int64_t samples,
                                      int64_t positions, int64_t channels, int64_t groups) {
     FN(npdl_group_norm_work) s = {.x = x, .dy = dy, .gamma = gamma, .known_mean = mean, .known_inverse = inverse,

@@ -68,7 +68,7 @@ static void FN(npdl_rescale_block)(void *context, int64_t block, void *work) {
 
 /* out = min(max((x - center) scale + offset, low), high): x is `groups` times `rows` rows of `period` numbers, and each
  * group has a row of parameters. */
-static void FN(npdl_rescale)(const REAL *x, const REAL *center, const REAL *scale, const REAL *offset, double low,
+NPDL_API void FN(npdl_rescale)(const REAL *x, const REAL *center, const REAL *scale, const REAL *offset, double low,
                              double high, REAL *out, int64_t groups, int64_t rows, int64_t period) {
     FN(npdl_rescale_work) s = {x, center, scale, offset, out, (REAL)low, (REAL)high, rows, period, 1, 1, 0};
     if (!groups || !rows || !period) return;
@@ -99,12 +99,19 @@ NPDL_INLINE void FN(npdl_corners)(const FN(npdl_affine_work) *s, const double *t
         return;
     }
     const REAL p = (REAL)(u - (double)column), q = (REAL)(v - (double)row);
-    for (int k = 0; k < 4; k++) {
-        const int64_t r = npdl_extended(row + k / 2, s->in_h, s->fill);
-        const int64_t c = npdl_extended(column + k % 2, s->in_w, s->fill);
-        place[k] = r < 0 || c < 0 ? -1 : (r * s->in_w + c) * s->channels;
-        weight[k] = (k / 2 ? q : 1 - q) * (k % 2 ? p : 1 - p);
+    weight[0] = (1 - q) * (1 - p), weight[1] = (1 - q) * p, weight[2] = q * (1 - p), weight[3] = q * p;
+    if (row >= 0 && row + 1 < s->in_h && column >= 0 && column + 1 < s->in_w) { /* as most are */
+        place[0] = (row * s->in_w + column) * s->channels, place[1] = place[0] + s->channels;
+        place[2] = place[0] + s->in_w * s->channels, place[3] = place[2] + s->channels;
+        return;
     }
+    int64_t r[2], c[2];
+    for (int k = 0; k < 2; k++) {
+        r[k] = npdl_extended(row + k, s->in_h, s->fill);
+        c[k] = npdl_extended(column + k, s->in_w, s->fill);
+    }
+    for (int k = 0; k < 4; k++)
+        place[k] = r[k / 2] < 0 || c[k % 2] < 0 ? -1 : (r[k / 2] * s->in_w + c[k % 2]) * s->channels;
 }
 
 /* Some rows of one image. */
@@ -125,11 +132,17 @@ static void FN(npdl_affine_block)(void *context, int64_t block, void *work) {
                 for (int64_t c = 0; c < channels; c++) out[c] = from[0][c];
                 continue;
             }
-            for (int64_t c = 0; c < channels; c++) {
-                REAL sum = w[0] * from[0][c];
-                for (int k = 1; k < 4; k++) sum = FMA1(w[k], from[k][c], sum);
-                out[c] = sum;
-            }
+            #define NPDL_STRIP(width) \
+                { \
+                    const int64_t count = width; \
+                    VEC sum = BC(w[0]) * NPDL_TAKE(from[0] + c); \
+                    sum = FMA(BC(w[1]), NPDL_TAKE(from[1] + c), sum); \
+                    sum = FMA(BC(w[2]), NPDL_TAKE(from[2] + c), sum); \
+                    sum = FMA(BC(w[3]), NPDL_TAKE(from[3] + c), sum); \
+                    NPDL_GIVE(out + c, sum); \
+                }
+            NPDL_CHANNELS(channels, NPDL_STRIP)
+            #undef NPDL_STRIP
         }
 }
 
@@ -153,7 +166,7 @@ static void FN(npdl_affine_grad_block)(void *context, int64_t image, void *work)
 }
 
 /* sizes: in_h, in_w, out_h, out_w, channels. grad: from is dy, to is dx. */
-static void FN(npdl_affine)(int grad, const REAL *from, const double *transforms, REAL *to, int64_t samples,
+NPDL_API void FN(npdl_affine)(int grad, const REAL *from, const double *transforms, REAL *to, int64_t samples,
                             const int64_t *sizes, int linear, int fill, double value) {
     FN(npdl_affine_work) s = {from, to, transforms, sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], 1, 1, linear,
                               fill, (REAL)value};

@@ -51,6 +51,19 @@ NPDL_INLINE void FN(npdl_tapped)(const npdl_resampling *t, int64_t i, const REAL
         memset(out, 0, (size_t)n * sizeof(REAL));
         return;
     }
+    if (last - first == 2) { /* bilinear: the same as below, in half the time where there are few channels */
+        const REAL *one = x + t->index[first] * n, *other = x + t->index[first + 1] * n;
+        const VEC v = BC((REAL)t->weight[first]), w = BC((REAL)t->weight[first + 1]);
+        #define NPDL_STRIP(width) \
+            { \
+                const int64_t count = width; \
+                const VEC sum = FMA(w, NPDL_TAKE(other + c), v * NPDL_TAKE(one + c)); \
+                NPDL_GIVE(out + c, sum); \
+            }
+        NPDL_CHANNELS(n, NPDL_STRIP)
+        #undef NPDL_STRIP
+        return;
+    }
     for (int64_t begin = first; first < last; first += NPDL_TAPS_AT_ONCE) {
         const int taps = (int)NPDL_LESS(last - first, NPDL_TAPS_AT_ONCE);
         const REAL *from[NPDL_TAPS_AT_ONCE];
@@ -94,7 +107,7 @@ static void FN(npdl_interpolate_block)(void *context, int64_t block, void *work)
 }
 
 /* sizes: in_h, in_w, out_h, out_w, channels */
-static void FN(npdl_interpolate)(const REAL *x, REAL *out, int64_t samples, const int64_t *sizes, npdl_resampling rows,
+NPDL_API void FN(npdl_interpolate)(const REAL *x, REAL *out, int64_t samples, const int64_t *sizes, npdl_resampling rows,
                                  npdl_resampling columns) {
     FN(npdl_interpolate_work) s = {x, out, sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], rows, columns, 1, 1, 0};
     const int64_t width = s.out_w * s.channels;

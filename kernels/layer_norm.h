@@ -210,7 +210,7 @@ NPDL_ROW_KIND(2, 1)
 #undef NPDL_ROW_CALL1
 
 /* γ, β: NULL for 1 and 0. mean, inverse: of each row, 1/σ; NULL where nobody reads them. */
-static void FN(npdl_row_norm)(int kind, const REAL *x, const REAL *gamma, const REAL *beta, double epsilon, REAL *out,
+NPDL_API void FN(npdl_row_norm)(int kind, const REAL *x, const REAL *gamma, const REAL *beta, double epsilon, REAL *out,
                               REAL *mean, REAL *inverse, int64_t rows, int64_t features) {
     FN(npdl_row_norm_work) s = {.x = x, .gamma = gamma, .beta = beta, .out = out, .mean = mean,
                                 .inverse = inverse, .epsilon = epsilon, .rows = rows, .features = features,
@@ -227,7 +227,7 @@ static void FN(npdl_row_norm)(int kind, const REAL *x, const REAL *gamma, const 
 }
 
 /* dx, dgamma, dbeta: NULL where nobody reads them. */
-static void FN(npdl_row_norm_grad)(int kind, const REAL *dy, const REAL *x, const REAL *mean, const REAL *inverse,
+NPDL_API void FN(npdl_row_norm_grad)(int kind, const REAL *dy, const REAL *x, const REAL *mean, const REAL *inverse,
                                    const REAL *gamma, REAL *dx, REAL *dgamma, REAL *dbeta, int64_t rows,
                                    int64_t features) {
     const int64_t d = features, most = NPDL_LESS(NPDL_ROW_BLOCKS, NPDL_BLOCKS(rows, 4));

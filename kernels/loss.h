@@ -100,7 +100,7 @@ static void FN(npdl_loss_block)(void *context, int64_t block, void *work) {
     }
 }
 
-static void FN(npdl_loss)(int kind, const double *c, const REAL *t, const REAL *p, const REAL *scale, REAL *out,
+NPDL_API void FN(npdl_loss)(int kind, const double *c, const REAL *t, const REAL *p, const REAL *scale, REAL *out,
                           int64_t samples, int64_t d) {
     FN(npdl_loss_work) s = {kind, c, t, p, scale, out, samples, d, NPDL_MORE(NPDL_GRAIN / d, 1)};
     npdl_parallel(FN(npdl_loss_block), &s, NPDL_BLOCKS(samples, s.block), 0);
@@ -167,17 +167,19 @@ static void FN(npdl_classes_grad)(const FN(npdl_classes_work) *s, int64_t first,
     const REAL *p = s->p + first * n, *t = s->t ? s->t + first * n : NULL;
     const VEC keep = BC((REAL)(1 - s->smoothing)), add = BC((REAL)(s->smoothing / n));
     REAL *dy = s->dy + first * n;
-    for (int64_t r = 0; r < rows; r++, p += n, dy += n) {
-        const REAL scale = s->scale[(first + r) / s->positions];
+    int64_t sample = first / s->positions, left = s->positions - first % s->positions;
+    if (s->logits == NPDL_LOG_PROBABILITIES) memset(dy, 0, rows * n * sizeof(REAL));
+    for (int64_t r = 0; r < rows; r++, p += n, dy += n, left--) {
+        if (!left) sample++, left = s->positions; /* a division a row would take longer than a short row */
+        const REAL scale = s->scale[sample];
         REAL factor = scale / (REAL)s->positions;
         const int64_t label = t ? 0 : FN(npdl_label)(s, first + r);
         if (scale == 0 || (!t && label == s->ignore)) {
-            memset(dy, 0, n * sizeof(REAL));
+            if (s->logits != NPDL_LOG_PROBABILITIES) memset(dy, 0, n * sizeof(REAL));
             continue;
         }
         if (!t && s->weights) factor *= s->weights[label];
         if (s->logits == NPDL_LOG_PROBABILITIES) {
-            memset(dy, 0, n * sizeof(REAL));
             dy[label] = -factor;
             continue;
         }
@@ -217,7 +219,8 @@ static void FN(npdl_classes_block)(void *context, int64_t block, void *work) {
     const int64_t last = NPDL_LESS(s->samples, (block + 1) * s->block) * s->positions;
     REAL loss[NPDL_PIECE], top[NPDL_PIECE], sum[NPDL_PIECE];
     double total = 0;
-    for (int64_t row = block * s->block * s->positions, rows; row < last; row += rows) {
+    int64_t sample = block * s->block, left = s->positions;
+    for (int64_t row = sample * s->positions, rows; row < last; row += rows) {
         const REAL *p = s->p + row * n;
         rows = NPDL_LESS(group, last - row);
         if (s->logits == NPDL_LOGITS) FN(npdl_shifted_exp)(p, s->dy ? s->dy + row * n : work, rows, n, top, sum);
@@ -227,14 +230,14 @@ static void FN(npdl_classes_block)(void *context, int64_t block, void *work) {
         if (s->dy) FN(npdl_classes_grad)(s, row, rows, sum);
         for (int64_t r = 0; s->out && r < rows; r++) {
             total += loss[r];
-            if ((row + r + 1) % s->positions) continue;
-            s->out[(row + r) / s->positions] = (REAL)(total / s->positions);
-            total = 0;
+            if (--left) continue;
+            s->out[sample++] = (REAL)(s->positions == 1 ? total : total / s->positions);
+            total = 0, left = s->positions;
         }
     }
 }
 
-static void FN(npdl_cross_entropy)(const REAL *t, const int32_t *narrow, const int64_t *wide, const REAL *p,
+NPDL_API void FN(npdl_cross_entropy)(const REAL *t, const int32_t *narrow, const int64_t *wide, const REAL *p,
                                    const REAL *scale, REAL *out, REAL *dy, int logits, double smoothing,
                                    const REAL *weights, int64_t ignore, int64_t samples, int64_t positions,
                                    int64_t classes) {
@@ -247,7 +250,7 @@ static void FN(npdl_cross_entropy)(const REAL *t, const int32_t *narrow, const i
 
 /* ---- Σ weights[n] values[n], in order; a value of weight 0 is not looked at */
 
-static double FN(npdl_weighted_sum)(const REAL *values, const REAL *weights, int64_t n) {
+NPDL_API double FN(npdl_weighted_sum)(const REAL *values, const REAL *weights, int64_t n) {
     double total = 0;
     for (int64_t i = 0; i < n; i++)
         if (weights[i] != 0) total += (double)weights[i] * values[i];

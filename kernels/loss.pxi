@@ -7,7 +7,7 @@ cdef extern from "engine.h" nogil:
     enum: NPDL_SQUARED, NPDL_ABSOLUTE, NPDL_HUBER, NPDL_BINARY_LOGITS, NPDL_BINARY, NPDL_SMOOTH_L1, NPDL_LOG_COSH
     enum: NPDL_SQUARED_LOGARITHMIC, NPDL_PERCENTAGE, NPDL_QUANTILE, NPDL_POISSON, NPDL_POISSON_LOG, NPDL_KL_DIVERGENCE
     enum: NPDL_HINGE, NPDL_SQUARED_HINGE, NPDL_SOFT_MARGIN, NPDL_HINGE_EMBEDDING, NPDL_CONTRASTIVE_DISTANCE
-    enum: NPDL_BINARY_FOCAL_LOGITS, NPDL_BINARY_FOCAL, NPDL_GENERALIZED
+    enum: NPDL_BINARY_FOCAL_LOGITS, NPDL_BINARY_FOCAL, NPDL_GENERALIZED, NPDL_KL_LOGARITHMS
     int64_t npdl_wrong_label(const int32_t *narrow, const int64_t *wide, int64_t count, int64_t classes, int64_t ignore)
     void npdl_loss_f32(
         int kind, const double *c, const void *t, const void *p, const void *scale, void *out, int64_t samples,
@@ -32,6 +32,7 @@ ELEMENT_LOSSES = {
     "smooth_l1": NPDL_SMOOTH_L1, "log_cosh": NPDL_LOG_COSH, "squared_logarithmic": NPDL_SQUARED_LOGARITHMIC,
     "percentage": NPDL_PERCENTAGE, "quantile": NPDL_QUANTILE, "poisson": NPDL_POISSON, "poisson_log": NPDL_POISSON_LOG,
     "kl_divergence": NPDL_KL_DIVERGENCE, "generalized": NPDL_GENERALIZED,
+    "kl_logarithms": NPDL_KL_LOGARITHMS,
     "hinge": NPDL_HINGE, "squared_hinge": NPDL_SQUARED_HINGE, "soft_margin": NPDL_SOFT_MARGIN,
     "hinge_embedding": NPDL_HINGE_EMBEDDING, "contrastive_distance": NPDL_CONTRASTIVE_DISTANCE,
     "binary_focal_logits": NPDL_BINARY_FOCAL_LOGITS, "binary_focal": NPDL_BINARY_FOCAL,
@@ -116,7 +117,7 @@ def weighted_sum(values, weights, out):
 
 cdef extern from "engine.h" nogil:
     enum: NPDL_COSINE, NPDL_CATEGORICAL_HINGE, NPDL_MULTI_MARGIN, NPDL_WEIGHTED_BINARY, NPDL_FOCAL_LOGITS, NPDL_FOCAL
-    enum: NPDL_TVERSKY
+    enum: NPDL_TVERSKY, NPDL_MULTI_LABEL_MARGIN
     enum: NPDL_MARGIN_RANKING, NPDL_GAUSSIAN, NPDL_COSINE_EMBEDDING, NPDL_CONTRASTIVE
     void npdl_row_loss_f32(
         int kind, const double *c, const void *t, const void *p, const void *weights, const void *scale, void *out,
@@ -146,7 +147,7 @@ cdef extern from "engine.h" nogil:
 ROW_LOSSES = {
     "cosine": NPDL_COSINE, "categorical_hinge": NPDL_CATEGORICAL_HINGE, "multi_margin": NPDL_MULTI_MARGIN,
     "weighted_binary": NPDL_WEIGHTED_BINARY, "focal_logits": NPDL_FOCAL_LOGITS, "focal": NPDL_FOCAL,
-    "tversky": NPDL_TVERSKY,
+    "tversky": NPDL_TVERSKY, "multi_label_margin": NPDL_MULTI_LABEL_MARGIN,
 }
 PAIR_LOSSES = {
     "margin_ranking": NPDL_MARGIN_RANKING, "gaussian": NPDL_GAUSSIAN, "cosine_embedding": NPDL_COSINE_EMBEDDING,

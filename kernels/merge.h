@@ -22,7 +22,7 @@ static void FN(npdl_add_block)(void *context, int64_t block, void *work) {
 }
 
 /* out = a + b, or max(a + b, 0); n elements. */
-static void FN(npdl_add)(int relu, const REAL *a, const REAL *b, REAL *out, int64_t n) {
+NPDL_API void FN(npdl_add)(int relu, const REAL *a, const REAL *b, REAL *out, int64_t n) {
     FN(npdl_add_work) s = {relu, a, b, out, n};
     npdl_parallel(FN(npdl_add_block), &s, NPDL_BLOCKS(n, NPDL_GRAIN), 0);
 }
@@ -57,7 +57,7 @@ static void FN(npdl_combine_block)(void *context, int64_t block, void *work) {
 }
 
 /* out = a op b, or a · factor; n elements; b is not read then. */
-static void FN(npdl_combine)(int op, double factor, const REAL *a, const REAL *b, REAL *out, int64_t n) {
+NPDL_API void FN(npdl_combine)(int op, double factor, const REAL *a, const REAL *b, REAL *out, int64_t n) {
     FN(npdl_combine_work) s = {op, (REAL)factor, a, b, out, n};
     npdl_parallel(FN(npdl_combine_block), &s, NPDL_BLOCKS(n, NPDL_GRAIN), 0);
 }
@@ -82,7 +82,7 @@ static void FN(npdl_match_block)(void *context, int64_t block, void *work) {
 }
 
 /* out = dy where x = y, rest = dy where not, 0 elsewhere; n elements; rest may be dy. */
-static void FN(npdl_match_grad)(const REAL *dy, const REAL *x, const REAL *y, REAL *out, REAL *rest, int64_t n) {
+NPDL_API void FN(npdl_match_grad)(const REAL *dy, const REAL *x, const REAL *y, REAL *out, REAL *rest, int64_t n) {
     FN(npdl_match_work) s = {dy, x, y, out, rest, n};
     npdl_parallel(FN(npdl_match_block), &s, NPDL_BLOCKS(n, NPDL_GRAIN), 0);
 }

@@ -117,7 +117,7 @@ static void FN(npdl_moments_block)(void *context, int64_t task, void *work) {
     #undef NPDL_STRIP
 }
 
-static void FN(npdl_batch_norm_statistics)(const REAL *x, REAL *mean, REAL *variance, int64_t rows, int64_t channels) {
+NPDL_API void FN(npdl_batch_norm_statistics)(const REAL *x, REAL *mean, REAL *variance, int64_t rows, int64_t channels) {
     int64_t blocks = NPDL_BLOCKS(rows, NPDL_NORM_ROWS);
     FN(npdl_norm_work) s = {.x = x, .rows = rows, .channels = channels};
     if (!(s.partial = npdl_shared(blocks * 2 * channels * sizeof(double)))) return;
@@ -203,7 +203,7 @@ NPDL_INLINE REAL FN(npdl_norm_factor)(const REAL *gamma, const REAL *variance, d
     return (REAL)((gamma ? gamma[c] : 1) * FN(npdl_inverse_deviation)(variance[c], epsilon));
 }
 
-static void FN(npdl_batch_norm)(const REAL *x, const REAL *mean, const REAL *variance, const REAL *gamma,
+NPDL_API void FN(npdl_batch_norm)(const REAL *x, const REAL *mean, const REAL *variance, const REAL *gamma,
                                 const REAL *beta, double epsilon, int relu, REAL *out, int64_t rows,
                                 int64_t channels) {
     REAL *factor = npdl_shared(2 * channels * sizeof(REAL)), *bias = factor + channels;
@@ -261,7 +261,7 @@ NPDL_NORM_SUMS(1)
 #undef NPDL_NORM_SUMS
 
 /* frozen: mean and variance are constants. dx, dgamma, dbeta may be NULL. */
-static void FN(npdl_batch_norm_grad)(int frozen, const REAL *dy, const REAL *x, const REAL *mean, const REAL *variance,
+NPDL_API void FN(npdl_batch_norm_grad)(int frozen, const REAL *dy, const REAL *x, const REAL *mean, const REAL *variance,
                                      const REAL *gamma, const REAL *beta, double epsilon, int relu, REAL *dx,
                                      REAL *dgamma, REAL *dbeta, int64_t rows, int64_t channels) {
     int64_t blocks = NPDL_BLOCKS(rows, NPDL_NORM_ROWS);
@@ -298,7 +298,7 @@ static void FN(npdl_batch_norm_grad)(int frozen, const REAL *dy, const REAL *x, 
         &s, frozen ? NPDL_NORM_BLOCK(npdl_norm_frozen, relu) : NPDL_NORM_BLOCK(npdl_norm_backward, relu));
 }
 
-static void FN(npdl_moving_average)(const REAL *value, double momentum, REAL *out, int64_t n) {
+NPDL_API void FN(npdl_moving_average)(const REAL *value, double momentum, REAL *out, int64_t n) {
     const VEC keep = BC((REAL)momentum), add = BC((REAL)(1 - momentum));
     NPDL_MAP2(value, out, out, n, FMA(keep, w, add * v))
 }

@@ -40,6 +40,21 @@
 
 typedef void (*npdl_block)(void *ctx, int64_t block, void *work);
 
+#ifdef NPDL_PART /* one of a module's parts has the threads and the memory */
+#define NPDL_POOL __attribute__((visibility("hidden")))
+#else
+#define NPDL_POOL static
+#endif
+
+NPDL_POOL void npdl_parallel(npdl_block fn, void *ctx, int64_t blocks, size_t bytes);
+NPDL_POOL void *npdl_shared(size_t bytes);
+NPDL_POOL size_t npdl_take_missing(void); /* bytes that were asked for in vain since the last call of this, 0 if none */
+NPDL_POOL int npdl_get_num_threads(void);
+NPDL_POOL void npdl_set_num_threads(int n);
+NPDL_POOL int npdl_start_pool(void); /* called once, when the module is imported; not 0 if it failed */
+
+#if !defined NPDL_PART || NPDL_PART == 32
+
 /* ---- memory: 64-byte aligned, it grows and is kept */
 
 typedef struct { void *start; size_t bytes; } npdl_memory;
@@ -84,7 +99,7 @@ static npdl_caller *npdl_this_caller(void) {
     return caller;
 }
 
-static void *npdl_shared(size_t bytes) {
+NPDL_POOL void *npdl_shared(size_t bytes) {
     npdl_caller *caller = npdl_this_caller();
     if (!bytes) bytes = 1; /* of nothing, too, there is an address */
     if (caller && npdl_grow(&caller->shared, bytes)) return caller->shared.start;
@@ -92,8 +107,7 @@ static void *npdl_shared(size_t bytes) {
     return NULL;
 }
 
-/* Bytes that were asked for in vain since the last call of this, 0 if none. */
-static inline size_t npdl_take_missing(void) {
+NPDL_POOL size_t npdl_take_missing(void) {
     size_t bytes = npdl_missing;
     npdl_missing = 0;
     return bytes;
@@ -131,8 +145,8 @@ static struct {
     .rest = PTHREAD_COND_INITIALIZER, .threads = 1,
 };
 
-static inline int npdl_get_num_threads(void) { return NPDL_LOAD(npdl_pool.threads); }
-static inline void npdl_set_num_threads(int n) {
+NPDL_POOL int npdl_get_num_threads(void) { return NPDL_LOAD(npdl_pool.threads); }
+NPDL_POOL void npdl_set_num_threads(int n) {
     NPDL_STORE(npdl_pool.threads, n < 1 ? 1 : n);
     pthread_mutex_lock(&npdl_pool.sleep);
     pthread_cond_broadcast(&npdl_pool.rest);
@@ -223,7 +237,7 @@ static int npdl_hire(int wanted, size_t bytes) {
     return ready;
 }
 
-static void npdl_parallel(npdl_block fn, void *ctx, int64_t blocks, size_t bytes) {
+NPDL_POOL void npdl_parallel(npdl_block fn, void *ctx, int64_t blocks, size_t bytes) {
     void *work = NULL;
     if (bytes) {
         npdl_caller *caller = npdl_this_caller();
@@ -270,9 +284,10 @@ static void npdl_after_fork(void) {
     npdl_pool.workers = npdl_pool.open = npdl_pool.inside = npdl_pool.sleeping = 0;
 }
 
-/* Called once, when the module is imported; not 0 if it failed. */
-static int npdl_start_pool(void) {
+NPDL_POOL int npdl_start_pool(void) {
     return pthread_key_create(&npdl_caller_key, npdl_free_caller) || pthread_atfork(NULL, NULL, npdl_after_fork);
 }
+
+#endif
 
 #endif

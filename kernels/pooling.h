@@ -347,7 +347,7 @@ static void FN(npdl_pool_images)(npdl_block block, FN(npdl_pool_work) *s) {
     npdl_parallel(block, s, NPDL_BLOCKS(s->images, s->block), 0);
 }
 
-static void FN(npdl_max_pool2d)(const REAL *x, REAL *out, void *winners, int relu, int64_t images,
+NPDL_API void FN(npdl_max_pool2d)(const REAL *x, REAL *out, void *winners, int relu, int64_t images,
                                 const npdl_window *g) {
     FN(npdl_pool_work) s = FN(npdl_pool_start)(x, out, winners, images, g);
     s.relu = relu;
@@ -355,7 +355,7 @@ static void FN(npdl_max_pool2d)(const REAL *x, REAL *out, void *winners, int rel
 }
 
 /* y: what npdl_max_pool2d gave if ReLU followed, else NULL. */
-static void FN(npdl_max_pool2d_grad)(const REAL *dy, const void *winners, const REAL *y, REAL *out, int64_t images,
+NPDL_API void FN(npdl_max_pool2d_grad)(const REAL *dy, const void *winners, const REAL *y, REAL *out, int64_t images,
                                      const npdl_window *g) {
     FN(npdl_pool_work) s = FN(npdl_pool_start)(dy, out, (void *)winners, images, g);
     s.y = y;
@@ -363,12 +363,12 @@ static void FN(npdl_max_pool2d_grad)(const REAL *dy, const void *winners, const 
     else FN(npdl_pool_rows)(npdl_windows_of_two(g) ? FN(npdl_max_tiles_block2) : FN(npdl_max_tiles_block), &s);
 }
 
-static void FN(npdl_average_pool2d)(const REAL *x, REAL *out, int64_t images, const npdl_window *g) {
+NPDL_API void FN(npdl_average_pool2d)(const REAL *x, REAL *out, int64_t images, const npdl_window *g) {
     FN(npdl_pool_work) s = FN(npdl_pool_start)(x, out, NULL, images, g);
     FN(npdl_pool_rows)(npdl_windows_of_two(g) ? FN(npdl_average_block2) : FN(npdl_average_block), &s);
 }
 
-static void FN(npdl_average_pool2d_grad)(const REAL *dy, REAL *out, int64_t images, const npdl_window *g) {
+NPDL_API void FN(npdl_average_pool2d_grad)(const REAL *dy, REAL *out, int64_t images, const npdl_window *g) {
     FN(npdl_pool_work) s = FN(npdl_pool_start)(dy, out, NULL, images, g);
     if (!npdl_windows_tile(g)) FN(npdl_pool_images)(FN(npdl_average_grad_block), &s);
     else FN(npdl_pool_rows)(npdl_windows_of_two(g) ? FN(npdl_average_tiles_block2) : FN(npdl_average_tiles_block), &s);
@@ -443,7 +443,7 @@ static void FN(npdl_global_block)(void *context, int64_t block, void *work) {
 }
 
 /* kind: see npdl_global_work */
-static void FN(npdl_global_pool)(int kind, const REAL *in, REAL *out, int32_t *winners, int64_t images, int64_t places,
+NPDL_API void FN(npdl_global_pool)(int kind, const REAL *in, REAL *out, int32_t *winners, int64_t images, int64_t places,
                                  int64_t channels) {
     FN(npdl_global_work) s = {kind, in, out, winners, images, places, channels, 1};
     s.block = NPDL_MORE(NPDL_GRAIN / NPDL_MORE(places * channels, 1), 1);

@@ -28,7 +28,7 @@ static void FN(npdl_penalty_block)(void *context, int64_t block, void *work) {
     t->sums[2 * block] = sums[0], t->sums[2 * block + 1] = sums[1];
 }
 
-static void FN(npdl_penalty)(double l1, double l2, const REAL *x, double *out, int64_t n) {
+NPDL_API void FN(npdl_penalty)(double l1, double l2, const REAL *x, double *out, int64_t n) {
     const int64_t blocks = NPDL_BLOCKS(n, NPDL_GRAIN);
     FN(npdl_penalty_work) t = {x, npdl_shared(NPDL_MORE(2 * blocks, 1) * sizeof(double)), n};
     double sums[2] = {0, 0};
@@ -58,7 +58,7 @@ static void FN(npdl_penalty_grad_block)(void *context, int64_t block, void *work
     else NPDL_MAP2(out, x, out, n, FMA(twice, w, v))
 }
 
-static void FN(npdl_penalty_grad)(double l1, double l2, const REAL *x, REAL *out, int64_t n) {
+NPDL_API void FN(npdl_penalty_grad)(double l1, double l2, const REAL *x, REAL *out, int64_t n) {
     FN(npdl_penalty_grad_work) t = {(REAL)l1, (REAL)(2 * l2), x, out, n};
     npdl_parallel(FN(npdl_penalty_grad_block), &t, NPDL_BLOCKS(n, NPDL_GRAIN), 0);
 }
@@ -112,7 +112,7 @@ static void FN(npdl_norm_limit_block)(void *context, int64_t block, void *work) 
     }
 }
 
-static void FN(npdl_norm_limit)(double lowest, double highest, double rate, const REAL *w, REAL *out, int64_t outer,
+NPDL_API void FN(npdl_norm_limit)(double lowest, double highest, double rate, const REAL *w, REAL *out, int64_t outer,
                                 int64_t n, int64_t inner) {
     FN(npdl_norm_limit_work) t = {(REAL)lowest, (REAL)highest, (REAL)rate, w, out, n, inner,
                                   inner == 1 ? 1 : NPDL_BLOCKS(inner, 64)};
@@ -121,4 +121,4 @@ static void FN(npdl_norm_limit)(double lowest, double highest, double rate, cons
 
 /* ---- max(w, 0) */
 
-static void FN(npdl_not_negative)(const REAL *w, REAL *out, int64_t n) { NPDL_MAP(w, out, n, RELU(v)) }
+NPDL_API void FN(npdl_not_negative)(const REAL *w, REAL *out, int64_t n) { NPDL_MAP(w, out, n, RELU(v)) }

@@ -15,12 +15,15 @@
 
 #define NPDL_RNN_UNITS 32     /* a multiple of every build's NPDL_NW */
 #define NPDL_RNN_ROWS 32      /* that the arithmetic works on at a time */
-#define NPDL_RNN_SCRATCH 13   /* arrays of so many rows and units */
+#define NPDL_RNN_SCRATCH 11   /* arrays of so many rows and units */
 #define NPDL_RNN_ROOM 16      /* numbers behind each row of a buffer */
+#define NPDL_RNN_GAP 80       /* numbers behind each scratch array: 32 rows of 32 floats are a page, and places that
+                               * lie whole pages apart crowd into few cache sets, and loads there wait for stores */
 #define NPDL_RNN_SMALL 65536  /* multiply-adds of a step that are not worth a second thread */
 
 enum { NPDL_SIMPLE_RNN, NPDL_LSTM, NPDL_GRU, NPDL_GRU_BEFORE }; /* GRU_BEFORE: reset_after=False */
-enum { NPDL_DH = 8, NPDL_DC = 9, NPDL_ONE = 10, NPDL_TWO = 11, NPDL_THREE = 12 }; /* scratch arrays of backward */
+/* Scratch arrays of backward: a(z) of gate g is in g, its a' in NPDL_SLOPE + g. */
+enum { NPDL_SLOPE = 4, NPDL_DH = 8, NPDL_STATE = 9, NPDL_STATE_SLOPE = 10 };
 
 typedef struct {
     int kind, code[2], from_z[2];   /* activation and recurrent activation; whether their derivatives read z, not y */
@@ -48,28 +51,30 @@ typedef struct {
     REAL *carry;                /* (N, U): what dh gets past the product */
 } FN(npdl_rnn);
 
-/* The piece of the arrays that a block works on: rows r ... r + m − 1, units u ... u + w − 1. */
-typedef struct { int64_t r, m, u, w; } FN(npdl_patch);
+/* The piece of the arrays that a block works on: rows r ... r + m − 1, units u ... u + w − 1. From one scratch array to
+ * the next it is `size` numbers. */
+typedef struct { int64_t r, m, u, w, size; } FN(npdl_patch);
 
+/* For each vector of a patch: row i, n units from u + j on. */
 #define NPDL_PATCH \
     for (int64_t i = 0; i < q.m; i++) \
-        _Pragma("GCC unroll 8") for (int64_t j = 0; j < q.w; j += VL)
-#define IN(p) (q.w - j >= VL ? LD(p) : LDN(p, q.w - j))
+        for (int64_t j = 0, n; n = npdl_min(q.w - j, VL), j < q.w; j += VL)
+#define IN(p) (n == VL ? LD(p) : LDN(p, n))
 #define OUT(p, v) \
     { \
         VEC v_ = v; \
-        if (q.w - j >= VL) ST(p, v_); \
-        else STN(p, v_, q.w - j); \
+        if (n == VL) ST(p, v_); \
+        else STN(p, v_, n); \
     }
 #define AT(array, t, width, column) \
     ((REAL *)(array) + ((t) * r->p->rows + q.r + i) * (width) + (column) + q.u + j) /* of (T, N, width) */
 #define IN_BUFFER(array, row_step, column) ((array) + (q.r + i) * (row_step) + (column) + q.u + j)
-#define S(number) (s + (number) * size + i * q.w + j) /* of a scratch array */
+#define S(number) (s + (number) * q.size + i * q.w + j) /* of a scratch array */
 #define LIVE(t) (!r->p->mask || r->p->mask[(t) * r->p->rows + q.r + i])
 
 /* Asks for a block's part of the `pieces` gates of step t: it comes while the product is made. Short pieces of rows that
  * lie far apart are what processors do not fetch by themselves. */
-NPDL_INLINE void FN(npdl_rnn_fetch)(const FN(npdl_rnn) *r, FN(npdl_patch) q, const void *array, int64_t t,
+static void FN(npdl_rnn_fetch)(const FN(npdl_rnn) *r, FN(npdl_patch) q, const void *array, int64_t t,
                                     int64_t pieces) {
     const int64_t units = r->p->units, j = 0;
     if (array)
@@ -92,7 +97,7 @@ static void FN(npdl_rnn_product)(const REAL *a, int64_t a_step, int64_t k, const
     for (int64_t kb = 0; kb < k; kb += NPDL_KB, panels += gates * each)
         for (int64_t g = 0; g < count; g++)
             FN(npdl_tiles)(a + kb, row, q.m, place, npdl_min(k - kb, NPDL_KB), panels + (g0 + g) * each,
-                           s + g * q.m * q.w, q.w, kb > 0, NULL);
+                           s + g * q.size, q.w, kb > 0, NULL);
 }
 
 static int64_t FN(npdl_rnn_panels)(int64_t units, int64_t k, int64_t gates) {
@@ -125,22 +130,23 @@ static void FN(npdl_rnn_pack)(void *context, int64_t block, void *work) {
 /* ---- forward */
 
 /* `count` gates from gate g on: s += z, then s = a(s); z becomes what a' is computed from. */
-NPDL_INLINE void FN(npdl_rnn_gates)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int which, int64_t g, int64_t count, REAL *s) {
+static void FN(npdl_rnn_gates)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int which, int64_t g, int64_t count, REAL *s) {
     const npdl_rnn_call *p = r->p;
-    const int64_t size = q.m * q.w, width = r->gates * p->units;
-    for (int64_t e = 0; e < count; e++) NPDL_PATCH {
-        REAL *z = AT(p->z, r->t, width, (g + e) * p->units);
-        VEC v = IN(S(e)) + IN(z);
-        OUT(S(e), v)
-        if (p->from_z[which]) OUT(z, v)
+    const int64_t width = r->gates * p->units;
+    for (; count; g++, count--, s += q.size) {
+        NPDL_PATCH {
+            REAL *z = AT(p->z, r->t, width, g * p->units);
+            VEC v = IN(S(0)) + IN(z);
+            OUT(S(0), v)
+            if (p->from_z[which]) OUT(z, v)
+        }
+        FN(npdl_activate)(p->code[which], r->constants[which], s, q.m * q.w);
+        if (!p->from_z[which]) NPDL_PATCH OUT(AT(p->z, r->t, width, g * p->units), IN(S(0)))
     }
-    FN(npdl_activate)(p->code[which], r->constants[which], s, count * size);
-    if (!p->from_z[which])
-        for (int64_t e = 0; e < count; e++) NPDL_PATCH OUT(AT(p->z, r->t, width, (g + e) * p->units), IN(S(e)))
 }
 
 /* h of the next step, and where it is multiplied: v times keep. */
-NPDL_INLINE void FN(npdl_rnn_state)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int64_t t, const REAL *v) {
+static void FN(npdl_rnn_state)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int64_t t, const REAL *v) {
     const npdl_rnn_call *p = r->p;
     const int64_t units = p->units;
     NPDL_PATCH {
@@ -152,9 +158,9 @@ NPDL_INLINE void FN(npdl_rnn_state)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int
     }
 }
 
-NPDL_INLINE void FN(npdl_rnn_forward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
+static void FN(npdl_rnn_forward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
     const npdl_rnn_call *p = r->p;
-    const int64_t size = q.m * q.w, units = p->units, t = r->t, G = r->gates;
+    const int64_t size = q.size, units = p->units, t = r->t, G = r->gates;
     const REAL *state = r->buffer[t & 1], *bias = p->bias;
     if (t < 0) {
         FN(npdl_rnn_state)(r, q, 0, NULL);
@@ -189,7 +195,7 @@ NPDL_INLINE void FN(npdl_rnn_forward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, R
             OUT(AT(p->c, t + 1, units, 0), c)
             OUT(S(4), c)
         }
-        FN(npdl_activate)(p->code[0], r->constants[0], s + 4 * size, size);
+        FN(npdl_activate)(p->code[0], r->constants[0], s + 4 * size, q.m * q.w);
         NPDL_PATCH OUT(S(4), IN(S(3)) * IN(S(4)))
         FN(npdl_rnn_state)(r, q, t + 1, s + 4 * size);
         break;
@@ -218,48 +224,49 @@ NPDL_INLINE void FN(npdl_rnn_forward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, R
 
 /* ---- backward */
 
-/* s[to] = gate g of step t, a(z) where that is what was kept; s[to + 4], what a' is computed from. */
-NPDL_INLINE void FN(npdl_rnn_saved)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int which, int64_t g, int64_t to, REAL *s) {
+/* s[to] = a(x) of what forward kept of x, and s[slope] = a' there. */
+static void FN(npdl_rnn_slopes)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int which, REAL *s, int64_t to,
+                                int64_t slope) {
     const npdl_rnn_call *p = r->p;
-    const int64_t size = q.m * q.w;
-    NPDL_PATCH {
-        VEC v = IN(AT(p->z, r->t, r->gates * p->units, g * p->units));
-        OUT(S(to), v)
-        OUT(S(to + 4), v)
-    }
-    if (p->from_z[which]) FN(npdl_activate)(p->code[which], r->constants[which], s + to * size, size);
+    const int64_t count = q.m * q.w;
+    NPDL_PATCH OUT(S(slope), BC(1))
+    FN(npdl_activate_grad)(p->code[which], r->constants[which], s + slope * q.size, s + to * q.size,
+                           s + slope * q.size, count);
+    if (p->from_z[which]) FN(npdl_activate)(p->code[which], r->constants[which], s + to * q.size, count);
 }
 
-/* The gradient of gate g: s[from] · a'(s[saved]), 0 where there is no step; and where it will be multiplied. */
-NPDL_INLINE void FN(npdl_rnn_slope)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int which, int64_t g, int64_t from,
-                               int64_t saved, REAL *s, int multiplied) {
-    const npdl_rnn_call *p = r->p;
-    const int64_t size = q.m * q.w;
-    FN(npdl_activate_grad)(p->code[which], r->constants[which], s + from * size, s + saved * size, s + from * size,
-                           size);
-    NPDL_PATCH {
-        VEC v = LIVE(r->t) ? IN(S(from)) : BC(0);
-        OUT(S(from), v)
-        OUT(AT(p->dz, r->t, r->gates * p->units, g * p->units), v)
-        if (multiplied) OUT(IN_BUFFER(r->buffer[r->t & 1], r->step, g * p->units), v)
+/* The same of gates g ... g + count - 1 of step t. */
+static void FN(npdl_rnn_saved)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int which, int64_t g, int64_t count, REAL *s) {
+    for (; count; g++, count--) {
+        NPDL_PATCH OUT(S(g), IN(AT(r->p->z, r->t, r->gates * r->p->units, g * r->p->units)))
+        FN(npdl_rnn_slopes)(r, q, which, s, g, NPDL_SLOPE + g);
     }
 }
 
-/* dh of step t: from y, from the product with the next step's gates, and past it. */
-NPDL_INLINE void FN(npdl_rnn_dh)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
+/* The gradient v of gate g, 0 where there is no step; and where it will be multiplied. */
+#define NPDL_RNN_DZ(g, v) \
+    { \
+        VEC d_ = v; \
+        if (!LIVE(t)) d_ = BC(0); \
+        OUT(AT(p->dz, t, r->gates * units, (g) * units), d_) \
+        OUT(IN_BUFFER(r->buffer[t & 1], r->step, (g) * units), d_) \
+    }
+
+/* dh of step t, as s[NPDL_DH]: from y, from the product with the next step's gates, and past it. */
+static void FN(npdl_rnn_dh)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
     const npdl_rnn_call *p = r->p;
-    const int64_t size = q.m * q.w, units = p->units, t = r->t;
+    const int64_t units = p->units, t = r->t;
     int product = t + 1 < p->steps;
     if (t >= 0) {
         FN(npdl_rnn_fetch)(r, q, p->z, t, r->gates);
-        FN(npdl_rnn_fetch)(r, q, p->dz, t, r->gates);
+        if (p->dz != p->z) FN(npdl_rnn_fetch)(r, q, p->dz, t, r->gates);
         FN(npdl_rnn_fetch)(r, q, p->kind == NPDL_LSTM ? p->c : p->h, t, 1);
         FN(npdl_rnn_fetch)(r, q, p->inner, t, 1);
         FN(npdl_rnn_fetch)(r, q, p->dy, t, 1);
     }
     if (product)
         FN(npdl_rnn_product)(r->buffer[(t + 1) & 1], r->step, (r->more ? 2 : r->gates) * units, r->panels, 1, 0, 1, q,
-                             s + NPDL_DH * size);
+                             s + NPDL_DH * q.size);
     NPDL_PATCH {
         VEC v = product ? IN(S(NPDL_DH)) : BC(0);
         if (p->keep) v = v * IN(AT(p->keep, 0, units, 0));
@@ -270,24 +277,51 @@ NPDL_INLINE void FN(npdl_rnn_dh)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *
 }
 
 /* The second phase of GRU_BEFORE: through r · h. */
-NPDL_INLINE void FN(npdl_rnn_reset)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
+static void FN(npdl_rnn_reset)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
     const npdl_rnn_call *p = r->p;
-    const int64_t size = q.m * q.w, units = p->units, t = r->t;
-    FN(npdl_rnn_product)(r->second, r->second_step, units, r->more, 1, 0, 1, q, s + NPDL_DH * size);
+    const int64_t units = p->units, t = r->t;
+    FN(npdl_rnn_product)(r->second, r->second_step, units, r->more, 1, 0, 1, q, s + NPDL_DH * q.size);
     FN(npdl_rnn_saved)(r, q, 1, 1, 1, s);
     NPDL_PATCH {
         const REAL *before = p->dropped ? AT(p->dropped, t, units, 0) : AT(p->h, t, units, 0);
         VEC d = IN(S(NPDL_DH)), past = d * IN(S(1));
-        OUT(S(NPDL_ONE), d * IN(before))
         if (p->keep) past = past * IN(AT(p->keep, 0, units, 0));
         if (LIVE(t)) OUT(AT(r->carry, 0, units, 0), IN(AT(r->carry, 0, units, 0)) + past)
+        NPDL_RNN_DZ(1, d * IN(before) * IN(S(NPDL_SLOPE + 1)))
     }
-    FN(npdl_rnn_slope)(r, q, 1, 1, NPDL_ONE, 5, s, 1);
 }
 
-NPDL_INLINE void FN(npdl_rnn_backward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
+/* LSTM: all of a step but the product in one pass; s[NPDL_STATE] is c. Of a plain one, tanh and sigmoid, the gates are
+ * read where they lie, and the slopes follow from them. */
+NPDL_INLINE void FN(npdl_lstm_backward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s, const int plain) {
     const npdl_rnn_call *p = r->p;
-    const int64_t size = q.m * q.w, units = p->units, t = r->t;
+    const int64_t units = p->units, t = r->t;
+    const VEC one = BC(1);
+    NPDL_PATCH {
+        const REAL *z = AT(p->z, t, 4 * units, 0);
+        VEC in = IN(plain ? z : S(0)), forget = IN(plain ? z + units : S(1));
+        VEC new = IN(plain ? z + 2 * units : S(2)), out = IN(plain ? z + 3 * units : S(3));
+        VEC dh = IN(S(NPDL_DH)), y = IN(S(NPDL_STATE)), c = IN(AT(p->c, t, units, 0)), dc = IN(AT(p->dc, 0, units, 0));
+        VEC slope = FMA(-y, y, one), di = in * (one - in), df = forget * (one - forget);
+        VEC dnew = FMA(-new, new, one), dout = out * (one - out);
+        if (!plain) {
+            slope = IN(S(NPDL_STATE_SLOPE)), di = IN(S(NPDL_SLOPE)), df = IN(S(NPDL_SLOPE + 1));
+            dnew = IN(S(NPDL_SLOPE + 2)), dout = IN(S(NPDL_SLOPE + 3));
+        }
+        dc = dc + dh * out * slope;
+        if (LIVE(t)) OUT(AT(p->dc, 0, units, 0), dc * forget)
+        if (LIVE(t)) OUT(AT(r->carry, 0, units, 0), BC(0))
+        else OUT(AT(r->carry, 0, units, 0), dh)
+        NPDL_RNN_DZ(0, dc * new * di)
+        NPDL_RNN_DZ(1, dc * c * df)
+        NPDL_RNN_DZ(2, dc * in * dnew)
+        NPDL_RNN_DZ(3, dh * y * dout)
+    }
+}
+
+static void FN(npdl_rnn_backward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
+    const npdl_rnn_call *p = r->p;
+    const int64_t units = p->units, t = r->t;
     if (r->phase) {
         FN(npdl_rnn_reset)(r, q, s);
         return;
@@ -299,68 +333,50 @@ NPDL_INLINE void FN(npdl_rnn_backward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, 
     }
     switch (p->kind) {
     case NPDL_SIMPLE_RNN:
-        FN(npdl_rnn_saved)(r, q, 0, 0, 0, s);
-        NPDL_PATCH OUT(AT(r->carry, 0, units, 0), LIVE(t) ? BC(0) : IN(S(NPDL_DH)))
-        FN(npdl_rnn_slope)(r, q, 0, 0, NPDL_DH, 4, s, 1);
+        FN(npdl_rnn_saved)(r, q, 0, 0, 1, s);
+        NPDL_PATCH {
+            OUT(AT(r->carry, 0, units, 0), LIVE(t) ? BC(0) : IN(S(NPDL_DH)))
+            NPDL_RNN_DZ(0, IN(S(NPDL_DH)) * IN(S(NPDL_SLOPE)))
+        }
         break;
     case NPDL_LSTM:
-        for (int g = 0; g < 4; g++) FN(npdl_rnn_saved)(r, q, g != 2, g, g, s);
-        NPDL_PATCH {
-            VEC c = IN(AT(p->c, t + 1, units, 0));
-            OUT(S(NPDL_ONE), c)
-            OUT(S(NPDL_TWO), c)
-        }
-        FN(npdl_activate)(p->code[0], r->constants[0], s + NPDL_ONE * size, size); /* a(c) */
-        NPDL_PATCH {
-            VEC dh = IN(S(NPDL_DH)), y = IN(S(NPDL_ONE));
-            if (!p->from_z[0]) OUT(S(NPDL_TWO), y)
-            OUT(S(NPDL_THREE), dh * y)        /* do */
-            OUT(S(NPDL_DC), dh * IN(S(3)))    /* d a(c) */
-            OUT(AT(r->carry, 0, units, 0), LIVE(t) ? BC(0) : dh)
-        }
-        FN(npdl_activate_grad)(p->code[0], r->constants[0], s + NPDL_DC * size, s + NPDL_TWO * size, s + NPDL_DC * size,
-                               size);
-        NPDL_PATCH {
-            REAL *past = AT(p->dc, 0, units, 0);
-            VEC before = IN(past), dc = before + IN(S(NPDL_DC)), in = IN(S(0)), candidate = IN(S(2));
-            if (LIVE(t)) OUT(past, dc * IN(S(1)))
-            OUT(S(0), dc * candidate)                       /* di */
-            OUT(S(1), dc * IN(AT(p->c, t, units, 0)))       /* df */
-            OUT(S(2), dc * in)                              /* dc~ */
-        }
-        FN(npdl_rnn_slope)(r, q, 1, 0, 0, 4, s, 1);
-        FN(npdl_rnn_slope)(r, q, 1, 1, 1, 5, s, 1);
-        FN(npdl_rnn_slope)(r, q, 0, 2, 2, 6, s, 1);
-        FN(npdl_rnn_slope)(r, q, 1, 3, NPDL_THREE, 7, s, 1);
-        break;
-    default: /* GRU: update z, reset r, candidate */
-        for (int g = 0; g < 3; g++) FN(npdl_rnn_saved)(r, q, g != 2, g, g, s);
-        NPDL_PATCH {
-            VEC dh = IN(S(NPDL_DH)), gate = IN(S(0)), past = dh * gate;
-            OUT(S(NPDL_ONE), dh * (IN(AT(p->h, t, units, 0)) - IN(S(2))))
-            OUT(S(NPDL_TWO), dh * (BC(1) - gate))
-            OUT(AT(r->carry, 0, units, 0), LIVE(t) ? past : dh)
-        }
-        FN(npdl_rnn_slope)(r, q, 1, 0, NPDL_ONE, 4, s, 1);
-        FN(npdl_rnn_slope)(r, q, 0, 2, NPDL_TWO, 6, s, 0);
-        if (p->kind == NPDL_GRU_BEFORE) {
-            NPDL_PATCH {
-                VEC v = IN(S(NPDL_TWO));
-                OUT(IN_BUFFER(r->second, r->second_step, 0), v)
-                OUT(AT(p->dinner, t, units, 0), v)
-            }
+        NPDL_PATCH OUT(S(NPDL_STATE), IN(AT(p->c, t + 1, units, 0)))
+        if (p->code[0] == NPDL_TANH && p->code[1] == NPDL_SIGMOID) {
+            FN(npdl_activate)(NPDL_TANH, NULL, s + NPDL_STATE * q.size, q.m * q.w);
+            FN(npdl_lstm_backward)(r, q, s, 1);
             break;
         }
+        if (!p->from_z[0]) FN(npdl_activate)(p->code[0], r->constants[0], s + NPDL_STATE * q.size, q.m * q.w);
+        FN(npdl_rnn_slopes)(r, q, 0, s, NPDL_STATE, NPDL_STATE_SLOPE);
+        FN(npdl_rnn_saved)(r, q, 1, 0, 2, s);
+        FN(npdl_rnn_saved)(r, q, 0, 2, 1, s);
+        FN(npdl_rnn_saved)(r, q, 1, 3, 1, s);
+        FN(npdl_lstm_backward)(r, q, s, 0);
+        break;
+    default: /* GRU: update z, reset r, candidate */
+        FN(npdl_rnn_saved)(r, q, 1, 0, p->kind == NPDL_GRU ? 2 : 1, s);
+        FN(npdl_rnn_saved)(r, q, 0, 2, 1, s);
         NPDL_PATCH {
-            VEC v = IN(S(NPDL_TWO)), inner = v * IN(S(1));
-            OUT(S(NPDL_THREE), v * IN(AT(p->inner, t, units, 0)))
-            OUT(AT(p->dinner, t, units, 0), inner)
-            OUT(IN_BUFFER(r->buffer[t & 1], r->step, 2 * units), inner)
+            VEC dh = IN(S(NPDL_DH)), gate = IN(S(0)), past = dh * gate;
+            VEC v = dh * (BC(1) - gate) * IN(S(NPDL_SLOPE + 2)); /* of the candidate */
+            OUT(AT(r->carry, 0, units, 0), LIVE(t) ? past : dh)
+            if (!LIVE(t)) v = BC(0);
+            NPDL_RNN_DZ(0, dh * (IN(AT(p->h, t, units, 0)) - IN(S(2))) * IN(S(NPDL_SLOPE)))
+            OUT(AT(p->dz, t, 3 * units, 2 * units), v)
+            if (p->kind == NPDL_GRU_BEFORE) {
+                OUT(IN_BUFFER(r->second, r->second_step, 0), v)
+                OUT(AT(p->dinner, t, units, 0), v)
+            } else {
+                VEC inner = v * IN(S(1));
+                OUT(AT(p->dinner, t, units, 0), inner)
+                OUT(IN_BUFFER(r->buffer[t & 1], r->step, 2 * units), inner)
+                NPDL_RNN_DZ(1, v * IN(AT(p->inner, t, units, 0)) * IN(S(NPDL_SLOPE + 1)))
+            }
         }
-        FN(npdl_rnn_slope)(r, q, 1, 1, NPDL_THREE, 5, s, 1);
     }
 }
 
+#undef NPDL_RNN_DZ
 #undef IN
 #undef OUT
 #undef AT
@@ -371,22 +387,18 @@ NPDL_INLINE void FN(npdl_rnn_backward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, 
 
 /* ---- the steps */
 
-NPDL_INLINE void FN(npdl_rnn_rows)(const FN(npdl_rnn) *r, int64_t u, int64_t w, REAL *work) {
-    for (int64_t row = 0; row < r->p->rows; row += NPDL_RNN_ROWS) {
-        FN(npdl_patch) q = {row, npdl_min(r->p->rows - row, NPDL_RNN_ROWS), u, w};
-        if (r->backward) FN(npdl_rnn_backward)(r, q, work);
-        else FN(npdl_rnn_forward)(r, q, work);
-    }
-}
-
-/* On copies, so that the compiler knows that no store changes them; floats with the usual width as a constant. */
+/* On copies, so that the compiler knows that no store changes them. */
 static void FN(npdl_rnn_block)(void *context, int64_t block, void *work) {
     FN(npdl_rnn) r = *(const FN(npdl_rnn) *)context;
     const npdl_rnn_call call = *r.p;
-    const int64_t u = block * NPDL_RNN_UNITS, w = npdl_min(call.units - u, NPDL_RNN_UNITS);
+    FN(npdl_patch) q = {.u = block * NPDL_RNN_UNITS};
     r.p = &call;
-    if (NPDL_REAL_BITS == 32 && w == NPDL_RNN_UNITS) FN(npdl_rnn_rows)(&r, u, NPDL_RNN_UNITS, work);
-    else FN(npdl_rnn_rows)(&r, u, w, work);
+    q.w = npdl_min(call.units - q.u, NPDL_RNN_UNITS);
+    for (; q.r < call.rows; q.r += NPDL_RNN_ROWS) {
+        q.m = npdl_min(call.rows - q.r, NPDL_RNN_ROWS), q.size = q.m * q.w + NPDL_RNN_GAP;
+        if (r.backward) FN(npdl_rnn_backward)(&r, q, work);
+        else FN(npdl_rnn_forward)(&r, q, work);
+    }
 }
 
 static void FN(npdl_rnn_blocks)(void *context, int64_t block, void *work) {
@@ -413,7 +425,8 @@ static void FN(npdl_run_rnn)(const npdl_rnn_call *p, int backward) {
     r.second = memory, memory += rows * r.second_step;
     r.carry = memory;
     if (backward) memcpy(r.carry, p->dh, rows * units * sizeof(REAL));
-    size_t bytes = NPDL_RNN_SCRATCH * npdl_min(rows, NPDL_RNN_ROWS) * npdl_min(units, NPDL_RNN_UNITS) * sizeof(REAL);
+    size_t bytes = NPDL_RNN_SCRATCH * sizeof(REAL) *
+                   (npdl_min(rows, NPDL_RNN_ROWS) * npdl_min(units, NPDL_RNN_UNITS) + NPDL_RNN_GAP);
     int small = rows * units * gates * units < NPDL_RNN_SMALL;
     npdl_parallel(FN(npdl_rnn_pack), &r, blocks, 0);
     for (int64_t i = 0; i <= p->steps; i++) {
@@ -424,11 +437,11 @@ static void FN(npdl_run_rnn)(const npdl_rnn_call *p, int backward) {
     }
 }
 
-static void FN(npdl_rnn_steps)(const npdl_rnn_call *p) { FN(npdl_run_rnn)(p, 0); }
-static void FN(npdl_rnn_steps_grad)(const npdl_rnn_call *p) { FN(npdl_run_rnn)(p, 1); }
+NPDL_API void FN(npdl_rnn_steps)(const npdl_rnn_call *p) { FN(npdl_run_rnn)(p, 0); }
+NPDL_API void FN(npdl_rnn_steps_grad)(const npdl_rnn_call *p) { FN(npdl_run_rnn)(p, 1); }
 
 /* ---- GRU: dR of the gates from h, of the candidate from what it multiplied: out (U, 3 U) from `rows` rows */
-static void FN(npdl_gru_dkernel)(const REAL *h, const REAL *reset, const REAL *dz, const REAL *dinner, REAL *out,
+NPDL_API void FN(npdl_gru_dkernel)(const REAL *h, const REAL *reset, const REAL *dz, const REAL *dinner, REAL *out,
                                  int64_t rows, int64_t units) {
     FN(npdl_product) gates = {
         .m = units, .n = 2 * units, .k = rows, .a = h, .a_step = units, .transpose_a = 1, .b = dz, .b_step = 3 * units,

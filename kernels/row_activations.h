@@ -1,6 +1,6 @@
 /* Activations of whole rows, of halves, and with weights: log-softmax, sparsemax, GLU, PReLU.
  *
- * Formulas: npdl/activations.py and npdl/kernels/reference/activation.py. Rows are arrays (outer, n, inner) along the
+ * Formulas: npdl/activations/ and npdl/kernels/reference/activation.py. Rows are arrays (outer, n, inner) along the
  * middle axis, as for softmax (activation.h): inner = 1 is one piece of memory, summed in lanes; inner > 1 are columns
  * side by side, each summed from its first element to its last. Outputs may be the inputs of their size.
  */
@@ -197,7 +197,7 @@ static void FN(npdl_row_block)(void *context, int64_t block, void *work) {
 }
 
 /* out = log-softmax or sparsemax of in; with dy: the gradient, from in = y. */
-static void FN(npdl_row_activation)(int code, const REAL *dy, const REAL *in, REAL *out, int64_t outer, int64_t n,
+NPDL_API void FN(npdl_row_activation)(int code, const REAL *dy, const REAL *in, REAL *out, int64_t outer, int64_t n,
                                     int64_t inner) {
     FN(npdl_row_work) t = {code, dy, in, out, outer, n, inner, NPDL_MORE(NPDL_GRAIN / NPDL_MORE(n, 1), 16)};
     if (!outer || !n || !inner) return;
@@ -235,7 +235,7 @@ static void FN(npdl_glu_block)(void *context, int64_t block, void *work) {
     }
 }
 
-static void FN(npdl_glu)(const REAL *dy, const REAL *x, REAL *out, int64_t outer, int64_t m) {
+NPDL_API void FN(npdl_glu)(const REAL *dy, const REAL *x, REAL *out, int64_t outer, int64_t m) {
     FN(npdl_glu_work) t = {dy, x, out, m, NPDL_BLOCKS(m, NPDL_GRAIN)};
     npdl_parallel(FN(npdl_glu_block), &t, outer * t.per, 0);
 }
@@ -269,7 +269,7 @@ static void FN(npdl_prelu_block)(void *context, int64_t block, void *work) {
 }
 
 /* out = x where x > 0, else alpha x; with dy: out = dx (or NULL), dalpha what each x adds to the gradient of alpha. */
-static void FN(npdl_prelu)(const REAL *dy, const REAL *x, const REAL *alpha, REAL *out, REAL *dalpha, int64_t rows,
+NPDL_API void FN(npdl_prelu)(const REAL *dy, const REAL *x, const REAL *alpha, REAL *out, REAL *dalpha, int64_t rows,
                            int64_t m) {
     FN(npdl_prelu_work) t = {dy, x, alpha, out, dalpha, m, NPDL_BLOCKS(m, NPDL_GRAIN)};
     npdl_parallel(FN(npdl_prelu_block), &t, rows * t.per, 0);

@@ -9,7 +9,7 @@
 
 enum {
     NPDL_COSINE, NPDL_CATEGORICAL_HINGE, NPDL_MULTI_MARGIN, NPDL_WEIGHTED_BINARY, NPDL_FOCAL_LOGITS, NPDL_FOCAL,
-    NPDL_TVERSKY
+    NPDL_TVERSKY, NPDL_MULTI_LABEL_MARGIN
 };
 #define NPDL_ROOT(x) ((REAL)sqrt((double)(x)))
 
@@ -41,6 +41,24 @@ static REAL FN(npdl_categorical_hinge_row)(const REAL *t, const REAL *p, int64_t
         if (gap > 0) dy[place] += (1 - t[place]) * factor;
     }
     return gap < 0 ? 0 : gap;
+}
+
+/* Σ over labels j, t of each, and over others i, those with t = 0, of max(1 − p_j + p_i, 0) / n */
+static REAL FN(npdl_multi_label_margin_row)(const REAL *t, const REAL *p, int64_t n, REAL *work, REAL *dy, REAL factor) {
+    REAL *others = work, *gaps = work + n, total = 0;
+    NPDL_MAP2(t, p, others, n, SELECT(v == BC(0), w, BC((REAL)-INFINITY)))
+    if (dy) memset(dy, 0, n * sizeof(REAL));
+    for (int64_t j = 0; j < n; j++) {
+        if (t[j] == 0) continue;
+        const VEC shift = BC(1 - p[j]), f = BC(t[j] * factor / (REAL)n);
+        NPDL_MAP(others, gaps, n, FN(npdl_positive)(v + shift))
+        total += t[j] * FN(npdl_sum)(gaps, n);
+        if (!dy) continue;
+        NPDL_MAP(gaps, gaps, n, SELECT(v > BC(0), f, v * BC(0)))
+        NPDL_MAP2(dy, gaps, dy, n, v + w)
+        dy[j] -= FN(npdl_sum)(gaps, n);
+    }
+    return total / (REAL)n;
 }
 
 /* t one-hot; c: the power, 1 or 2, and the margin; weights of the classes or NULL */
@@ -159,6 +177,7 @@ static REAL FN(npdl_row_of)(const FN(npdl_row_loss_work) *s, int64_t row, REAL *
     case NPDL_WEIGHTED_BINARY: return FN(npdl_weighted_binary_row)(t, p, n, s->weights, work, dy, factor);
     case NPDL_FOCAL_LOGITS: return FN(npdl_focal_logits_row)(t, p, n, s->c, s->weights, work, dy, factor);
     case NPDL_FOCAL: return FN(npdl_focal_row)(t, p, n, s->c, s->weights, work, dy, factor);
+    case NPDL_MULTI_LABEL_MARGIN: return FN(npdl_multi_label_margin_row)(t, p, n, work, dy, factor);
     default: return FN(npdl_tversky_row)(t, p, n, s->c, dy, factor);
     }
 }
@@ -178,7 +197,7 @@ static void FN(npdl_row_loss_block)(void *context, int64_t block, void *work) {
     }
 }
 
-static void FN(npdl_row_loss)(int kind, const double *c, const REAL *t, const REAL *p, const REAL *weights,
+NPDL_API void FN(npdl_row_loss)(int kind, const double *c, const REAL *t, const REAL *p, const REAL *weights,
                               const REAL *scale, REAL *out, REAL *dy, int64_t samples, int64_t positions, int64_t n) {
     FN(npdl_row_loss_work) s = {kind, c, t, p, weights, scale, out, dy, samples, positions, n,
                                 NPDL_MORE(NPDL_GRAIN / (positions * n), 1)};
@@ -275,7 +294,7 @@ static void FN(npdl_pair_loss_block)(void *context, int64_t block, void *work) {
     }
 }
 
-static void FN(npdl_pair_loss)(int kind, const double *c, const REAL *t, const REAL *a, const REAL *b, const REAL *scale,
+NPDL_API void FN(npdl_pair_loss)(int kind, const double *c, const REAL *t, const REAL *a, const REAL *b, const REAL *scale,
                                REAL *out, REAL *da, REAL *db, int64_t samples, int64_t n) {
     FN(npdl_pair_loss_work) s = {kind, c, t, a, b, scale, out, da, db, samples, n, NPDL_MORE(NPDL_GRAIN / n, 1)};
     npdl_parallel(FN(npdl_pair_loss_block), &s, NPDL_BLOCKS(samples, s.block), n * sizeof(REAL));
@@ -354,7 +373,7 @@ static void FN(npdl_triplet_block)(void *context, int64_t block, void *work_) {
     }
 }
 
-static void FN(npdl_triplet)(const double *c, const REAL *a, const REAL *p, const REAL *n, const REAL *scale, REAL *out,
+NPDL_API void FN(npdl_triplet)(const double *c, const REAL *a, const REAL *p, const REAL *n, const REAL *scale, REAL *out,
                              REAL *da, REAL *dp, REAL *dn, int64_t samples, int64_t size) {
     FN(npdl_triplet_work) s = {c, a, p, n, scale, out, da, dp, dn, samples, size, NPDL_MORE(NPDL_GRAIN / size, 1)};
     npdl_parallel(FN(npdl_triplet_block), &s, NPDL_BLOCKS(samples, s.block), 4 * size * sizeof(REAL));

@@ -45,6 +45,11 @@
 #define NPDL_HAS_FMA 0
 #endif
 
+#if defined NPDL_PART && !NPDL_PART /* see engine.h */
+#define NPDL_PART_SUFFIX(suffix) NPDL_JOIN(suffix, _type)
+#else
+#define NPDL_PART_SUFFIX(suffix) suffix
+#endif
 #define NPDL_INLINE static inline __attribute__((always_inline, unused))
 #define NPDL_JOIN_(a, b) a##b
 #define NPDL_JOIN(a, b) NPDL_JOIN_(a, b)
@@ -75,11 +80,11 @@
 #if NPDL_REAL_BITS == 32
 #define REAL float
 #define INT int32_t
-#define NPDL_SUFFIX _f32
+#define NPDL_SUFFIX NPDL_PART_SUFFIX(_f32)
 #else
 #define REAL double
 #define INT int64_t
-#define NPDL_SUFFIX _f64
+#define NPDL_SUFFIX NPDL_PART_SUFFIX(_f64)
 #endif
 
 typedef REAL VEC __attribute__((vector_size(NPDL_VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));

@@ -28,8 +28,7 @@
  * many tiles at a time, and a task of the second multiplies all of them by one place's U: with 256 channels and filters
  * and images of 8x8 forward takes 0.87 of the time for 64 images, 0.83 for 8. How many tiles changes no sum.
  *
- * The weights' gradient is a sum over all tiles of a batch: NPDL_WINOGRAD_SUM of them at a time are transformed to
- * panels and multiplied, M[ξ] += V[ξ]ᵀ D[ξ], by tasks of a place ξ and some channels.
+ * The weights' gradient: winograd_sum.h.
  *
  * Which convolutions. Times of the direct way over times of this one, AVX-512, float32, one thread:
  *
@@ -54,8 +53,6 @@
 #ifndef NPDL_WINOGRAD_H
 #define NPDL_WINOGRAD_H
 
-#define NPDL_WINOGRAD_SUM 64   /* tiles in a block sum of the weights' gradient; part of the bits */
-
 /* The rule; part of the bits. */
 #define NPDL_WINOGRAD_CHANNELS 16   /* at least so many, and filters */
 #define NPDL_WINOGRAD_WEIGHTS 16384 /* at most so many pairs of channel and filter for each tile of an image */
@@ -65,7 +62,6 @@
 #define NPDL_WINOGRAD_TILES 24    /* tiles multiplied together, forward and dx: 36 V and M of theirs stay ... */
 #define NPDL_WINOGRAD_MANY 131072 /* ... in a core's cache; from so many bytes of a tap's weights on U would not */
 #define NPDL_WINOGRAD_FEW 4       /* tiles that a task transforms where others multiply them */
-#define NPDL_WINOGRAD_SLICE 64 /* a task's channels in the weights' gradient */
 
 /* The rule: whether a convolution that gives images of height x width goes this way. By the layer's shape alone. */
 static int npdl_winograd_suits(const npdl_window *g, int64_t height, int64_t width) {
@@ -150,12 +146,13 @@ NPDL_INLINE void FN(npdl_winograd_gt)(const VEC m[6], VEC o[3]) {
 NPDL_INLINE void FN(npdl_winograd_pixels)(const REAL *image, int64_t height, int64_t width, int64_t channels,
                                           int64_t row, int64_t column, int size, const REAL *zeros,
                                           const REAL **pixel) {
-    for (int i = 0; i < size; i++)
-        for (int j = 0; j < size; j++) {
-            int64_t h = row + i, w = column + j;
-            int inside = h >= 0 && h < height && w >= 0 && w < width;
-            pixel[i * size + j] = inside ? image + (h * width + w) * channels : zeros;
-        }
+    int64_t first = npdl_max(-column, 0), end = npdl_min(width - column, size); /* columns inside */
+    for (int i = 0; i < size; i++) {
+        int64_t at = ((row + i) * width + column) * channels;
+        int inside = row + i >= 0 && row + i < height;
+        for (int j = 0; j < size; j++, at += channels)
+            pixel[i * size + j] = inside & (j >= first) & (j < end) ? image + at : zeros;
+    }
 }
 
 /* One vector of channels of a tile, n of which exist: Bᵀ x B of 6x6 pixels, or A x Aᵀ of 4x4. What the tile to the
@@ -308,21 +305,23 @@ static void FN(npdl_winograd_in)(const FN(npdl_winograd) *s, int64_t first, int6
     }
 }
 
-/* M = V U at one place, of `count` tiles. */
-static void FN(npdl_winograd_product)(const FN(npdl_winograd) *s, int64_t xi, int64_t count, const REAL *v, REAL *m) {
+/* M = V U at places [xi, end), of `count` tiles. */
+static void FN(npdl_winograd_products)(const FN(npdl_winograd) *s, int64_t xi, int64_t end, int64_t count,
+                                       const REAL *v, REAL *m) {
     npdl_row row[NPDL_WINOGRAD_TILES];
     int64_t along[NPDL_KB];
     for (int64_t t = 0; t < NPDL_WINOGRAD_TILES; t++) row[t].from = t * s->v_step, row[t].to = t * s->m_step;
-    for (int64_t k = 0; k < NPDL_KB; k++) along[k] = k;
-    v += xi * s->v_plane, m += xi * s->m_plane;
-    for (int64_t f = 0; f < s->filters; f += NPDL_NW) {
-        int64_t wide = s->filters - f > VL ? NPDL_NW : VL;
-        for (int64_t k = 0; k < s->channels; k += NPDL_KB)
-            for (int64_t t = 0; t < count; t += NPDL_WINOGRAD_TILES)
-                FN(npdl_tiles)(v + t * s->v_step + k, row, npdl_min(count - t, NPDL_WINOGRAD_TILES), along,
-                               npdl_min(s->channels - k, NPDL_KB), s->u + xi * s->u_plane + f * s->channels + k * wide,
-                               m + t * s->m_step + f, wide, k > 0, NULL);
-    }
+    for (int64_t k = 0; k < npdl_min(s->channels, NPDL_KB); k++) along[k] = k;
+    for (; xi < end; xi++)
+        for (int64_t f = 0; f < s->filters; f += NPDL_NW) {
+            int64_t wide = s->filters - f > VL ? NPDL_NW : VL;
+            const REAL *u = s->u + xi * s->u_plane + f * s->channels;
+            for (int64_t k = 0; k < s->channels; k += NPDL_KB)
+                for (int64_t t = 0; t < count; t += NPDL_WINOGRAD_TILES)
+                    FN(npdl_tiles)(v + xi * s->v_plane + t * s->v_step + k, row, npdl_min(count - t, NPDL_WINOGRAD_TILES),
+                                   along, npdl_min(s->channels - k, NPDL_KB), u + k * wide,
+                                   m + xi * s->m_plane + t * s->m_step + f, wide, k > 0, NULL);
+        }
 }
 
 /* The output from M, of `count` tiles. */
@@ -349,7 +348,7 @@ static void FN(npdl_winograd_task)(void *ctx, int64_t task, void *work) {
     REAL *zeros = work, *v = zeros + s->v_step, *m = v + 36 * s->v_plane;
     memset(zeros, 0, s->channels * sizeof(REAL));
     FN(npdl_winograd_in)(s, first, count, v, zeros);
-    for (int xi = 0; xi < 36; xi++) FN(npdl_winograd_product)(s, xi, count, v, m);
+    FN(npdl_winograd_products)(s, 0, 36, count, v, m);
     FN(npdl_winograd_out)(s, first, count, m);
 }
 
@@ -364,7 +363,7 @@ static void FN(npdl_winograd_in_task)(void *ctx, int64_t task, void *work) {
 static void FN(npdl_winograd_product_task)(void *ctx, int64_t xi, void *work) {
     const FN(npdl_winograd) *s = ctx;
     (void)work;
-    FN(npdl_winograd_product)(s, xi, s->count, s->v, s->m);
+    FN(npdl_winograd_products)(s, xi, xi + 1, s->count, s->v, s->m);
 }
 
 static void FN(npdl_winograd_out_task)(void *ctx, int64_t task, void *work) {
@@ -411,7 +410,7 @@ static void FN(npdl_winograd_run)(FN(npdl_winograd) *s, int64_t images) {
 }
 
 /* As npdl_conv2d. */
-static void FN(npdl_winograd_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z, int64_t images,
+NPDL_API void FN(npdl_winograd_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z, int64_t images,
                                      const npdl_window *g, int code, const double *constants) {
     FN(npdl_winograd) s = {
         .x = x, .w = w, .bias = bias, .out = out, .z = z,
@@ -422,121 +421,11 @@ static void FN(npdl_winograd_conv2d)(const REAL *x, const REAL *w, REAL *out, co
 }
 
 /* As npdl_conv2d_dx: the convolution of dz with the turned taps, so padded that dx has x's size. */
-static void FN(npdl_winograd_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t images, const npdl_window *g) {
+NPDL_API void FN(npdl_winograd_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t images, const npdl_window *g) {
     FN(npdl_winograd) s = {
         .x = dz, .w = w, .out = out, .turned = 1,
         .in_h = g->out_h, .in_w = g->out_w, .channels = g->filters, .out_h = g->in_h, .out_w = g->in_w,
         .filters = g->channels, .pad_top = 2 - g->pad_top, .pad_left = 2 - g->pad_left,
     };
     FN(npdl_winograd_run)(&s, images);
-}
-
-/* ---- the weights' gradient */
-
-typedef struct {
-    const REAL *x, *dz;
-    REAL *out;
-    const npdl_window *g;
-    int64_t down, across, first, count;    /* tiles of an image; those of this block sum */
-    int64_t room;                          /* tiles of a block sum, at most */
-    REAL *v, *d, *m;                       /* [36][C/VL][tile][VL], [36][F/NW][tile][NW] and [36][C][F], F in vectors */
-    int64_t v_plane, d_plane, m_plane, m_step;
-} FN(npdl_winograd_sum);
-
-#define NPDL_SUM_ROWS_OUT 4 /* channels of dW that a task transforms back */
-
-/* V = Bᵀ x B and D = A dz Aᵀ of some tiles. */
-static void FN(npdl_winograd_sum_tiles)(void *ctx, int64_t task, void *work) {
-    const FN(npdl_winograd_sum) *s = ctx;
-    const npdl_window *g = s->g;
-    const REAL *pixel[36];
-    int64_t first = task * NPDL_WINOGRAD_FEW, filters = g->filters, rest = filters % NPDL_NW;
-    int64_t whole = rest > VL ? filters : filters - rest; /* in panels two vectors wide */
-    memset(work, 0, npdl_max(g->channels, filters) * sizeof(REAL));
-    for (int64_t t = first; t < npdl_min(first + NPDL_WINOGRAD_FEW, s->count); t++) {
-        int64_t tile = s->first + t, column = tile % s->across * 4, image = tile / s->across;
-        int64_t row = image % s->down * 4;
-        image /= s->down;
-        FN(npdl_winograd_pixels)(s->x + image * g->in_h * g->in_w * g->channels, g->in_h, g->in_w, g->channels,
-                                 row - g->pad_top, column - g->pad_left, 6, work, pixel);
-        FN(npdl_winograd_tile_x)(pixel, 0, g->channels, s->v + t * VL, VL, s->room * VL, s->v_plane, 4 * g->channels);
-        FN(npdl_winograd_pixels)(s->dz + image * g->out_h * g->out_w * filters, g->out_h, g->out_w, filters, row, column,
-                                 4, work, pixel);
-        FN(npdl_winograd_tile_dy)(pixel, 0, whole, s->d + t * NPDL_NW, NPDL_NW, s->room * NPDL_NW, s->d_plane,
-                                   4 * filters);
-        FN(npdl_winograd_tile_dy)(pixel, whole, filters, s->d + whole * s->room + t * VL, VL, 0, s->d_plane, 4 * filters);
-    }
-}
-
-/* M += Vᵀ D for one place and NPDL_WINOGRAD_SLICE channels. */
-static void FN(npdl_winograd_sum_products)(void *ctx, int64_t task, void *work) {
-    const FN(npdl_winograd_sum) *s = ctx;
-    int64_t slices = npdl_ceil_div(s->g->channels, NPDL_WINOGRAD_SLICE), xi = task / slices;
-    int64_t c0 = task % slices * NPDL_WINOGRAD_SLICE, channels = npdl_min(s->g->channels - c0, NPDL_WINOGRAD_SLICE);
-    npdl_row row[NPDL_WINOGRAD_SLICE];
-    int64_t along[NPDL_WINOGRAD_SUM];
-    (void)work;
-    for (int64_t t = 0; t < s->count; t++) along[t] = t * VL;
-    for (int64_t c = 0; c < channels; c++)
-        row[c].from = c / VL * s->room * VL + c % VL, row[c].to = c * s->m_step;
-    for (int64_t f = 0; f < s->m_step; f += NPDL_NW)
-        FN(npdl_tiles)(s->v + xi * s->v_plane + c0 * s->room, row, channels, along, s->count,
-                       s->d + xi * s->d_plane + f * s->room, s->m + xi * s->m_plane + c0 * s->m_step + f,
-                       npdl_min(s->m_step - f, NPDL_NW), s->first > 0, NULL);
-}
-
-/* dW = Gᵀ M G of some channels. */
-static void FN(npdl_winograd_sum_out)(void *ctx, int64_t task, void *work) {
-    const FN(npdl_winograd_sum) *s = ctx;
-    int64_t c = task * NPDL_SUM_ROWS_OUT, end = npdl_min(c + NPDL_SUM_ROWS_OUT, s->g->channels);
-    int64_t filters = s->g->filters, tap = s->g->channels * filters;
-    (void)work;
-    for (; c < end; c++)
-        for (int64_t f = 0; f < filters; f += VL) {
-            const REAL *m = s->m + c * s->m_step + f;
-            REAL *to = s->out + c * filters + f;
-            VEC half[3][6], in[6], out[3];
-            #pragma GCC unroll 6
-            for (int j = 0; j < 6; j++) {
-                #pragma GCC unroll 6
-                for (int i = 0; i < 6; i++) in[i] = LD(m + (i * 6 + j) * s->m_plane);
-                FN(npdl_winograd_gt)(in, out);
-                #pragma GCC unroll 3
-                for (int i = 0; i < 3; i++) half[i][j] = out[i];
-            }
-            #pragma GCC unroll 3
-            for (int i = 0; i < 3; i++) {
-                FN(npdl_winograd_gt)(half[i], out);
-                #pragma GCC unroll 3
-                for (int j = 0; j < 3; j++)
-                    if (filters - f >= VL) ST(to + (i * 3 + j) * tap, out[j]);
-                    else STN(to + (i * 3 + j) * tap, out[j], filters - f);
-            }
-        }
-}
-
-/* As npdl_conv2d_dkernel. */
-static void FN(npdl_winograd_dkernel)(const REAL *x, const REAL *dz, REAL *out, int64_t images, const npdl_window *g) {
-    FN(npdl_winograd_sum) s = {
-        .x = x, .dz = dz, .out = out, .g = g,
-        .down = npdl_ceil_div(g->out_h, 4), .across = npdl_ceil_div(g->out_w, 4),
-        .m_step = npdl_round_up(g->filters, VL),
-    };
-    int64_t tiles = images * s.down * s.across;
-    if (tiles == 0) {
-        memset(out, 0, 9 * g->channels * g->filters * sizeof(REAL));
-        return;
-    }
-    s.room = npdl_min(tiles, NPDL_WINOGRAD_SUM);
-    s.v_plane = s.room * npdl_round_up(g->channels, VL) + NPDL_ROOM, s.d_plane = s.room * s.m_step + NPDL_ROOM;
-    s.m_plane = g->channels * s.m_step + NPDL_ROOM;
-    if (!(s.v = npdl_shared(36 * (s.v_plane + s.d_plane + s.m_plane) * sizeof(REAL)))) return;
-    s.d = s.v + 36 * s.v_plane, s.m = s.d + 36 * s.d_plane;
-    for (; s.first < tiles; s.first += NPDL_WINOGRAD_SUM) {
-        s.count = npdl_min(tiles - s.first, NPDL_WINOGRAD_SUM);
-        npdl_parallel(FN(npdl_winograd_sum_tiles), &s, npdl_ceil_div(s.count, NPDL_WINOGRAD_FEW),
-                      npdl_max(g->channels, g->filters) * sizeof(REAL));
-        npdl_parallel(FN(npdl_winograd_sum_products), &s, 36 * npdl_ceil_div(g->channels, NPDL_WINOGRAD_SLICE), 0);
-    }
-    npdl_parallel(FN(npdl_winograd_sum_out), &s, npdl_ceil_div(g->channels, NPDL_SUM_ROWS_OUT), 0);
 }

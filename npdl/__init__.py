@@ -1,11 +1,12 @@
 """npdl: a deep-learning engine on NumPy in which every layer writes out its own forward and backward."""
 
+import importlib as _importlib
+
 from npdl import (
     activations,
     callbacks,
     constraints,
     data,
-    datasets,
     devices,
     initializers,
     layers,
@@ -32,3 +33,15 @@ __all__ = [
     "random", "register", "regularizers", "schedules", "set_debug", "set_num_threads", "set_seed", "show_config",
     "testing", "utils", "viz",
 ]  # fmt: skip
+
+_LATE = ("datasets",)  # imported when it is first asked for: what reads archives takes a tenth of the time of all
+
+
+def __getattr__(name):
+    if name in _LATE:
+        return _importlib.import_module(f"npdl.{name}")
+    raise AttributeError(f"module 'npdl' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

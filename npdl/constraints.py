@@ -9,7 +9,6 @@ and by hand, to weights that are not frozen. Your own is a subclass with `__call
 Conv2D. ε = 1e-7. Names, arguments and defaults are Keras 3's.
 """
 
-import inspect
 import numbers
 
 import numpy as np
@@ -19,7 +18,7 @@ from npdl import names
 EPSILON = 1e-7  # of the compiled kernel too
 
 
-class Constraint:
+class Constraint(names.Part):
     """c(w), of the shape of w; subclass it and write `__call__`.
 
     Every argument of `__init__` is kept under its own name.
@@ -39,24 +38,6 @@ class Constraint:
     def __call__(self, w):
         """c(w)"""
         raise NotImplementedError(f"{type(self).__name__} needs __call__(self, w), which returns the new weights")
-
-    def get_config(self):
-        """The arguments that make an equal object."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
-
-    @classmethod
-    def from_config(cls, config):
-        """A new one from `get_config()`'s dictionary."""
-        return cls(**config)
-
-    def __repr__(self):
-        return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in self.get_config().items())})"
-
-    def __eq__(self, other):
-        return type(self) is type(other) and self.get_config() == other.get_config()
-
-    def __hash__(self):
-        return hash((type(self), *map(str, self.get_config().items())))
 
 
 class NonNeg(Constraint):

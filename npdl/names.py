@@ -1,6 +1,7 @@
 """Things that a user asks for by name."""
 
-import difflib
+import functools
+import inspect
 import re
 
 
@@ -17,9 +18,16 @@ def find(what, name, known, *more):
         for key in (name, name.lower()):
             if key in names:
                 return names[key]
-    near = difflib.get_close_matches(name.lower(), known, 1, 0.5)
+    near = nearest(name.lower(), known)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise ValueError(f"unknown {what} {name!r}; {hint}there are {', '.join(known)}")
+
+
+def nearest(name, known, cutoff=0.5):
+    """[the name among `known` that is most like this one], [] where none is."""
+    import difflib  # only where something is wrong already: it takes longer to import than most of npdl's modules
+
+    return difflib.get_close_matches(name, known, 1, cutoff)
 
 
 def snake_case(name):
@@ -57,3 +65,34 @@ def part(what, identifier, kind, by_name, classes, example):
     if isinstance(identifier, dict) and identifier.get("class_name") in classes:
         return classes[identifier["class_name"]](**identifier.get("config", {}))
     raise TypeError(f"a {what} must be a name or an npdl.{what}s object, got {identifier!r}; pass e.g. {example}")
+
+
+@functools.cache
+def arguments(kind):
+    """Names of the arguments that make an object of a class."""
+    return tuple(inspect.signature(kind).parameters)
+
+
+class Part:
+    """An object that a layer takes by name: its arguments say all of it.
+
+    Every argument of `__init__` is kept under its own name.
+    """
+
+    def get_config(self):
+        """The arguments that make an equal object."""
+        return {name: getattr(self, name) for name in arguments(type(self))}
+
+    @classmethod
+    def from_config(cls, config):
+        """A new one from `get_config()`'s dictionary."""
+        return cls(**config)
+
+    def __repr__(self):
+        return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in self.get_config().items())})"
+
+    def __eq__(self, other):
+        return type(self) is type(other) and self.get_config() == other.get_config()
+
+    def __hash__(self):
+        return hash((type(self), *map(str, self.get_config().items())))

@@ -1,9 +1,12 @@
 """How regularizers and constraints come to the weights of a layer, and a penalty to its output."""
 
+import contextlib
+
 import numpy as np
 
 from npdl import activations, constraints, devices, regularizers
 
+UNPENALIZED = "unpenalized"  # a key of the workspace's `saved`
 KINDS = {"regularizer": regularizers, "constraint": constraints}
 
 
@@ -68,10 +71,14 @@ class Ruled:
     # ---- the penalty on the output
 
     def penalize(self, y):
-        """Note r(y) / N where there is an `activity_regularizer`; returns y then, which backward reads, else None."""
+        """Note r(y) / N where there is an `activity_regularizer`; returns y then, which backward reads, else None.
+
+        Of a tuple, outputs and states, the sum over all.
+        """
         if self.activity_regularizer is None:
             return None
-        value = _value(self, y, self.activity_regularizer) / max(len(y), 1)
+        parts = y if isinstance(y, tuple) else (y,)
+        value = sum(_value(self, part, self.activity_regularizer) for part in parts) / max(len(parts[0]), 1)
         workspace = devices.current_workspace()
         if workspace is None:
             self._activity_loss = value
@@ -83,13 +90,33 @@ class Ruled:
         return y
 
     def with_penalty(self, dy, y):
-        """dy + r'(y) / N; dy itself where y is None."""
-        if y is None:
+        """dy + r'(y) / N; dy itself where y is None, or inside `unpenalized`. Of tuples each part; None in dy is 0."""
+        if y is None or ((workspace := devices.current_workspace()) is not None and UNPENALIZED in workspace.saved):
             return dy
-        whole = self.inplace("dy with penalty", dy)
-        self.k.activation(dy, activations.linear, out=whole)  # a copy
+        if isinstance(y, tuple):
+            return tuple(self._penalized(part, of, f" {i}") for i, (part, of) in enumerate(zip(dy, y, strict=True)))
+        return self._penalized(dy, y, "")
+
+    def _penalized(self, dy, y, which):
+        if dy is None:
+            whole = self.buffer(f"dy with penalty{which}", y.shape)
+            self.k.fill(0.0, out=whole)
+        else:
+            whole = self.inplace(f"dy with penalty{which}", dy)
+            self.k.activation(dy, activations.linear, out=whole)  # a copy
         self.k.penalty_grad(y, self.activity_regularizer, out=whole, scale=1 / max(len(y), 1))
         return whole
+
+
+@contextlib.contextmanager
+def unpenalized():
+    """While it lasts, backward in this workspace leaves the penalties of outputs out: of a loss's gradient alone."""
+    saved = devices.current_workspace().saved
+    saved[UNPENALIZED] = True
+    try:
+        yield
+    finally:
+        del saved[UNPENALIZED]
 
 
 def penalized(layers):

@@ -10,13 +10,17 @@ The words come from Philox4x32-10 with the counter (i mod 2³², i div 2³², 0,
 Reference: Salmon, Moraes, Dror and Shaw, Parallel Random Numbers: As Easy as 1, 2, 3, 2011 (Philox).
 """
 
-import hashlib
 import math
 import operator
-import secrets
+import os
 import threading
 
 import numpy as np
+
+try:
+    from _blake2 import blake2b
+except ImportError:  # another Python than CPython
+    from hashlib import blake2b  # which loads OpenSSL: a tenth of the time of `import npdl`
 
 from npdl.kernels.reference.normal import exp, inverse_normal, log
 from npdl.kernels.reference.philox import philox
@@ -62,7 +66,7 @@ def draw_seed():
     global _draws
     with _lock:
         if _seed is None:
-            return secrets.randbits(32)
+            return int.from_bytes(os.urandom(4), "little")
         _draws += 1
         return key(_seed, "draw_seed", _draws)[0]
 
@@ -80,7 +84,7 @@ def key(seed, *path):
     >>> key(0, "dropout", 3) == key(0, "dropout", 3), key(0, "dropout", 3) == key(0, "dropout", 4)
     (True, False)
     """
-    digest = hashlib.blake2b(b"%d" % check_seed(seed), digest_size=8)
+    digest = blake2b(b"%d" % check_seed(seed), digest_size=8)
     for part in path:
         if isinstance(part, str):
             text = part.encode()

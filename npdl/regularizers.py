@@ -13,14 +13,12 @@ one for its output; the latter is divided by the number of samples N. Your own i
 out. Names, arguments and defaults are Keras 3's.
 """
 
-import inspect
-
 import numpy as np
 
 from npdl import names
 
 
-class Regularizer:
+class Regularizer(names.Part):
     """r(x), a number; subclass it and write `__call__` and `gradient`.
 
     Every argument of `__init__` is kept under its own name.
@@ -44,24 +42,6 @@ class Regularizer:
     def gradient(self, x):
         """dr/dx, of the shape of x"""
         raise NotImplementedError(f"{type(self).__name__} needs gradient(self, x), the formula of dr/dx")
-
-    def get_config(self):
-        """The arguments that make an equal object."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
-
-    @classmethod
-    def from_config(cls, config):
-        """A new one from `get_config()`'s dictionary."""
-        return cls(**config)
-
-    def __repr__(self):
-        return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in self.get_config().items())})"
-
-    def __eq__(self, other):
-        return type(self) is type(other) and self.get_config() == other.get_config()
-
-    def __hash__(self):
-        return hash((type(self), *map(str, self.get_config().items())))
 
 
 def _number(owner, name, value):

@@ -284,11 +284,12 @@ TARGETS = {
     "layers.identity:Identity.backward": layer_checks((layers.Identity(), (2, 3))),
     "layers.masking:Masking.backward": masking_check,
     "layers.masking:Masking.carry": masking_check,
-    "layers.permute:Permute.backward": layer_checks(*PERMUTE),
-    "layers.repeat_vector:RepeatVector.backward": layer_checks(*REPEAT[1:]),
-    "layers.cropping:_Cropping.backward": layer_checks(*MARGINS[:1]),
-    "layers.zero_padding:_ZeroPadding.backward": layer_checks(*MARGINS[1:]),
-    "layers.up_sampling:_UpSampling.backward": layer_checks(*REPEAT[:1]),
+    "layers.moving:Moving.backward": layer_checks(*REPEAT[1:]),
+    "layers.permute:Permute.gather": layer_checks(*PERMUTE),
+    "layers.repeat_vector:RepeatVector.gather": layer_checks(*REPEAT[1:]),
+    "layers.cropping:_Cropping.gather": layer_checks(*MARGINS[:1]),
+    "layers.zero_padding:_ZeroPadding.gather": layer_checks(*MARGINS[1:]),
+    "layers.up_sampling:_UpSampling.gather": layer_checks(*REPEAT[:1]),
     "layers.einsum_dense:EinsumDense.backward": layer_checks(*EINSUM),
     "layers.einsum_dense:EinsumDense.forward": layer_checks(*EINSUM),
     "layers.simple_rnn:_SimpleRNN.run_grad": seeded_checks("cpu", "simple_rnn"),
@@ -438,31 +439,30 @@ def _previous_tap(subscript):
 
 
 def locate(target):
-    """(module, owner, name, function) of "module:Class.function"."""
+    """(owner, name, function) of "module:Class.function"."""
     module_name, path = target.split(":")
-    module = importlib.import_module(f"npdl.{module_name}")
+    owner = importlib.import_module(f"npdl.{module_name}")
     *owners, name = path.split(".")
-    owner = module
     for part in owners:
         owner = getattr(owner, part)
-    return module, owner, name, getattr(owner, name)
+    return owner, name, getattr(owner, name)
 
 
 def mutants(target):
-    module, _, name, function = locate(target)
+    _, name, function = locate(target)
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     for what, edited in edits(tree, name in ("forward", "carry")):
         if any(text in what for text in EQUIVALENT.get(target, ())):
             continue
         namespace = {}
-        exec(compile(edited, target, "exec"), module.__dict__, namespace)
+        exec(compile(edited, target, "exec"), function.__globals__, namespace)
         yield what, namespace[name]
 
 
 @contextlib.contextmanager
 def put_in(target, mutant):
     """While open, `mutant` stands where the target's function stood; no kernel that was looked up earlier is kept."""
-    _, owner, name, function = locate(target)
+    owner, name, function = locate(target)
     setattr(owner, name, mutant)
     _forget_kernels()
     try:

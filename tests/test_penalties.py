@@ -49,6 +49,14 @@ LAYERS = [
     (layers.Conv2DTranspose(3, 2, activation="relu", activity_regularizer="l2"), (3, 3, 2), None),
     (layers.LSTM(3, kernel_regularizer="l2", recurrent_regularizer="l1", bias_regularizer="l2"), (4, 2), None),
     (layers.MultiHeadAttention(2, 3, kernel_regularizer="l2", bias_regularizer="l1"), (4, 5), None),
+    (layers.MultiHeadAttention(1, 3, activity_regularizer="l1_l2"), (4, 5), None),
+    (layers.LSTM(3, return_sequences=True, activity_regularizer="l2"), (4, 2), None),
+    (layers.GRU(2, activity_regularizer="l1"), (3, 2), None),
+    (layers.RNN(layers.SimpleRNNCell(2), return_sequences=True, activity_regularizer="l2"), (3, 2), None),
+    (layers.TransformerEncoder(5, 2, kernel_regularizer="l2", bias_regularizer="l1", kernel_constraint="max_norm"),
+     (3, 4), None),
+    (layers.TransformerDecoder(5, 2, bias_regularizer="l2", bias_constraint="non_neg"), (3, 4), None),
+    (layers.TokenAndPositionEmbedding(7, 5, 3, embeddings_regularizer="l2", activity_regularizer="l2"), (4,), 7),
 ]  # fmt: skip
 
 
@@ -58,6 +66,33 @@ def test_contract_and_gradients(layer, shape, integers):
     testing.check_layer(layer, shape, integers=integers)
     again = type(layer).from_config(layer.get_config())
     assert again.get_config() == layer.get_config() and repr(again) == repr(layer)
+
+
+def test_the_penalty_of_outputs_and_states(rng):
+    """Σ r(y) / N of all that an LSTM gives; only y is read, so that the states learn by their penalty alone."""
+    x, y = rng.normal(size=(5, 4, 2)), rng.normal(size=(5, 4, 3))
+    inputs = layers.Input((4, 2))
+    lstm = layers.LSTM(3, return_sequences=True, return_state=True, activity_regularizer=regularizers.L2(0.5))
+    model = npdl.Model(inputs, lstm(inputs)[0], seed=0, dtype="float64")
+    model.compile("sgd", "mse")
+    parts = npdl.Model(inputs, lstm.output).predict(x)
+    penalty = 0.5 * sum((part**2).sum() for part in parts) / 5
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(((parts[0] - y) ** 2).mean() + penalty, rel=1e-12)
+    assert model.gradient_check(x, y).ok
+
+
+def test_what_is_inside_a_transformer_has_its_rules():
+    block = layers.TransformerEncoder(6, 2, kernel_regularizer="l2", bias_constraint=constraints.NonNeg())
+    block.init((3, 4), seed=0)
+    rules = {one.name: (one.regularizer, one.constraint) for part in block.walk() for one in part.declared}
+    kernels = [rule for name, rule in rules.items() if name.endswith("kernel")]
+    assert len(kernels) == 5 and all(isinstance(one, regularizers.L2) and other is None for one, other in kernels)
+    biases = [rule for name, rule in rules.items() if name.endswith("bias")]
+    assert len(biases) == 5 and all(one is None and isinstance(other, constraints.NonNeg) for one, other in biases)
+    with pytest.raises(
+        TypeError, match=r"unexpected keyword argument 'gamma_regularizer'; it takes kernel_regularizer, "
+    ):
+        layers.TransformerEncoder(6, 2, gamma_regularizer="l2")
 
 
 def test_the_loss_and_its_gradient(data):

@@ -33,7 +33,25 @@ def restarts(step, first=7, t_mul=1.5, m_mul=0.9, alpha=0.1):
     return (1 - alpha) * 0.5 * m_mul**i * (1 + math.cos(math.pi * share)) + alpha
 
 
-# schedule -> the formula as Keras documents it
+def along(*points, cosine=False):
+    """A function along straight lines through (step, value), or with the slope of half a cosine, flat at the ends."""
+    steps, values = zip(*points, strict=True)
+
+    def value(t):
+        place = max(i for i, step in enumerate(steps) if i == 0 or step < t)
+        share = np.interp(t, steps, range(len(steps))) - place
+        share = (1 - math.cos(math.pi * share)) / 2 if cosine else share
+        return values[place] + (values[min(place + 1, len(values) - 1)] - values[place]) * share
+
+    return value
+
+
+def saw(t, cycle=50, up=20):
+    """Up to 1 in 20 steps and down to 0 in 30, again and again."""
+    return np.interp(t % cycle, [0, up, cycle], [0, 1, 0])
+
+
+# schedule -> the formula as Keras or PyTorch documents it
 FORMULAS = [
     (ExponentialDecay(0.3, 7, 0.9), lambda t: 0.3 * 0.9 ** (t / 7)),
     (ExponentialDecay(0.3, 7, 0.9, staircase=True), lambda t: 0.3 * 0.9 ** math.floor(t / 7)),
@@ -51,12 +69,33 @@ FORMULAS = [
         lambda t: 0.01 + 0.39 * t / 20 if t < 20 else CosineDecay(0.4, 50, 0.1)(t - 20),
     ),
     (CosineDecayRestarts(0.3, 7, 1.5, 0.9, 0.1), lambda t: 0.3 * restarts(t)),
+    (MultiStepDecay(0.1, [3, 30, 30], 0.5), lambda t: 0.1 * 0.5 ** sum(t >= step for step in (3, 30, 30))),
+    (StepDecay(0.1, 30), lambda t: 0.1 * 0.1 ** (t // 30)),
+    (OneCycle(0.5, 101, anneal_strategy="linear"), along((0, 0.02), (29.3, 0.5), (100, 2e-6))),
+    (OneCycle(0.5, 100), along((0, 0.02), (29, 0.5), (99, 2e-6), cosine=True)),
+    (
+        OneCycle(0.5, 100, three_phase=True, anneal_strategy="linear"),
+        along((0, 0.02), (29, 0.5), (58, 0.02), (99, 2e-6)),
+    ),
+    (Cyclic(0.1, 0.3, 20, 30), lambda t: 0.1 + 0.2 * saw(t)),
+    (Cyclic(0.1, 0.3, 20, 30, "triangular2"), lambda t: 0.1 + 0.2 * saw(t) * 0.5 ** (t // 50)),
+    (Cyclic(0.1, 0.3, 20, 30, "exp_range", 0.99), lambda t: 0.1 + 0.2 * saw(t) * 0.99**t),
+    (
+        LinearWarmup(ExponentialDecay(0.3, 7, 0.9), 10, 0.1),
+        lambda t: 0.1 + 0.2 * t / 10 if t < 10 else 0.3 * 0.9 ** ((t - 10) / 7),
+    ),
+    (
+        SequentialSchedule([0.5, ExponentialDecay(0.3, 7, 0.9)], [20]),
+        lambda t: 0.5 if t < 20 else 0.3 * 0.9 ** ((t - 20) / 7),
+    ),
+    (
+        ChainedSchedule([ExponentialDecay(0.3, 7, 0.9), InverseTimeDecay(1.0, 7, 0.9), 0.5]),
+        lambda t: 0.3 * 0.9 ** (t / 7) / (1 + 0.9 * t / 7) * 0.5,
+    ),
     (Noam(512, 40, 2.0), lambda t: 2 * 512**-0.5 * min((t + 1) ** -0.5, (t + 1) * 40**-1.5)),
 ]
 OTHERS = [
-    StepDecay(0.1, 30), MultiStepDecay(0.1, [3, 30, 30], 0.5), OneCycle(0.1, 100),
-    Cyclic(0.1, 0.2, 30, mode="exp_range"), CosineDecayRestarts(0.3, 7, 1.0, 0.5),
-    LinearWarmup(ExponentialDecay(0.3, 7, 0.9), 10),
+    OneCycle(0.1, 100, three_phase=True), Cyclic(0.1, 0.2, 30), CosineDecayRestarts(0.3, 7, 1.0, 0.5),
     SequentialSchedule([LinearWarmup(0.5, 10), StepDecay(0.1, 5)], [20]),
     ChainedSchedule([LinearWarmup(1.0, 10), CosineDecay(0.3, 50)]),
 ]  # fmt: skip

@@ -10,7 +10,7 @@ The numbers are the fields' in tensorflow/core/util/event.proto and framework/su
 """
 
 import os
-import socket
+import platform
 import struct
 import time
 import zlib
@@ -148,7 +148,7 @@ class EventWriter:
         folder = Path(os.fspath(folder))
         folder.mkdir(parents=True, exist_ok=True)
         EventWriter.count += 1
-        name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}.{os.getpid()}.{EventWriter.count}.v2"
+        name = f"events.out.tfevents.{int(time.time())}.{platform.node()}.{os.getpid()}.{EventWriter.count}.v2"
         self.file = (folder / name).open("wb")
         self._write(double(1, time.time()) + text(3, VERSION))
 

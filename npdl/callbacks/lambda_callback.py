@@ -1,7 +1,6 @@
 """LambdaCallback: functions as a callback."""
 
-import difflib
-
+from npdl import names
 from npdl.callbacks.base import HOOKS, Callback
 
 
@@ -35,7 +34,7 @@ class LambdaCallback(Callback):
         )
         for name, function in hooks.items():
             if name not in HOOKS:
-                near = difflib.get_close_matches(name, HOOKS, 1, 0.5)
+                near = names.nearest(name, HOOKS)
                 hint = f"did you mean {near[0]!r}? " if near else ""
                 raise TypeError(f"LambdaCallback has no {name!r}; {hint}there are {', '.join(HOOKS)}")
             if function is not None:

@@ -1,10 +1,10 @@
 """What callbacks that watch one value share: finding it in the logs, and which way is better."""
 
-import difflib
 import math
 import numbers
 import re
 
+from npdl import names
 from npdl.callbacks.base import Callback
 
 RISES = re.compile(
@@ -64,7 +64,7 @@ class Monitor(Callback):
         if self.monitor.startswith("val_") and not is_validated(epoch, self.params):
             return None
         there = ", ".join(map(repr, logs or {})) or "nothing"
-        near = difflib.get_close_matches(self.monitor, logs or {}, 1, 0.7)
+        near = names.nearest(self.monitor, logs or {}, 0.7)
         validated = any(name.startswith("val_") for name in logs or {})
         if self.monitor.startswith("val_") and not validated:
             fix = "pass validation_data=(x, y) or validation_split=0.1 to fit"

@@ -28,6 +28,9 @@ class ProgressBar(Callback):
     Args:
         verbose: 1 moves where that can be shown; 2 writes the line when the epoch has ended; "auto" is 1; 0 nothing.
         stream: where to; None is `sys.stdout` as it is when `fit` begins.
+
+    Raises:
+        ValueError: another verbose.
     """
 
     def __init__(self, verbose=1, stream=None):

@@ -62,12 +62,21 @@ def rows(array, name, where=""):
         )
 
 
-def one_weight_a_row(w, count, where=""):
-    """Sample weights are (count,)."""
-    if w.ndim != 1:
+def weights_fit(w, y, count, where=""):
+    """Sample weights are (count,), or of as many leading axes as targets have steps or pixels."""
+    if w.ndim == 1 and len(w) == count:
+        return
+    steps = y is not None and y.ndim > 1 and max(w.shape[1:], default=1) > 1
+    if not steps:
         raise ValueError(
             f"sample_weight{where} has shape {w.shape}, expected one weight a row: ({count},); "
             "pass sample_weight.reshape(-1) if that is what it holds"
+        )
+    if w.shape != y.shape[: w.ndim]:
+        raise ValueError(
+            f"sample_weight{where} has shape {w.shape}, expected one weight a row, ({count},), or the leading axes of "
+            f"y, which has shape {y.shape}: a weight for each step or pixel; pass e.g. "
+            f"np.broadcast_to(weights, {y.shape[:2]})"
         )
 
 

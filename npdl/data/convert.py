@@ -12,6 +12,17 @@ def in_memory(value):
     )
 
 
+def is_whole(value):
+    """Whether an array, or the first of a list of them, says by its type that it holds indices: int32.
+
+    That is what `npdl.utils.pad_sequences` gives, and nobody gets by chance. Images are uint8; int64 is what NumPy
+    makes of any whole numbers: both become floating-point numbers.
+    """
+    if isinstance(value, list) and value:
+        value = value[0]
+    return str(getattr(value, "dtype", "")) in ("int32", "torch.int32")
+
+
 def is_indexable(value):
     """Whether rows can be asked for one by one."""
     return hasattr(value, "__len__") and hasattr(value, "__getitem__")

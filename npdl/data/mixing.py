@@ -22,10 +22,12 @@ class _Mixing:
 
     def partner(self, x, place):
         """With which row each row is mixed: a permutation of the batch."""
-        return random.permutation(self.key(place, "partner", place.epoch, place.first), len(x))
+        return random.permutation(self.key(place, "partner", place.epoch, place.first), rows(x))
 
     def mixed(self, y, share, partner):
-        """share · y + (1 − share) · y of the partner"""
+        """share · y + (1 − share) · y of the partner; of several outputs each"""
+        if isinstance(y, (dict, tuple)):
+            return each(lambda one: self.mixed(one, share, partner), y)
         if y is None or y.dtype.kind != "f":
             name, came = type(self).__name__, "none" if y is None else f"{y.dtype} of shape {y.shape}"
             raise TypeError(
@@ -36,12 +38,36 @@ class _Mixing:
         return share * y + (1 - share) * y[partner]
 
 
+def each(function, value):
+    """The function's result for an array, or in the same form for each of several in a dict or tuple."""
+    if isinstance(value, dict):
+        return {name: function(one) for name, one in value.items()}
+    return tuple(map(function, value)) if isinstance(value, tuple) else function(value)
+
+
+def rows(x):
+    """The samples of a batch, of one input or several."""
+    return len(next(iter(x.values())) if isinstance(x, dict) else x[0] if isinstance(x, tuple) else x)
+
+
+def _between(x, share, partner):
+    """share · x + (1 − share) · x of the partner"""
+    if x.dtype.kind != "f":
+        raise TypeError(
+            f"MixUp mixes numbers that can lie in between, got indices, {x.dtype} of shape {x.shape}; mix what is made "
+            "of them, or take another function"
+        )
+    share = share.reshape(-1, *[1] * (x.ndim - 1)).astype(x.dtype)
+    return share * x + (1 - share) * x[partner]
+
+
 class MixUp(_Mixing):
     """Each sample of a batch, and its target, becomes a mean of two.
 
         x'[n] = λ x[n] + (1 − λ) x[m]       y'[n] = λ y[n] + (1 − λ) y[m]       λ ~ Beta(α, α) for each sample
 
-    m runs through a permutation of the batch. (Keras draws one λ a batch.)
+    m runs through a permutation of the batch. (Keras draws one λ a batch.) Several inputs and outputs, dicts or tuples,
+    are mixed alike.
 
     Shapes: x (N, ...) · y (N, ...), floating: rows of shares where it says classes.
 
@@ -67,11 +93,9 @@ class MixUp(_Mixing):
 
     def __call__(self, x, y, place):
         """(x', y') of a batch."""
-        share = random.beta(self.key(place, place.epoch), len(x), self.alpha, self.alpha, place.first)
+        share = random.beta(self.key(place, place.epoch), rows(x), self.alpha, self.alpha, place.first)
         partner = self.partner(x, place)
-        y = self.mixed(y, share, partner)
-        share = share.reshape(-1, *[1] * (x.ndim - 1)).astype(x.dtype)
-        return share * x + (1 - share) * x[partner], y
+        return each(lambda one: _between(one, share, partner), x), self.mixed(y, share, partner)
 
 
 class CutMix(_Mixing):
@@ -109,8 +133,9 @@ class CutMix(_Mixing):
 
     def __call__(self, x, y, place):
         """(x', y') of a batch."""
-        if x.ndim != 4:
-            raise ValueError(f"CutMix cuts images (N, height, width, channels), got shape {x.shape}; MixUp takes any")
+        if isinstance(x, (dict, tuple)) or x.ndim != 4:
+            came = f"{len(x)} inputs" if isinstance(x, (dict, tuple)) else f"shape {x.shape}"
+            raise ValueError(f"CutMix cuts images (N, height, width, channels), got {came}; MixUp takes any")
         n, h, w, _ = x.shape
         low, high = self.factor
         chosen = random.uniform(self.key(place, "alpha", place.epoch, place.first), ())

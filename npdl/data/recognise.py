@@ -44,7 +44,7 @@ def _recognised(x, y, sample_weight, dtype, for_prediction, integers):
     checks.not_an_array(x, "x")
     need_y = not for_prediction
     if isinstance(x, Mapped) and y is None and sample_weight is None:
-        return MappedSource(_recognised(*x.data, dtype, for_prediction, integers), x.functions)
+        return MappedSource(_recognised(*x.data, dtype, for_prediction, integers), x.functions, x.workers)
     by_items = _gives_items(x, y, need_y)
     if not by_items and (in_memory(x) or is_indexable(x)):
         if y is None and need_y:
@@ -123,10 +123,10 @@ def _with_targets(x, y, w, dtype, need_y, integers):
         w = as_array(w, "sample_weight")
         checks.finite(w, "sample_weight", dtype)
         w = cast(w, dtype)
-        checks.one_weight_a_row(w, len(x))
     checks.lengths(x=x, y=y, sample_weight=w)
     if w is not None:
-        check_sample_weight(w, len(x))
+        checks.weights_fit(w, y, len(x))
+        check_sample_weight(w, w.shape)
     if foreign:
         return Items(x, y, w, dtype, need_y, whole=False)
     return Arrays(x, y, w, dtype, need_y, lazy)

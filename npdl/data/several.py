@@ -4,6 +4,7 @@ import numpy as np
 
 from npdl.data import checks
 from npdl.data.convert import in_memory
+from npdl.data.mapped import Mapped, MappedSource
 from npdl.data.recognise import as_source
 from npdl.data.sources import Rows, Source, item_parts
 
@@ -13,13 +14,17 @@ class Names:
 
     Args:
         inputs, outputs: lists of names.
-        integers: for each input whether it is whole numbers.
+        integers: for each input whether it is whole numbers; None: as its type says.
         optional: outputs that need no targets.
+
+    Attributes:
+        need_targets: whether there must be a y at all.
     """
 
     def __init__(self, inputs, outputs, integers, optional=()):
         self.inputs, self.outputs, self.integers = list(inputs), list(outputs), list(integers)
         self.optional = list(optional)
+        self.need_targets = any(name not in self.optional for name in self.outputs)
 
     def ordered(self, value, argument, where=""):
         """The parts of x, y or sample_weight in the model's order, a tuple.
@@ -54,6 +59,13 @@ class Names:
             )
         return (value,)
 
+    def like(self, given, parts, argument):
+        """The parts of x or y as they were given: by name, as a tuple, or the only one."""
+        names = self.inputs if argument == "x" else self.outputs
+        if parts is None or isinstance(given, dict):
+            return parts and dict(zip(names, parts, strict=True))
+        return parts[0] if len(names) == 1 and not isinstance(given, tuple) else tuple(parts)
+
     def weights(self, value, where=""):
         """Sample weights for each output: one array holds for all."""
         if value is None or isinstance(value, (dict, tuple)) or (isinstance(value, list) and _are_parts(value)):
@@ -64,6 +76,11 @@ class Names:
 def _are_parts(value):
     """Whether these are arrays, one for each input, and not the rows of one array."""
     return all(part is None or hasattr(part, "shape") or hasattr(part, "__array__") for part in value)
+
+
+def is_structure(value):
+    """Whether this is a dict, or a tuple of arrays: of several inputs or outputs. A list is one array, row by row."""
+    return isinstance(value, dict) or (isinstance(value, tuple) and len(value) > 0 and _are_parts(value))
 
 
 def several_source(x, y, sample_weight, dtype, names, for_prediction=False):
@@ -78,12 +95,17 @@ def several_source(x, y, sample_weight, dtype, names, for_prediction=False):
     Raises:
         ValueError, TypeError: it cannot be trained on; the message names the part.
     """
+    if isinstance(x, Mapped) and y is None and sample_weight is None:
+        return SeveralMapped(several_source(*x.data, dtype, names, for_prediction), x, names)
+    for_prediction = for_prediction or not names.need_targets
     structured = isinstance(x, (dict, tuple)) or (isinstance(x, list) and _are_parts(x)) or (
         in_memory(x) and not isinstance(x, list)
     )  # fmt: skip
     if structured and not (y is None and not for_prediction):
         xs, ws = names.ordered(x, "x"), names.weights(sample_weight)
         ys = None if y is None else names.ordered(y, "y")
+        if ys is None and any(w is not None for w in ws):
+            ys = (None,) * len(names.outputs)
         return SeveralRows.of(xs, ys, ws, dtype, names)
     if structured:
         raise ValueError("y is missing: training and evaluation need targets; pass fit(x, y)")
@@ -122,14 +144,15 @@ class SeveralRows(Rows):
             for name, x, whole in zip(names.inputs, xs, names.integers, strict=True)
         ]
         counts = {f"x[{name!r}]": part.size for name, part in zip(names.inputs, parts, strict=True)}
-        made = []
+        made, weights = [], {}  # one array of weights for all outputs stays one
         for name, y, w in zip(names.outputs, ys or (), ws):
-            if y is None:
+            if y is None and w is None:
                 made.append((None, None))
                 continue
-            one = _named(as_source, f"y[{name!r}]", np.zeros((len(y), 1), np.float32), y, w, dtype)
+            targets = np.zeros(parts[0].size) if y is None else y
+            one = _named(as_source, f"y[{name!r}]", np.zeros((len(targets), 1), np.float32), targets, w, dtype)
             counts[f"y[{name!r}]"] = len(one.y)
-            made.append((one.y, one.w))
+            made.append((None if y is None else one.y, w if w is None else weights.setdefault(id(w), one.w)))
         if len(set(counts.values())) > 1:
             had = ", ".join(f"{name} has {count}" for name, count in counts.items())
             raise ValueError(f"expected one row each a sample, but {had}; pass arrays of one length")
@@ -138,7 +161,8 @@ class SeveralRows(Rows):
     def take(self, rows, room=None):
         xs = tuple(part.take(rows, one)[0] for part, one in zip(self.parts, room or [None] * len(self.parts)))
         ys = self.y and tuple(None if y is None else y[rows] for y in self.y)
-        return xs, ys, tuple(None if w is None else w[rows] for w in self.ws)
+        taken = {id(w): w[rows] for w in self.ws if w is not None}
+        return xs, ys, tuple(taken.get(id(w)) for w in self.ws)
 
     def room(self, batch_size):
         return [part.room(batch_size) for part in self.parts]
@@ -201,11 +225,37 @@ class SeveralBatches(Source):
 
     def _read(self, item, number):
         where = f" of batch {number}"
-        x, y, w = item_parts(item, where) if self.need_y or _is_batch(item) else (item, None, None)
+        whole = self.need_y or _is_batch(item) or len(self.names.inputs) == 1
+        x, y, w = item_parts(item, where) if whole else (item, None, None)
         if y is None and self.need_y:
             raise ValueError(f"the data{where} are x alone, without targets; give (x, y) or (x, y, sample_weight)")
         ys, ws = None if y is None else self.names.ordered(y, "y", where), self.names.weights(w, where)
+        if ys is None and any(w is not None for w in ws):
+            ys = (None,) * len(ws)
         rows = SeveralRows.of(self.names.ordered(x, "x", where), ys, ws, self.dtype, self.names)
+        return rows.take(slice(0, rows.size))
+
+
+class SeveralMapped(MappedSource):
+    """The batches of such a source, each changed by functions, which see x and y as they were given."""
+
+    def __init__(self, inner, mapped, names):
+        super().__init__(inner, mapped.functions, mapped.workers)
+        self.mapped, self.names = mapped, names
+
+    @property
+    def x_shape(self):
+        return tuple(x.shape[1:] for x in self.first(1)[0])
+
+    def split(self, validation_split):
+        train, held_out, said = self.inner.split(validation_split)
+        return SeveralMapped(train, self.mapped, self.names), held_out, said
+
+    def _changed(self, x, y, w, place, where):
+        names, (given_x, given_y, _) = self.names, self.mapped.data
+        x, y = self.call(names.like(given_x, x, "x"), names.like(given_y, y, "y"), place)
+        xs, ys = names.ordered(x, "x", where), None if y is None else names.ordered(y, "y", where)
+        rows = SeveralRows.of(xs, ys, w, self.dtype, names)
         return rows.take(slice(0, rows.size))
 
 

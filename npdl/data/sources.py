@@ -6,7 +6,7 @@ import numpy as np
 
 from npdl import devices
 from npdl.data import checks
-from npdl.data.convert import as_array, cast, column_names, take_rows, target_dtype
+from npdl.data.convert import as_array, cast, column_names, is_whole, take_rows, target_dtype
 from npdl.data.order import order
 
 
@@ -20,12 +20,12 @@ class Source:
         dtype: float32 or float64.
         size: number of samples; None where it is not known before they come.
         y: all targets; None where they come with the batches.
-        integers: whether x are whole numbers.
+        integers: whether x are whole numbers; None: as the type of each batch says.
     """
 
     size: int | None = None
     y: np.ndarray | None = None
-    integers = False
+    integers: bool | None = False
 
     def __init__(self, dtype, need_y):
         self.dtype, self.need_y = dtype, need_y
@@ -71,7 +71,8 @@ class Source:
 
     def convert(self, x, y, w, where="", row_numbers=None):
         """One batch as arrays of the right types, checked; the two last arguments are for errors."""
-        x = _indices(x, "x", where) if self.integers else self._floats(x, "x", where, row_numbers)
+        whole = is_whole(x) if self.integers is None else self.integers
+        x = _indices(x, "x", where) if whole else self._floats(x, "x", where, row_numbers)
         if y is not None:
             y = as_array(y, "y", where)
             dtype = target_dtype(y.dtype, self.dtype)
@@ -80,8 +81,9 @@ class Source:
             raise ValueError(f"the data{where} are x alone, without targets; give (x, y) or (x, y, sample_weight)")
         if w is not None:
             w = self._floats(w, "sample_weight", where, row_numbers)
-            checks.one_weight_a_row(w, len(x), where)
         checks.lengths(**{f"x{where}": x, f"y{where}": y, f"sample_weight{where}": w})
+        if w is not None:
+            checks.weights_fit(w, y, len(x), where)
         return x, y, w
 
     def _floats(self, value, name, where, row_numbers):

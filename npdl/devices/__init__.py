@@ -3,9 +3,9 @@
 from npdl.devices.base import Device, Kernels
 from npdl.devices.config import fallbacks, get_num_threads, set_num_threads, show_config
 from npdl.devices.registry import get, names
-from npdl.devices.workspace import Workspace, current_workspace, poison, set_debug, use_workspace
+from npdl.devices.workspace import Workspace, current_workspace, debugging, poison, set_debug, use_workspace
 
 __all__ = [
-    "Device", "Kernels", "Workspace", "current_workspace", "fallbacks", "get", "get_num_threads", "names", "poison",
-    "set_debug", "set_num_threads", "show_config", "use_workspace",
+    "Device", "Kernels", "Workspace", "current_workspace", "debugging", "fallbacks", "get", "get_num_threads", "names",
+    "poison", "set_debug", "set_num_threads", "show_config", "use_workspace",
 ]  # fmt: skip

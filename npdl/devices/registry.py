@@ -26,6 +26,7 @@ FAMILIES = {
     "merge": (
         "add", "subtract", "multiply", "maximum", "minimum", "scale", "match_grad", "put_part", "take_part",
     ),
+    "power": ("power", "power_grad"),
     "rnn": (
         "simple_rnn", "simple_rnn_grad", "lstm", "lstm_grad", "gru", "gru_grad", "gru_dkernel",
         "to_steps", "from_steps", "seen",
@@ -36,7 +37,7 @@ FAMILIES = {
     "image": (
         "rescale", "clip_grad", "standardize", "standardize_grad", "affine_sample", "affine_sample_grad", "erase",
     ),
-    "embed": ("embedding", "embedding_grad", "not_zero", "count_ids"),
+    "embed": ("embedding", "embedding_grad", "not_zero", "count_ids", "count_ids_grad"),
     "norm": ("batch_norm_statistics", "batch_norm", "batch_norm_grad", "batch_norm_frozen_grad", "moving_average"),
     "layer_norm": ("layer_norm", "layer_norm_grad", "rms_norm", "rms_norm_grad", "unit_norm", "unit_norm_grad"),
     "group_norm": ("group_norm", "group_norm_grad"),
@@ -52,6 +53,7 @@ FAMILIES = {
     "element_loss": ("element_loss", "element_loss_grad"),
     "row_loss": ("row_loss", "row_loss_grad"),
     "pair_loss": ("pair_loss", "pair_loss_grad", "triplet_margin", "triplet_margin_grad"),
+    "triplets": ("semi_hard", "semi_hard_grad"),
     "ctc": ("ctc", "ctc_grad"),
     "regularize": ("penalty", "penalty_grad", "constrain"),
     "update": (

@@ -32,6 +32,11 @@ def set_debug(on):
     return before
 
 
+def debugging():
+    """Whether `set_debug(True)` holds."""
+    return _debug
+
+
 def poison(device, array):
     """Under `set_debug(True)`, fill a floating-point array with NaN."""
     if _debug and np.issubdtype(array.dtype, np.floating):
@@ -53,11 +58,12 @@ class Workspace:
 
     Attributes:
         saved: what each layer keeps from forward to backward, by the layer's id.
+        outgrown: how many pieces of memory were given up for larger ones.
     """
 
     def __init__(self, device):
         self.device = device
-        self.saved = {}
+        self.saved, self.outgrown = {}, 0
         self._pieces = {}  # dtype -> list
         self._last = {}  # (owner, name, dtype) -> the piece that it got last
         self._served = {}  # (owner, name, shape, dtype) -> the piece that it got last, and the array in it
@@ -78,6 +84,7 @@ class Workspace:
         pieces = self._pieces.setdefault(dtype, [])
         if last is not None and last.count < count:  # outgrown
             pieces.remove(last)
+            self.outgrown += 1
             self._last = {asker: piece for asker, piece in self._last.items() if piece is not last}
             self._served = {request: given for request, given in self._served.items() if given[0] is not last}
         elif last is not None and last.is_free():
@@ -87,6 +94,14 @@ class Workspace:
             return min(fitting, key=lambda piece: piece.count)
         pieces.append(_Piece(self.device, count, dtype))
         return pieces[-1]
+
+    def keep(self, array):
+        """The same array as one that does not hold its memory: for who knows when others write there."""
+        if self.device.owner(array) is not None:
+            for piece in self._pieces.get(array.dtype, ()):
+                if piece.owner is self.device.owner(array):
+                    return piece.cut(array.shape, piece.place(array))
+        return array
 
     @property
     def nbytes(self):
@@ -106,12 +121,17 @@ class _Piece:
         """Whether nobody else refers to an array that lies in it."""
         return sys.getrefcount(self.owner) == self.references
 
-    def cut(self, shape):
-        """The array of that shape over the first elements, for the workspace alone: made once and kept."""
-        if shape not in self.cuts:
-            self.cuts[shape] = self.memory[0 : math.prod(shape)].reshape(shape)
+    def cut(self, shape, start=0):
+        """The array of that shape over some elements, for the workspace alone: made once and kept."""
+        if (shape, start) not in self.cuts:
+            self.cuts[shape, start] = self.memory[start : start + math.prod(shape)].reshape(shape)
             self.references += 1
-        return self.cuts[shape]
+        return self.cuts[shape, start]
+
+    def place(self, array):
+        """The place of a host array's first element in it."""
+        start, first = (one.__array_interface__["data"][0] for one in (self.memory, array))
+        return (first - start) // array.itemsize
 
 
 def current_workspace():

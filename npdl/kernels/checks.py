@@ -4,7 +4,7 @@ import functools
 import operator
 
 LINEAR, RELU, SOFTMAX, LOG_SOFTMAX, SPARSEMAX = 0, 1, 9, 10, 11
-"""Codes of the identity, of the plain ReLU and of those that see whole rows, as in npdl/activations.py."""
+"""Codes of the identity, of the plain ReLU and of those that see whole rows, as in npdl/activations/."""
 WHOLE_ROWS = (SOFTMAX, LOG_SOFTMAX, SPARSEMAX)
 
 LARGEST = 2**31 - 1

@@ -13,8 +13,11 @@ from npdl.layers.average_pooling import AveragePooling1D, AveragePooling2D, Aver
 from npdl.layers.base import Layer
 from npdl.layers.batch_normalization import BatchNormalization
 from npdl.layers.bidirectional import Bidirectional
+from npdl.layers.bilinear import Bilinear
 from npdl.layers.branch import Branch
 from npdl.layers.category_encoding import CategoryEncoding
+from npdl.layers.channel_shuffle import ChannelShuffle
+from npdl.layers.circular_padding import CircularPadding1D, CircularPadding2D, CircularPadding3D
 from npdl.layers.concatenate import Concatenate
 from npdl.layers.conv1d import Conv1D
 from npdl.layers.conv1d_transpose import Conv1DTranspose
@@ -24,11 +27,13 @@ from npdl.layers.conv3d import Conv3D, Conv3DTranspose
 from npdl.layers.cropping import Cropping1D, Cropping2D, Cropping3D
 from npdl.layers.dense import Dense
 from npdl.layers.depthwise_conv import DepthwiseConv1D, DepthwiseConv2D
+from npdl.layers.distances import CosineSimilarity, PairwiseDistance
 from npdl.layers.dot import Dot
 from npdl.layers.dropout import Dropout
 from npdl.layers.einsum_dense import EinsumDense
 from npdl.layers.embedding import Embedding
 from npdl.layers.flatten import Flatten
+from npdl.layers.fractional_max_pooling import FractionalMaxPooling2D, FractionalMaxPooling3D
 from npdl.layers.gaussian_noise import GaussianDropout, GaussianNoise
 from npdl.layers.global_average_pooling import GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D
 from npdl.layers.global_max_pooling import GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D
@@ -40,6 +45,8 @@ from npdl.layers.identity import Identity
 from npdl.layers.input import Input
 from npdl.layers.lambda_layer import Lambda
 from npdl.layers.layer_normalization import LayerNormalization
+from npdl.layers.local_response_normalization import LocalResponseNormalization
+from npdl.layers.lp_pooling import LPPooling1D, LPPooling2D, LPPooling3D
 from npdl.layers.lstm import LSTM, LSTMCell
 from npdl.layers.masking import Masking
 from npdl.layers.max_pooling import MaxPooling1D, MaxPooling2D, MaxPooling3D
@@ -68,6 +75,7 @@ from npdl.layers.multi_head_attention import MultiHeadAttention
 from npdl.layers.normalization import Normalization
 from npdl.layers.parallel import Parallel
 from npdl.layers.permute import Permute
+from npdl.layers.pixel_shuffle import PixelShuffle, PixelUnshuffle
 from npdl.layers.position_embedding import PositionEmbedding, SinePositionEncoding
 from npdl.layers.prelu import PReLU
 from npdl.layers.random_affine import RandomRotation, RandomTranslation, RandomZoom
@@ -90,8 +98,10 @@ from npdl.layers.spatial_dropout import SpatialDropout1D, SpatialDropout2D, Spat
 from npdl.layers.stacked_rnn_cells import StackedRNNCells
 from npdl.layers.stochastic_depth import StochasticDepth
 from npdl.layers.time_distributed import TimeDistributed
+from npdl.layers.token_and_position_embedding import TokenAndPositionEmbedding
 from npdl.layers.transformer_decoder import TransformerDecoder
 from npdl.layers.transformer_encoder import TransformerEncoder
+from npdl.layers.unfold import Fold, Unfold
 from npdl.layers.unit_normalization import UnitNormalization
 from npdl.layers.up_sampling import UpSampling1D, UpSampling2D, UpSampling3D
 from npdl.layers.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
@@ -100,23 +110,26 @@ __all__ = [
     "CELU", "ELU", "GELU", "GLU", "GRU", "LSTM", "RNN", "SELU", "Activation", "ActivityRegularization",
     "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D",
     "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", "Add", "AlphaDropout", "Average", "AveragePooling1D",
-    "AveragePooling2D", "AveragePooling3D", "BatchNormalization", "Bidirectional", "Branch", "CategoryEncoding",
-    "CenterCrop", "Concatenate", "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D",
-    "Conv3DTranspose", "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "DepthwiseConv1D", "DepthwiseConv2D",
-    "Dot", "Dropout", "EinsumDense", "Embedding", "Flatten", "GRUCell", "GaussianDropout", "GaussianNoise",
-    "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalMaxPooling1D",
-    "GlobalMaxPooling2D", "GlobalMaxPooling3D", "GroupNormalization", "GroupedQueryAttention", "HardShrink",
-    "HardSiLU", "HardSigmoid", "HardTanh", "Identity", "Input", "InstanceNormalization", "LSTMCell", "Lambda",
-    "Layer", "LayerNormalization", "LeakyReLU", "LogSigmoid", "LogSoftmax", "Masking", "MaxPooling1D",
-    "MaxPooling2D", "MaxPooling3D", "Maximum", "Maxout", "Minimum", "Mish", "MultiHeadAttention", "Multiply",
-    "Normalization", "PReLU", "Parallel", "Permute", "PositionEmbedding", "RMSNormalization", "RandomBrightness",
-    "RandomContrast", "RandomCrop", "RandomErasing", "RandomFlip", "RandomRotation", "RandomTranslation",
-    "RandomZoom", "ReLU", "ReLU6", "ReflectionPadding1D", "ReflectionPadding2D", "ReflectionPadding3D",
-    "RepeatVector", "ReplicationPadding1D", "ReplicationPadding2D", "ReplicationPadding3D", "Rescaling", "Reshape",
-    "Residual", "Resizing", "RotaryEmbedding", "SeparableConv1D", "SeparableConv2D", "SiLU", "Sigmoid", "SimpleRNN",
+    "AveragePooling2D", "AveragePooling3D", "BatchNormalization", "Bidirectional", "Bilinear", "Branch",
+    "CategoryEncoding", "CenterCrop", "ChannelShuffle", "CircularPadding1D", "CircularPadding2D",
+    "CircularPadding3D", "Concatenate", "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D",
+    "Conv3DTranspose", "CosineSimilarity", "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "DepthwiseConv1D",
+    "DepthwiseConv2D", "Dot", "Dropout", "EinsumDense", "Embedding", "Flatten", "Fold", "FractionalMaxPooling2D",
+    "FractionalMaxPooling3D", "GRUCell", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D", "GroupNormalization", "GroupedQueryAttention", "HardShrink", "HardSiLU", "HardSigmoid",
+    "HardTanh", "Identity", "Input", "InstanceNormalization", "LPPooling1D", "LPPooling2D", "LPPooling3D",
+    "LSTMCell", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "LocalResponseNormalization", "LogSigmoid",
+    "LogSoftmax", "Masking", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maximum", "Maxout", "Minimum", "Mish",
+    "MultiHeadAttention", "Multiply", "Normalization", "PReLU", "PairwiseDistance", "Parallel", "Permute",
+    "PixelShuffle", "PixelUnshuffle", "PositionEmbedding", "RMSNormalization", "RandomBrightness", "RandomContrast",
+    "RandomCrop", "RandomErasing", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "ReLU",
+    "ReLU6", "ReflectionPadding1D", "ReflectionPadding2D", "ReflectionPadding3D", "RepeatVector",
+    "ReplicationPadding1D", "ReplicationPadding2D", "ReplicationPadding3D", "Rescaling", "Reshape", "Residual",
+    "Resizing", "RotaryEmbedding", "SeparableConv1D", "SeparableConv2D", "SiLU", "Sigmoid", "SimpleRNN",
     "SimpleRNNCell", "SinePositionEncoding", "SoftShrink", "Softmax", "Softplus", "Softsign", "Sparsemax",
     "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StackedRNNCells", "StochasticDepth", "Subtract",
-    "Tanh", "TanhShrink", "Threshold", "TimeDistributed", "TransformerDecoder", "TransformerEncoder",
-    "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D",
-    "ZeroPadding3D",
+    "Tanh", "TanhShrink", "Threshold", "TimeDistributed", "TokenAndPositionEmbedding", "TransformerDecoder",
+    "TransformerEncoder", "Unfold", "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D",
+    "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
 ]  # fmt: skip

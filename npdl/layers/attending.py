@@ -18,7 +18,7 @@ class Attending(Layer):
     `heads` and `sizes` of its projections by their names, and in `build` calls `build_heads`. The formulas stand there.
     """
 
-    ruled = ("kernel", "bias")
+    ruled = ("kernel", "bias", "activity")
     masks_pairs = True
 
     def keep_dropout(self, dropout, seed):
@@ -77,21 +77,23 @@ class Attending(Layer):
         q, k, v = (self._project(a, name) for a, name in ((query, "query"), (key, "key"), (value, "value")))
         a = self.buffer("attended", (*q.shape[:3], v.shape[3]))
         how = {"causal": self.use_causal_mask, **masks}
-        if training and self.dropout:
+        if self.dropout and self.varies(training):
             key_of_dropout = random.key(self.seed, "dropout") if self.seed is not None else self.random_key("dropout")
             how.update(rate=self.dropout, key=key_of_dropout, step=self.step)
             self.step += 1
         self.k.attention(q, k, v, 1 / math.sqrt(q.shape[3]), out=a, **how)  # a = softmax(q kᵀ / √D) v
         rows = a.reshape((*query.shape[:-1], a.shape[2] * a.shape[3]))
         y = self._times(rows, "attention_output", "y")  # y = a Wo + bo
+        penalized = self.penalize(y)
         if training:
-            self.save(query, value, key, q, k, v, rows, how)
+            self.save(query, value, key, q, k, v, rows, how, penalized)
         else:
             self.forget()
         return y.reshape((*query.shape[:-1], *self.params["attention_output/kernel"].shape[2:]))
 
     def backward(self, dy):
-        query, value, key, q, k, v, rows, how = self.saved()
+        query, value, key, q, k, v, rows, how, penalized = self.saved()
+        dy = self.with_penalty(dy if penalized is None else dy.reshape(penalized.shape), penalized)
         da = self._times_grad(rows, dy, "attention_output").reshape((*q.shape[:3], v.shape[3]))
         dq, dk, dv = (self.buffer(name, of.shape) for name, of in (("dq", q), ("dk", k), ("dv", v)))
         self.k.attention_grad(da, q, k, v, 1 / math.sqrt(q.shape[3]), dq=dq, dk=dk, dv=dv, **how)

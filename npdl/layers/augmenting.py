@@ -59,8 +59,7 @@ class Moved(Augmentation):
         raise NotImplementedError(f"{type(self).__name__} needs maps(self, shape)")
 
     def forward(self, x, training=False):
-        if not training:
-            self.forget()
+        if self.passes(training):
             return x
         maps = self.maps(x.shape)
         self.step += 1
@@ -72,7 +71,8 @@ class Moved(Augmentation):
         return y
 
     def backward(self, dy):
-        maps = self.saved()
+        if (maps := self.saved()) is None:
+            return dy
         dx = self.buffer("dx", dy.shape)
         self.k.affine_sample_grad(dy, maps, out=dx, interpolation=self.interpolation, fill_mode=self.fill_mode)
         return dx

@@ -1,24 +1,25 @@
 """Layer: what every layer is, and the few services that it uses."""
 
-import inspect
 from typing import Any
 
 import numpy as np
 
 from npdl import devices, initializers, names, random
-from npdl.layers import configuration, masks, node
+from npdl.layers import masks, node
+from npdl.layers.configured import Configured
 from npdl.params import Declared, ParamStore
 from npdl.penalties import Ruled, penalized, penalties
 
 
-class Layer(Ruled, node.Symbolic):
+class Layer(Configured, Ruled, node.Symbolic):
     """A function y = f(x) with weights, and its gradient.
 
     A subclass writes `__init__` (keeps every argument under its own name), `build`, `forward` and `backward`:
 
         build(input_shape)          one sample's shape -> one sample's output shape; declares weights by add_weight
         forward(x, training=False)  x -> y; while training ends with self.save(what backward needs);
-                                    forward(x, training=False, mask=None) where it reads a mask
+                                    forward(x, training=False, mask=None) where it reads a mask; what only training
+                                    does, such as drawing random numbers, if self.varies(training)
         backward(dy)                assigns self.grads[...] (never adds) and returns dL/dx
 
     Args:
@@ -123,16 +124,15 @@ class Layer(Ruled, node.Symbolic):
 
     # ---- how it is called
 
-    def __call__(self, x, training=False, mask=None):
-        """Check x, then `forward`; of a node (`layers.Input`) or several, a node."""
+    def __call__(self, x, training=None, mask=None):
+        """Check x, then `forward`; of a node (`layers.Input`) or several, a node: training=False holds in `fit` too."""
         if node.is_symbolic(x) or hasattr(training, "shape"):  # the latter raises
-            node.demand_plain(self, training, mask)
-            return node.call(self, x)
+            return node.call(self, x, node.demand_plain(self, training, mask))
         if self.store is None:
             raise RuntimeError(f"{self.name} has no weights yet; call layer.init(input_shape) or put it into a model")
         self.check(x)
         masks.check(self.name, mask, x, self.masks_pairs)
-        return masks.forward(self, x, training, mask)[0]
+        return masks.forward(self, x, bool(training), mask)[0]
 
     def check(self, x, expected=None):
         """Raise where x is not what this layer was built for: samples of its `input_shape`, or of another expected."""
@@ -209,39 +209,6 @@ class Layer(Ruled, node.Symbolic):
             raise ValueError(f"{self.name} has weights of shapes {expected}, got {came}; nothing was written")
         for array, values in zip(arrays, weights):
             self.device.write(array, values)
-
-    def get_config(self):
-        """The arguments of `__init__` as plain values: `type(layer).from_config(config)` is an equal, unbuilt layer."""
-        config = {"name": self.name, "trainable": self.trainable}
-        for name, parameter in inspect.signature(type(self)).parameters.items():
-            if name in ("name", "trainable", "input_shape") or parameter.kind is parameter.VAR_KEYWORD:
-                continue
-            if not hasattr(self, name):
-                raise AttributeError(f"{type(self).__name__} must keep its argument: write self.{name} = {name}")
-            config[name] = configuration.plain(getattr(self, name))
-        return config | {name: configuration.plain(rule) for name, rule in self.rule_config().items()}
-
-    @classmethod
-    def from_config(cls, config):
-        """A new layer from `get_config()`'s dictionary, or from the one that Keras 3 writes."""
-        config = configuration.read(cls, config)
-        layer = cls(**{key: value for key, value in config.items() if key not in ("name", "trainable")})
-        layer.name = layer.given_name = config.get("name", layer.name)
-        layer.trainable = config.get("trainable", True)
-        return layer
-
-    def __reduce__(self):
-        """Copies and pickles: configuration and weights, on a store of their own."""
-        config, kinds = self.get_config(), configuration.OBJECTS
-        config.update({key: own for key, own in vars(self).items() if key in config and isinstance(own, kinds)})
-        steps = [part.step for part in self.walk()]
-        built = self.store and (self.input_shape, self.dtype.name, self.store.seed, self.get_weights(), steps)
-        return configuration.restore, (type(self), config, built)
-
-    def __repr__(self):
-        config = self.get_config()
-        del config["name"], config["trainable"]
-        return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in config.items())})"
 
     def _take(self, owner, name, shape, dtype):
         workspace, dtype = devices.current_workspace(), dtype or self.dtype

@@ -23,6 +23,9 @@ class Bidirectional(Wrapper):
         weights: None; call `set_weights` once the layer is built.
         backward_layer: B; None is a layer like F with go_backwards the other way round.
 
+    Raises:
+        TypeError, ValueError: a layer that is not recurrent, another merge_mode, layers that do not go together.
+
     Reference: Schuster and Paliwal, Bidirectional Recurrent Neural Networks, 1997.
 
     >>> from npdl.layers import LSTM
@@ -33,10 +36,7 @@ class Bidirectional(Wrapper):
     wrapped = ("layer", "backward_layer")
 
     def __init__(self, layer, merge_mode="concat", weights=None, backward_layer=None, **base):
-        layer, other = (
-            single("Bidirectional", "layer", layer),
-            single("Bidirectional", "backward_layer", backward_layer),
-        )
+        layer, other = (single("Bidirectional", *one) for one in zip(self.wrapped, (layer, backward_layer)))
         if not isinstance(layer, Sequences) or not isinstance(other, (Sequences, type(None))):
             raise TypeError(f"Bidirectional takes a recurrent layer, got {layer!r}; pass e.g. layers.LSTM(64)")
         if merge_mode not in MODES or weights is not None:

@@ -1,10 +1,10 @@
 """Cropping1D, Cropping2D and Cropping3D."""
 
 from npdl.layers import arguments, spatial
-from npdl.layers.base import Layer
+from npdl.layers.moving import Moving
 
 
-class _Cropping(Layer):
+class _Cropping(Moving):
     """What the three share: everything but the number of axes."""
 
     axes: int
@@ -17,9 +17,9 @@ class _Cropping(Layer):
 
     def build(self, input_shape):
         spatial.places(self, input_shape, self.axes)
-        return self._cropped(input_shape)
+        return self.shape_of_y(input_shape)
 
-    def _cropped(self, shape):
+    def shape_of_y(self, shape):
         left = [n and n - sum(both) for n, both in zip(shape, self.margins)]
         if any(n is not None and n < 1 for n in left):
             raise ValueError(
@@ -28,24 +28,14 @@ class _Cropping(Layer):
             )
         return (*left, shape[-1])
 
-    def flops(self):
-        return 0
+    def shape_of_x(self, shape):
+        return (*(n + sum(both) for n, both in zip(shape, self.margins)), shape[-1])
 
-    def forward(self, x, training=False):
-        y = self.buffer("y", (len(x), *self._cropped(x.shape[1:])))
+    def move(self, x, y):
         self.k.crop(x, self.margins, out=y)
-        if training:
-            self.save()
-        else:
-            self.forget()
-        return y
 
-    def backward(self, dy):
-        self.saved()  # raises where there was no forward
-        sizes = (n + sum(both) for n, both in zip(dy.shape[1:], self.margins))
-        dx = self.buffer("dx", (len(dy), *sizes, dy.shape[-1]))
+    def gather(self, dy, dx):
         self.k.pad(dy, self.margins, out=dx)  # dx = dy with zeros around it
-        return dx
 
 
 class Cropping1D(_Cropping):

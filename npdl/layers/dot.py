@@ -1,7 +1,6 @@
 """Dot: products of the samples of two inputs."""
 
 import numbers
-import string
 
 from npdl.layers.base import Layer
 from npdl.layers.merging import check_several
@@ -81,7 +80,7 @@ class Dot(Layer):
             )
         for unit, shape in zip(self.units, shapes):
             unit.build_once(tuple(shape))
-        letters = iter(string.ascii_lowercase.replace("k", "").replace("n", ""))
+        letters = iter("abcdefghijlmopqrstuvwxyz")
         a, b = (["k" if i == k else next(letters) for i in range(len(shape))] for shape, k in zip(shapes, at))
         y = [one for one in (*a, *b) if one != "k"]
         self.letters = ["n" + "".join(part) for part in (a, b, y)]

@@ -63,11 +63,7 @@ class Dropout(Layer):
         return input_shape
 
     def forward(self, x, training=False):
-        if not training:
-            self.forget()
-            return x
-        if self.rate == 0:
-            self.save()
+        if self.passes(training, self.rate == 0):
             return x
         y = self.buffer("y", x.shape)
         self.draw(x, self.step, y)  # y = x m
@@ -76,11 +72,11 @@ class Dropout(Layer):
         return y
 
     def backward(self, dy):
-        saved = self.saved()
-        if self.rate == 0:
+        step = self.saved()
+        if step is None:
             return dy
         dx = self.inplace("dx", dy)
-        self.draw_grad(dy, saved, dx)  # dx = dy m
+        self.draw_grad(dy, step, dx)  # dx = dy m
         return dx
 
     def draw(self, x, step, out):

@@ -63,7 +63,7 @@ class Embedding(Layer):
         self._check_type(x)
         y = self.buffer("y", (*x.shape, self.output_dim))
         try:
-            self.k.embedding(x, self.params["embeddings"], out=y)  # y = E[x]
+            self.vectors(x, y)
         except IndexError as error:
             raise IndexError(
                 f"{self.name} has input_dim={self.input_dim}: {error}; "
@@ -79,8 +79,16 @@ class Embedding(Layer):
     def backward(self, dy):
         x, output = self.saved()
         dy = self.with_penalty(dy, output)
-        self.k.embedding_grad(dy, x, out=self.grads["embeddings"])  # dE[v] = Σ dy where x = v
+        self.vectors_grad(dy, x)
         return None
+
+    def vectors(self, x, out):
+        """out = E[x]"""
+        self.k.embedding(x, self.params["embeddings"], out=out)
+
+    def vectors_grad(self, dy, x):
+        """dE[v] = Σ dy where x = v"""
+        self.k.embedding_grad(dy, x, out=self.grads["embeddings"])
 
     def compute_mask(self, x, mask=None):
         """Where there is a step: x ≠ 0, bool of the shape of x, with `mask_zero`; else None."""

@@ -39,12 +39,9 @@ class GaussianNoise(Layer):
         self.stddev, self.seed = float(stddev), None if seed is None else random.check_seed(seed)
 
     def forward(self, x, training=False):
-        if not training:
-            self.forget()
+        if self.passes(training, self.stddev == 0):
             return x
-        self.save()
-        if self.stddev == 0:
-            return x
+        self.save(None)
         purpose = "gaussian_noise"
         key = self.random_key(purpose) if self.seed is None else random.key(self.seed, purpose)
         y = self.buffer("y", x.shape)

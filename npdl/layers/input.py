@@ -1,12 +1,12 @@
 """Input: says the shape of a sample."""
 
-from npdl.layers.base import Layer
+from npdl.layers.identity import Identity
 from npdl.layers.node import Call
 
 DTYPES = (None, "float32", "float64", "int32", "int64")
 
 
-class Input(Layer):
+class Input(Identity):
     """The shape of one sample: put first in a Sequential, whose weights are then made at once; or what a `Model` reads.
 
         forward     y = x
@@ -62,17 +62,3 @@ class Input(Layer):
                 f"{self.name}: Input says samples of shape {self.shape}, got {input_shape}; make them the same"
             )
         return input_shape
-
-    def flops(self):
-        return 0
-
-    def forward(self, x, training=False):
-        if training:
-            self.save()
-        else:
-            self.forget()
-        return x
-
-    def backward(self, dy):
-        self.saved()  # raises where there was no forward
-        return dy

@@ -47,7 +47,7 @@ class _LSTM(Recurrence):
     def run_grad(self, x, mask, keep, kept, dy, dstates):
         """dx; dstates are those of the last states and become those of the first."""
         R, (z, h, c, dropped) = self.params["recurrent_kernel"], kept
-        act, dz = (self.activation, self.recurrent_activation), self.buffer("dz", z.shape)
+        act, dz = (self.activation, self.recurrent_activation), self.gates_gradient(z)
         self.k.lstm_grad(dy, R, z, h, c, *act, dz=dz, dh=dstates[0], dc=dstates[1], mask=mask, keep=keep)
         if self.use_bias:
             self.k.sum_rows(dz, out=self.grads["bias"])  # db = Σ dz
@@ -97,7 +97,7 @@ class LSTM(_LSTM, Sequences):
         activation, recurrent_activation: a, σ; name or `npdl.activations` object.
         use_bias, kernel_initializer, recurrent_initializer, bias_initializer: as of Dense.
         kernel_regularizer, recurrent_regularizer, bias_regularizer: name or `npdl.regularizers` object; and so
-            `..._constraint` of `npdl.constraints`.
+            `..._constraint` of `npdl.constraints`. activity_regularizer: of y, and of the states with return_state.
         unit_forget_bias: whether the bias of f starts as 1.
         dropout, recurrent_dropout: parts of x and of h that R multiplies that are dropped; one mask for all steps.
         seed: of these; None makes it from the model's seed and the layer's place.
@@ -114,6 +114,8 @@ class LSTM(_LSTM, Sequences):
     >>> LSTM(3, return_sequences=True).init(input_shape=(10, 4), seed=0).output_shape
     (10, 3)
     """
+
+    ruled = (*_LSTM.ruled, "activity")
 
     def __init__(
         self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True,

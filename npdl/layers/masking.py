@@ -15,6 +15,9 @@ class Masking(Layer):
     Args:
         mask_value: v.
 
+    Raises:
+        ValueError: samples that are no sequences.
+
     >>> import numpy as np
     >>> Masking().init(input_shape=(3, 2)).compute_mask(np.array([[[1, 2], [0, 0], [0, 3]]], "float32")).tolist()
     [[True, False, True]]

@@ -90,5 +90,6 @@ def check(name, mask, x, pairs=False):
     if not pairs and tuple(mask.shape) != tuple(x.shape[: len(mask.shape)]):
         raise ValueError(
             f"{name}: the mask has shape {tuple(mask.shape)}, expected the leading axes of x, which has shape "
-            f"{tuple(x.shape)}; where a layer of your own changes them, write its compute_mask(self, x, mask=None)"
+            f"{tuple(x.shape)}: (N, T) of steps, (N, H, W) of pixels; pairs (N, T, S) are for layers of attention; "
+            "where a layer of your own changes them, write its compute_mask(self, x, mask=None)"
         )

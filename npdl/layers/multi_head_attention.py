@@ -34,7 +34,8 @@ class MultiHeadAttention(Attending):
         attention_axes: axes over which to attend, the last ones before the features; None is all but the batch.
         flash_attention: there is one kernel, which never keeps P: taken, and without effect.
         kernel_initializer, bias_initializer: name or `npdl.initializers` object.
-        kernel_regularizer, bias_regularizer: name or `npdl.regularizers` object, for each kernel or bias.
+        kernel_regularizer, bias_regularizer: name or `npdl.regularizers` object, for each kernel or bias;
+            activity_regularizer: of y.
         kernel_constraint, bias_constraint: name or `npdl.constraints` object, likewise.
         seed: of dropout; None makes it from the model's seed.
         use_causal_mask: whether query t sees the keys s ≤ t alone. Keras takes it in the call.

@@ -7,6 +7,8 @@ Nothing is computed then: a node knows the shape of one sample, and the call tha
 
 import itertools
 
+from npdl.layers import mode
+
 _numbers = itertools.count()
 
 
@@ -17,10 +19,12 @@ class Call:
         layer: the layer.
         inputs: the nodes that it reads; `several` says whether as a tuple, or the only one.
         outputs: the nodes that it makes; `many` says whether as a tuple, or the only one.
+        fixed: whether training=False was given: it does what inference does, in training too.
         number: calls are counted; those with a smaller one came first.
     """
 
-    def __init__(self, layer, inputs, several, shapes, many):
+    def __init__(self, layer, inputs, several, shapes, many, fixed=False):
+        self.fixed = fixed
         self.layer, self.inputs, self.several, self.many = layer, tuple(inputs), several, many
         self.number = next(_numbers)
         self.outputs = tuple(Node(self, place, shape) for place, shape in enumerate(shapes))
@@ -58,8 +62,8 @@ def is_symbolic(x):
     return as_node(x) is not None
 
 
-def call(layer, x):
-    """What `layer` makes of nodes: a node, or a tuple of them.
+def call(layer, x, fixed=False):
+    """What `layer` makes of nodes: a node, or a tuple of them; `fixed` as of `Call`.
 
     Raises:
         TypeError: something among them is no node.
@@ -76,16 +80,16 @@ def call(layer, x):
     shapes = tuple(node.shape for node in nodes)
     made = layer.build_once(shapes if several else shapes[0])
     many = has_several(made)
-    done = Call(layer, nodes, several, made if many else [made], many)
+    done = Call(layer, nodes, several, made if many else [made], many, fixed)
     layer.calls.append(done)
     return done.outputs if many else done.outputs[0]
 
 
 def demand_plain(layer, training, mask=None):
-    """Raise where something else than x is given to the call of a layer, which neither nodes nor arrays would show.
+    """Whether a call on nodes is fixed to inference: by training=False.
 
     Raises:
-        TypeError: a second input in the place of `training`; of nodes, `training` or a mask.
+        TypeError: a second input in the place of `training`; of nodes, training=True or a mask.
     """
     if is_symbolic(training) or hasattr(training, "shape"):
         raise TypeError(
@@ -95,8 +99,10 @@ def demand_plain(layer, training, mask=None):
     if mask is not None or training:
         raise TypeError(
             f"{layer.name} is called on nodes: `fit` and `predict` say later whether it trains, masks come with "
-            f"the data; call {layer.name}(x)"
+            f"the data; call {layer.name}(x), or {layer.name}(x, training=False) to have it do always what it does "
+            "in inference. For random numbers in inference call the model on arrays: model(x, training=True)"
         )
+    return training is not None
 
 
 def has_several(shape):
@@ -117,7 +123,7 @@ def shapes_of(shape):
     return list(shape) if has_several(shape) else [shape]
 
 
-class Symbolic:
+class Symbolic(mode.Moded):
     """What a layer has of its calls on nodes: `calls`, `input`, `output`."""
 
     owner = None

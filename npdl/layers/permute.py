@@ -2,10 +2,10 @@
 
 import numbers
 
-from npdl.layers.base import Layer
+from npdl.layers.moving import Moving
 
 
-class Permute(Layer):
+class Permute(Moving):
     """The axes of each sample in another order.
 
         forward     y[n, i...] = x[n, j...]     axis k of y is axis dims[k − 1] of x, the samples' axis stays the first
@@ -43,27 +43,21 @@ class Permute(Layer):
             )
         self.axes = (0, *self.dims)
         self.back = tuple(self.axes.index(axis) for axis in range(len(self.axes)))
-        return tuple(input_shape[axis - 1] for axis in self.dims)
-
-    def flops(self):
-        return 0
+        return self.shape_of_y(input_shape)
 
     def compute_mask(self, x, mask=None):
         """The mask of x where its axes stay where they are, else None."""
         axes = range(0 if mask is None else len(mask.shape))
         return mask if all(self.axes[axis] == axis for axis in axes) else None
 
-    def forward(self, x, training=False):
-        y = self.buffer("y", tuple(x.shape[axis] for axis in self.axes))
-        self.k.permute(x, self.axes, out=y)
-        if training:
-            self.save()
-        else:
-            self.forget()
-        return y
+    def shape_of_y(self, shape):
+        return tuple(shape[axis - 1] for axis in self.dims)
 
-    def backward(self, dy):
-        self.saved()  # raises where there was no forward
-        dx = self.buffer("dx", tuple(dy.shape[axis] for axis in self.back))
+    def shape_of_x(self, shape):
+        return tuple(shape[axis - 1] for axis in self.back[1:])
+
+    def move(self, x, y):
+        self.k.permute(x, self.axes, out=y)
+
+    def gather(self, dy, dx):
         self.k.permute(dy, self.back, out=dx)
-        return dx

@@ -87,20 +87,28 @@ class AveragePool(Pooling):
     """The mean of each window."""
 
     def forward(self, x, training=False):
+        y = self.means(x)
+        if training:
+            self.save(x.shape)
+        else:
+            self.forget()
+        return y
+
+    def backward(self, dy):
+        return self.means_grad(dy, self.saved())
+
+    def means(self, x):
+        """What forward gives."""
         (out, steps), shape = self.steps(x.shape[1:]), x.shape
         for i, (images, g) in enumerate(steps):
             x = x.reshape(shape[0] * images, *g.inside, g.channels)
             y = self.buffer(f"y{i}", (len(x), *g.out, g.channels))
             self.k.average_pool2d(x, g, out=y)
             x = y
-        if training:
-            self.save(shape)
-        else:
-            self.forget()
         return y.reshape(shape[0], *out, shape[-1])
 
-    def backward(self, dy):
-        shape = self.saved()
+    def means_grad(self, dy, shape):
+        """The gradient of `means`, of x of that shape."""
         for i, (images, g) in reversed([*enumerate(self.steps(shape[1:])[1])]):
             dx = self.buffer(f"dx{i}", (shape[0] * images, *g.inside, g.channels))
             self.k.average_pool2d_grad(dy.reshape(len(dx), *g.out, g.channels), g, out=dx)

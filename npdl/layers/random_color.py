@@ -47,8 +47,7 @@ class RandomBrightness(_Colored):
         self.factor = arguments.span(self, "factor", factor, -1, 1)
 
     def forward(self, x, training=False):
-        if not training:
-            self.forget()
+        if self.passes(training):
             return x
         low, high = self.value_range
         (part,) = self.draw(len(x), self.factor)
@@ -60,7 +59,8 @@ class RandomBrightness(_Colored):
         return y
 
     def backward(self, dy):
-        return self.uncut(dy, self.saved())
+        y = self.saved()
+        return dy if y is None else self.uncut(dy, y)
 
 
 class RandomContrast(_Colored):
@@ -91,8 +91,7 @@ class RandomContrast(_Colored):
         self.factor = tuple(map(float, both))
 
     def forward(self, x, training=False):
-        if not training:
-            self.forget()
+        if self.passes(training):
             return x
         lower, upper = self.factor
         (f,) = self.draw(len(x), (1 - lower, 1 + upper))
@@ -110,7 +109,9 @@ class RandomContrast(_Colored):
         self.k.rescale(x, f, mean, out=out, center=mean, low=low, high=high)
 
     def backward(self, dy):
-        y, f = self.saved()
+        if (saved := self.saved()) is None:
+            return dy
+        y, f = saved
         g, dx = self.uncut(dy, y), self.buffer("dx", dy.shape)
         self._stretch(g, f, dx)
         return dx

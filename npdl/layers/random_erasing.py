@@ -74,8 +74,7 @@ class RandomErasing(_Colored):
         return boxes
 
     def forward(self, x, training=False):
-        if not training:
-            self.forget()
+        if self.passes(training):
             return x
         boxes, y, fill = self.boxes(x.shape), self.buffer("y", x.shape), self.fill_value
         if fill is None:
@@ -90,7 +89,8 @@ class RandomErasing(_Colored):
         return y
 
     def backward(self, dy):
-        boxes = self.saved()
+        if (boxes := self.saved()) is None:
+            return dy
         dx = self.inplace("dx", dy)
         self.k.erase(dy, boxes, 0.0, out=dx)
         return dx

@@ -78,7 +78,7 @@ class RandomCrop(Augmentation):
     def forward(self, x, training=False):
         n, h, w, channels = x.shape
         y = self.buffer("y", (n, self.height, self.width, channels))
-        if training and h >= self.height and w >= self.width:
+        if self.varies(training) and h >= self.height and w >= self.width:
             top, left = (np.floor(u) for u in self.draw(n, (0, h - self.height + 1), (0, w - self.width + 1)))
             maps = affine_maps(n, (1, 0, left), (0, 1, top))
             self.k.affine_sample(x, maps, out=y, interpolation="nearest")

@@ -2,7 +2,7 @@
 
 import numbers
 
-from npdl import activations, initializers, random
+from npdl import activations, devices, initializers, random
 from npdl.layers import arguments
 from npdl.layers.base import Layer
 
@@ -79,6 +79,11 @@ class Recurrence(Layer):
         steps = len(states[0]) - 1
         return states[0][1 : steps + 1], [one[steps : steps + 1].reshape(*one.shape[1:]) for one in states]
 
+    def gates_gradient(self, z):
+        """Where to write dz: over the gates that it is made of inside fit, where a forward comes before each backward;
+        by hand, where backward may be called again, a buffer."""
+        return self.buffer("dz", z.shape) if devices.current_workspace() is None else z
+
     def input_gradients(self, x, rows, dz):
         """dW = Σ xᵀ dz and dR = Σ rowsᵀ dz over all steps, and dx = dz Wᵀ where it is read."""
         self.k.matmul(x, dz, out=self.grads["kernel"], transpose_a=True)
@@ -94,7 +99,7 @@ class Recurrence(Layer):
 
     def draws(self, training):
         """The step of the random numbers, None where nothing is dropped."""
-        if not training or not (self.dropout or self.recurrent_dropout):
+        if not self.varies(training) or not (self.dropout or self.recurrent_dropout):
             return None
         self.step += 1
         return self.step - 1

@@ -1,10 +1,10 @@
 """RepeatVector: each sample several times, one after the other."""
 
 from npdl.layers import arguments
-from npdl.layers.base import Layer
+from npdl.layers.moving import Moving
 
 
-class RepeatVector(Layer):
+class RepeatVector(Moving):
     """Each sample n times, as the steps of a sequence.
 
         forward     y[i, t, d] = x[i, d]        t = 0 ... n − 1
@@ -33,24 +33,16 @@ class RepeatVector(Layer):
                 f"{self.name}: RepeatVector reads vectors (D,), got samples of shape {input_shape}; "
                 "put layers.Flatten() before it"
             )
-        return (self.n, *input_shape)
+        return self.shape_of_y(input_shape)
 
-    def flops(self):
-        return 0
+    def shape_of_y(self, shape):
+        return (self.n, *shape)
 
-    def forward(self, x, training=False):
-        count, width = x.shape
-        y = self.buffer("y", (count, self.n, width))
-        self.k.repeat(x.reshape(count, 1, width), (self.n,), out=y)
-        if training:
-            self.save()
-        else:
-            self.forget()
-        return y
+    def shape_of_x(self, shape):
+        return shape[1:]
 
-    def backward(self, dy):
-        self.saved()  # raises where there was no forward
-        count, _, width = dy.shape
-        dx = self.buffer("dx", (count, width))
-        self.k.repeat_grad(dy, (self.n,), out=dx.reshape(count, 1, width))  # dx = Σ_t dy[:, t]
-        return dx
+    def move(self, x, y):
+        self.k.repeat(x.reshape(len(x), 1, -1), (self.n,), out=y)
+
+    def gather(self, dy, dx):
+        self.k.repeat_grad(dy, (self.n,), out=dx.reshape(len(dx), 1, -1))  # dx = Σ_t dy[:, t]

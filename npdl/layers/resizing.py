@@ -12,20 +12,21 @@ class Resizing(Layer):
         backward    dx[n, p, q, c] = Σ_i Σ_j v[i, p] w[j, q] dy[n, i, j, c]
 
     v and w are the weights of `npdl.kernels.taps.taps`: place i of height H' has its centre at (i + ½) H/H' − ½, and is
-    made of the nearest row, of two by bilinear weights, of four by Keys' cubic (a = −½), or of the mean of what it
-    covers. PyTorch's "bicubic" has a = −¾; its `antialias=True` has −½, as here.
+    made of the nearest row, of two by bilinear weights, of four by Keys' cubic (a = −½), of six or ten by Lanczos'
+    windowed sinc, or of the mean of what it covers. PyTorch's "bicubic" has a = −¾; its `antialias=True` has −½.
 
     Shapes: x (N, H, W, C) · y (N, height, width, C). H and W may be of any length.
     Saves: the weights.
 
     Args:
         height, width: of y.
-        interpolation: "bilinear", "nearest", "bicubic" or "area".
+        interpolation: "bilinear", "nearest", "bicubic", "lanczos3", "lanczos5" or "area".
         crop_to_aspect_ratio: take the largest part in the middle of x that has the proportions of y.
         pad_to_aspect_ratio: put x into the middle of the smallest frame that has them.
         fill_mode: "constant".
         fill_value: what the frame holds.
-        antialias: stretch the weights of bilinear and bicubic where y is smaller, so that no row of x is passed over.
+        antialias: stretch the weights where y is smaller, so that no row of x is passed over; nearest and area have
+            nothing to stretch.
         data_format: None or "channels_last".
 
     Raises:

@@ -26,6 +26,7 @@ class RNN(Sequences, Wrapper):
     Args:
         cell: a cell, or a list of cells, which are stacked.
         return_sequences ... zero_output_for_mask: as of `LSTM`.
+        activity_regularizer: as of `LSTM`.
 
     >>> from npdl.layers import GRUCell
     >>> RNN(GRUCell(3), return_sequences=True).init(input_shape=(10, 4), seed=0).output_shape
@@ -34,6 +35,7 @@ class RNN(Sequences, Wrapper):
 
     wrapped = ("cell",)
     output_is_state = False
+    ruled = ("activity",)
 
     def __init__(
         self, cell, return_sequences=False, return_state=False, go_backwards=False, stateful=False, unroll=False,

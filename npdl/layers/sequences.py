@@ -75,20 +75,25 @@ class Sequences(Layer):
         shown = self._shown(live, first)
         if self.stateful:
             self.carried = [copy_of(self, f"carried {i}", state) for i, state in enumerate(states)]
-        if training:
-            self.save(xs, live, shown, step, keep, kept, outputs.shape, len(given))
-        else:
-            self.forget()
         if self.return_sequences:
             y = in_samples(self, "y", masked(self, "y shown", outputs, shown), self.in_order and self.go_backwards)
         elif len(outputs):
             y = masked(self, "y", last(outputs), None if shown is None else last(shown))
         else:
             y = copy_of(self, "y", None, outputs.shape[1:])
-        return (y, *states) if self.return_state else y
+        y = (y, *states) if self.return_state else y
+        penalized = self.penalize(y)
+        if training:
+            self.save(xs, live, shown, step, keep, kept, outputs.shape, len(given), penalized)
+        else:
+            self.forget()
+        return y
 
     def backward(self, dy):
-        xs, live, shown, step, keep, kept, shape, given = self.saved()
+        xs, live, shown, step, keep, kept, shape, given, penalized = self.saved()
+        if penalized is not None:
+            dy = (dy, *[None] * len(self.state_sizes())) if self.return_state and not isinstance(dy, tuple) else dy
+            dy = self.with_penalty(dy, penalized)
         dy, *dlast = dy if isinstance(dy, tuple) else (dy,)
         sizes, dys = self.state_sizes(), None
         dstates = [

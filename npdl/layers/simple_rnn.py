@@ -25,7 +25,7 @@ class _SimpleRNN(Recurrence):
     def run_grad(self, x, mask, keep, kept, dy, dstates):
         """dx; dstates are those of the last state and become those of the first."""
         R, (z, h, dropped) = self.params["recurrent_kernel"], kept
-        dz = self.buffer("dz", z.shape)
+        dz = self.gates_gradient(z)
         self.k.simple_rnn_grad(dy, R, z, h, self.activation, dz=dz, dh=dstates[0], mask=mask, keep=keep)
         if self.use_bias:
             self.k.sum_rows(dz, out=self.grads["bias"])  # db = Σ dz
@@ -79,6 +79,8 @@ class SimpleRNN(_SimpleRNN, Sequences):
     >>> SimpleRNN(3).init(input_shape=(10, 4), seed=0).output_shape
     (3,)
     """
+
+    ruled = (*_SimpleRNN.ruled, "activity")
 
     def __init__(
         self, units, activation="tanh", use_bias=True, kernel_initializer="glorot_uniform",

@@ -16,6 +16,9 @@ class TimeDistributed(Wrapper):
     Args:
         layer: f.
 
+    Raises:
+        ValueError: samples without an axis of steps.
+
     >>> from npdl.layers import Conv2D
     >>> TimeDistributed(Conv2D(8, 3)).init(input_shape=(10, 28, 28, 1), seed=0).output_shape
     (10, 26, 26, 8)

@@ -7,6 +7,7 @@ from npdl.layers.dense import Dense
 from npdl.layers.dropout import Dropout
 from npdl.layers.layer_normalization import LayerNormalization
 from npdl.layers.multi_head_attention import MultiHeadAttention
+from npdl.penalties import rule_names
 
 DENSE = ("feedforward_intermediate_dense", "feedforward_output_dense")
 
@@ -19,6 +20,7 @@ class Transformer(Container):
     """
 
     masks_pairs = True
+    ruled = ("kernel", "bias")
 
     def __init__(
         self, intermediate_dim, num_heads, dropout=0, activation="relu", layer_norm_epsilon=1e-05,
@@ -31,6 +33,7 @@ class Transformer(Container):
         self.layer_norm_epsilon, self.normalize_first = layer_norm_epsilon, bool(normalize_first)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.rules = {name: base[name] for name in rule_names(type(self)) if name in base}
         self.parts = self.make_parts()
         super().__init__({}, **base)
 
@@ -51,14 +54,19 @@ class Transformer(Container):
 
     def attention(self, name, **more):
         """Attention; `build` says how wide it is."""
-        made = {"kernel_initializer": self.kernel_initializer, "bias_initializer": self.bias_initializer}
+        made = self._made()
         return {name: MultiHeadAttention(self.num_heads, 1, dropout=self.dropout, **made, **more, name=name)}
 
     def dense(self):
         """The two Dense layers; `build` says how wide the second is."""
-        made = {"kernel_initializer": self.kernel_initializer, "bias_initializer": self.bias_initializer}
+        made = self._made()
         sizes = (self.intermediate_dim, self.activation), (1, None)
         return {name: Dense(*size, **made, name=name) for name, size in zip(DENSE, sizes, strict=True)}
+
+    def _made(self):
+        """How their kernels and biases are made, penalized and constrained."""
+        started = {"kernel_initializer": self.kernel_initializer, "bias_initializer": self.bias_initializer}
+        return started | self.rules
 
     def norm(self, name):
         """A normalization; one at the beginning of a sublayer may overwrite the gradient that it gets."""

@@ -24,7 +24,8 @@ class TransformerEncoder(Transformer):
         dropout: rate in the attention, and on what each sublayer adds.
         activation: a, of the first Dense layer.
         layer_norm_epsilon: of both normalizations.
-        kernel_initializer, bias_initializer: of the attention and the Dense layers.
+        kernel_initializer, bias_initializer: of the attention and the Dense layers; and so kernel_regularizer,
+            bias_regularizer, kernel_constraint and bias_constraint.
         normalize_first: normalize what goes into a sublayer, as GPT-2 does, instead of what comes out, as BERT does.
 
     Raises:

@@ -3,13 +3,15 @@
 from npdl.kernels.taps import taps
 from npdl.layers import arguments, spatial
 from npdl.layers.base import Layer
+from npdl.layers.moving import Moving
 
 
-class _UpSampling(Layer):
+class _UpSampling(Moving):
     """What the three share: every place several times."""
 
     axes: int
     example: str
+    flops = Layer.flops
 
     def __init__(self, size, **base):
         super().__init__(**base)
@@ -18,31 +20,18 @@ class _UpSampling(Layer):
 
     def build(self, input_shape):
         spatial.places(self, input_shape, self.axes)
-        return self._larger(input_shape)
+        return self.shape_of_y(input_shape)
 
-    def _larger(self, shape):
+    def shape_of_y(self, shape):
         return (*(None if n is None else n * times for n, times in zip(shape, self.times)), shape[-1])
 
-    def forward(self, x, training=False):
-        y = self.buffer("y", (len(x), *self._larger(x.shape[1:])))
-        self._enlarge(x, y)
-        if training:
-            self.save()
-        else:
-            self.forget()
-        return y
+    def shape_of_x(self, shape):
+        return (*(n // times for n, times in zip(shape, self.times)), shape[-1])
 
-    def backward(self, dy):
-        self.saved()  # raises where there was no forward
-        sizes = (n // times for n, times in zip(dy.shape[1:], self.times))
-        dx = self.buffer("dx", (len(dy), *sizes, dy.shape[-1]))
-        self._gather(dy, dx)
-        return dx
-
-    def _enlarge(self, x, y):
+    def move(self, x, y):
         self.k.repeat(x, self.times, out=y)
 
-    def _gather(self, dy, dx):
+    def gather(self, dy, dx):
         self.k.repeat_grad(dy, self.times, out=dx)  # dx = Σ dy over the copies
 
 
@@ -79,6 +68,7 @@ class UpSampling2D(_UpSampling):
         bilinear    along the height and along the width, between the centres of the places:
                     y[i] = (1 − w) x[l] + w x[l + 1],       l + w = (i + ½) / size − ½,  the ends of x go on beyond it
                     dx[l] = Σ (1 − w) dy[i] + Σ w dy[i'] over the places whose left, or right, neighbour it is
+        others      with the weights that `Resizing` has for them
 
     Shapes: x (N, H, W, C) · y (N, H·size₁, W·size₂, C). H and W may be of any length.
     Saves: nothing; the gradient depends on the sizes alone.
@@ -86,7 +76,7 @@ class UpSampling2D(_UpSampling):
     Args:
         size: factors of height and width, or one number for both.
         data_format: None or "channels_last".
-        interpolation: "nearest" or "bilinear".
+        interpolation: "nearest", "bilinear", "bicubic", "lanczos3" or "lanczos5".
 
     Raises:
         ValueError: a factor below 1, samples that are no images, another interpolation.
@@ -100,27 +90,23 @@ class UpSampling2D(_UpSampling):
     def __init__(self, size=(2, 2), data_format=None, interpolation="nearest", **base):
         super().__init__(size, **base)
         self.data_format = arguments.channels_last(self, data_format)
-        if interpolation not in ("nearest", "bilinear"):
-            raise ValueError(
-                'UpSampling2D knows interpolation="nearest" and interpolation="bilinear", '
-                f"got interpolation={interpolation!r}"
-            )
-        self.interpolation = interpolation
+        known = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
+        self.interpolation = arguments.one_of(self, "interpolation", interpolation, known)
 
-    def _enlarge(self, x, y):
+    def move(self, x, y):
         if self.interpolation == "nearest":
-            super()._enlarge(x, y)
+            super().move(x, y)
             return
         self.k.interpolate(x, *self._taps(x), out=y)
 
-    def _gather(self, dy, dx):
+    def gather(self, dy, dx):
         if self.interpolation == "nearest":
-            super()._gather(dy, dx)
+            super().gather(dy, dx)
             return
         self.k.interpolate_grad(dy, *self._taps(dx), out=dx)
 
     def _taps(self, x):
-        return (taps(n, n * times, "bilinear") for n, times in zip(x.shape[1:3], self.times))
+        return (taps(n, n * times, self.interpolation) for n, times in zip(x.shape[1:3], self.times))
 
 
 class UpSampling3D(_UpSampling):

@@ -1,10 +1,10 @@
 """ZeroPadding1D, ZeroPadding2D and ZeroPadding3D."""
 
 from npdl.layers import arguments, spatial
-from npdl.layers.base import Layer
+from npdl.layers.moving import Moving
 
 
-class _ZeroPadding(Layer):
+class _ZeroPadding(Moving):
     """What the three share: everything but the number of axes."""
 
     axes: int
@@ -18,29 +18,19 @@ class _ZeroPadding(Layer):
 
     def build(self, input_shape):
         spatial.places(self, input_shape, self.axes)
-        return self._padded(input_shape)
+        return self.shape_of_y(input_shape)
 
-    def _padded(self, shape):
+    def shape_of_y(self, shape):
         return (*(None if n is None else n + sum(both) for n, both in zip(shape, self.margins)), shape[-1])
 
-    def flops(self):
-        return 0
+    def shape_of_x(self, shape):
+        return (*(n - sum(both) for n, both in zip(shape, self.margins)), shape[-1])
 
-    def forward(self, x, training=False):
-        y = self.buffer("y", (len(x), *self._padded(x.shape[1:])))
+    def move(self, x, y):
         self.k.pad(x, self.margins, out=y)
-        if training:
-            self.save()
-        else:
-            self.forget()
-        return y
 
-    def backward(self, dy):
-        self.saved()  # raises where there was no forward
-        sizes = (n - sum(both) for n, both in zip(dy.shape[1:], self.margins))
-        dx = self.buffer("dx", (len(dy), *sizes, dy.shape[-1]))
+    def gather(self, dy, dx):
         self.k.crop(dy, self.margins, out=dx)  # dx = dy without its margins
-        return dx
 
 
 class ZeroPadding1D(_ZeroPadding):

@@ -6,7 +6,7 @@ import numpy as np
 
 from npdl import devices
 from npdl.losses import targets
-from npdl.losses.weights import as_rows, check_sample_weight
+from npdl.losses.weights import as_rows, check_sample_weight, demand_steps
 
 FLOAT64 = np.dtype(np.float64)
 
@@ -33,6 +33,8 @@ class Loss:
             a subclass has a forward of its own that does not set them.
         folds: name of the final activation that a trainer skips to give the loss logits, or None.
         counts_parts: whether M depends on the targets too, as where some positions are ignored.
+        needs_targets: whether y_true says anything; else it may be None.
+        whole_samples: whether a sample cannot be taken apart into steps with weights of their own.
         is_classification: whether the targets are classes.
         accuracy: name of the metric that metrics=["accuracy"] means with this loss, or None.
         device, k: where its arrays are and the kernels there.
@@ -51,7 +53,8 @@ class Loss:
     """
 
     folds: str | None = None
-    counts_parts = False
+    counts_parts = whole_samples = False
+    needs_targets = True
     is_classification = False
     accuracy: str | None = None
     _one_pass = False
@@ -212,10 +215,11 @@ class Loss:
         several = isinstance(y_pred, tuple)
         shape = None if several else y_pred.shape
         if not several and 1 < np.ndim(sample_weight) < len(shape):
+            demand_steps(self)
             y_true, y_pred, sample_weight = as_rows(y_true, y_pred, np.asarray(sample_weight))
         first = y_pred[0] if several else y_pred
         n, dtype = len(first), first.dtype
-        if sample_weight is not None or workspace is None or self.counts_parts:
+        if sample_weight is not None or workspace is None:
             w = np.ones(n) if sample_weight is None else check_sample_weight(sample_weight, n)
             m = self.count_of(y_true, w)
             given, scale = self._array("weights", w, dtype), self._array("scale", w / (m or 1), dtype)
@@ -224,7 +228,11 @@ class Loss:
         if equal is None:  # without sample weights they are the same in every step
             equal = self._filled((n,), dtype, 1.0), self._filled((n,), dtype, 1 / max(n, 1))
             workspace.saved[id(self), n, dtype] = equal
-        return y_true, y_pred, *equal, n, shape
+        if not self.counts_parts:
+            return y_true, y_pred, *equal, n, shape
+        m, scale = self.count_of(y_true, np.ones(n)), self.buffer("scale", (n,), dtype)
+        self.k.fill(1 / (m or 1), out=scale)
+        return y_true, y_pred, equal[0], scale, m, shape
 
     def _mean(self, values, weights, m):
         """L of values Lₙ; sets `total` and `count`."""

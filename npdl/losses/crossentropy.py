@@ -172,6 +172,9 @@ class SparseCategoricalCrossentropy(CrossEntropy):
         ignore_class: a label, of a class or not (-1), whose positions do not count; None: there is none.
         reduction, axis, name, dtype: as of `CategoricalCrossentropy`.
 
+    Raises:
+        ValueError: ignore_class that is no whole number; labels that do not fit the classes.
+
     References: J. S. Bridle, Probabilistic Interpretation of Feedforward Network Outputs, 1990.
 
     >>> loss = SparseCategoricalCrossentropy(from_logits=True)

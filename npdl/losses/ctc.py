@@ -29,7 +29,7 @@ class CTC(Loss):
     0.287682
     """
 
-    blank = 0
+    blank, whole_samples = 0, True
 
     def __init__(self, reduction="sum_over_batch_size", name="ctc", dtype=None):
         super().__init__(name, reduction, dtype)
@@ -69,14 +69,6 @@ class CTC(Loss):
     def prepare(self, y_true, dtype, output_shape=None):
         """int32 labels."""
         return super().prepare(y_true, np.int32, output_shape)
-
-    def _begin(self, y_true, y_pred, sample_weight):
-        if np.ndim(sample_weight) > 1:
-            raise ValueError(
-                f"{type(self).__name__}: all frames count, weights or a mask of steps cannot be honoured, got shape "
-                f"{np.shape(sample_weight)}; pass one weight a sample, and a model that ends without a mask"
-            )
-        return super()._begin(y_true, y_pred, sample_weight)
 
     def values(self, y_true, y_pred, out):
         self.k.ctc(y_true, y_pred, self.blank, out=out)

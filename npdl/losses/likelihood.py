@@ -114,6 +114,9 @@ class CategoricalGeneralizedCrossEntropy(ElementLoss):
         q: above 0, at most 1.
         reduction, name, dtype: as of `Loss`.
 
+    Raises:
+        ValueError: q outside (0, 1]; labels that do not fit the classes.
+
     References: Z. Zhang, M. R. Sabuncu, arXiv:1805.07836.
 
     >>> CategoricalGeneralizedCrossEntropy(1.0).forward([1], [[0.75, 0.25]])
@@ -144,3 +147,44 @@ class CategoricalGeneralizedCrossEntropy(ElementLoss):
     def prepare(self, y_true, dtype, output_shape=None):
         """One-hot rows of the labels."""
         return targets.one_hot_rows(type(self).__name__, y_true, dtype, output_shape)
+
+
+class KLDivLoss(ElementLoss):
+    """PyTorch's Kullback-Leibler loss, whose outputs are logarithms of probabilities, as `layers.LogSoftmax` gives.
+
+        forward     Lₙ = Σ_d t (ln t − p) / D,  0 where t is 0              L = Σ wₙ Lₙ / M
+                    log_target: each term eᵗ (t − p)
+        backward    dL/dp = −wₙ / M · t / D,  or  −wₙ / M · eᵗ / D
+
+    As PyTorch's mean it divides by all elements, not by rows: for the divergence of a distribution of C classes
+    ("batchmean") multiply by C, or take `KLDivergence`, which reads probabilities.
+
+    Shapes: y_true t, at least 0 unless log_target, and y_pred p (N, ...), D elements a sample · M samples of non-zero
+    weight.
+
+    Args:
+        log_target: whether the targets are logarithms, too.
+        reduction, name, dtype: as of `Loss`.
+
+    >>> round(KLDivLoss().forward([[0.5, 0.5]], [[-1.0, -1.0]]), 6)
+    0.153426
+    """
+
+    formula = "kl_logarithms"
+
+    def __init__(self, log_target=False, reduction="sum_over_batch_size", name="kl_div_loss", dtype=None):
+        super().__init__(name, reduction, dtype)
+        self.log_target = bool(log_target)
+
+    def constants(self, shape):
+        return (float(self.log_target),)
+
+    def validate(self, y_true, output_shape):
+        super().validate(y_true, output_shape)
+        y = np.asarray(y_true)
+        if not self.log_target and (y < 0).any():
+            row = int(np.argwhere(y < 0)[0][0])
+            raise ValueError(
+                f"{type(self).__name__}: targets must be at least 0, got {y[y < 0][0]} at row {row}; pass "
+                "log_target=True where they are logarithms"
+            )

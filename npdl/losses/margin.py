@@ -158,3 +158,43 @@ class CategoricalHinge(RowLoss):
 
     def check_shape(self, shape, output_shape):
         targets.check_one_hot_shape(type(self).__name__, shape, output_shape, None)
+
+
+class MultiLabelMarginLoss(RowLoss):
+    """PyTorch's hinge loss for several classes a sample: each of them shall be above each that is not by 1.
+
+        forward     Lₙ = mean over positions of Σ_j t_j Σ_i max(1 − p_j + p_i, 0) / C,  i those with t_i = 0
+                    L = Σ wₙ Lₙ / M
+        backward    dL/dp_i = wₙ / (M P C) Σ_j t_j (1 where p_j − p_i < 1, else 0)
+                    dL/dp_j = −the sum over i of the same
+
+    PyTorch's targets are lists of labels with −1 behind the last one; here they are as in all losses of this kind.
+
+    Shapes: y_true t, 0 or 1 for each class (or its weight), and y_pred p (N, ..., C), P positions a sample · M
+    samples of non-zero weight.
+
+    Args:
+        reduction, name, dtype: as of `Loss`.
+
+    >>> loss = MultiLabelMarginLoss()
+    >>> loss.forward([[1.0, 0.0]], [[0.5, 0.25]])
+    0.375
+    >>> loss.backward().tolist()
+    [[-0.5, 0.5]]
+    """
+
+    formula = "multi_label_margin"
+    is_classification = True
+
+    def __init__(self, reduction="sum_over_batch_size", name="multi_label_margin_loss", dtype=None):
+        super().__init__(name, reduction, dtype)
+
+    def validate(self, y_true, output_shape):
+        super().validate(y_true, output_shape)
+        y = np.asarray(y_true)
+        if (y < 0).any():
+            row = int(np.argwhere(y < 0)[0][0])
+            raise ValueError(
+                f"{type(self).__name__}: targets must be 0 or 1 for each class, or how often it is there, got "
+                f"{y[y < 0][0]} at row {row}; make a row of zeros, and row[labels] = 1"
+            )

@@ -17,6 +17,9 @@ class CosineSimilarity(RowLoss):
         axis: -1.
         reduction, name, dtype: as of `Loss`.
 
+    Raises:
+        ValueError: another axis than the last.
+
     >>> round(CosineSimilarity().forward([[0.0, 1.0], [1.0, 1.0]], [[1.0, 0.0], [1.0, 1.0]]), 6)
     -0.5
     """
@@ -61,6 +64,7 @@ class Tversky(RowLoss):
         super().__init__(name, reduction, dtype)
         self.alpha, self.beta = finite("Tversky", "alpha", alpha, 0), finite("Tversky", "beta", beta, 0)
         self.axis = _axes(self, axis)
+        self.whole_samples = axis is None
 
     def constants(self, shape):
         return self.alpha, self.beta, 1e-7

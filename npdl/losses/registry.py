@@ -12,8 +12,21 @@ from npdl.losses.focal import (
     CategoricalFocalCrossentropy,
     SparseCategoricalFocalCrossentropy,
 )
-from npdl.losses.likelihood import CategoricalGeneralizedCrossEntropy, KLDivergence, Poisson, PoissonNLLLoss
-from npdl.losses.margin import CategoricalHinge, Hinge, HingeEmbeddingLoss, SoftMarginLoss, SquaredHinge
+from npdl.losses.likelihood import (
+    CategoricalGeneralizedCrossEntropy,
+    KLDivergence,
+    KLDivLoss,
+    Poisson,
+    PoissonNLLLoss,
+)
+from npdl.losses.margin import (
+    CategoricalHinge,
+    Hinge,
+    HingeEmbeddingLoss,
+    MultiLabelMarginLoss,
+    SoftMarginLoss,
+    SquaredHinge,
+)
 from npdl.losses.overlap import CosineSimilarity, Dice, Tversky
 from npdl.losses.regression import (
     Huber,
@@ -32,6 +45,7 @@ from npdl.losses.several import (
     MarginRankingLoss,
     TripletMarginLoss,
 )
+from npdl.losses.triplets import TripletSemiHardLoss
 from npdl.losses.weighted import (
     BCEWithLogitsLoss,
     CrossEntropyLoss,
@@ -59,6 +73,7 @@ _names = {
     "poisson": Poisson,
     "poisson_nll_loss": PoissonNLLLoss,
     "kl_divergence": KLDivergence,
+    "kl_div_loss": KLDivLoss,
     "kullback_leibler_divergence": KLDivergence,
     "kld": KLDivergence,
     "binary_crossentropy": BinaryCrossentropy,
@@ -72,6 +87,7 @@ _names = {
     "bce_with_logits_loss": BCEWithLogitsLoss,
     "nll_loss": NLLLoss,
     "cross_entropy_loss": CrossEntropyLoss,
+    "multi_label_margin_loss": MultiLabelMarginLoss,
     "multi_label_soft_margin_loss": MultiLabelSoftMarginLoss,
     "multi_margin_loss": MultiMarginLoss,
     "hinge": Hinge,
@@ -88,6 +104,7 @@ _names = {
     "cosine_embedding_loss": CosineEmbeddingLoss,
     "contrastive_loss": ContrastiveLoss,
     "triplet_margin_loss": TripletMarginLoss,
+    "triplet_semi_hard_loss": TripletSemiHardLoss,
 }
 _classes = {cls.__name__: cls for cls in _names.values()}
 
@@ -134,14 +151,24 @@ def validate(loss, y_true, output_shape):
         loss.validate(y_true, output_shape)
         return
     y = targets.as_numbers(type(loss).__name__, y_true)
-    targets.check_length(type(loss).__name__, y.shape, output_shape)
+    targets.check_length(type(loss).__name__, y.shape, _first(output_shape))
     targets.check_finite(type(loss).__name__, y)
 
 
 def prepare(loss, y_true, dtype, output_shape):
-    """`loss.prepare`; for a loss without one, floats in the model's dtype and integers as they are."""
+    """`loss.prepare`; for a loss without one, floats in the model's dtype and integers as they are.
+
+    None, for a loss that reads no targets, becomes an empty array.
+    """
+    if y_true is None:
+        return np.zeros((0,), dtype)
     if hasattr(loss, "prepare"):
         return loss.prepare(y_true, dtype, output_shape)
     y = targets.as_numbers(type(loss).__name__, y_true)
-    targets.check_length(type(loss).__name__, y.shape, output_shape)
+    targets.check_length(type(loss).__name__, y.shape, _first(output_shape))
     return np.ascontiguousarray(y, dtype if y.dtype.kind == "f" else None)
+
+
+def _first(output_shape):
+    """The outputs' shape; of several outputs the first one's."""
+    return output_shape[0] if isinstance(output_shape[0], tuple) else output_shape

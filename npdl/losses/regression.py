@@ -77,6 +77,9 @@ class Huber(Loss):
         delta: δ > 0, where the parabola goes over into lines.
         reduction, name, dtype: as of `Loss`.
 
+    Raises:
+        ValueError: delta not above 0.
+
     References: P. J. Huber, Robust Estimation of a Location Parameter, 1964.
 
     >>> loss = Huber(delta=1.0)
@@ -209,6 +212,9 @@ class Quantile(ElementLoss):
     Args:
         q: between 0 and 1; 0.5 is half the mean absolute error.
         reduction, name, dtype: as of `Loss`.
+
+    Raises:
+        ValueError: q outside (0, 1).
 
     References: R. Koenker, G. Bassett, Regression Quantiles, 1978.
 

@@ -17,9 +17,11 @@ class SeveralOutputs(Loss):
     """
 
     outputs: tuple[str, ...]
+    whole_samples = True
     one_a_sample = False  # whether targets are (N,) or (N, 1); else they are like each output
 
-    def check_shape(self, shape, output_shape):
+    def check_outputs(self, output_shape):
+        """Raise where these are not the shapes of the outputs that it takes."""
         own = type(self).__name__
         if len(output_shape) != len(self.outputs) or not all(isinstance(one, tuple) for one in output_shape):
             raise ValueError(
@@ -28,7 +30,10 @@ class SeveralOutputs(Loss):
             )
         if len(set(output_shape)) > 1:
             raise ValueError(f"{own}: the outputs must have one shape, got {', '.join(map(str, output_shape))}")
-        first = output_shape[0]
+
+    def check_shape(self, shape, output_shape):
+        self.check_outputs(output_shape)
+        own, first = type(self).__name__, output_shape[0]
         if self.one_a_sample:
             targets.check_length(own, shape, first)
             first = (first[0],) if len(shape) == 1 else (first[0], 1)
@@ -257,7 +262,7 @@ class TripletMarginLoss(SeveralOutputs):
     [[[1.0, -1.0]], [[-0.0, 1.0]], [[-1.0, 0.0]]]
     """
 
-    outputs = ("anchor", "positive", "negative")
+    outputs, needs_targets = ("anchor", "positive", "negative"), False
 
     def __init__(
         self, margin=1.0, p=2.0, eps=1e-6, swap=False, reduction="sum_over_batch_size", name="triplet_margin_loss",

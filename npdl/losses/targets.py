@@ -191,15 +191,14 @@ def counted(labels, weights, ignore, class_weights=None):
     `class_weights` is a NumPy array, of one number or one a class, or None. The sum is exact before it is rounded, so
     that no order of adding shows.
     """
-    live = labels[weights != 0].reshape(-1)
-    live = live[live != ignore]
-    positions = max(labels[:1].size, 1)
+    live = labels.reshape(-1) if weights.all() else labels[weights != 0].reshape(-1)
+    positions, left_out = max(labels[:1].size, 1), live == ignore
+    ignored = int(np.count_nonzero(left_out))
     if class_weights is None:
-        return live.size / positions
-    numbers = np.bincount(live)
-    there = np.flatnonzero(numbers)
-    of_each = class_weights[there] if class_weights.ndim else [class_weights] * len(there)
-    return math.fsum(int(n) * float(w) for n, w in zip(numbers[there], of_each, strict=True)) / positions
+        return (live.size - ignored) / positions
+    numbers = np.bincount(live[~left_out] if ignored else live)
+    of_each = class_weights[: len(numbers)] if class_weights.ndim else class_weights
+    return math.fsum((numbers * of_each).tolist()) / positions
 
 
 def one_hot_rows(owner, y_true, dtype, output_shape):

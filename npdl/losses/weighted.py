@@ -20,6 +20,7 @@ class _Labels(Loss):
         self.weight = plain_weights(type(self).__name__, "weight", weight)
         self._weights = None if self.weight is None else np.asarray(self.weight, np.float64)
         self.ignore_index = ignore_index
+        self._given: tuple = (None, None)  # what the weights on the device were made for, and they
 
     def check_shape(self, shape, output_shape):
         targets.check_labels_shape(type(self).__name__, shape, output_shape)
@@ -39,11 +40,12 @@ class _Labels(Loss):
         return targets.counted(self.device.to_host(y_true), weights, self.ignore_index, self._weights)
 
     def _options(self, y_pred):
-        weights = None
-        if self.weight is not None:
-            weights = one_a_class(type(self).__name__, "weight", self._weights, y_pred.shape[-1])
-            weights = self._array("class_weights", weights, y_pred.dtype)
-        return {"weights": weights, "ignore": self.ignore_index}
+        wanted = y_pred.shape[-1], y_pred.dtype, self.device
+        if self.weight is not None and self._given[0] != wanted:
+            weights = self.device.alloc(wanted[:1], y_pred.dtype)
+            self.device.write(weights, one_a_class(type(self).__name__, "weight", self._weights, y_pred.shape[-1]))
+            self._given = wanted, weights
+        return {"weights": self._given[1], "ignore": self.ignore_index}
 
     def values(self, y_true, y_pred, out):
         self.k.sparse_categorical_cross_entropy(y_true, y_pred, self.from_logits, out=out, **self._options(y_pred))
@@ -101,6 +103,9 @@ class CrossEntropyLoss(_Labels):
         ignore_index: a label whose positions do not count.
         label_smoothing: s.
         reduction, name, dtype: as of `Loss`.
+
+    Raises:
+        ValueError: label_smoothing outside 0 ... 1; labels or weights that do not fit the classes.
 
     >>> round(CrossEntropyLoss().forward([1, -100], [[0.0, 0.0], [5.0, 1.0]]), 6)
     0.693147
@@ -228,6 +233,9 @@ class MultiMarginLoss(RowLoss):
         margin: m.
         weight: v, one number a class; None is all 1.
         reduction, name, dtype: as of `Loss`.
+
+    Raises:
+        ValueError: p other than 1 and 2; labels or weights that do not fit the classes.
 
     >>> loss = MultiMarginLoss()
     >>> loss.forward([1], [[0.5, 1.0]])

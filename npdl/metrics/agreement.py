@@ -38,6 +38,9 @@ class CohenKappa(_Table):
         weightage: None, "linear" (d = |i − j|) or "quadratic" (its square).
         name, dtype: as of `Metric`.
 
+    Raises:
+        ValueError: another weightage; labels outside the classes.
+
     `update_state` takes y_true and y_pred as `ConfusionMatrix`.
 
     References: J. Cohen, A Coefficient of Agreement for Nominal Scales, 1960.
@@ -95,6 +98,9 @@ class ExpectedCalibrationError(Metric):
     Args:
         num_bins: B.
         name, dtype: as of `Metric`.
+
+    Raises:
+        ValueError: num_bins below 1; outputs that are no probabilities.
 
     Shapes: y_true (N, ...) or (N, ..., 1), whole numbers, and y_pred (N, ..., C) · or both (N, 1).
 

@@ -109,6 +109,8 @@ class MeanOfSamples(Averaged):
 class FunctionMetric(MeanOfSamples):
     """A function f(y_true, y_pred) that gives one value a sample, averaged over all samples.
 
+    Of outputs that one loss looks at together, y_pred is a tuple of them.
+
     Args:
         fn: the function.
         name: None is the function's own.
@@ -124,11 +126,18 @@ class FunctionMetric(MeanOfSamples):
         super().__init__(name or getattr(fn, "__name__", type(fn).__name__), dtype)
         self.fn = fn
 
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        if isinstance(y_pred, tuple) and all(hasattr(part, "shape") for part in y_pred):
+            self.add(self.values(y_true, y_pred), sample_weight)
+        else:
+            super().update_state(y_true, y_pred, sample_weight)
+
     def values(self, y_true, y_pred):
         values = np.asarray(self.fn(y_true, y_pred))
-        if values.shape[:1] != y_pred.shape[:1]:
+        count = len(y_pred[0] if isinstance(y_pred, tuple) else y_pred)
+        if values.shape[:1] != (count,):
             raise ValueError(
-                f"metric {self.name}: the function must return one value a sample, shape ({len(y_pred)},), got "
+                f"metric {self.name}: the function must return one value a sample, shape ({count},), got "
                 f"{values.shape}; leave the mean over the samples out"
             )
         return values

@@ -14,6 +14,9 @@ class ConfusionMatrix(Metric):
         num_classes: C.
         name, dtype: as of `Metric`.
 
+    Raises:
+        ValueError: num_classes below 1; labels outside the classes, weights that are no whole numbers.
+
     `update_state` takes labels (N, ...) or one-hot rows (N, ..., C) as y_true, labels or outputs (N, ..., C) as y_pred,
     of which the first largest counts; with two classes also one probability a sample, (N, 1). Its sample_weight holds
     whole numbers: how often a row counts. `result()` is int64 (C, C).

@@ -133,6 +133,9 @@ class FBetaScore(Metric):
         threshold: y_pred > threshold is a yes; None: the largest of a row is, all of them where there are several.
         name, dtype: as of `Metric`.
 
+    Raises:
+        ValueError: another average, beta not above 0; arrays that are not (N, classes).
+
     Shapes: y_true of 0 and 1 and y_pred (N, C).
 
     >>> FBetaScore("macro", beta=2.0, threshold=0.5)([[1, 1], [1, 0], [1, 1]], [[0.2, 0.6], [0.6, 0.2], [0.8, 0.7]])

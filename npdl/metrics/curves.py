@@ -67,6 +67,9 @@ class AUC(_Curve):
         label_weights: their weights in the mean.
         from_logits: whether y_pred holds logits; the area over every score is the same.
 
+    Raises:
+        ValueError: another curve or summation_method; with multi_label outputs of another width.
+
     Shapes: y_true of 0 and 1 and y_pred (N, ...); with multi_label (N, ..., labels).
 
     References: J. Davis, M. Goadrich, The Relationship Between Precision-Recall and ROC Curves, 2006.

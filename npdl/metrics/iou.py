@@ -19,6 +19,9 @@ class IoU(Metric):
             (N, ..., C), of which the first largest counts.
         axis: -1, that of the classes.
 
+    Raises:
+        ValueError: num_classes below 1, target_class_ids or labels outside the classes, another axis.
+
     >>> IoU(num_classes=2, target_class_ids=[0])([0, 0, 1, 1], [0, 1, 0, 1])
     0.3333333333333333
     """

@@ -3,114 +3,61 @@
 import inspect
 
 from npdl import names
-from npdl.metrics.accuracy import (
-    Accuracy,
-    BinaryAccuracy,
-    CategoricalAccuracy,
-    SparseCategoricalAccuracy,
-    SparseTopKCategoricalAccuracy,
-    TopKCategoricalAccuracy,
-)
-from npdl.metrics.agreement import (
-    CohenKappa,
-    ExpectedCalibrationError,
-    MatthewsCorrelation,
-)
+from npdl.metrics import accuracy, agreement, counts, curves, from_loss, iou, regression
 from npdl.metrics.base import FunctionMetric, Mean, Metric
 from npdl.metrics.confusion import ConfusionMatrix
-from npdl.metrics.counts import (
-    F1Score,
-    FalseNegatives,
-    FalsePositives,
-    FBetaScore,
-    Precision,
-    Recall,
-    TrueNegatives,
-    TruePositives,
-)
-from npdl.metrics.curves import (
-    AUC,
-    PrecisionAtRecall,
-    RecallAtPrecision,
-    SensitivityAtSpecificity,
-    SpecificityAtSensitivity,
-)
-from npdl.metrics.from_loss import (
-    BinaryCrossentropy,
-    CategoricalCrossentropy,
-    CategoricalHinge,
-    CosineSimilarity,
-    Hinge,
-    KLDivergence,
-    LogCoshError,
-    MeanAbsolutePercentageError,
-    MeanOfLoss,
-    MeanSquaredLogarithmicError,
-    Perplexity,
-    Poisson,
-    SparseCategoricalCrossentropy,
-    SquaredHinge,
-)
-from npdl.metrics.iou import (
-    BinaryIoU,
-    IoU,
-    MeanIoU,
-    OneHotIoU,
-    OneHotMeanIoU,
-)
-from npdl.metrics.regression import MeanAbsoluteError, MeanSquaredError, R2Score, RootMeanSquaredError
 
 _names = {
-    "accuracy": Accuracy,
-    "acc": Accuracy,
-    "binary_accuracy": BinaryAccuracy,
-    "categorical_accuracy": CategoricalAccuracy,
-    "sparse_categorical_accuracy": SparseCategoricalAccuracy,
-    "top_k_categorical_accuracy": TopKCategoricalAccuracy,
-    "sparse_top_k_categorical_accuracy": SparseTopKCategoricalAccuracy,
-    "mean_squared_error": MeanSquaredError,
-    "mse": MeanSquaredError,
-    "root_mean_squared_error": RootMeanSquaredError,
-    "rmse": RootMeanSquaredError,
-    "mean_absolute_error": MeanAbsoluteError,
-    "mae": MeanAbsoluteError,
-    "r2_score": R2Score,
-    "r2": R2Score,
+    "accuracy": accuracy.Accuracy,
+    "acc": accuracy.Accuracy,
+    "binary_accuracy": accuracy.BinaryAccuracy,
+    "categorical_accuracy": accuracy.CategoricalAccuracy,
+    "sparse_categorical_accuracy": accuracy.SparseCategoricalAccuracy,
+    "top_k_categorical_accuracy": accuracy.TopKCategoricalAccuracy,
+    "sparse_top_k_categorical_accuracy": accuracy.SparseTopKCategoricalAccuracy,
+    "mean_squared_error": regression.MeanSquaredError,
+    "mse": regression.MeanSquaredError,
+    "root_mean_squared_error": regression.RootMeanSquaredError,
+    "rmse": regression.RootMeanSquaredError,
+    "mean_absolute_error": regression.MeanAbsoluteError,
+    "mae": regression.MeanAbsoluteError,
+    "r2_score": regression.R2Score,
+    "r2": regression.R2Score,
     "confusion_matrix": ConfusionMatrix,
-    "mean_absolute_percentage_error": MeanAbsolutePercentageError,
-    "mape": MeanAbsolutePercentageError,
-    "mean_squared_logarithmic_error": MeanSquaredLogarithmicError,
-    "msle": MeanSquaredLogarithmicError,
-    "logcosh": LogCoshError,
-    "log_cosh": LogCoshError,
-    "poisson": Poisson,
-    "kl_divergence": KLDivergence,
-    "kld": KLDivergence,
-    "hinge": Hinge,
-    "squared_hinge": SquaredHinge,
-    "categorical_hinge": CategoricalHinge,
-    "cosine_similarity": CosineSimilarity,
-    "binary_crossentropy": BinaryCrossentropy,
-    "bce": BinaryCrossentropy,
-    "categorical_crossentropy": CategoricalCrossentropy,
-    "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
-    "perplexity": Perplexity,
-    "true_positives": TruePositives,
-    "true_negatives": TrueNegatives,
-    "false_positives": FalsePositives,
-    "false_negatives": FalseNegatives,
-    "precision": Precision,
-    "recall": Recall,
-    "f1_score": F1Score,
-    "fbeta_score": FBetaScore,
-    "auc": AUC,
-    "binary_iou": BinaryIoU,
-    "matthews_correlation": MatthewsCorrelation,
-    "expected_calibration_error": ExpectedCalibrationError,
+    "mean_absolute_percentage_error": from_loss.MeanAbsolutePercentageError,
+    "mape": from_loss.MeanAbsolutePercentageError,
+    "mean_squared_logarithmic_error": from_loss.MeanSquaredLogarithmicError,
+    "msle": from_loss.MeanSquaredLogarithmicError,
+    "logcosh": from_loss.LogCoshError,
+    "log_cosh": from_loss.LogCoshError,
+    "poisson": from_loss.Poisson,
+    "kl_divergence": from_loss.KLDivergence,
+    "kld": from_loss.KLDivergence,
+    "hinge": from_loss.Hinge,
+    "squared_hinge": from_loss.SquaredHinge,
+    "categorical_hinge": from_loss.CategoricalHinge,
+    "cosine_similarity": from_loss.CosineSimilarity,
+    "binary_crossentropy": from_loss.BinaryCrossentropy,
+    "bce": from_loss.BinaryCrossentropy,
+    "categorical_crossentropy": from_loss.CategoricalCrossentropy,
+    "sparse_categorical_crossentropy": from_loss.SparseCategoricalCrossentropy,
+    "perplexity": from_loss.Perplexity,
+    "true_positives": counts.TruePositives,
+    "true_negatives": counts.TrueNegatives,
+    "false_positives": counts.FalsePositives,
+    "false_negatives": counts.FalseNegatives,
+    "precision": counts.Precision,
+    "recall": counts.Recall,
+    "f1_score": counts.F1Score,
+    "fbeta_score": counts.FBetaScore,
+    "auc": curves.AUC,
+    "binary_iou": iou.BinaryIoU,
+    "matthews_correlation": agreement.MatthewsCorrelation,
+    "expected_calibration_error": agreement.ExpectedCalibrationError,
 }
 _with_arguments = (
-    CohenKappa, IoU, MeanIoU, MeanOfLoss, OneHotIoU, OneHotMeanIoU, PrecisionAtRecall, RecallAtPrecision,
-    SensitivityAtSpecificity, SpecificityAtSensitivity,
+    agreement.CohenKappa, curves.PrecisionAtRecall, curves.RecallAtPrecision, curves.SensitivityAtSpecificity,
+    curves.SpecificityAtSensitivity, from_loss.MeanOfLoss, iou.IoU, iou.MeanIoU, iou.OneHotIoU, iou.OneHotMeanIoU,
 )  # fmt: skip
 _classes = {cls.__name__: cls for cls in (*_names.values(), Mean, *_with_arguments)}
 
@@ -219,7 +166,7 @@ def unique_names(metrics):
 def _accuracy(identifier, loss, logits):
     kind = getattr(loss, "accuracy", None)
     if kind == "binary_accuracy":
-        return BinaryAccuracy(threshold=0.0 if logits else 0.5)
+        return accuracy.BinaryAccuracy(threshold=0.0 if logits else 0.5)
     if kind is not None:
         return get(kind)
     own = type(loss).__name__

@@ -64,6 +64,9 @@ class R2Score(Metric):
             value an output.
         name, dtype: as of `Metric`.
 
+    Raises:
+        ValueError: another class_aggregation.
+
     References: T. F. Chan, G. H. Golub, R. J. LeVeque, Updating Formulae and a Pairwise Algorithm for Computing Sample
     Variances, 1979.
 

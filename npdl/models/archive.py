@@ -16,7 +16,6 @@ import json
 import math
 import os
 import struct
-import zipfile
 import zlib
 
 import numpy as np
@@ -46,6 +45,8 @@ def write(path, header, tensors):
         TypeError: the header holds something that is not a plain value, or an array has a dtype of another kind.
         OSError: the file cannot be written; the old one is as it was.
     """
+    import zipfile  # half as long to import as all of npdl's models
+
     content = {"npdl": VERSION, "groups": list(tensors), "header": header}
     text = json.dumps(content, indent=1, default=_plain).encode()
     members = {HEADER: [text], **{name + SUFFIX: _encode(group) for name, group in tensors.items()}}
@@ -63,6 +64,8 @@ def read(path):
         ValueError: not such a file, or truncated or damaged; the text says what is wrong.
         OSError: the file cannot be read.
     """
+    import zipfile
+
     with open(path, "rb") as file:
         data = file.read()
     if data[:4] != b"PK\x03\x04":

@@ -4,7 +4,7 @@ import numpy as np
 
 from npdl import devices, random, testing
 from npdl.penalties import penalized, penalties
-from npdl.testing import differences
+from npdl.testing.chain import put_back
 
 
 def check_graph(step, xs, targets, ws, *, nudge=1e-3, tolerance=1e-6, entries=30, seed=0):
@@ -12,7 +12,7 @@ def check_graph(step, xs, targets, ws, *, nudge=1e-3, tolerance=1e-6, entries=30
 
     Args:
         step: of the model.
-        xs, targets, ws: inputs, targets and sample weights of a batch, a list each.
+        xs, targets, ws: inputs of a batch, and for each of the step's heads targets and sample weights.
         nudge, tolerance, entries, seed: as for `npdl.testing.check_chain`.
 
     Returns:
@@ -32,7 +32,7 @@ class _Checked:
 
     def __init__(self, step, graph, xs, targets, ws, nudge, seed):
         self.graph, self.targets, self.ws = graph, targets, ws
-        self.heads = [(testing.copy_of(h.loss), h.weight) if h.loss is not None else None for h in step.heads]
+        self.heads = [(h, None if h.loss is None else testing.copy_of(h.loss)) for h in step.heads]
         self.parts = list({id(part): part for op in graph.ops for part in op.layer.walk()}.values())
         self.penalized = penalized([op.layer for op in graph.ops])
         self.xs = [np.array(x, None if x.dtype.kind == "i" else np.float64) for x in xs]
@@ -46,29 +46,31 @@ class _Checked:
 
     def terms(self):
         """The losses times their weights, and the penalties, after a forward; dropout draws the same mask each time."""
-        differences.put_back(self.before)
+        put_back(self.before)
         with devices.use_workspace(devices.Workspace(self.graph.device)):
             outputs, _ = self.graph.forward(self.xs, True)
             penalty = [penalties(self.penalized)] if self.penalized else []
             outputs = [np.array(y) for y in outputs]
         losses = [
-            head[1] * head[0].forward(target, y, w)
-            for head, y, target, w in zip(self.heads, outputs, self.targets, self.ws, strict=True)
-            if head is not None
+            head.weight * loss.forward(target, head.of(outputs), w)
+            for (head, loss), target, w in zip(self.heads, self.targets, self.ws, strict=True)
+            if loss is not None
         ]
         return np.array(losses + penalty)
 
     def compare(self, options):
         """The report."""
-        differences.put_back(self.before)
+        put_back(self.before)
         with devices.use_workspace(devices.Workspace(self.graph.device)):  # as in fit, where dy may be written over
             outputs, _ = self.graph.forward(self.xs, True)
             outputs = [np.array(y) for y in outputs]
-            dys = []
-            for head, y, target, w in zip(self.heads, outputs, self.targets, self.ws, strict=True):
-                if head is not None:
-                    head[0].forward(target, y, w)
-                dys.append(None if head is None else head[1] * head[0].backward())
+            dys = [None] * len(outputs)
+            for (head, loss), target, w in zip(self.heads, self.targets, self.ws, strict=True):
+                if loss is not None:
+                    loss.forward(target, head.of(outputs), w)
+                    head.put(loss.backward(), dys)
+            for (head, _), place in ((pair, place) for pair in self.heads for place in pair[0].places):
+                dys[place] = None if dys[place] is None else head.weight * dys[place]
             dxs = [None if dx is None else np.array(dx) for dx in self.graph.backward(dys)]
             penalties(self.penalized, gradient=True)
         self.views.demand()

@@ -12,6 +12,7 @@ class Compiled:
     Attributes:
         optimizer, loss, loss_weights, metrics, weighted_metrics, check_gradients: as given; of a model with several
             outputs those after the optimizer are dicts by their names.
+        together: {name of the first output: names of all} of outputs that one loss looks at.
     """
 
     optimizer: Any = None
@@ -20,6 +21,7 @@ class Compiled:
     metrics: Any = ()
     weighted_metrics: Any = ()
     check_gradients = True
+    together: Any = {}
     output_names: Any
     output_shapes: Any
     _step: Any = None
@@ -33,6 +35,17 @@ class Compiled:
         Where there are several outputs, all but the optimizer are dicts by their names, or lists in their order; one
         loss, or one metric that is not in a list, is for each of them. An output without a loss only has metrics.
 
+        A loss that looks at several outputs at once is one loss for all of the model's, in their order, or by a tuple
+        of names for some:
+
+            model.compile("adam", losses.TripletMarginLoss());  model.fit((anchor, positive, negative))
+            model.compile("adam", {("mean", "variance"): losses.GaussianNLLLoss(), "label": "binary_crossentropy"})
+
+        Targets, weights and metrics then go by the name of the first of them, {"mean": ..., "label": ...}, or in a
+        list with one for each loss; a loss that reads no targets takes y=None. Metrics of several outputs are functions
+        f(y_true, (mean, variance)). A loss of your own says by an attribute `outputs`, a tuple of names, that it looks
+        at several: y_pred and what `backward` returns are then tuples.
+
         Args:
             optimizer, loss: name or object; loss=None is chosen by `fit` from the targets.
             loss_weights: what is minimized is the sum of the losses times these numbers; None is all 1.
@@ -41,7 +54,9 @@ class Compiled:
             weighted_metrics: the same, with the weights of `sample_weight` and `class_weight`.
             check_gradients: whether `fit` checks a layer or loss of your own by central differences on its first batch.
         """
-        names = self.output_names or [""]
+        outputs = self.output_names or [""]
+        loss, together = joined(loss, outputs)
+        names = heads_of(outputs, together)
         loss = losses_of(loss, names)
         weights = weights_of(loss_weights, names)
         found = [
@@ -52,6 +67,7 @@ class Compiled:
             if one is not None:
                 _check([metric for part in some for metric in part], one)
         self.optimizer, self.check_gradients, self._step = optimizers.get(optimizer), check_gradients, None
+        self.together = together
         self.loss_weights = None if loss_weights is None else dict(zip(names, weights))
         if len(names) == 1:
             self.loss, self.metrics, self.weighted_metrics = loss[0], found[0][0], found[1][0]
@@ -59,21 +75,36 @@ class Compiled:
             self.loss = dict(zip(names, loss)) if any(loss) else None
             self.metrics, self.weighted_metrics = (dict(zip(names, some)) for some in found)
 
-    def outputs_compiled(self):
-        """(name, shape, loss, weight, metrics, weighted metrics) of each output."""
-        names = self.output_names
+    @property
+    def head_names(self):
+        """Of the outputs; of those that one loss looks at together the first's."""
+        return heads_of(self.output_names, self.together)
+
+    def heads_compiled(self):
+        """(places, name, shape, loss, weight, metrics, weighted metrics) of each output, or of those together."""
+        names, outputs = self.head_names, self.output_names
         lists = [[self.loss], [self.metrics], [self.weighted_metrics]]
         if len(names) > 1:
             lists = [[given[name] for name in names] for given in (self.loss, self.metrics, self.weighted_metrics)]
         weights = list((self.loss_weights or dict.fromkeys(names, 1.0)).values())
-        return list(zip(names, self.output_shapes, lists[0], weights, lists[1], lists[2], strict=True))
+        places = [tuple(outputs.index(one) for one in self.together.get(name, (name,))) for name in names]
+        shapes = [tuple(self.output_shapes[place] for place in some) for some in places]
+        shapes = [some if len(some) > 1 else some[0] for some in shapes]
+        return list(zip(places, names, shapes, lists[0], weights, lists[1], lists[2], strict=True))
 
     def unscored(self):
-        """The outputs without a loss and metrics, which need no targets."""
+        """The outputs without a loss and metrics, and those whose loss reads no targets."""
         given = self.loss, self.metrics, self.weighted_metrics
         if not all(isinstance(part, dict) for part in given):
-            return []
-        return [name for name in self.output_names if not any(part[name] for part in given)]
+            return [] if getattr(self.loss, "needs_targets", True) else self.head_names
+        unread = [name for name, loss in self.loss.items() if not getattr(loss, "needs_targets", True)]
+        return [name for name in self.head_names if name in unread or not any(part[name] for part in given)]
+
+    def loss_as_given(self):
+        """What `compile` reads back as `loss`."""
+        if not self.together or not isinstance(self.loss, dict):
+            return self.loss
+        return {self.together.get(name, name): loss for name, loss in self.loss.items()}
 
 
 def by_output(argument, given, names):
@@ -101,6 +132,54 @@ def by_output(argument, given, names):
             )
         return list(given)
     return [given] * len(names)
+
+
+def joined(given, names):
+    """(the loss of each head by its name or alone, {name of the first: names} of outputs that one loss looks at).
+
+    Args:
+        given: as `compile` got it.
+        names: of the outputs.
+
+    Raises:
+        ValueError: names that are not there or that have two losses, another number than the loss takes.
+    """
+    if isinstance(given, dict) and any(isinstance(key, tuple) for key in given):
+        together = {key[0]: key for key in given if isinstance(key, tuple) and len(key) > 1}
+        named = [name for key in given for name in (key if isinstance(key, tuple) else (key,))]
+        said = ", ".join(map(repr, names))
+        for name in named:
+            if name not in names or named.count(name) > 1:
+                what = "twice" if name in names else "which is not there"
+                raise ValueError(f"loss names the output {name!r} {what}; the model's outputs are {said}")
+        loss = {key[0] if isinstance(key, tuple) else key: losses.get(one) for key, one in given.items()}
+    elif given is not None and not isinstance(given, (dict, list, tuple)) and len(names) > 1:
+        loss, together = losses.get(given), {}
+        if _takes(loss) > 1:
+            together = {names[0]: tuple(names)}
+    else:
+        loss, together = given, {}
+    for name, some in together.items():
+        one = loss[name] if isinstance(loss, dict) else loss
+        if (takes := _takes(one)) != len(some):
+            kind, parts = type(one).__name__, ", ".join(getattr(one, "outputs", ("y_pred",)))
+            raise ValueError(
+                f"{kind} looks at {takes} outputs ({parts}), got {len(some)}: {', '.join(map(repr, some))}; name them "
+                f"in a tuple, e.g. loss={{{tuple(names[:takes])!r}: losses.{kind}()}}; a loss of your own for "
+                "several has an attribute outputs, a tuple of their names"
+            )
+    return loss, together
+
+
+def _takes(loss):
+    """How many outputs a loss looks at."""
+    return len(getattr(loss, "outputs", ("y_pred",)))
+
+
+def heads_of(names, together):
+    """The names of the outputs, without those that come after the first of some that one loss looks at."""
+    after = {name for some in together.values() for name in some[1:]}
+    return [name for name in names if name not in after]
 
 
 def losses_of(given, names):

@@ -37,7 +37,7 @@ class Fed(Compiled):
         dtype = dtype or self.dtype
         if self.is_plain:
             return data.as_source(x, y, sample_weight, dtype, for_prediction, self.reads_integers)
-        names = data.Names(self.input_names, self.output_names, self.reads_integers, self.unscored())
+        names = data.Names(self.input_names, self.head_names, self.reads_integers, self.unscored())
         return data.several_source(x, y, sample_weight, dtype, names, for_prediction)
 
     def _validation_source(self, validation_data):
@@ -98,7 +98,7 @@ class Fed(Compiled):
             yield batch
 
     def _sample_weights(self, class_weight, y, w):
-        """The weights of a batch: `sample_weight` times the weight of each row's class."""
+        """The weights of a batch: `sample_weight` times the weight of each row's class, or of each step's."""
         if not class_weight:
             return w
         if len(self.output_names) > 1:
@@ -110,5 +110,10 @@ class Fed(Compiled):
         classes = shape[-1] if shape else 1
         if classes == 1:  # one output: yes or no, or a number
             classes = 2 if getattr(self.loss, "accuracy", None) == "binary_accuracy" else None
-        weights = losses.class_weights(y, class_weight, classes)
-        return weights if w is None else weights * np.asarray(w, np.float64)
+        weights = losses.class_weights(y, class_weight, classes, max(len(shape), 1))
+        if w is None:
+            return weights
+        w = np.asarray(w, np.float64)
+        axes = max(weights.ndim, w.ndim)
+        weights, w = (each.reshape(*each.shape, *[1] * (axes - each.ndim)) for each in (weights, w))
+        return weights * w

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npdl import testing
+from npdl import losses, testing
 from npdl.layers.node import has_several
 from npdl.models.repeated import Repeated
 
@@ -95,12 +95,19 @@ def check_custom_gradients(model, step, xs, targets, ws):
     for rows in _row_counts(len(xs[0])):
         first = [np.array(x[:rows], None if x.dtype.kind == "i" else np.float64) for x in xs]
         outputs, _ = graph.forward(first, True, look=look)
-        for head, own, y, target, w in zip(step.heads, own_losses, outputs, targets, ws, strict=True):
+        for head, own, target, w in zip(step.heads, own_losses, targets, ws, strict=True):
             if own:
+                y = head.of(outputs)
                 floating = np.issubdtype(target.dtype, np.floating)
                 target = target[:rows].astype(np.float64 if floating else target.dtype)
-                report = testing.loss_check(head.loss, target, y, None if w is None else w[:rows])
+                target, y, w = _rows(target, y, None if w is None else w[:rows])
+                report = testing.loss_check(head.loss, target, y, w)
                 _demand(report, type(head.loss).__name__)
+
+
+def _rows(target, y, w):
+    """Targets, outputs and weights as a loss is given them: with a weight for each step, steps as rows."""
+    return losses.as_rows(target, y, w) if w is not None and w.ndim > 1 else (target, y, w)
 
 
 def _row_counts(n):

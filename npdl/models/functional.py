@@ -150,8 +150,9 @@ class Model(Network):
     def forward(self, x, training=False, mask=None):
         """The outputs for a batch x, an array or as many as there are inputs (list, tuple, dict); as they were given.
 
-        `training=True` keeps what `backward` needs. `mask` says which steps of sequences count, where no layer finds it
-        out itself: one for each input, or None.
+        `training=True` keeps what `backward` needs. `mask` says what counts where no layer finds it out itself: for
+        each input None or bool of its leading axes, (N, T) of steps, (N, H, W) of pixels; of a model with attention
+        also (N, T, S) of pairs.
         """
         xs = self._structures[0].ordered(x, f"{self.name}: x")
         self._check_arrays(xs)
@@ -163,7 +164,7 @@ class Model(Network):
             return None
         marks = self._structures[0].ordered(mask, f"{self.name}: mask")
         for one, x in zip(marks, xs, strict=True):
-            masks.check(self.name, one, x)
+            masks.check(self.name, one, x, self.masks_pairs)
         return marks
 
     def compute_mask(self, x, mask=None):
@@ -184,14 +185,15 @@ class Model(Network):
         wiring.check_gradients(self, dys)
         return self._structures[0].restored(self.graph.backward(dys))
 
-    def __call__(self, x, training=False, mask=None):
-        """The same as `forward`; of nodes, nodes."""
+    def __call__(self, x, training=None, mask=None):
+        """The same as `forward`; of nodes, nodes: with training=False all layers do what they do in inference, in `fit`
+        too, as a trained model shall that is a part of another (transfer learning)."""
         if nodes.is_symbolic(x) or (isinstance(x, dict) and any(map(nodes.is_symbolic, x.values()))):
-            nodes.demand_plain(self, training, mask)
+            fixed = nodes.demand_plain(self, training, mask)
             ordered = self._structures[0].ordered(x, f"{self.name}: x")
-            made = nodes.call(self, ordered if len(ordered) > 1 else ordered[0])
+            made = nodes.call(self, ordered if len(ordered) > 1 else ordered[0], fixed)
             return self.restored(list(made) if isinstance(made, tuple) else [made])
-        return self.forward(x, training, mask)
+        return self.forward(x, bool(training), mask)
 
     def _check_arrays(self, xs):
         for name, x in zip(self.input_names, xs, strict=True):

@@ -12,19 +12,20 @@ from typing import NamedTuple
 import numpy as np
 
 from npdl import devices
-from npdl.layers import masks
+from npdl.layers import masks, mode
 from npdl.layers.node import has_several
 from npdl.models.repeated import Repeated, clear
 
 
 class Op(NamedTuple):
-    """One call of a layer: which slots it reads and makes, each time as a tuple or the only one."""
+    """One call of a layer: the slots that it reads and makes, a tuple or the only one; whether fixed to inference."""
 
     layer: object
     sources: tuple
     several: bool
     targets: tuple
     many: bool
+    fixed: bool
 
 
 class Chain:
@@ -35,6 +36,7 @@ class Chain:
         owners: the model's layers at the same places.
         sources, several: the slots that the first layer reads, as a tuple or the only one.
         targets, many: the slots that the last layer makes.
+        fixed: whether these calls do what inference does in training, too.
         last: for each source, whether nobody reads it later.
         penalized: whether there is a penalty on the output of a layer.
         untrained, trained: the layers, as far as backward does not go, and the others.
@@ -45,7 +47,7 @@ class Chain:
     def __init__(self, op):
         self.layers, self.owners = [op.layer], [op.layer]
         self.trained = self.layers
-        self.sources, self.several, self.targets, self.many = op[1:]
+        self.sources, self.several, self.targets, self.many, self.fixed = op[1:]
         self.last, self.penalized = (), False
 
     def append(self, op):
@@ -72,31 +74,32 @@ class Graph:
     def __init__(self, model):
         numbers = itertools.count()
         self.inputs, self.ops = [next(numbers) for _ in model.input_shapes], []
-        self.outputs = self._take_apart(model, self.inputs, numbers)
+        self.outputs = self._take_apart(model, self.inputs, numbers, False)
         self.size, self.device, self.shapes = next(numbers), model.device, {}
         self._mark_repeated()
         self.chains = self._link()
 
-    def _take_apart(self, model, slots, numbers):
+    def _take_apart(self, model, slots, numbers, fixed):
         """The slots of a model's outputs; lists the calls of all layers inside."""
         if not hasattr(model, "steps"):  # a Sequential
             several = False
             for layer in model.layers:
-                slots, several = self._call(layer, tuple(slots), several, numbers)
+                slots, several = self._call(layer, tuple(slots), several, numbers, fixed)
             return list(slots)
         known = dict(zip(model.input_nodes, slots, strict=True))
         for call in model.steps:
-            made, _ = self._call(call.layer, tuple(known[node] for node in call.inputs), call.several, numbers)
+            sources, always = tuple(known[node] for node in call.inputs), fixed or call.fixed
+            made, _ = self._call(call.layer, sources, call.several, numbers, always)
             known.update(zip(call.outputs, made, strict=True))
         return [known[node] for node in model.output_nodes]
 
-    def _call(self, layer, slots, several, numbers):
+    def _call(self, layer, slots, several, numbers, fixed):
         if hasattr(layer, "compile"):  # a model inside
-            slots = self._take_apart(layer, slots, numbers)
+            slots = self._take_apart(layer, slots, numbers, fixed)
             return slots, len(slots) > 1
         many = has_several(layer.output_shape)
         made = tuple(next(numbers) for _ in (layer.output_shape if many else [0]))
-        self.ops.append(Op(layer, slots, several, made, many))
+        self.ops.append(Op(layer, slots, several, made, many, fixed))
         return made, many
 
     def _mark_repeated(self):
@@ -119,6 +122,7 @@ class Graph:
         chains, ending = [], {}
         for place, op in enumerate(self.ops):
             before = ending.get(op.sources[0]) if len(op.sources) == 1 and not op.several else None
+            before = before if before is not None and before.fixed == op.fixed else None
             if before is not None and readers[op.sources[0]] == 1 and op.sources[0] not in self.outputs:
                 before.append(op)
             else:
@@ -192,21 +196,11 @@ def run(chains, graph, xs, training, marks=None, look=None):
             for slot, last in zip(chain.sources, chain.last):
                 if last:
                     values[slot] = None
-        for layer in chain.untrained:
-            y, mask = masks.forward(layer, x, training, mask)
-            if look is not None:
-                look(layer, x, y)
-            let_go(layer)  # no backward will come here
-            x = y
-        for layer in chain.trained:
-            if mask is None and not layer.makes_mask:  # as masks.forward, without its call
-                y = layer.forward(x, training)
-            else:
-                y, mask = masks.forward(layer, x, training, mask)
-            if look is not None:
-                look(layer, x, y)
-            x = y
-        y = None
+        if chain.fixed:
+            with mode.fixed_call():
+                x, mask = _through(chain, x, training, mask, look)
+        else:
+            x, mask = _through(chain, x, training, mask, look)
         if chain.many:
             for place, slot in enumerate(chain.targets):
                 values[slot], found[slot] = x[place], mask[place] if isinstance(mask, tuple) else mask
@@ -215,6 +209,25 @@ def run(chains, graph, xs, training, marks=None, look=None):
         if chain.penalized and training:
             graph.shapes.update({slot: values[slot].shape for slot in chain.targets})
     return [values[slot] for slot in graph.outputs], [found[slot] for slot in graph.outputs]
+
+
+def _through(chain, x, training, mask, look):
+    """(y, mask) of the layers of a chain."""
+    for layer in chain.untrained:
+        y, mask = masks.forward(layer, x, training, mask)
+        if look is not None:
+            look(layer, x, y)
+        let_go(layer)  # no backward will come here
+        x = y
+    for layer in chain.trained:
+        if mask is None and not layer.makes_mask:  # as masks.forward, without its call
+            y = layer.forward(x, training)
+        else:
+            y, mask = masks.forward(layer, x, training, mask)
+        if look is not None:
+            look(layer, x, y)
+        x = y
+    return x, mask
 
 
 def let_go(layer):

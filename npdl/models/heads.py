@@ -1,8 +1,9 @@
-"""Head: one output of a model, and what is measured there."""
+"""Head: one output of a model, or several that one loss looks at, and what is measured there."""
 
 import copy
 
 from npdl import activations, devices, losses, metrics, testing
+from npdl.metrics.base import FunctionMetric
 from npdl.models.endings import Ending, settle_logits
 from npdl.models.first_step import is_custom
 from npdl.models.fusion import twin
@@ -10,13 +11,15 @@ from npdl.models.totals import Totals
 
 
 class Head:
-    """The loss and the metrics of one output of a compiled model.
+    """The loss and the metrics of one output of a compiled model, or of several outputs together.
+
+    Of several, what is called output, mask and gradient here are tuples with a part for each.
 
     Args:
         model: built.
-        slot: of the output in the model's graph.
-        name: of the output.
-        shape: of one sample of it.
+        places: of the outputs among the model's.
+        name: of the output, of several the first one's.
+        shape: of one sample of it; of several a tuple of shapes.
         loss: as compiled, None where there is none.
         weight: of the loss in the sum of all.
         named, weighted: the metrics as compiled.
@@ -27,12 +30,18 @@ class Head:
         instead: (id of that layer, its twin without activation), else None.
     """
 
-    def __init__(self, model, slot, name, shape, loss, weight, named, weighted):
+    def __init__(self, model, places, name, shape, loss, weight, named, weighted):
         self.dtype, self.device, self.name, self.shape, self.weight = model.dtype, model.device, name, shape, weight
+        self.k = model.device.kernels
+        self.places, self.together = places, len(places) > 1
         self.loss, self.activation, self.instead, logits = loss, None, None, False
+        if self.together and hasattr(loss, "check_outputs"):
+            loss.check_outputs(tuple((None, *one) for one in shape))
         if loss is not None:
-            ending = Ending(model.graph, slot)
-            self.loss, folds = settle_logits(loss, ending)
+            ending, folds = None, False
+            if not self.together:
+                ending = Ending(model.graph, model.graph.outputs[places[0]])
+                self.loss, folds = settle_logits(loss, ending)
             if hasattr(self.loss, "attach"):
                 self.loss = copy.copy(self.loss)
                 self.loss.attach(model.device)
@@ -41,6 +50,8 @@ class Head:
                 self.instead = id(ending.last), twin(ending.last, activation=activations.linear)
             logits = not folds and getattr(self.loss, "from_logits", False)
         found = [metrics.resolve(metric, self.loss, shape, logits) for metric in (*named, *weighted)]
+        if self.together:
+            _demand_together(found, name, len(places))
         takes = "y_true, y_pred, sample_weight=None"
         for part, method in ((self.loss, "forward"), *((metric, "update_state") for metric in found)):
             if part is not None and is_custom(part):
@@ -48,6 +59,15 @@ class Head:
         self.unweighted = len(named)
         self.test_metrics = metrics.unique_names(found)
         self.metrics = copy.deepcopy(self.test_metrics)  # training's own: a callback may evaluate in mid-epoch
+
+    def of(self, values):
+        """Of one value for each output of the model its own: one, or a tuple."""
+        return tuple(values[place] for place in self.places) if self.together else values[self.places[0]]
+
+    def put(self, dy, dys):
+        """Write dL/dy of its own to their places among those of all outputs."""
+        for place, part in zip(self.places, dy if self.together else (dy,), strict=True):
+            dys[place] = part
 
     def totals(self, training):
         """Fresh totals of an epoch's training, or of a test with copies of its own: several threads may test."""
@@ -65,30 +85,71 @@ class Head:
     def validate(self, y):
         """Check targets once, before training."""
         if self.loss is not None and y is not None:
-            losses.validate(self.loss, y, (len(y), *self.shape))
+            losses.validate(self.loss, y, self._whole(len(y)))
+
+    def _whole(self, count):
+        """The shape of that many samples."""
+        return tuple((count, *shape) for shape in self.shape) if self.together else (count, *self.shape)
 
     def target(self, y, count, dtype=None):
         """One batch of targets as the loss takes them, in the model's dtype or another."""
-        if y is None:
+        if y is None and getattr(self.loss, "needs_targets", True):
             if self.loss is None and not self.test_metrics:
                 return None
             raise ValueError("there are no targets; pass y, or batches (x, y)")
-        return y if self.loss is None else losses.prepare(self.loss, y, dtype or self.dtype, (count, *self.shape))
+        return y if self.loss is None else losses.prepare(self.loss, y, dtype or self.dtype, self._whole(count))
+
+    def weights(self, w, count):
+        """Sample weights of a batch, checked where there is one for each step of the outputs.
+
+        Raises:
+            ValueError: they do not go with the outputs, or the loss does not know steps.
+        """
+        if w is None or w.ndim == 1:
+            return w
+        self._demand_steps()
+        shape = (count, *self.shape)
+        if w.ndim >= len(shape) or any(size not in (None, came) for size, came in zip(shape, w.shape)):
+            said = ", ".join(["N", *("any" if size is None else str(size) for size in self.shape)])
+            fix = f"({count},), or one a step of the outputs: their leading axes"
+            if w.ndim >= len(shape):
+                fix = f"({count},); to weigh each number, end the model with layers.Reshape({(*self.shape, 1)})"
+            raise ValueError(
+                f"sample_weight has shape {w.shape}, and the outputs of {self.name} are ({said}), whose last axis is "
+                f"one loss; pass one weight a sample, {fix}"
+            )
+        return w
 
     def score(self, output, mask, target, w, totals, gradient=False):
         """Add loss and metrics to `totals`; returns dL/d output if that is asked for, None without a loss.
 
-        With a mask each step is a row of its own, whose weight is that of its sample where it counts and else 0.
+        With a mask, or a weight for each step, a step is a row of its own, whose weight is that of its sample where it
+        counts and else 0. Metrics that see no weights get whole samples unless there is a mask.
         """
-        shape, plain, dy, device = output.shape, None, None, self.device
-        if mask is not None:
-            plain, w = losses.step_weights(device.to_host(mask), w)
+        whole, plain, dy, device = (target, output), None, None, self.device
+        if self.together:
+            mask = None if all(one is None for one in mask) else mask
+        steps = mask is not None or (w is not None and w.ndim > 1)
+        if steps:
+            self._demand_steps()
+            plain, w = losses.step_weights(None if mask is None else device.to_host(mask), w)
             target, output, w = losses.as_rows(target, output, w)
         if totals.loss is not None:
             dy = self._loss(totals, output, target, w, gradient)
         if totals.metrics:
-            totals.add_metrics(target, device.to_host(self._probabilities(output)), w, plain)
-        return dy if mask is None or dy is None else dy.reshape(shape)
+            found = tuple(map(device.to_host, output)) if self.together else device.to_host(self._probabilities(output))
+            unweighted = (whole[0], found.reshape(whole[1].shape)) if steps and plain is None else (target, found)
+            totals.add_metrics(target, found, w, plain, unweighted)
+        return dy.reshape(whole[1].shape) if steps and dy is not None else dy
+
+    def _demand_steps(self):
+        if self.together:
+            raise ValueError(
+                f"a loss of {len(self.places)} outputs compares whole samples, and {self.name} comes with a mask or "
+                "with weights of steps; pass one weight a sample, and end with a layer that lets no mask through, e.g. "
+                "layers.GlobalAveragePooling1D()"
+            )
+        losses.demand_steps(self.loss)
 
     def _loss(self, totals, output, target, w, gradient):
         loss, on_device, dy = totals.loss, self.device.from_host(target), None
@@ -99,11 +160,13 @@ class Head:
             dy = loss.backward() if gradient else None
         count = getattr(loss, "count", None)
         if count is None:  # a loss of the user's own that only returns its mean
-            totals.add_loss(float(value) * len(target), len(target))
+            rows = len(output[0] if self.together else output)
+            totals.add_loss(float(value) * rows, rows)
         else:
             totals.add_loss(loss.total, count)
         if dy is not None and self.weight != 1:
-            self.device.kernels.scale(dy, self.weight, out=dy)
+            for part in dy if self.together else (dy,):
+                self.k.scale(part, self.weight, out=part)
         return dy
 
     def _probabilities(self, output):
@@ -111,5 +174,24 @@ class Head:
         if self.activation is None:
             return output
         y = devices.current_workspace().take("probabilities", self.name, output.shape, output.dtype)
-        self.device.kernels.activation(output, self.activation, out=y)
+        self.k.activation(output, self.activation, out=y)
         return y
+
+
+def by_place(heads, given, count):
+    """The gradients of all outputs, from those that the heads gave."""
+    dys = [None] * count
+    for head, dy in zip(heads, given, strict=True):
+        if dy is not None:
+            head.put(dy, dys)
+    return dys
+
+
+def _demand_together(found, name, count):
+    """Raise where a metric is not for several outputs at once: a function, or an object of your own, is."""
+    for metric in found:
+        if not is_custom(metric) and not isinstance(metric, FunctionMetric):
+            raise ValueError(
+                f"metrics: {metric.name!r} looks at one output, and {name} stands for {count} that one loss looks "
+                "at; pass a function f(y_true, y_pred) of one value a sample, where y_pred is a tuple of the outputs"
+            )

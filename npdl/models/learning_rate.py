@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from npdl import data, viz
+from npdl import viz
+from npdl.models import checks, loops
 from npdl.schedules import ExponentialDecay
 
 SETTLED = 10
@@ -43,7 +44,7 @@ class LearningRateCurve:
 
 def find_learning_rate(
     model, x, y=None, batch_size=32, sample_weight=None, min_learning_rate=1e-7, max_learning_rate=10.0, steps=100,
-    smoothing=0.8, divergence=4.0,
+    smoothing=0.8, divergence=4.0, class_weight=None,
 ):  # fmt: skip
     """Train a copy of a model for some steps, the learning rate rising by equal ratios, and keep the losses.
 
@@ -55,7 +56,8 @@ def find_learning_rate(
 
     Args:
         model: built or not, compiled with an optimizer and a loss.
-        x, y, batch_size, sample_weight: as in `fit`; the batches come in the order of the model's first epochs.
+        x, y, batch_size, sample_weight, class_weight: as in `fit`: arrays, of several inputs and outputs dicts or
+            tuples of them, `npdl.data.Mapped`, iterables of batches; in the order of the model's first epochs.
         min_learning_rate, max_learning_rate, steps: as above.
         smoothing, divergence: as above.
 
@@ -74,19 +76,20 @@ def find_learning_rate(
             f"min_learning_rate={min_learning_rate!r}, max_learning_rate={max_learning_rate!r}, steps={steps!r}; "
             "pass e.g. 1e-7, 10.0 and 100"
         )
-    twin = copy.deepcopy(model)
+    batch_size, twin = checks.positive("batch_size", batch_size, default=32), copy.deepcopy(model)
     rising = ExponentialDecay(min_learning_rate, steps - 1, max_learning_rate / min_learning_rate)
-    twin.compile(model.optimizer.like(rising), twin.loss, check_gradients=False)
-    epochs = (
-        data.batches(
-            x, y, batch_size, seed=model.seed, epoch=epoch, sample_weight=sample_weight, dtype=model.dtype,
-            integers=model.reads_integers,
-        )
-        for epoch in itertools.count()
-    )  # fmt: skip
+    twin.compile(model.optimizer.like(rising), twin.loss_as_given(), twin.loss_weights, check_gradients=False)
+    source = twin._source(x, y, sample_weight)
+    trained = twin._ready(source, loops.silent)
+    batches = itertools.chain.from_iterable(loops.epochs_of(source, batch_size, model.seed, True, None, 0))
     rates, losses, smoothed, mean = [], [], [], 0.0
-    for step, batch in enumerate(itertools.islice(itertools.chain.from_iterable(epochs), steps)):
-        loss = twin.train_on_batch(*batch)
+    for step, (x_batch, y_batch, w) in enumerate(itertools.islice(twin._checked(source, batches), steps)):
+        totals = trained.totals(training=True)
+        try:
+            trained.train(x_batch, y_batch, twin._sample_weights(class_weight, y_batch, w), totals)
+        except FloatingPointError:  # of an optimizer that stops there
+            break
+        loss = totals.logs()["loss"]
         mean = smoothing * mean + (1 - smoothing) * loss
         value = mean / (1 - smoothing ** (step + 1))
         if not math.isfinite(loss) or (step > 0 and value > divergence * min(smoothed)):

@@ -104,6 +104,11 @@ class Network(Trainer, Layer):
         """A context in which layers of other models in the same store are frozen: optimizers leave them as they are."""
         return _frozen(self.outside())
 
+    @property
+    def masks_pairs(self):
+        """Whether a mask may be of pairs of places, (N, T, S), because a layer takes such."""
+        return any(part.masks_pairs for part in self.walk())
+
     def need_build(self, what):
         """Raise where the weights are not there yet."""
         if self.store is None:

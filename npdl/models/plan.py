@@ -4,14 +4,29 @@ import contextlib
 import operator
 import threading
 
+import numpy as np
+
 from npdl import activations
 from npdl.layers.chains import lowest_to_learn
 from npdl.models import graph as graphs
 from npdl.models.fusion import follow, fuse, looked_at, twins
 from npdl.models.repeated import clear
 
-PLAIN = (bool, int, float, str, tuple, type(None), activations.Activation)
+PLAIN = (bool, int, float, str, tuple, type(None), np.generic, activations.Activation)
 """Types of the attributes that are compared from step to step: one look at each of them is cheap."""
+
+
+def watch(part, names=None):
+    """(attributes of a layer, what gets some of them): those of `names` that it has, None: all plain ones."""
+    mine = vars(part)
+    if names is None:
+        names = [name for name, value in mine.items() if isinstance(value, PLAIN) and not name.startswith("_")]
+    return mine, operator.itemgetter(*([name for name in names if name in mine] or ["needs_dx"]))
+
+
+def look(watched):
+    """What they are now, in some microseconds; by their number it sees a `forward` put on a layer."""
+    return [(len(mine), some(mine)) for mine, some in watched]
 
 
 class Run:
@@ -29,6 +44,7 @@ class Run:
             chain.sources, chain.several, chain.targets, chain.many, chain.last,
         )  # fmt: skip
         self.layers, self.owners, self.penalized = chain.layers, chain.owners, chain.penalized
+        self.fixed = chain.fixed
         self.untrained, self.trained, self.reads_on = (), self.layers, False
 
     def learn(self, below):
@@ -96,16 +112,12 @@ class Plan:
         """(attributes of a layer, what gets some of them): all plain ones where a twin follows, else what decides."""
         followed, watched = {id(other.twin_of[0]) for other in self._twins}, []
         for part in self.parts:
-            mine = vars(part)
-            names = [name for name, value in mine.items() if isinstance(value, PLAIN) and not name.startswith("_")]
-            if id(part) not in followed:
-                names = [name for name in ("trainable", "activation") if name in mine]
-            watched.append((mine, operator.itemgetter(*(names or ["needs_dx"]))))
+            watched.append(watch(part, None if id(part) in followed else ("trainable", "activation")))
         return watched
 
     def _look(self):
-        """What may change the plan, in some microseconds; by their number it sees a `forward` put on a layer."""
-        return [(len(mine), some(mine)) for mine, some in self._watched]
+        """What may change the plan."""
+        return look(self._watched)
 
     # ---- running
 
@@ -113,8 +125,8 @@ class Plan:
         """(outputs, their masks), lists."""
         return graphs.run(self.runs, self.graph, xs, training, look=check and check.forward)
 
-    def backward(self, dys, check=None):
-        """Assign the gradients of the layers that learn."""
+    def backward(self, dys, check=None, again=False):
+        """Assign the gradients of the layers that learn; `again` where backward comes once more after this."""
         graph = self.graph
         parts = graphs.given_for(graph.outputs, dys)
         for run in reversed(self.runs):
@@ -129,7 +141,8 @@ class Plan:
                 dy = layer.backward(dy)
                 if check:
                     check.backward(layer, dy)
-                graphs.let_go(layer)
+                if not again:
+                    graphs.let_go(layer)
             if run.reads_on:
                 graphs.spread(run, dy, parts)
 

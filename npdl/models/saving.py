@@ -2,7 +2,6 @@
 
 import inspect
 import pathlib
-import zipfile
 
 from npdl import layers, losses, metrics, optimizers, schedules
 from npdl.layers.configuration import PARTS
@@ -106,7 +105,7 @@ def _compiled(model):
         return None
     return {
         "optimizer": _entry(model.optimizer),
-        "loss": _entries(model.loss),
+        "loss": _entries(model.loss_as_given()),
         "loss_weights": model.loss_weights,
         "metrics": _entries(model.metrics),
         "weighted_metrics": _entries(model.weighted_metrics),
@@ -116,6 +115,10 @@ def _compiled(model):
 
 def _entries(parts):
     """`_entry` of one part, of each in a list, or of each in a dict by output."""
+    if isinstance(parts, dict) and any(isinstance(name, tuple) for name in parts):
+        return {
+            "together": [[list(name) if isinstance(name, tuple) else name, _entries(x)] for name, x in parts.items()]
+        }
     if isinstance(parts, dict):
         return {"by_output": {name: _entries(part) for name, part in parts.items()}}
     return [_entry(part) for part in parts] if isinstance(parts, (list, tuple)) else _entry(parts)
@@ -123,6 +126,9 @@ def _entries(parts):
 
 def _parts(entries, module, custom_objects):
     """What `_entries` described."""
+    if isinstance(entries, dict) and "together" in entries:
+        pairs = [(tuple(name) if isinstance(name, list) else name, part) for name, part in entries["together"]]
+        return {name: _parts(part, module, custom_objects) for name, part in pairs}
     if isinstance(entries, dict) and "by_output" in entries:
         return {name: _parts(part, module, custom_objects) for name, part in entries["by_output"].items()}
     if isinstance(entries, list):
@@ -252,7 +258,9 @@ def save_weights(model, path):
 
 def load_weights(model, path):
     """Read weights from a file of `save_weights` or `save_model`."""
-    is_model = zipfile.is_zipfile(path)
+    from zipfile import is_zipfile
+
+    is_model = is_zipfile(path)
     _assign(model, read_model(path)[1]["weights"] if is_model else archive.load_safetensors(path))
 
 

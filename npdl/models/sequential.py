@@ -157,15 +157,16 @@ class Sequential(Network):
     def forward(self, x, training=False, mask=None):
         """y for a batch x; `training=True` keeps what `backward` needs.
 
-        `mask`, bool (N, T), says which steps of sequences count, where no layer finds it out itself; that of y, the
-        weights of a loss by hand, is `compute_mask(x)`.
+        `mask` says what counts where no layer finds it out itself: bool of x's leading axes, (N, T) of steps, (N, H, W)
+        of pixels, with attention (N, T, S) of pairs; `compute_mask(x, mask)` is that of y, a loss's weights by hand.
         """
         if not hasattr(x, "dtype"):
             raise TypeError(f"forward takes an array, got {type(x).__name__}; pass np.asarray(x, {self.dtype.name!r})")
         if self.store is None:
             self.build(x.shape[1:])
         self.check(x)
-        masks.check(self.name, mask, x)
+        if mask is not None:
+            masks.check(self.name, mask, x, self.masks_pairs)
         return self.graph.forward([x], training, [mask])[0][0]
 
     def compute_mask(self, x, mask=None):
@@ -198,12 +199,11 @@ class Sequential(Network):
         checks.gradient(self, dy)
         return self.graph.backward([dy])[0]
 
-    def __call__(self, x, training=False, mask=None):
-        """The same as `forward`; of a node, a node."""
+    def __call__(self, x, training=None, mask=None):
+        """The same as `forward`; of a node, a node: with training=False all layers stay in inference, in `fit` too."""
         if nodes.is_symbolic(x):
-            nodes.demand_plain(self, training, mask)
-            return nodes.call(self, x)
-        return self.forward(x, training, mask)
+            return nodes.call(self, x, nodes.demand_plain(self, training, mask))
+        return self.forward(x, bool(training), mask)
 
     # ---- as a part of a graph
 

@@ -3,10 +3,11 @@
 from npdl import activations, devices, testing
 from npdl.models.first_step import FirstStep, check_custom_gradients
 from npdl.models.fusion import looked_at
-from npdl.models.heads import Head
+from npdl.models.heads import Head, by_place
 from npdl.models.plan import Plan
+from npdl.models.replay import Replays
 from npdl.models.totals import EpochTotals, Totals
-from npdl.penalties import penalized, penalties
+from npdl.penalties import penalized, penalties, unpenalized
 
 
 class Step:
@@ -22,14 +23,12 @@ class Step:
         plan: what runs, and where backward stops.
         penalized: the weights and outputs with a penalty.
         workspace: the training steps' reused memory.
+        replays: the training steps that are noted.
     """
 
     def __init__(self, model):
         self.model, graph = model, model.graph
-        self.heads = [
-            Head(model, slot, *described)
-            for slot, described in zip(graph.outputs, model.outputs_compiled(), strict=True)
-        ]
+        self.heads = [Head(model, *described) for described in model.heads_compiled()]
         self.plan = Plan(graph, [head.instead for head in self.heads if head.instead is not None])
         self.device, self.penalized = model.device, penalized(model.layers)
         self.first, self.made_for = True, self._signature()
@@ -55,6 +54,7 @@ class Step:
     def close(self):
         """Let the reused memory go."""
         self.workspace = devices.Workspace(self.model.device)
+        self.replays = Replays(self.plan, self.model.store, self.workspace, self.heads[0])
 
     def float64(self):
         """The graph on copies of the layers in float64, without the activations that are left to the losses."""
@@ -81,14 +81,26 @@ class Step:
         xs, targets, ws = self.parts(x, y, w)
         if first and model.check_gradients:
             check_custom_gradients(model, self, xs, targets, ws)
-        self._prepare()
+        replay = self.replays.find((xs[0], targets[0])) if ws[0] is None else None
+        if replay is None:
+            self._prepare()
         check = FirstStep(self.plan.layers) if first else None
         xs = [self.device.from_host(x) for x in xs]
         with devices.use_workspace(self.workspace):
             optimizer = model.optimizer
             weighed = optimizer.takes_closure or optimizer.gradient_accumulation_steps
+            if weighed and not optimizer.takes_closure and (len(self.heads) > 1 or self.penalized):
+                self._accumulate(xs, targets, ws, totals, check)
+                self.first = False
+                return
             before = totals.sums() if weighed else None
-            self._gradients(xs, targets, ws, totals, check)
+            if replay is not None:
+                replay.train(xs[0], targets[0], totals)
+            elif ws[0] is None and self.replays.wants((xs[0], targets[0])):
+                with self.replays.noting(x=xs[0], target=targets[0]) as notes:
+                    self._gradients(xs, targets, ws, totals, notes=notes)
+            else:
+                self._gradients(xs, targets, ws, totals, check)
             if optimizer.takes_closure:
                 optimizer.step(model, lambda: self._again(xs, targets, ws), totals.since(before)[0])
             elif weighed:
@@ -97,15 +109,49 @@ class Step:
                 optimizer.step(model)
         self.first = False
 
-    def _gradients(self, xs, targets, ws, totals, check=None):
+    def _gradients(self, xs, targets, ws, totals, check=None, notes=None):
         """Forward, loss, backward and penalties."""
         outputs, marks = self.plan.forward(xs, True, check)
         dys = self._score(outputs, marks, targets, ws, totals, gradient=True)
+        if notes is not None:
+            notes.mark(outputs[0])
         del outputs
         with self.plan.unread_gradients():
             self.plan.backward(dys, check)
         if self.penalized:
             totals.add_penalty(penalties(self.penalized, gradient=True), len(xs[0]))
+
+    def _accumulate(self, xs, targets, ws, totals, check):
+        """A micro-batch of several outputs, or with penalties: a backward for each that is a mean over others."""
+        model, optimizer, before = self.model, self.model.optimizer, totals.sums()
+        outputs, marks = self.plan.forward(xs, True, check)
+        dys = self._score(outputs, marks, targets, ws, totals, gradient=True)
+        del outputs
+        counts = totals.counts_since(before)
+        parts = [part for part, head in enumerate(self.heads) if head.loss is not None]
+        chosen = any(mark is not None for mark in marks)  # a count that is not the number of samples
+        chosen = chosen or any(getattr(self.heads[part].loss, "counts_parts", False) for part in parts)
+        differ = len({counts[part] for part in parts}) > 1 or (chosen and len(parts) > 1)
+        differ = differ or any(ws[part] is not ws[parts[0]] for part in parts)
+        if any(name is None for _, name, _ in self.penalized):  # penalties of outputs, which are means over all samples
+            differ = differ or chosen or any(ws[part] is not None for part in parts)
+        with self.plan.unread_gradients():
+            if not differ and not optimizer.parts:
+                self.plan.backward(dys, check)
+                if self.penalized:
+                    totals.add_penalty(penalties(self.penalized, gradient=True), len(xs[0]))
+                optimizer.step(model, sum(counts))
+                return
+            for number, part in enumerate(parts):
+                with unpenalized():
+                    alone = [dy if place in self.heads[part].places else None for place, dy in enumerate(dys)]
+                    self.plan.backward(alone, check if number == 0 else None, again=True)
+                optimizer.gather(model, number, counts[part])
+            self.plan.backward([None] * len(dys))  # the penalties' alone
+            if self.penalized:
+                totals.add_penalty(penalties(self.penalized, gradient=True), len(xs[0]))
+                optimizer.gather(model, len(parts), len(xs[0]))
+            optimizer.step(model)
 
     def _again(self, xs, targets, ws):
         """The gradients of the same batch with other weights; returns the loss, which counts nowhere."""
@@ -132,11 +178,12 @@ class Step:
         """(inputs, targets as the losses take them, sample weights), a tuple each."""
         if self.model.is_plain:
             self.model.check_shapes((x.shape[1:],))
-            return (x,), (self.heads[0].target(y, len(x), dtype),), (w,)
+            return (x,), (self.heads[0].target(y, len(x), dtype),), (self.heads[0].weights(w, len(x)),)
         self.model.check_shapes([one.shape[1:] for one in x])
         y = (None,) * len(self.heads) if y is None else y
         w = w if isinstance(w, tuple) else (w,) * len(self.heads)
-        return x, [head.target(one, len(x[0]), dtype) for head, one in zip(self.heads, y, strict=True)], w
+        targets = [head.target(one, len(x[0]), dtype) for head, one in zip(self.heads, y, strict=True)]
+        return x, targets, [head.weights(one, len(x[0])) for head, one in zip(self.heads, w, strict=True)]
 
     def _prepare(self):
         if self.plan.prepare():
@@ -145,7 +192,8 @@ class Step:
     def _score(self, outputs, marks, targets, ws, totals, gradient=False):
         """Add losses and metrics to `totals`; returns dL/d output of each, None without a loss."""
         totals.batches += 1
-        return [
-            head.score(output, mask, target, w, own, gradient)
-            for head, output, mask, target, w, own in zip(self.heads, outputs, marks, targets, ws, totals.totals)
+        given = [
+            head.score(head.of(outputs), head.of(marks), target, w, own, gradient)
+            for head, target, w, own in zip(self.heads, targets, ws, totals.totals)
         ]
+        return given if len(given) == len(outputs) else by_place(self.heads, given, len(outputs))

@@ -22,6 +22,13 @@ def _shapes(layer):
     return getattr(layer, "output_shapes", None) or shapes_of(layer.output_shape)
 
 
+def _fixed(model, layer):
+    """A remark where a layer is called with training=False."""
+    calls = [call.fixed for call in getattr(model, "steps", ()) if call.layer is layer]
+    few = "" if all(calls) else f" in {sum(calls)} of {len(calls)} calls"
+    return f" training=False{few}" if any(calls) else ""
+
+
 def table(model):
     """One line a layer: output shape, parameters, FLOPs of one sample's forward, bytes of one sample's output.
 
@@ -34,7 +41,7 @@ def table(model):
         free = any(axis is None for shape in shapes for axis in shape)
         rows.append(
             [
-                f"{layer.name} ({type(layer).__name__}){'' if layer.trainable else ' frozen'}",
+                f"{layer.name} ({type(layer).__name__}){'' if layer.trainable else ' frozen'}{_fixed(model, layer)}",
                 ", ".join(map(_shape, shapes)),
                 f"{layer.count_params():,}",
                 "?" if free else f"{layer.flops():,}",

@@ -22,14 +22,18 @@ class Totals:
         """Take in one batch: the sum of its samples' losses and their number."""
         self.total, self.count = self.total + total, self.count + count
 
-    def add_metrics(self, target, output, w, mask=None):
+    def add_metrics(self, target, output, w, mask=None, unweighted=None):
         """Take in one batch of host arrays; a metric of the user's own may keep them, so it gets no reused memory.
 
-        `mask` are the weights, 0 or 1, of the metrics that do not see the sample weights.
+        `mask` are the weights, 0 or 1, of the metrics that do not see the sample weights; `unweighted` the targets and
+        outputs that they get, where they differ.
         """
         for metric in self.metrics:
-            y_pred = output.copy() if is_custom(metric) else output
-            metric.update_state(target, y_pred, w if metric in self.weighted else mask)
+            seen = metric in self.weighted
+            y_true, y_pred = (target, output) if seen or unweighted is None else unweighted
+            if is_custom(metric):
+                y_pred = tuple(part.copy() for part in y_pred) if isinstance(y_pred, tuple) else y_pred.copy()
+            metric.update_state(y_true, y_pred, w if seen else mask)
 
     @property
     def mean(self):
@@ -69,6 +73,10 @@ class EpochTotals:
             counted = totals.count - count
             loss, all_counted = loss + head.weight * (totals.total - total) / (counted or 1), all_counted + counted
         return loss, all_counted
+
+    def counts_since(self, before):
+        """The samples that count of each output, of what came after `sums` gave this."""
+        return [totals.count - count for totals, (_, count) in zip(self.totals, before[2])]
 
     @property
     def mean_penalty(self):

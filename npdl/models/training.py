@@ -12,7 +12,7 @@ from npdl import devices
 from npdl.models import checks, loops
 from npdl.models.checking import check_graph
 from npdl.models.feeding import Fed
-from npdl.models.plan import Plan
+from npdl.models.inference import Inference
 from npdl.models.results import Results, rows_of
 
 
@@ -28,6 +28,7 @@ class Trainer(Fed):
     history: cb.History | None = None
     stop_training = False
     resume_from = 0, 0
+    _inference: Inference | None = None
 
     # of the model
     layers: list
@@ -51,7 +52,8 @@ class Trainer(Fed):
 
         Args:
             x, y: arrays, lists, DataFrames, memmaps, objects with `__len__` and `__getitem__`; or x alone: an iterable
-                of batches (x, y) or (x, y, sample_weight).
+                of batches (x, y) or (x, y, sample_weight). Of several inputs or outputs lists, tuples or dicts of them;
+                y=None where no loss reads targets.
             batch_size: 32 where it is None.
             epochs, initial_epoch: the epochs initial_epoch, ..., epochs - 1 are run.
             verbose: 0 nothing, 1 a progress bar, 2 one line an epoch, "auto" 1.
@@ -59,8 +61,10 @@ class Trainer(Fed):
             validation_split: share of the rows held out, the last ones, before shuffling.
             validation_data: (x, y), (x, y, sample_weight) or an iterable of batches; goes before `validation_split`.
             shuffle: False takes the rows as they are.
-            class_weight: dict class -> weight.
-            sample_weight: one weight a row.
+            class_weight: dict class -> weight; of labels of steps (N, T) or pixels each gets that of its own.
+            sample_weight: one weight a row, (N,), or one a step or pixel, the leading axes of the outputs (N, T, C):
+                then each step is a sample of its own and the mean is over those of non-zero weight, as with masks, with
+                which the weights are multiplied. For several outputs a dict, list or tuple of them; one is for all.
             steps_per_epoch, validation_steps: batches an epoch; None is all.
             validation_batch_size, validation_freq: batch size, and every how many epochs (or a list of epochs, from 1).
             device: like `model.to(device)` before.
@@ -166,27 +170,25 @@ class Trainer(Fed):
         steps = checks.positive("steps", steps, default=None)
         verbose = 0 if verbose == "auto" else verbose
         params = {"epochs": 1, "steps": steps or source.steps(batch_size), "verbose": verbose}
-        plan, workspace = Plan(self.graph), devices.Workspace(self.device)
-        plan.prepare()
         results = [Results(rows_of(source.size, steps, batch_size)) for _ in self.output_names]
-        with contextlib.closing(loops.callers(self, params, callbacks)) as caller:
+        caller = loops.callers(self, params, callbacks)
+        with contextlib.closing(self._take_inference()) as inference, contextlib.closing(caller):
             caller.on_predict_begin()
             for number, (x, *_) in enumerate(itertools.islice(source.batches(batch_size, reuse=True), steps)):
                 caller.on_predict_batch_begin(number)
-                with devices.use_workspace(workspace):
-                    for one, y in zip(results, self._infer(plan, x), strict=True):
-                        one.add(self.device.to_host(y))
-                        y = None
+                for one, y in zip(results, inference.outputs(self._inputs(x)), strict=True):
+                    one.add(self.device.to_host(y))
+                    y = None
                 caller.on_predict_batch_end(number, {})
             checks.some_batches(results[0].batches)
             caller.on_predict_end()
         return self.restored([one.array() for one in results])
 
-    def _infer(self, plan, x):
-        """The outputs for a host batch, on the device; checked, since an iterable may give any shape."""
+    def _inputs(self, x):
+        """The arrays of a batch; checked, since an iterable may give any shape."""
         xs = (x,) if self.is_plain else x
         self.check_shapes([x.shape[1:] for x in xs])
-        return plan.forward([self.device.from_host(x) for x in xs], False)[0]
+        return xs
 
     # ---- one batch
 
@@ -206,11 +208,41 @@ class Trainer(Fed):
         return loops.results_of(totals.logs(), return_dict)
 
     def predict_on_batch(self, x):
-        """The outputs of one batch, as a NumPy array."""
-        if self.is_plain:
-            return self.predict(x, batch_size=max(len(x), 1), verbose=0)
-        size = self._source(x, for_prediction=True).size
-        return self.predict(x, batch_size=max(size, 1), verbose=0)
+        """The outputs of one batch, as a NumPy array: the bits of `predict`, with as little as can be around them.
+
+        The model keeps the memory of the layers' outputs from call to call. An array of the model's dtype is taken as
+        it is, and not looked through for NaN.
+        """
+        if not self._takes(x):
+            source = self._source(x, for_prediction=True)
+            self._build_for(source)
+            x = next(iter(source.batches(source.size)))[0]
+        xs, inference = self._inputs(x), self._take_inference()
+        try:
+            return self.restored([np.array(self.device.to_host(y)) for y in inference.outputs(xs)])
+        finally:
+            inference.taken.release()
+
+    def _take_inference(self):
+        """An `Inference` that no other thread uses, the model's own if it is free."""
+        inference = self._inference
+        if inference is None or not inference.is_current(self):
+            inference = self._inference = Inference(self)
+        if not inference.taken.acquire(blocking=False):
+            inference = Inference(self)
+            inference.taken.acquire()
+        return inference
+
+    def _takes(self, x):
+        """Whether a batch can be used as it is."""
+        return (
+            type(x) is np.ndarray
+            and self.is_plain
+            and self.store is not None
+            and (x.dtype.char in "ilq" if self.reads_integers else x.dtype == self.dtype)
+            and len(x.shape) > 1
+            and len(x) > 0
+        )
 
     def _one_batch(self, what, x, y, sample_weight):
         self._need_compile(what)

@@ -178,6 +178,8 @@ def described(model):
     for call in model.steps:
         name = model.own_name(call.layer)
         calls.append({"layer": name, "inputs": [places[one] for one in call.inputs], "several": call.several})
+        if call.fixed:
+            calls[-1]["training"] = False
         for one in call.outputs:
             places[one] = len(places)
     ins, outs = model._structures
@@ -201,7 +203,7 @@ def rewired(config, custom_objects=None):
         arrays.append(layer.node)
     for call in config["calls"]:
         given = [arrays[place] for place in call["inputs"]]
-        y = nodes.call(made[call["layer"]], given if call["several"] else given[0])
+        y = nodes.call(made[call["layer"]], given if call["several"] else given[0], call.get("training") is False)
         arrays += y if isinstance(y, tuple) else [y]
     parts = arrays[: len(config["inputs"])], [arrays[place] for place in config["outputs"]]
     return tuple(map(_as_given, parts, config["kinds"], config["keys"]))

@@ -7,6 +7,7 @@ from npdl.optimizers.adagrad import Adagrad
 from npdl.optimizers.adam import Adam
 from npdl.optimizers.adamax import Adamax
 from npdl.optimizers.adamw import AdamW
+from npdl.optimizers.asgd import ASGD
 from npdl.optimizers.base import Optimizer
 from npdl.optimizers.lamb import Lamb
 from npdl.optimizers.lbfgs import LBFGS
@@ -22,6 +23,6 @@ from npdl.optimizers.sgd import SGD
 from npdl.optimizers.swa import SWA
 
 __all__ = [
-    "LBFGS", "SGD", "SWA", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Lamb", "Lion", "Lookahead",
-    "Muon", "Nadam", "Optimizer", "RAdam", "RMSprop", "Rprop", "get", "schedules", "serialize",
+    "ASGD", "LBFGS", "SGD", "SWA", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Lamb", "Lion",
+    "Lookahead", "Muon", "Nadam", "Optimizer", "RAdam", "RMSprop", "Rprop", "get", "schedules", "serialize",
 ]  # fmt: skip

@@ -1,9 +1,13 @@
 """L-BFGS: Newton's method from the last gradients, for full batches."""
 
+import math
+
 import numpy as np
 
 from npdl.optimizers.base import Optimizer, of_its_layers
 from npdl.optimizers.line_search import strong_wolfe
+
+_SMALLER = "a smaller learning_rate"
 
 
 class LBFGS(Optimizer):
@@ -32,6 +36,7 @@ class LBFGS(Optimizer):
 
     Raises:
         ValueError: an argument out of range; clipping, accumulation, learning-rate multipliers.
+        FloatingPointError: of a step: a loss or gradient that is not finite; the weights are the last ones that were.
 
     References:
         Liu and Nocedal, On the limited memory BFGS method for large scale optimization, 1989.
@@ -119,7 +124,10 @@ class LBFGS(Optimizer):
             store.touch()  # the weights are others
             return self._decayed(v, decay, float(closure()))
 
-        first = self._iterate(v, again, self._decayed(v, decay, loss))
+        try:
+            first = self._iterate(v, again, self._decayed(v, decay, loss))
+        finally:
+            store.touch()
         if self.use_ema:
             self.follow(v.k, store.data, self._segments[2])
         self.iterations += 1
@@ -137,8 +145,11 @@ class LBFGS(Optimizer):
 
     def _iterate(self, v, closure, loss):
         first = loss = closure() if loss is None else loss
+        if not math.isfinite(first):
+            self._stop(f"the loss is {first} before the first iteration", "check the data and the weights")
         evaluations, limit, state = 1, self.max_eval or self.max_iter * 5 // 4, self.state
-        if v.largest(v.g) <= self.tolerance_grad:
+        start = None if self.line_search_fn else v.new()
+        if self._is_flat(v, "before the first iteration"):
             return first
         for iteration in range(1, self.max_iter + 1):
             self._n_iter += 1
@@ -152,26 +163,52 @@ class LBFGS(Optimizer):
                 self._t = self.learning_rate
             v.scale(state["previous"], 1.0, v.g)
             before, slope = loss, v.dot(v.g, d)
+            if not math.isfinite(slope):
+                self._stop(f"the direction of iteration {iteration} is not finite", f"pass {_SMALLER}")
             if slope > -self.tolerance_change:
                 break
             if self.line_search_fn:
                 left = limit - evaluations
                 loss, self._t, more = strong_wolfe(v, closure, d, self._t, loss, slope, left, self.tolerance_change)
                 evaluations += more
+                if not math.isfinite(loss):
+                    self._stop(
+                        f"the loss is {loss} at every step length of iteration {iteration}; the weights are those "
+                        "before it",
+                        f"pass {_SMALLER}",
+                    )
             else:
+                v.scale(start, 1.0, v.p)
                 v.add(v.p, self._t, d)
                 if iteration < self.max_iter:  # no use for the gradient after the last one
                     loss = closure()
                     evaluations += 1
+                if not math.isfinite(loss):
+                    v.scale(v.p, 1.0, start)
+                    self._stop(
+                        f"the loss is {loss} after iteration {iteration}; the weights are those before it",
+                        f'pass line_search_fn="strong_wolfe", or {_SMALLER}',
+                    )
             change = abs(self._t) * v.largest(d)
             if (
                 evaluations >= limit
-                or v.largest(v.g) <= self.tolerance_grad
+                or self._is_flat(v, f"after iteration {iteration}")
                 or change <= self.tolerance_change
                 or abs(loss - before) < self.tolerance_change
             ):
                 break
         return first
+
+    def _is_flat(self, v, when):
+        """Whether no number of the gradient is larger than `tolerance_grad`; raises where one is not finite."""
+        if not math.isfinite(v.sum_abs(v.g)):
+            self._stop(f"the gradient holds numbers that are not finite {when}", "check backward and the data")
+        return v.largest(v.g) <= self.tolerance_grad
+
+    def _stop(self, what, fix):
+        """Forget the curvature, so that a next step begins anew, and raise."""
+        self._n_iter, self._order, self._ro, self._diagonal = 0, [], [], 1.0
+        raise FloatingPointError(f"LBFGS: {what}; {fix}")
 
     def _remember(self, v):
         """y and s of the step before, unless the loss curves down there."""

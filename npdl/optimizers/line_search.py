@@ -19,7 +19,8 @@ class Point(NamedTuple):
 def strong_wolfe(v, closure, d, t, loss, slope, evaluations, tolerance):
     """Move the weights from p to p + t d with a t that is searched.
 
-    It steps on until an interval must contain such a t, then narrows it by cubic interpolation.
+    It steps on until an interval must contain such a t, then narrows it by cubic interpolation. Where the loss is not
+    finite it counts as infinite, so that the search comes back from there (PyTorch's stays).
 
     Args:
         v: `Vectors`; p is where the search starts, g the gradient there.
@@ -30,7 +31,7 @@ def strong_wolfe(v, closure, d, t, loss, slope, evaluations, tolerance):
         tolerance: an interval whose ends differ by less in every weight is not narrowed.
 
     Returns:
-        loss, t, calls of closure; p and g are those of t.
+        loss, t, calls of closure; p and g are those of t. The loss is NaN where it was finite at no step length.
     """
     start, size = v.new(), v.largest(d)
     v.scale(start, 1.0, v.p)
@@ -40,7 +41,8 @@ def strong_wolfe(v, closure, d, t, loss, slope, evaluations, tolerance):
         v.add(v.p, t, d)
         value, gradient = closure(), v.new()
         v.scale(gradient, 1.0, v.g)
-        return Point(t, value, v.dot(v.g, d), gradient)
+        slope = v.dot(v.g, d)
+        return Point(t, value if math.isfinite(value) and math.isfinite(slope) else math.inf, slope, gradient)
 
     def falls_enough(point):
         return point.loss <= loss + ARMIJO * point.t * slope
@@ -89,10 +91,12 @@ def strong_wolfe(v, closure, d, t, loss, slope, evaluations, tolerance):
         bracket[low] = point
 
     best = bracket[low]
+    nowhere = best.t == 0 and not math.isfinite(bracket[high].loss)
     v.scale(v.p, 1.0, start)
-    v.add(v.p, best.t, d)
+    if best.t:
+        v.add(v.p, best.t, d)
     v.scale(v.g, 1.0, best.gradient)
-    return best.loss, best.t, calls
+    return math.nan if nowhere else best.loss, best.t, calls
 
 
 def _cubic(a, b, bounds):
@@ -102,7 +106,7 @@ def _cubic(a, b, bounds):
     middle = a.slope + b.slope - 3 * (a.loss - b.loss) / (a.t - b.t)
     square = middle * middle - a.slope * b.slope
     low, high = bounds
-    if not square >= 0:
+    if not 0 <= square < math.inf:
         return (low + high) / 2
     root = math.sqrt(square)
     t = b.t - (b.t - a.t) * ((b.slope + root - middle) / (b.slope - a.slope + 2 * root))

@@ -7,6 +7,7 @@ from npdl.optimizers.adagrad import Adagrad
 from npdl.optimizers.adam import Adam
 from npdl.optimizers.adamax import Adamax
 from npdl.optimizers.adamw import AdamW
+from npdl.optimizers.asgd import ASGD
 from npdl.optimizers.base import Optimizer
 from npdl.optimizers.lamb import Lamb
 from npdl.optimizers.lbfgs import LBFGS
@@ -23,7 +24,7 @@ from npdl.optimizers.swa import SWA
 _classes: dict[str, type[Optimizer]] = {
     cls.__name__.lower(): cls
     for cls in (
-        SGD, Adam, AdamW, RMSprop, Adadelta, Adafactor, Adagrad, Adamax, Lamb, Lion, Muon, Nadam, RAdam, Rprop,
+        ASGD, SGD, Adam, AdamW, RMSprop, Adadelta, Adafactor, Adagrad, Adamax, Lamb, Lion, Muon, Nadam, RAdam, Rprop,
         LBFGS, Lookahead, SWA,
     )
 }  # fmt: skip

@@ -12,6 +12,21 @@ SERVICES = {
 """The arguments, and the defaults that ask for nothing."""
 
 
+def check_number(owner, name, value, below=math.inf, example=0.001):
+    """`value` as a float.
+
+    Raises:
+        TypeError: not a number.
+        ValueError: negative, not finite, or not less than `below`.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{owner}: {name} must be a number, got {value!r}; pass e.g. {name}={example}")
+    if not 0 <= value < below:
+        top = "a finite number" if below == math.inf else f"less than {below}"
+        raise ValueError(f"{owner}: {name} must be at least 0 and {top}, got {value!r}; pass e.g. {name}={example}")
+    return float(value)
+
+
 class Services:
     """The arguments that Keras gives every optimizer, and what they do to the flat arrays.
 
@@ -57,18 +72,23 @@ class Services:
                 )
         self.use_ema, self.decoupled_weight_decay = bool(self.use_ema), bool(self.decoupled_weight_decay)
         self.accumulated = (0, 0.0)  # micro-batches since the last step, and the sum of their weights
+        self.parts: list[float] = []  # the same sum of each part of the gradient, where `gather` is given several
 
-    def service_slots(self):
-        """Names of the state arrays."""
-        return ("average",) * self.use_ema + ("accumulated",) * (self.gradient_accumulation_steps is not None)
+    def service_slots(self, parts=None):
+        """Names of the state arrays; `parts` are how many, None as many as there are now."""
+        accumulates, parts = self.gradient_accumulation_steps is not None, len(self.parts) if parts is None else parts
+        names = ("accumulated", *(f"accumulated{part}" for part in range(1, parts))) if accumulates else ()
+        return ("average",) * self.use_ema + names
 
-    def check(self, argument, value, below=math.inf, example: Any = 0.001):
-        """Of the optimizer."""
-        raise NotImplementedError(f"{type(self).__name__} needs check(self, argument, value, ...): be an Optimizer too")
+    def check(self, argument, value, below=math.inf, example=0.001):
+        """`value` as a float, at least 0 and less than `below`; raises naming class and argument otherwise."""
+        return check_number(type(self).__name__, argument, value, below, example)
 
     def accumulate(self, k, g, segments, weight):
         """Add this micro-batch's gradient; True at the last one, when g is the mean Σ weight · g / Σ weight of all."""
         number, total = self.accumulated
+        if self.parts:
+            return self._close_parts(k, g, segments, number + 1)
         number, total, sums = number + 1, total + weight, self.state["accumulated"]
         if number < self.gradient_accumulation_steps:
             k.combine(sums, g, segments, np.array([float(number > 1), weight]))
@@ -77,6 +97,23 @@ class Services:
         total = total or 1.0
         k.combine(g, sums, segments, np.array([weight / total or 1e-300, 1 / total]))
         self.accumulated = 0, 0.0
+        return True
+
+    def add_part(self, k, g, segments, part, weight):
+        """Add this micro-batch's gradient of one part."""
+        name = f"accumulated{part}" if part else "accumulated"
+        k.combine(self.state[name], g, segments, np.array([float(self.parts[part] > 0), weight]))
+        self.parts[part] += weight
+
+    def _close_parts(self, k, g, segments, number):
+        """Count a micro-batch whose parts are added; True at the last one, when g is the sum of the parts' means."""
+        self.accumulated = number, 0.0
+        if number < self.gradient_accumulation_steps:
+            return False
+        for part, total in enumerate(self.parts):
+            sums = self.state[f"accumulated{part}" if part else "accumulated"]
+            k.combine(g, sums, segments, np.array([float(part > 0), 1 / total if total else 0.0]))
+        self.accumulated, self.parts = (0, 0.0), []
         return True
 
     def clip_gradient(self, k, g, segments):

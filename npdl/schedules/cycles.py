@@ -21,6 +21,9 @@ class OneCycle(LearningRateSchedule):
         max_learning_rate, total_steps, pct_start, div_factor, final_div_factor, three_phase: as above.
         anneal_strategy: "cos" or "linear", the form of each part.
 
+    Raises:
+        TypeError, ValueError: an argument out of range, another anneal_strategy.
+
     References:
         Smith and Topin, Super-convergence: very fast training using large learning rates, 2018.
 
@@ -69,6 +72,9 @@ class Cyclic(LearningRateSchedule):
         step_size_up, step_size_down: how many steps up and down; None is as many as up.
         mode: "triangular", "triangular2" or "exp_range".
         gamma: of "exp_range".
+
+    Raises:
+        TypeError, ValueError: an argument out of range, another mode.
 
     References:
         Smith, Cyclical learning rates for training neural networks, 2017.
@@ -157,6 +163,9 @@ class SequentialSchedule(LearningRateSchedule):
         schedules: schedules or numbers.
         milestones: the steps at which the next one begins, one fewer, ascending.
 
+    Raises:
+        TypeError, ValueError: something else than schedules, milestones that do not ascend or are not one fewer.
+
     >>> SequentialSchedule([LinearWarmup(0.5, 10), 0.1], [20])(25)
     0.1
     """
@@ -181,6 +190,9 @@ class ChainedSchedule(LearningRateSchedule):
 
     Args:
         schedules: schedules or numbers; usually one has the learning rate and the others start from 1.
+
+    Raises:
+        TypeError, ValueError: something else than schedules, none at all.
 
     >>> ChainedSchedule([LinearWarmup(1.0, 10), 0.5])(5)
     0.25

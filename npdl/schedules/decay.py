@@ -95,6 +95,9 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         values: learning rates, one more.
         name: kept for you.
 
+    Raises:
+        TypeError, ValueError: boundaries that do not ascend, values that are not one more.
+
     >>> PiecewiseConstantDecay([100, 200], [0.1, 0.01, 0.001])(101)
     0.01
     """
@@ -142,6 +145,9 @@ class MultiStepDecay(LearningRateSchedule):
         milestones: steps, ascending.
         gamma: what it is multiplied by at each.
 
+    Raises:
+        TypeError, ValueError: an argument out of range, milestones that do not ascend.
+
     >>> MultiStepDecay(0.1, [100, 200], gamma=0.5)(200)
     0.025
     """
@@ -167,6 +173,9 @@ class CosineDecay(LearningRateSchedule):
         name: kept for you.
         warmup_target: η of the decay, which the warm-up reaches; None: no warm-up.
         warmup_steps: how many steps that takes.
+
+    Raises:
+        TypeError, ValueError: an argument out of range, warmup_steps without warmup_target.
 
     >>> CosineDecay(0.0, 10, warmup_target=0.5, warmup_steps=5)(5)
     0.5

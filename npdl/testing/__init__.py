@@ -9,18 +9,11 @@
 Each gradient is compared with central differences in float64; the report names the worst entries by layer and index.
 """
 
+from npdl.testing.chain import check_chain, copy_of, float64_copies, nudge_array
 from npdl.testing.contract import check_layer
 from npdl.testing.custom import Views, demand_arguments
-from npdl.testing.differences import (
-    Tensor,
-    check_chain,
-    compare,
-    copy_of,
-    float64_copies,
-    gradient_check,
-    loss_check,
-    nudge_array,
-)
+from npdl.testing.differences import Tensor, compare
+from npdl.testing.gradients import gradient_check, loss_check
 from npdl.testing.report import Entry, GradientError, Report
 
 __all__ = [

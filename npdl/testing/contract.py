@@ -5,8 +5,9 @@ import json
 import numpy as np
 
 from npdl import devices, random
+from npdl.testing.chain import nudge_array
 from npdl.testing.custom import Views, demand_arguments
-from npdl.testing.differences import gradient_check, nudge_array
+from npdl.testing.gradients import gradient_check
 
 CLOSE = {"float64": 1e-9, "float32": 1e-4}  # `cpu` against `reference`, as a part of the largest number
 ANY_LENGTH = 5  # what an axis of any length gets

@@ -23,6 +23,10 @@ def test_patience_zero_stops_at_the_first_worse_epoch(losses):
     assert len(losses(EarlyStopping(), [3, 2, 2, 1]).epoch) == 3
 
 
+def test_the_first_epoch_stops_nothing(losses):
+    assert len(losses(EarlyStopping(), [math.nan, 2, 3, 1]).epoch) == 3
+
+
 def test_it_restores_the_best_weights(losses, model, capsys):
     losses(EarlyStopping(patience=1, restore_best_weights=True, verbose=1), [3, 1, 2, 3])
     assert model.weight == 2
@@ -48,7 +52,7 @@ def test_min_delta(losses):
 
 def test_baseline(losses):
     assert len(losses(EarlyStopping(baseline=1.0, patience=2), [3, 2, 1.5, 1.2]).epoch) == 4  # better each time
-    assert len(losses(EarlyStopping(baseline=1.0, patience=2), [3, 2, 4]).epoch) == 3  # never below 1, then worse
+    assert len(losses(EarlyStopping(baseline=1.0, patience=2), [3, 2, 4, 4, 4]).epoch) == 3  # never below 1, then worse
     assert len(losses(EarlyStopping(baseline=2.5, patience=2), [3, 2, 4, 4]).epoch) == 4
 
 

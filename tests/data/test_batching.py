@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from npdl import data, random
+from npdl.data import Mapped, batches, order
 
 sizes = st.integers(1, 60)
 batch_sizes = st.integers(1, 70)
@@ -108,3 +109,62 @@ def test_a_numpy_integer_is_a_batch_size():
 def test_the_type_is_float32_or_float64(dtype):
     with pytest.raises(TypeError, match=f"float32 or float64, got dtype='{dtype}'"):
         data.batches(np.zeros((3, 1)), np.zeros(3), dtype=dtype)
+
+
+@pytest.mark.parametrize("form", (dict, tuple))
+def test_several_inputs_and_outputs_keep_their_form(rng, form):
+    """What `fit` sees, batch for batch: rows of all parts go together, indices stay whole."""
+    x = {"a": rng.normal(size=(7, 2)), "b": np.arange(7, dtype="int32")}
+    y, w = {"c": np.arange(7.0) / 2, "d": np.arange(7)}, {"c": rng.random(7), "d": rng.random(7)}
+    if form is tuple:
+        x, y, w = (tuple(part.values()) for part in (x, y, w))
+    rows = order(7, 3, 1)
+    for start, (xs, ys, ws) in zip((0, 3, 6), batches(x, y, 3, seed=3, epoch=1, sample_weight=w, dtype="float64")):
+        for those, came in ((x, xs), (y, ys), (w, ws)):
+            assert type(came) is form
+            pairs = zip(those.values(), came.values()) if form is dict else zip(those, came)
+            for whole, part in pairs:
+                np.testing.assert_array_equal(part, whole[rows[start : start + 3]])
+    for xs, ys in batches(x, np.arange(7), 4, shuffle=False):
+        assert type(xs) is form and [part.dtype.name for part in (xs.values() if form is dict else xs)] == [
+            "float32",
+            "int64",
+        ]
+        assert ys.shape in ((4,), (3,))
+    (alone,) = batches(x, batch_size=7, shuffle=False)
+    assert type(alone) is form
+    labels = tuple(range(7))  # of Python's numbers: one array, like a list
+    np.testing.assert_array_equal(next(batches(x, labels, 7, shuffle=False))[1], labels)
+    one = next(batches(np.zeros((7, 1)), y, 7, sample_weight=np.ones(7)))
+    assert one[0].shape == (7, 1) and type(one[1]) is form and one[2].shape == (7,)
+    with pytest.raises(ValueError, match="expected one row each a sample, but x"):
+        batches({"a": np.zeros((3, 1)), "b": np.zeros((4, 1))}, np.zeros(3))
+
+
+def test_the_type_says_whether_x_are_indices():
+    y, whole = np.zeros(3), np.arange(3, dtype="int32")
+    for x, integers, expected in (
+        (whole, None, "int32"), (whole, False, "float32"), (np.arange(3), None, "float32"),
+        (np.arange(3), True, "int64"),
+        (np.arange(3, dtype="uint8"), None, "float32"), ([1, 2, 3], None, "float32"), (np.arange(3.0), True, "int64"),
+        (lambda: iter([(whole, y)]), None, "int32"), (Mapped(lambda *xy: xy[:2], whole, y), None, "int32"),
+    ):  # fmt: skip
+        target = None if callable(x) or isinstance(x, Mapped) else y
+        (batch,) = batches(x, target, 3, shuffle=False, integers=integers)
+        assert batch[0].dtype == expected
+
+
+def test_which_of_several_inputs_are_indices():
+    x, y, floating = {"a": np.arange(3), "b": np.arange(3)}, np.zeros(3), ["float32", "float32"]
+    for integers, kinds in (({"b": True}, ["float32", "int64"]), (True, ["int64", "int64"]), (None, floating)):
+        (batch,) = batches(x, y, 3, integers=integers)
+        assert [part.dtype.name for part in batch[0].values()] == kinds
+    (batch,) = batches(tuple(x.values()), y, 3, integers=(True, False))
+    assert [part.dtype.name for part in batch[0]] == ["int64", "float32"]
+
+
+def test_weights_of_steps_follow_their_rows(rng):
+    x, y, w = np.arange(5.0)[:, None], rng.integers(0, 3, (5, 4)), rng.random((5, 4)).astype("float32")
+    rows = order(5, 0, 0)
+    found = list(batches(x, y, 2, sample_weight=w))
+    np.testing.assert_array_equal(np.concatenate([part for *_, part in found]), w[rows])

@@ -1,11 +1,14 @@
-"""Mapped, MixUp and CutMix."""
+"""Mapped, Augment, MixUp and CutMix."""
+
+import pickle
+import threading
 
 import numpy as np
 import pytest
 
 import npdl
-from npdl import data, layers
-from npdl.data import CutMix, Mapped, MixUp, Place
+from npdl import Model, data, layers
+from npdl.data import CutMix, Mapped, MixUp, Place, batches
 
 
 def shares(n, classes, rng):
@@ -41,6 +44,66 @@ def test_fit_on_mapped_data(rng):
         weights.append(model.get_weights()[0].tobytes())
         assert history.history["val_loss"][-1] == pytest.approx(model.evaluate(x[30:], y[30:], verbose=0)[0])
     assert weights[0] == weights[1]
+
+
+def flipped(workers, x, y):
+    augment = data.Augment([layers.RandomFlip("horizontal"), layers.RandomCrop(5, 4)])
+    given = Mapped([augment, MixUp()], x, y, workers=workers)
+    return [[part.tobytes() for part in one] for one in data.batches(given, batch_size=4, seed=3, epoch=1)]
+
+
+def test_workers_make_the_same_batches(rng):
+    x, y = rng.normal(size=(26, 6, 5, 3)), shares(26, 3, rng)
+    alone = flipped(0, x, y)
+    assert len(alone) == 7 and flipped(1, x, y) == alone and flipped(3, x, y) == alone
+
+
+def test_batches_are_made_ahead_but_not_all_at_once():
+    """Of two threads each waits for the other one's batch, which a single one would never see."""
+    barrier, taken = threading.Barrier(2, timeout=20), []
+
+    def function(x, y, place):
+        barrier.wait()
+        return x, y
+
+    def rows():
+        for i in range(8):
+            taken.append(i)
+            yield np.full((2, 1), i, "float32"), np.zeros((2, 1), "float32")
+
+    made = data.batches(Mapped(function, rows, workers=2))
+    assert next(made)[0][0, 0] == 0 and len(taken) <= 4
+    assert [x[0, 0] for x, _ in made] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_an_error_of_a_worker_comes_in_its_place(rng):
+    def function(x, y, place):
+        if place.first == 4:
+            raise ArithmeticError("in the second batch")
+        return x, y
+
+    made = data.batches(Mapped(function, rng.normal(size=(12, 1)), np.arange(12), workers=2), batch_size=4)
+    assert next(made)[0].shape == (4, 1)
+    with pytest.raises(ArithmeticError, match="in the second batch"):
+        next(made)
+
+
+def test_augment(rng):
+    x = rng.normal(size=(8, 6, 5, 3)).astype("float32")
+    flip = layers.RandomFlip("horizontal")
+    augment = pickle.loads(pickle.dumps(data.Augment(flip, seed=5)))
+    one, y = augment(x, None, Place(0, 0, 0))
+    assert y is None and flip.store is None and repr(augment).startswith("Augment([RandomFlip(")
+    mirrored = (one == x[:, :, ::-1]).all(axis=(1, 2, 3))
+    assert 0 < mirrored.sum() < 8 and ((one == x).all(axis=(1, 2, 3)) | mirrored).all()
+    np.testing.assert_array_equal(augment(x, None, Place(9, 0, 0))[0], one)  # its own seed, not the model's
+    assert any((augment(x, None, Place(0, 0, first))[0] != one).any() for first in (8, 16))
+    with pytest.raises(
+        TypeError, match=r"Augment needs a layer or a list of layers, got 3; pass e.g. layers.RandomFlip"
+    ):
+        data.Augment(3)
+    with pytest.raises(ValueError, match=r"Augment: dense has weights, .*; put it into the model"):
+        data.Augment(layers.Dense(3))(x, None, Place(0, 0, 0))
 
 
 def test_mix_up(rng):
@@ -97,6 +160,8 @@ def test_wrong_calls(rng):
     x, labels = rng.normal(size=(6, 4, 4, 1)), np.arange(6)
     with pytest.raises(TypeError, match=r"Mapped needs a function \(x, y, place\) -> \(x, y\).*; pass e.g. Mapped"):
         Mapped(None, x, labels)
+    with pytest.raises(ValueError, match="Mapped needs workers to be a whole number of at least 0, got workers=-1"):
+        Mapped(MixUp(), x, labels, workers=-1)
     with pytest.raises(TypeError, match=r"of Mapped returned a ndarray, expected a tuple \(x, y\)"):
         list(data.batches(Mapped(lambda x, y, place: x, x, labels)))
     with pytest.raises(ValueError, match=r"x .*y"):
@@ -111,3 +176,56 @@ def test_wrong_calls(rng):
     ):
         with pytest.raises(ValueError, match=text):
             make()
+
+
+def test_several_inputs_and_outputs(rng):
+    """The function sees dicts or tuples, as they were given, and gives such; `fit` trains on what it made."""
+    x, y = {"a": rng.normal(size=(12, 2)), "b": rng.integers(0, 5, 12)}, rng.normal(size=(12, 1))
+    seen = []
+
+    def doubled(x, y, place):
+        seen.append((sorted(x), place.first, y.shape))
+        return {**x, "a": 2 * x["a"]}, y
+
+    def make():
+        ins = {"a": layers.Input((2,)), "b": layers.Input((), dtype="int64")}
+        h = layers.Concatenate()([ins["a"], layers.Embedding(5, 3)(ins["b"])])
+        model = Model(ins, layers.Dense(1)(h), seed=0, dtype="float64")
+        model.compile("sgd", "mse")
+        return model
+
+    mapped, plain = make(), make()
+    mapped.fit(Mapped(doubled, x, y), batch_size=5, epochs=2, validation_split=0.25, verbose=0)
+    assert {tuple(keys) for keys, *_ in seen} == {("a", "b")}
+    assert {first for _, first, _ in seen} >= {0, 5}
+    twice = {"a": 2 * x["a"], "b": x["b"]}
+    held = ({name: part[9:] for name, part in x.items()}, y[9:])
+    plain.fit(
+        {name: part[:9] for name, part in twice.items()}, y[:9], batch_size=5, epochs=2, validation_data=held, verbose=0
+    )
+    np.testing.assert_array_equal(mapped.store.data, plain.store.data)
+    assert mapped.history.history["val_loss"] == plain.history.history["val_loss"]
+    pair = Mapped(lambda x, y, place: ((x[0] + 1, x[1]), y), (x["a"], x["b"]), y)
+    for (a, b), target in batches(pair, batch_size=12, shuffle=False, dtype="float64"):
+        np.testing.assert_array_equal(a, x["a"] + 1)
+        np.testing.assert_array_equal(b, x["b"])
+        np.testing.assert_array_equal(target, y)
+
+
+def test_mix_up_of_several_inputs_and_outputs(rng):
+    """Each part is mixed as it would be alone; indices cannot be."""
+    a, b, y = (
+        rng.normal(size=(8, 3)),
+        rng.normal(size=(8, 2, 2)),
+        {"one": rng.random((8, 2)), "two": rng.random((8, 1))},
+    )
+    mix, place = MixUp(0.5, seed=1), Place(0, 0, 0)
+    x, targets = mix({"a": a, "b": b}, y, place)
+    for alone, name in ((a, "a"), (b, "b")):
+        np.testing.assert_array_equal(x[name], mix(alone, y["one"], place)[0])
+    for name, one in y.items():
+        np.testing.assert_array_equal(targets[name], mix(a, one, place)[1])
+    with pytest.raises(TypeError, match=r"MixUp mixes numbers that can lie in between, got indices, int64 of shape"):
+        mix((a, np.arange(8)), y, place)
+    with pytest.raises(ValueError, match=r"CutMix cuts images .* got 2 inputs; MixUp takes any"):
+        CutMix()((a, b), y["one"], place)

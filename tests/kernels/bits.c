@@ -501,6 +501,7 @@ static void FN(try_row_loss)(int kind, int64_t samples, int64_t positions, int64
     REAL *loss = FN(empty)(samples), *dp = FN(empty)(n);
     const double c[NPDL_CONSTANTS] = {kind == NPDL_MULTI_MARGIN ? 2 : 0.75, 0.125, 0.001};
     if (samples > 1) scale[samples / 2] = 0;
+    for (int64_t i = 0; i < n && kind == NPDL_MULTI_LABEL_MARGIN; i++) t[i] = i % 3 ? 0 : 1;
     FN(npdl_row_loss)(kind, c, t, p, weights, scale, loss, dp, samples, positions, classes);
     FN(see)(loss, samples);
     FN(see)(dp, n);
@@ -525,6 +526,29 @@ static void FN(try_several)(int64_t samples, int64_t size) {
         FN(see)(da, n);
         FN(see)(db, n);
         FN(see)(dn, n);
+    }
+}
+
+static void FN(try_semi_hard)(int64_t samples, int64_t size) {
+    REAL *e = FN(numbers)(samples * size, 1), *scale = FN(shares)(samples), *loss = FN(empty)(samples);
+    REAL *de = FN(empty)(samples * size);
+    int32_t *labels = take((size_t)samples * sizeof(int32_t), sizeof(int32_t));
+    for (int64_t i = 0; i < samples; i++) labels[i] = (int32_t)between(0, 5);
+    for (int root = 0; root < 2; root++) {
+        FN(npdl_semi_hard)(labels, e, scale, loss, de, 0.5, root, 0.5, 0.125, samples, size);
+        FN(see)(loss, samples);
+        FN(see)(de, samples * size);
+    }
+}
+
+static void FN(try_power)(int64_t n) {
+    static const double exponents[] = {1, 2, 0.5, 3, -0.75};
+    REAL *x = FN(numbers)(n, 8), *dy = FN(numbers)(n, 1), *out = FN(empty)(n);
+    for (int64_t i = 0; i < COUNT(exponents); i++) {
+        FN(npdl_powers)(NULL, x, exponents[i], out, n);
+        FN(see)(out, n);
+        FN(npdl_powers)(dy, x, exponents[i], out, n);
+        FN(see)(out, n);
     }
 }
 
@@ -775,12 +799,14 @@ static void FN(cases)(void) {
                 CASE(FN(try_cross_entropy)(labels, logits, classes[i][0], classes[i][1], classes[i][2]),
                      "cross_entropy%d labels%d logits%d %dx%dx%d", bits, labels, logits, (int)classes[i][0],
                      (int)classes[i][1], (int)classes[i][2]);
-    for (int kind = NPDL_COSINE; kind <= NPDL_TVERSKY; kind++)
+    for (int kind = NPDL_COSINE; kind <= NPDL_MULTI_LABEL_MARGIN; kind++)
         for (int64_t i = 0; i < COUNT(classes); i++)
             CASE(FN(try_row_loss)(kind, classes[i][0], classes[i][1], classes[i][2]), "row_loss%d %d %dx%dx%d", bits, kind,
                  (int)classes[i][0], (int)classes[i][1], (int)classes[i][2]);
     CASE(FN(try_several)(300, 37), "several%d short", bits);
     CASE(FN(try_several)(3, 5000), "several%d long", bits);
+    CASE(FN(try_semi_hard)(50, 33), "semi_hard%d", bits);
+    CASE(FN(try_power)(40001), "power%d", bits);
     CASE(FN(try_ctc)(7, 50, 30, 12), "ctc%d", bits);
     CASE(FN(try_shape)(3, 70, 33), "shape%d small", bits);
     CASE(FN(try_shape)(2, 300, 129), "shape%d large", bits);
@@ -857,8 +883,8 @@ static void FN(random_case)(void) {
         break;
     case 26: CASE(FN(try_rnn)((int)(m % 4), images, n % 40, k % 70 + 1, a, b, code), "rnn%d %d %dx%dx%d masked%d keep%d act%d",
                   bits, (int)(m % 4), (int)images, (int)(n % 40), (int)(k % 70 + 1), a, b, code); break;
-    case 21: CASE(FN(try_row_loss)(code % (NPDL_TVERSKY + 1), m, images + 1, n), "row_loss%d %d %dx%dx%d", bits,
-                  code % (NPDL_TVERSKY + 1), (int)m, (int)images + 1, (int)n); break;
+    case 21: CASE(FN(try_row_loss)(code % (NPDL_MULTI_LABEL_MARGIN + 1), m, images + 1, n), "row_loss%d %d %dx%dx%d", bits,
+                  code % (NPDL_MULTI_LABEL_MARGIN + 1), (int)m, (int)images + 1, (int)n); break;
     case 22: CASE(FN(try_several)(m, n), "several%d %dx%d", bits, (int)m, (int)n); break;
     case 23: CASE(FN(try_ctc)(images, m, code + 2, n % 40), "ctc%d %dx%dx%d %d", bits, (int)images, (int)m, code + 2,
                   (int)n % 40); break;

@@ -49,10 +49,12 @@ from npdl.kernels.cpu import (
     pair_loss,
     pool,
     position,
+    power,
     regularize,
     rnn,
     row_loss,
     shape,
+    triplets,
     update,
 )
 from npdl.kernels.reference import activation as ref_activation
@@ -77,9 +79,11 @@ from npdl.kernels.reference import merge as ref_merge
 from npdl.kernels.reference import norm as ref_norm
 from npdl.kernels.reference import pair_loss as ref_pair_loss
 from npdl.kernels.reference import pool as ref_pool
+from npdl.kernels.reference import power as ref_power
 from npdl.kernels.reference import rnn as ref_rnn
 from npdl.kernels.reference import row_loss as ref_row_loss
 from npdl.kernels.reference import shape as ref_shape
+from npdl.kernels.reference import triplets as ref_triplets
 from npdl.kernels.reference import update as ref_update
 
 FIRST_SEED = int(os.environ.get("NPDL_FUZZ_SEED", "1"))
@@ -890,6 +894,7 @@ def fuzz_element_loss(case):
         "huber": (0.5,), "smooth_l1": (0.25,), "quantile": (0.3,), "poisson": (0.01, 1.0), "poisson_log": (0.0, 1.0),
         "kl_divergence": (3.0,), "generalized": (3.0, 0.7), "hinge_embedding": (0.4,), "contrastive_distance": (0.4,),
         "binary_focal_logits": (0.1, 1.7, 0.3, 0.7), "binary_focal": (0.1, 1.7, 0.3, 0.7),
+        "kl_logarithms": (float(case.pick(0, 1)),),
     }.get(case.note(formula=formula), ())  # fmt: skip
     out, dp, count = case.out(shape[0]), case.out(*shape), int(np.prod(shape[1:]))
     case.run(element_loss.element_loss, formula, t, p, constants, out=out)
@@ -910,6 +915,8 @@ def fuzz_row_loss(case):
     """Every formula of rows; t and p from 0.001 to 1, so that no kink of a hinge is near."""
     shape, formula = (*loss_shape(case), case.size(90)), case.pick(*ref_row_loss.FORMULAS)
     t, p, scale = case.shares(*shape), case.shares(*shape), loss_scale(case, shape[0])
+    if formula == "multi_label_margin":
+        t = case.place((t > 0.6).astype(t.dtype))
     if formula in ("multi_margin", "categorical_hinge"):
         t = case.place((case.rng.integers(0, shape[-1], shape[:-1])[..., None] == np.arange(shape[-1])).astype(t.dtype))
     constants = {
@@ -927,7 +934,8 @@ def fuzz_row_loss(case):
     case.equal("the gradient at once", again, dp)
     arguments = formula, *wide(t, p), constants, *wide(weights)
     expected = reference_of(ref_row_loss.row_loss, {"out": shape[:1]}, *arguments)["out"]
-    case.close("loss", out, expected, shape[-1], max(abs(expected).max(), 10))
+    top = 10 * (shape[-1] if formula == "multi_label_margin" else 1)  # which has as many terms a class
+    case.close("loss", out, expected, shape[-1], max(abs(expected).max(), top))
     expected = reference_of(ref_row_loss.row_loss_grad, {"out": shape}, *arguments, *wide(scale))["out"]
     case.close("gradient", dp, expected, shape[-1], abs(expected).max() + 10)
     if (dp[scale == 0] != 0).any():
@@ -969,6 +977,44 @@ def fuzz_triplet_margin(case):
     slopes = reference_of(ref_pair_loss.triplet_margin_grad, outs, *arguments, *wide(scale))
     for name, got in (("da", da), ("dp", dp), ("dn", dn)):
         case.close(name, got, slopes[name], a[0].size, 10)
+
+
+def fuzz_semi_hard(case):
+    """On a grid of places, so that no distance is nearly another one, with a margin that none is near."""
+    shape = case.note(shape=(case.whole(1, 12), case.size(40)))
+    e = case.place(case.rng.permutation(np.arange(shape[0] * shape[1]) % 97).reshape(shape).astype(case.dtype) ** 2)
+    labels = case.place(case.rng.integers(0, case.pick(1, 2, 4), shape[0]).astype("int32"))
+    root, scale, out, de = bool(case.whole(0, 1)), loss_scale(case, shape[0]), case.out(shape[0]), case.out(*shape)
+    case.note(root=root)
+    case.run(triplets.semi_hard, labels, e, 0.3, root, 0.5, out=out)
+    case.run(triplets.semi_hard_grad, labels, e, 0.3, root, 0.5, scale, out=de)
+    arguments = labels, *wide(e), 0.3, root, 0.5
+    expected = reference_of(ref_triplets.semi_hard, {"out": shape[:1]}, *arguments)["out"]
+    far = np.abs(np.subtract.outer(e.astype("float64"), e)).max() ** (1 if root else 2) * shape[1] * shape[0] * 4
+    case.close("loss", out, expected, shape[0] * shape[1], max(abs(expected).max(), far))
+    expected = reference_of(ref_triplets.semi_hard_grad, {"out": shape}, *arguments, *wide(scale))["out"]
+    case.close("gradient", de, expected, shape[0] * shape[1], far + 10)
+
+
+fuzz_semi_hard_grad = fuzz_semi_hard
+
+
+def fuzz_power(case):
+    shape, p = case.note(shape=(case.whole(0, 4), case.size(2000))), case.pick(1, 2, 0.5, 3, 1.7, -0.75)
+    x, dy, out, dx = case.shares(*shape), case.numbers(*shape), case.out(*shape), case.out(*shape)
+    x *= np.where(case.rng.uniform(size=shape) < 0.5, -1, 1).astype(x.dtype)
+    if case.note(exponent=p) > 0:
+        x[case.rng.uniform(size=shape) < 0.1] = 0
+    case.run(power.power, x, p, out=out)
+    case.run(power.power_grad, dy, x, p, out=dx)
+    with np.errstate(divide="ignore"):
+        expected = reference_of(ref_power.power, {"out": shape}, *wide(x), p)["out"]
+        slope = reference_of(ref_power.power_grad, {"out": shape}, *wide(dy, x), p)["out"]
+    case.close("y", out, expected, 8)
+    case.close("dx", dx, slope, 8)
+
+
+fuzz_power_grad = fuzz_power
 
 
 def fuzz_ctc(case):
@@ -1330,6 +1376,15 @@ def fuzz_count_ids(case):
     case.run(embed.count_ids, ids, out=out, most=most)
     right = (ids[:, :, None] == np.arange(count)).sum(axis=1)
     case.equal("out", out, (np.minimum(right, most) if most else right).astype(case.dtype))
+    weights, sums, dw = case.numbers(*ids.shape), case.out(len(ids), count), case.out(*ids.shape)
+    case.run(embed.count_ids, ids, out=sums, weights=weights)
+    right = ((ids[:, :, None] == np.arange(count)) * wide(weights)[0][:, :, None]).sum(axis=1)
+    case.close("sums", sums, right, 9, 9 * abs(weights).max(initial=0))
+    case.run(embed.count_ids_grad, sums, ids, out=dw)
+    case.equal("dw", dw, sums[np.arange(len(ids))[:, None], ids])
+
+
+fuzz_count_ids_grad = fuzz_count_ids
 
 
 def indices(case):

@@ -50,6 +50,16 @@ def test_taps_of_known_cases():
     np.testing.assert_allclose(matrix(taps(4, 2, "bicubic"))[0] * 17, [9, 9, -1, 0], atol=1e-14)
 
 
+@pytest.mark.parametrize("a", [3, 5])
+def test_lanczos(a):
+    """Its definition by NumPy's sinc; stretched where there are fewer places."""
+    for size, places, wide in ((20, 33, 1.0), (33, 20, 33 / 20)):
+        offset = (np.arange(size) - ((np.arange(places)[:, None] + 0.5) * size / places - 0.5)) / wide
+        weight = np.where(np.abs(offset) < a, np.sinc(offset) * np.sinc(offset / a), 0)
+        weight /= weight.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(matrix(taps(size, places, f"lanczos{a}", True)), weight, atol=1e-14)
+
+
 def test_windows():
     """A part of x, and a frame around it, in which there are zeros."""
     inner = matrix(taps(6, 4, "bilinear", window=(2, 3)))

@@ -23,7 +23,7 @@ CONSTANTS = {
     "kl_divergence": (3.0,), "generalized": (3.0, 0.7), "hinge_embedding": (0.4,), "contrastive_distance": (0.4,),
     "binary_focal_logits": (0.1, 1.7, 0.3, 0.7), "binary_focal": (0.1, 1.7, 0.3, 0.7), "multi_margin": (2, 0.5),
     "focal_logits": (1.7, 0.1), "focal": (1.7, 0.1), "tversky": (0.7, 0.2, 1e-3), "margin_ranking": (0.3,),
-    "gaussian": (0.1, 0.9), "cosine_embedding": (0.1,), "contrastive": (9.0,),
+    "gaussian": (0.1, 0.9), "kl_logarithms": (1.0,), "cosine_embedding": (0.1,), "contrastive": (9.0,),
 }  # fmt: skip
 
 

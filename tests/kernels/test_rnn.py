@@ -43,11 +43,11 @@ def arguments(kind, sizes, dtype, rng, masked, dropped, acts, reset_after=True):
     return R, z, dy, dlast, acts, states, options, extra
 
 
-def run(kernels, kind, R, z, dy, dlast, acts, states, options, extra):
-    """Everything that a forward and a backward write, by name."""
+def run(kernels, kind, R, z, dy, dlast, acts, states, options, extra, over=False):
+    """Everything that a forward and a backward write, by name; with `over` dz is z."""
     z, states, options = z.copy(), {k: v.copy() for k, v in states.items()}, {k: v.copy() for k, v in options.items()}
     getattr(kernels, kind)(z, R, *acts, **states, **options, **extra)
-    out = {"dz": np.full_like(z, np.nan), "dh": dlast.copy()}
+    out = {"dz": z if over else np.full_like(z, np.nan), "dh": dlast.copy()}
     if kind == "lstm":
         out["dc"] = dlast * dlast.dtype.type(0.5)
     if kind == "gru":
@@ -122,6 +122,19 @@ def test_a_sample_does_not_see_the_others(kind, rng):
                     {k: one(v) for k, v in options.items()}, extra)  # fmt: skip
         for name, values in whole.items():
             assert one(values).tobytes() == alone[name].tobytes(), name
+
+
+@pytest.mark.parametrize("kind", ["simple_rnn", "lstm", "gru", "gru before"])
+@pytest.mark.parametrize("names", [("tanh", "sigmoid"), ("gelu", "silu")], ids="-".join)
+def test_gradient_of_the_gates_in_their_place(kind, names, rng):
+    """dz may be z: inside fit nobody reads the gates again."""
+    kind, before = kind.split()[0], "before" in kind
+    acts = tuple(getattr(activations, name) for name in names)[: 1 if kind == "simple_rnn" else 2]
+    case = arguments(kind, (5, 4, 37), np.float32, rng, True, True, acts, not before)
+    for kernels in (cpu, reference):
+        apart, over = (run(kernels, kind, *case, over=over) for over in (False, True))
+        for name in ("dz", "dh"):
+            assert apart[name].tobytes() == over[name].tobytes(), name
 
 
 def test_no_last_gradient_of_the_sequence(rng):

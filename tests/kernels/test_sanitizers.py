@@ -29,7 +29,7 @@ def compile_c(folder, source, *flags):
         pytest.skip(f"needs gcc with {' '.join(sanitizers)}: apt install libgcc-12-dev, or your gcc's")
     program = folder / source.removesuffix(".c")
     warnings = ["-Wall", "-Werror", "-Wno-unused-function", "-Wno-unknown-pragmas"]
-    command = ["gcc", "-g", "-ffp-contract=off", *warnings, *flags, f"-I{KERNELS}", HERE / source, "-o", program]
+    command = ["gcc", "-g1", "-ffp-contract=off", *warnings, *flags, f"-I{KERNELS}", HERE / source, "-o", program]
     subprocess.run([*command, "-lm", "-pthread"], check=True)
     return program
 

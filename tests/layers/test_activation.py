@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from npdl import Sequential, activations, layers, testing
+from npdl.activations.registry import _by_name
 
 LAYERS = [
     layers.Activation("linear"), layers.Activation("relu"), layers.Activation("gelu"), layers.Activation("softmax"),
@@ -33,7 +34,7 @@ def test_other_functions_of_rows_along_any_axis(kind):
         testing.check_layer(kind(axis), (3, 2, 5))
 
 
-@pytest.mark.parametrize("name", [name for name in activations._by_name if name != "exponential"])
+@pytest.mark.parametrize("name", [name for name in _by_name if name != "exponential"])
 def test_every_name_as_the_end_of_a_layer(name):
     """In the epilogue of the matrix product, and with a file's description read back."""
     layer = layers.Dense(5, activation=name)

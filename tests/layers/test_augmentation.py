@@ -129,6 +129,8 @@ def test_brightness_and_contrast(device, rng):
     brighter = layers.RandomBrightness((0.25, 0.25), (0, 1)).init((5, 6, 3), dtype="float64", device=device)
     np.testing.assert_allclose(brighter(x, training=True), np.minimum(x + 0.25, 1))
     np.testing.assert_array_equal(brighter.backward(np.ones_like(x)), x + 0.25 < 1)
+    lighter = layers.RandomBrightness((0.25, 0.25), (-1, 1)).init((5, 6, 3), dtype="float64", device=device)
+    np.testing.assert_allclose(lighter(x, training=True), np.minimum(x + 0.5, 1))  # a quarter of the range
     stronger = layers.RandomContrast((0, 1), (0, 1), seed=1).init((5, 6, 3), dtype="float64", device=device)
     y, mean = stronger(x, training=True), x.mean(axis=(1, 2), keepdims=True)
     f = 1 + npdl.random.per_sample(npdl.random.key(1, "RandomContrast"), 0, 4, 1).reshape(4, 1, 1, 1)
@@ -149,6 +151,14 @@ def test_erasing(device, rng):
     y = noise(x, training=True)
     changed = y != x
     assert y[changed].min() >= 0 and y[changed].max() <= 1 and np.unique(y[changed]).size > 1000
+
+
+def test_erasing_reaches_every_place_with_new_noise():
+    halves = layers.RandomErasing((1, 1), (0.25, 0.25)).init((4, 4, 1), seed=0).boxes((100, 4, 4, 1))
+    assert set(halves[:, 0]) == set(halves[:, 2]) == {0, 1, 2} and (halves[:, 1::2] - halves[:, ::2] == 2).all()
+    x = np.full((2, 8, 8, 1), 0.5)
+    whole = layers.RandomErasing((1, 1), (1, 1), value_range=(0, 1)).init((8, 8, 1), dtype="float64", seed=0)
+    assert np.mean(np.array(whole(x, training=True)) != whole(x, training=True)) > 0.3
 
 
 @pytest.mark.parametrize(

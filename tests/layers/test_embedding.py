@@ -14,6 +14,11 @@ def test_contract(rows, width, shape):
     testing.check_layer(layers.Embedding(rows, width), shape, integers=rows)
 
 
+@pytest.mark.parametrize("shape", ((5,), (None,)))
+def test_contract_with_positions(shape):
+    testing.check_layer(layers.TokenAndPositionEmbedding(6, 5, 3), shape, integers=6)
+
+
 def test_rows(step, device):
     layer = layers.Embedding(4, 2).init((3,), dtype="float64", device=device)
     x = np.array([[1, 3, 1], [0, 1, 3]], "int64")

@@ -4,6 +4,7 @@ import pytest
 from npdl import layers, testing
 
 REFLECTION = (layers.ReflectionPadding1D, layers.ReflectionPadding2D, layers.ReflectionPadding3D)
+CIRCULAR = (layers.CircularPadding1D, layers.CircularPadding2D, layers.CircularPadding3D)
 REPLICATION = (layers.ReplicationPadding1D, layers.ReplicationPadding2D, layers.ReplicationPadding3D)
 
 
@@ -11,13 +12,13 @@ REPLICATION = (layers.ReplicationPadding1D, layers.ReplicationPadding2D, layers.
     ("padding", "shape"),
     [((2, 0), (4, 3)), (1, (None, 1)), (((1, 2), (0, 3)), (3, 5, 2)), (0, (2, 2, 1)), ((1, 2, 0), (3, None, 2, 2))],
 )
-@pytest.mark.parametrize("kinds", [REFLECTION, REPLICATION])
+@pytest.mark.parametrize("kinds", [REFLECTION, REPLICATION, CIRCULAR])
 def test_contract(kinds, padding, shape):
     testing.check_layer(kinds[len(shape) - 2](padding), shape)
 
 
 @pytest.mark.parametrize("shape", [(5, 2), (4, 5, 3), (3, 4, 3, 2)])
-@pytest.mark.parametrize(("kinds", "mode"), [(REFLECTION, "reflect"), (REPLICATION, "edge")])
+@pytest.mark.parametrize(("kinds", "mode"), [(REFLECTION, "reflect"), (REPLICATION, "edge"), (CIRCULAR, "wrap")])
 def test_it_is_numpys(kinds, mode, shape, rng, device):
     layer = kinds[len(shape) - 2](2).init(shape, dtype="float64", device=device)
     x = rng.normal(size=(3, *shape))
@@ -36,7 +37,7 @@ def test_margins_of_more_places_than_there_are(kind):
         free(np.zeros((1,) + (3,) * axes + (1,), "float32"))
 
 
-@pytest.mark.parametrize("kind", REFLECTION + REPLICATION)
+@pytest.mark.parametrize("kind", REFLECTION + REPLICATION + CIRCULAR)
 def test_wrong_arguments(kind):
     with pytest.raises(ValueError, match=rf"{kind.__name__} needs padding .* at least 0 .*; pass e.g. padding=1"):
         kind(-1)

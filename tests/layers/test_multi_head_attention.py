@@ -134,6 +134,14 @@ def test_a_query_that_sees_nothing(rng):
     np.testing.assert_array_equal(y[1, 2], layer.params["attention_output/bias"])
     assert np.isfinite(layer.backward(np.ones_like(y))).all()
     assert not layer.forward(x, True, np.zeros((3, 4), bool))[..., 0].any() - 1  # the bias alone
+    y = layer.forward(x, True, np.array([[True, True, False, True]] * 3))
+    assert (y[:, 2] == 1).all() and not (y[:, [0, 1, 3]] == 1).any()  # padding, which others do not see either
+
+
+def test_flops():
+    layer = MHA(2, 3, value_dim=4).init(((4, 6), (5, 7)), seed=1)
+    projections = 4 * 6 * 2 * 3 + 5 * 7 * 2 * 3 + 5 * 7 * 2 * 4 + 4 * 2 * 4 * 6
+    assert layer.flops() == 2 * (projections + 4 * 5 * 2 * (3 + 4))
 
 
 def test_padding_does_not_matter(rng):

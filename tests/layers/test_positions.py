@@ -63,6 +63,10 @@ def test_rotary_products_depend_on_the_distance(rng):
     for distance in range(-19, 20):
         np.testing.assert_allclose(np.diag(scores, distance), np.diag(scores, distance)[0], atol=1e-12)
     np.testing.assert_array_equal(layer(q)[0, 0], q[0, 0])
+    y, dy = layer(q, training=True), rng.standard_normal(q.shape)
+    np.testing.assert_allclose((y * dy).sum(), (q * layer.backward(dy)).sum())  # the gradient turns the other way
+    slower = layers.RotaryEmbedding(scaling_factor=2.0).init((20, 8), "float64")
+    np.testing.assert_allclose(slower(q)[0, ::2], layer(q)[0, :10], atol=1e-12)
 
 
 def test_shorter_sequences_leave_rows_alone(rng):
@@ -74,6 +78,34 @@ def test_shorter_sequences_leave_rows_alone(rng):
     np.testing.assert_allclose(layer.grads["embeddings"], np.pad(dy.sum(axis=0), ((0, 2), (0, 0))))
 
 
+def test_tokens_and_positions(rng):
+    """Row by row what Embedding and PositionEmbedding give, and their gradients."""
+    x, dy = np.array([[1, 3, 1], [0, 1, 2]], "int32"), rng.standard_normal((2, 3, 2))
+    layer = layers.TokenAndPositionEmbedding(4, 5, 2, mask_zero=True).init((None,), "float64", seed=0)
+    E, P = (layer.params[f"{part}_embedding/embeddings"] for part in ("token", "position"))
+    assert E.shape == (4, 2) and P.shape == (5, 2) and [one.shape for one in layer.get_weights()] == [(4, 2), (5, 2)]
+    np.testing.assert_array_equal(layer.forward(x, True), E[x] + P[:3])
+    for grad in layer.grads.values():
+        grad[...] = np.nan
+    assert layer.backward(dy) is None
+    rows = np.zeros((4, 2))
+    np.add.at(rows, x, dy)
+    np.testing.assert_allclose(layer.grads["token_embedding/embeddings"], rows, atol=1e-15)
+    np.testing.assert_allclose(layer.grads["position_embedding/embeddings"], np.pad(dy.sum(0), ((0, 2), (0, 0))))
+    np.testing.assert_array_equal(layer.compute_mask(x), x != 0)
+    for make, text in (
+        (lambda: layer(np.zeros((1, 6), "int32")), "has sequence_length=5, got a sequence of 6 places; pass shorter"),
+        (
+            lambda: layers.TokenAndPositionEmbedding(4, 5, 2, tie_weights=False),
+            r"leave it out, and end .* layers.Dense\(4",
+        ),
+        (lambda: layers.TokenAndPositionEmbedding(4, 0, 2), "needs sequence_length to be a whole number of at least 1"),
+        (lambda: layers.TokenAndPositionEmbedding(4, 5, 2).init((3, 2)), r"samples of shape \(places,\), got \(3, 2\)"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            make()
+
+
 def test_a_configuration_of_kerashub():
     config = {"name": "turn", "trainable": True, "dtype": "float32", "max_wavelength": 500, "scaling_factor": 2.0,
               "sequence_axis": 2, "feature_axis": -1}  # fmt: skip
@@ -81,6 +113,9 @@ def test_a_configuration_of_kerashub():
     initializer = {"module": "keras.initializers", "class_name": "Zeros", "config": {}, "registered_name": None}
     config = {"name": "p", "sequence_length": 7, "initializer": initializer}
     assert not layers.PositionEmbedding.from_config(config).init((7, 2)).params["embeddings"].any()
+    config = {"name": "both", "trainable": True, "vocabulary_size": 5, "sequence_length": 4, "embedding_dim": 3,
+              "embeddings_initializer": initializer, "tie_weights": True, "mask_zero": False}  # fmt: skip
+    assert not any(one.any() for one in layers.TokenAndPositionEmbedding.from_config(config).init((4,)).get_weights())
 
 
 @pytest.mark.parametrize(

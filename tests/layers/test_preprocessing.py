@@ -110,6 +110,9 @@ def test_resizing_keeps_proportions(device, rng):
     framed = np.full((2, 8, 8, 3), 7.0)
     framed[:, :, 2:6] = x
     np.testing.assert_allclose(resized(x, pad_to_aspect_ratio=True, fill_value=7), resized(framed), atol=1e-12)
+    narrow, framed = np.ascontiguousarray(x[:, :, :3]), np.zeros((2, 8, 8, 3))
+    framed[:, :, 2:5] = narrow  # of an odd number of columns the frame has the last one behind
+    np.testing.assert_allclose(resized(narrow, pad_to_aspect_ratio=True), resized(framed), atol=1e-12)
     np.testing.assert_array_equal(resized(x, interpolation="area"), (x[:, ::2] + x[:, 1::2]) / 2)
 
 
@@ -132,6 +135,33 @@ def test_categories(device):
     assert encoded("one_hot", [[3], [1]]) == [[0, 0, 0, 1], [0, 1, 0, 0]]
     assert encoded("one_hot", [3, 1]) == [[0, 0, 0, 1], [0, 1, 0, 0]]
     assert encoded("one_hot", [[3, 1]]) == [[[0, 0, 0, 1], [0, 1, 0, 0]]]
+
+
+def test_categories_with_weights(device, rng):
+    layer = layers.CategoryEncoding(4, "count").init(((3,), (3,)), dtype="float64", device=device)
+    x, w = np.array([[0, 2, 2], [3, 3, 3]], "int32"), rng.normal(size=(2, 3))
+    expected = np.array([[w[0, 0], 0, w[0, 1] + w[0, 2], 0], [0, 0, 0, w[1].sum()]])
+    np.testing.assert_allclose(layer((x, w), training=True), expected, rtol=1e-12)
+    dy = rng.normal(size=(2, 4))
+    dx, dw = layer.backward(dy)
+    assert dx is None
+    np.testing.assert_array_equal(dw, [dy[0, [0, 2, 2]], dy[1, [3, 3, 3]]])
+    with pytest.raises(TypeError, match=r"takes weights in float64, got float32; pass w.astype\('float64'\)"):
+        layer((x, w.astype("float32")))
+    with pytest.raises(ValueError, match=r'and with output_mode="count" weights of its shape, got output_mode=\'mult'):
+        layers.CategoryEncoding(4).init(((3,), (3,)))
+
+
+def test_a_model_of_weighted_categories(rng):
+    ids, weights = layers.Input((3,), dtype="int32"), layers.Input((3,))
+    y = layers.Dense(2)(layers.CategoryEncoding(4, "count")([ids, weights]))
+    model = npdl.Model([ids, weights], y, seed=0)
+    model.compile("sgd", "mse")
+    x, w = rng.integers(0, 4, (5, 3)), rng.normal(size=(5, 3))
+    model.fit([x, w], rng.normal(size=(5, 2)), verbose=0)
+    kernel, bias = model.get_weights()
+    counts = np.array([np.bincount(one, own, 4) for one, own in zip(x, w)])
+    np.testing.assert_allclose(model.predict([x, w]), counts @ kernel + bias, rtol=1e-4, atol=1e-5)
 
 
 def test_a_model_of_categories():

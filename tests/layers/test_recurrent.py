@@ -240,6 +240,8 @@ def test_dropout_is_the_same_at_every_step(kind, rng):
     assert not np.array_equal(layer(x, training=True), layer(x, training=True))  # another one at each call
     assert layer.step == 2
     np.testing.assert_array_equal(layer(x), layer(x))
+    both, ones = made(kind, (3, 4), units=4, dropout=0.5, recurrent_dropout=0.5), np.ones((50, 3, 4))
+    assert not np.array_equal(both.drop(ones, 0, "x")[:, 0], both.recurrent_mask(0, 50))  # numbers of their own
     dropped = made(kind, (3, 3), dropout=0.5, return_sequences=True)
     x = rng.normal(size=(400, 3, 3))
     dropped(x, training=True)
@@ -296,7 +298,7 @@ def test_keras_configuration():
     assert layers.RNN.from_config({"cell": cell, "dtype": "float32"}).init((3, 2)).output_shape == (4,)
 
 
-@pytest.mark.parametrize("merge_mode", ["concat", "sum", None])
+@pytest.mark.parametrize("merge_mode", ["concat", "sum", "ave", None])
 def test_bidirectional_states(merge_mode, rng):
     layer = layers.Bidirectional(layers.GRU(4, return_sequences=True, return_state=True), merge_mode)
     layer.init(((3, 2), (4,), (4,)), dtype="float64", seed=0)
@@ -306,7 +308,8 @@ def test_bidirectional_states(merge_mode, rng):
     for one in (forwards, backwards):
         one.in_order = one.go_backwards
     (a, p), (b, q) = forwards((x, h)), backwards((x, g))
-    expected = {"concat": np.concatenate([a, b], -1), "sum": a + b}.get(merge_mode, (a, b))
+    joined = {"concat": np.concatenate([a, b], -1), "sum": a + b, "ave": (a + b) / 2}
+    expected = joined.get(merge_mode, (a, b))
     np.testing.assert_array_equal(y, expected)
     np.testing.assert_array_equal(states, [p, q])
     dy = (rng.normal(size=a.shape), None) if merge_mode is None else rng.normal(size=expected.shape)

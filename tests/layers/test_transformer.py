@@ -127,6 +127,8 @@ def test_the_future_and_padding_are_not_seen(rng):
     encoder, mask = Encoder(7, 2).init((6, 4), dtype="float64", seed=1), np.arange(6)[None] < 4
     assert np.abs(encoder(x)[:, :4] - encoder(other)[:, :4]).max() > 0.01
     np.testing.assert_array_equal(encoder.forward(x, False, mask)[:, :4], encoder.forward(other, False, mask)[:, :4])
+    reading = Decoder(7, 2).init(((6, 4), (6, 4)), dtype="float64", seed=1)
+    assert np.abs(reading((x, x))[:, 0] - reading((x, other))[:, 0]).max() > 0.01  # all of the other sequence is seen
     assert encoder.compute_mask(x, mask) is mask and decoder.compute_mask(x, mask) is mask
 
 

@@ -94,6 +94,8 @@ CASES = {
     "poisson nll of means": (losses.PoissonNLLLoss(False, eps=0.1), counts, above_zero, ROWS),
     "kl divergence": (losses.KLDivergence(), shares, shares, CLASSES),
     "generalized": (losses.CategoricalGeneralizedCrossEntropy(0.7), labels, shares, CLASSES),
+    "kl of logarithms": (losses.KLDivLoss(), above_zero, numbers, ROWS),
+    "kl of logarithms, both": (losses.KLDivLoss(True), numbers, numbers, ROWS),
     "hinge": (losses.Hinge(), yes_no, numbers, ROWS),
     "squared hinge": (losses.SquaredHinge(), signs, numbers, ROWS),
     "soft margin": (losses.SoftMarginLoss(), signs, numbers, ROWS),
@@ -112,6 +114,7 @@ CASES = {
     "multi-label": (losses.MultiLabelSoftMarginLoss(), yes_no, numbers, ROWS),
     "multi-margin": (losses.MultiMarginLoss(1, 0.7, WEIGHTS), labels, numbers, FIVE),
     "multi-margin, square": (losses.MultiMarginLoss(2), labels, numbers, CLASSES),
+    "multi-label margin": (losses.MultiLabelMarginLoss(), yes_no, numbers, CLASSES),
     "categorical hinge": (losses.CategoricalHinge(), one_hot, numbers, CLASSES),
     "cosine": (losses.CosineSimilarity(), numbers, numbers, CLASSES),
     "dice": (losses.Dice(), yes_no, shares, ROWS),
@@ -310,10 +313,12 @@ def test_nan_is_seen(name):
     rng = np.random.default_rng(8)
     t, p = target(rng, shape), output(rng, shape)
     parts(p)[0][1] = np.nan
+    if name == "multi-label margin":
+        t[:, ..., 0], t[:, ..., 1] = 1, 0
     if t.dtype.kind == "i":
         t[:] = t[0] if name == "ctc" else 0
     assert np.isnan(loss.forward(t, p))
-    if name == "nll":  # its slope does not depend on its outputs
+    if name in ("nll", "kl of logarithms", "kl of logarithms, both"):  # whose slope does not depend on their outputs
         return
     dy = host(loss, loss.backward())
     assert all(np.isnan(part[1]).any() and np.isfinite(part[[0, 2]]).all() for part in parts(dy)[:1])

@@ -98,7 +98,7 @@ def test_arguments():
 
 def test_targets():
     for loss, y, text in (
-        ("hinge", [[2.0], [1.0]], 'Hinge: targets must be -1 or 0 or 1, got 2.0 at row 0; .*loss="categorical_hinge"'),
+        ("hinge", [[2.0], [3.0]], 'Hinge: targets must be -1 or 0 or 1, got 2.0 at row 0; .*loss="categorical_hinge"'),
         ("squared_hinge", [[1], [3]], "SquaredHinge: targets must be -1 or 0 or 1, got 3 at row 1"),
         ("soft_margin_loss", [[1], [0]], r"SoftMarginLoss: targets must be -1 or 1, got 0 at row 1; .* 2 \* y - 1"),
         ("hinge_embedding_loss", [[0], [1]], "HingeEmbeddingLoss: targets must be -1 or 1, got 0 at row 0"),

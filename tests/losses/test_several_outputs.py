@@ -98,6 +98,6 @@ def test_ctc_targets():
         with pytest.raises(ValueError, match=text):
             losses.validate(loss, np.array(y), shape)
     losses.validate(loss, np.array([[1, 1], [1, 0]]), (None, None, 4))
-    with pytest.raises(ValueError, match=r"CTC: all frames count, weights or a mask of steps .* got shape \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"CTC compares whole samples, .* one weight a sample \(N,\), and let no mask"):
         loss.forward([[1], [2]], z, np.ones((2, 3)))
     assert loss.forward([[0, 0], [0, 0]], z) == pytest.approx(3 * math.log(4))

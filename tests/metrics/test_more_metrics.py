@@ -139,6 +139,24 @@ def test_curves_by_hand():
     assert metrics.RecallAtPrecision(1.0)([0, 1], [0.9, 0.1]) == 0
 
 
+def test_more_by_hand():
+    assert metrics.TruePositives([0.2, 0.8, 0.5])([1, 1, 1], [0.3, 0.6, 0.9]).tolist() == [3, 1, 2]  # as they are asked
+    assert metrics.MeanIoU(3)([0, 0, 1], [0, 1, 1]) == 0.5  # class 2 is nowhere, and counts nowhere
+    assert metrics.MeanIoU(3, ignore_class=2)([0, 1, 2], [0, 1, 0]) == 1
+    assert metrics.BinaryIoU([1], threshold=0.5)([1, 0], [0.5, 0.4]) == 1  # the threshold itself is a yes
+    p = [[0.25, 0.25, 0.5], [0.1, 0.1, 0.8]]
+    assert metrics.Perplexity()([0, 2], p) == pytest.approx((4 / 0.8) ** 0.5, rel=1e-6)
+    assert metrics.Perplexity(mask_token_id=1)([0, 1], p) == pytest.approx(4, rel=1e-6)
+    assert metrics.CosineSimilarity()([[3.0, 4.0]], [[4.0, 3.0]]) == pytest.approx(0.96)
+    # apart by 0, 1, 0, 1 places; by chance Σ rows · columns · places² / 4 = (18 + 3 + 5) / 4
+    assert metrics.CohenKappa(3, "quadratic")([0, 1, 2, 0], [0, 2, 2, 1]) == pytest.approx(1 - 2 / 6.5)
+    assert metrics.MatthewsCorrelation(2)([1, 1, 1, 0], [1, 0, 1, 1]) == pytest.approx(-1 / 3)
+    score = metrics.FBetaScore(beta=2.0, threshold=0.5)([[1], [1], [1], [0]], [[1], [0], [0], [1]])
+    assert score == pytest.approx(5 / (5 + 4 * 2 + 1))  # 2 are missed, 1 is wrong
+    t, p = [[1, 0], [1, 0], [0, 1], [1, 0]], [[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.6, 0.4]]
+    assert metrics.F1Score("weighted", 0.5)(t, p) == pytest.approx((3 * 0.8 + 2 / 3) / 4)
+
+
 def test_calibration_by_hand():
     t, p = [0, 1, 1, 0], [[0.9, 0.1], [0.85, 0.15], [0.4, 0.6], [0.45, 0.55]]
     metric = metrics.ExpectedCalibrationError(5)  # (0.8, 1]: 1 right of 0.9 + 0.85; (0.4, 0.6]: 1 of 0.6 + 0.55

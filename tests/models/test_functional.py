@@ -104,6 +104,17 @@ def test_forward_and_backward_are_the_formulas():
     assert not np.allclose(none[0], dx[0]) and not model.get_layer("classes").grads["kernel"].any()
 
 
+def test_backward_leaves_dy_alone():
+    """Where an array is an output and a layer reads it too, the sum of its gradients is an array of its own."""
+    x = layers.Input((4,))
+    h = layers.Dense(3)(x)
+    model = Model(x, [layers.Identity()(h), layers.Dense(2)(h)], seed=0)
+    model.forward(X, training=True)
+    dy = [np.ones((30, 3), "float32"), np.ones((30, 2), "float32")]
+    model.backward(dy)
+    assert (dy[0] == 1).all() and (dy[1] == 1).all()
+
+
 def test_names_and_the_order_of_weights_as_in_keras():
     model = diamond()
     assert model.input_names == ["a", "b"] and model.output_names == ["out", "classes"]

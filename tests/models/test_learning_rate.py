@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from npdl import Sequential, datasets, layers, viz
+from npdl import Model, Sequential, datasets, layers, viz
+from npdl.data import Mapped
 from npdl.models import LearningRateCurve, find_learning_rate, saving
 from npdl.optimizers import SGD, Adam, Lookahead
 from npdl.schedules import CosineDecay
@@ -31,6 +32,37 @@ def test_the_model_is_left_alone_and_the_curve_turns(optimizer):
     assert 1e-5 < curve.suggestion < 10 and f"suggests {curve.suggestion:.2g}" in repr(curve)
     again = find_learning_rate(model, x, y[:640], max_learning_rate=1000.0, steps=60)
     np.testing.assert_array_equal(curve.losses, again.losses)
+
+
+def test_several_inputs_and_outputs_and_pipelines(rng):
+    """Dicts, `Mapped`, generators and weights of steps: the first loss is that of the model, whatever the form."""
+    x = {"steps": rng.normal(size=(40, 5, 3)), "words": rng.integers(0, 7, (40, 5)).astype("int32")}
+    y = {"tags": rng.integers(0, 4, (40, 5)), "number": rng.normal(size=(40, 1))}
+    w = {"tags": rng.random((40, 5)), "number": rng.random(40)}
+
+    def make():
+        ins = {"steps": layers.Input((5, 3)), "words": layers.Input((5,), dtype="int32")}
+        h = layers.Concatenate()([ins["steps"], layers.Embedding(7, 2)(ins["words"])])
+        outs = {"tags": layers.Dense(4)(h), "number": layers.Dense(1)(layers.Flatten()(h))}
+        model = Model(ins, outs, seed=0, dtype="float64")
+        chosen = {"tags": "sparse_categorical_crossentropy", "number": "mse"}
+        model.compile(SGD(0.1), chosen, loss_weights={"tags": 2.0, "number": 0.5})
+        return model
+
+    def stream():
+        for start in (0, 20):
+            yield tuple({name: one[start : start + 20] for name, one in part.items()} for part in (x, y, w))
+
+    found = [
+        find_learning_rate(make(), x, y, 40, w, steps=5),
+        find_learning_rate(make(), Mapped(lambda x, y, place: (x, y), x, y, w), batch_size=40, steps=5),
+        find_learning_rate(make(), tuple(x.values()), list(y.values()), 40, list(w.values()), steps=5),
+    ]
+    assert len(find_learning_rate(make(), stream, steps=5).losses) == 5
+    first = make().evaluate(x, y, batch_size=40, sample_weight=w, verbose=0)[0]
+    for curve in found:
+        assert curve.losses[0] == pytest.approx(first, rel=1e-12)
+        np.testing.assert_array_equal(curve.losses, found[0].losses)
 
 
 def test_a_valley_and_a_slope():

@@ -160,3 +160,33 @@ def test_steps_of_one_number(rng):
     model.compile("sgd", "mse")
     found = model.evaluate(x, y, verbose=0)
     assert found == pytest.approx(float(((model.predict(x) - y)[:, :4] ** 2).mean()), rel=1e-5)
+
+
+def test_masks_of_pixels_and_of_pairs_by_hand(rng):
+    """What a model is given beside x: leading axes of x, or pairs where a layer attends."""
+    images, seen = rng.normal(size=(2, 3, 4, 1)), rng.random((2, 3, 4)) < 0.5
+    model = Sequential([layers.Input((3, 4, 1)), layers.Dense(2), reader := Reader()], dtype="float64")
+    model.forward(images, mask=seen)
+    np.testing.assert_array_equal(reader.seen[0], seen)
+    np.testing.assert_array_equal(model.compute_mask(images, seen), seen)
+    with pytest.raises(ValueError, match=r"\(N, H, W\) of pixels; pairs \(N, T, S\) are for layers of attention"):
+        model.forward(images, mask=np.ones((2, 3, 3), bool))
+    x, pairs = rng.normal(size=(2, 5, 4)), np.tril(np.ones((5, 5), bool)) & np.ones((2, 1, 1), bool)
+    looks = layers.MultiHeadAttention(2, 3)
+    causal = layers.MultiHeadAttention(2, 3, use_causal_mask=True).init((5, 4), dtype="float64", seed=0)
+    model = Sequential([layers.Input((5, 4)), looks], seed=0, dtype="float64")
+    causal.set_weights(looks.get_weights())
+    np.testing.assert_array_equal(model.forward(x, mask=pairs), causal(x))
+    inputs = layers.Input((5, 4))
+    graph = npdl.Model(inputs, layers.Activation("linear")(model(inputs)), dtype="float64")
+    np.testing.assert_array_equal(graph.forward(x, mask=pairs), causal(x))
+
+
+@pytest.mark.parametrize("steps", (STEPS - 1, STEPS + 2))
+def test_targets_of_other_steps_than_the_outputs(rng, steps):
+    x, y = sequences(rng)
+    model = Sequential([layers.Embedding(9, 4, mask_zero=True), layers.Dense(CLASSES)])
+    model.build((None,))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match=r"targets must have the leading axes of the outputs, .* one target a step"):
+        model.fit(x, np.resize(y, (len(y), steps)), verbose=0)

@@ -13,6 +13,7 @@ import npdl
 from npdl import devices, optimizers
 from npdl.layers import Dense
 from npdl.optimizers import (
+    ASGD,
     SGD,
     SWA,
     Adadelta,
@@ -37,6 +38,8 @@ ALL = (
     lambda **k: SGD(0.1, **k),
     lambda **k: SGD(0.1, momentum=0.9, **k),
     lambda **k: SGD(0.1, momentum=0.9, nesterov=True, **k),
+    lambda **k: SGD(0.1, momentum=0.9, dampening=0.3, **k),
+    lambda **k: ASGD(0.1, lambd=0.01, t0=1, **k),
     lambda **k: Adam(0.01, **k),
     lambda **k: AdamW(0.01, **k),
     lambda **k: RMSprop(0.01, **k),
@@ -123,6 +126,9 @@ def test_defaults_are_keras_own():
         (lambda: Adam(lambda step: 0.1), TypeError, "Adam: learning_rate must be a number or .*, got <function"),
         (lambda: Adam(True), TypeError, "Adam: learning_rate must be a number or .*, got True"),
         (lambda: SGD(momentum=1.0), ValueError, "SGD: momentum must be at least 0 and less than 1, got 1.0; .*=0.9"),
+        (lambda: SGD(dampening=0.5), ValueError, r"SGD: dampening=0.5 needs momentum and no nesterov, .*; leave"),
+        (lambda: SGD(momentum=0.9, dampening=1), ValueError, "SGD: dampening must be .* less than 1, got 1"),
+        (lambda: ASGD(t0=-1), ValueError, "ASGD: t0 must be at least 0 .* got -1"),
         (lambda: SGD(momentum=-0.5), ValueError, "SGD: momentum must be .* got -0.5"),
         (
             lambda: SGD(nesterov=True),

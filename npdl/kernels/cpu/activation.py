@@ -1,4 +1,4 @@
-"""Activations; formulas: npdl/activations.py, code: kernels/activation.h, more_activations.h, row_activations.h."""
+"""Activations; formulas: npdl/activations/, code: kernels/activation.h, more_activations.h, row_activations.h."""
 
 import math
 

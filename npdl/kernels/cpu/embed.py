@@ -4,6 +4,7 @@ import numpy as np
 
 from npdl.kernels.cpu.build import lib
 from npdl.kernels.reference.embed import count_ids as _count_ids
+from npdl.kernels.reference.embed import count_ids_grad as _count_ids_grad
 
 expect = lib.expect
 
@@ -41,9 +42,21 @@ def not_zero(ids, *, out):
     np.not_equal(ids, 0, out=out)
 
 
-def count_ids(ids, *, out, most=None):
-    """out[r, v] = how often v is among ids[r]; sums of ones, which no order changes"""
+def count_ids(ids, *, out, most=None, weights=None):
+    """out[r, v] = how often v is among ids[r]; sums of ones, which no order changes, or of weights, in their order"""
+    _check_rows("count_ids", ids, "out", out, "weights", weights)
+    _count_ids(ids, out=out, most=most, weights=weights)
+
+
+def count_ids_grad(dy, ids, *, out):
+    """out[r, t] = dy[r, ids[r, t]]"""
+    _check_rows("count_ids_grad", ids, "dy", dy, "out", out)
+    _count_ids_grad(dy, ids, out=out)
+
+
+def _check_rows(kernel, ids, name, counts, like_ids_name, like_ids):
     if np.ndim(ids) != 2:
-        raise ValueError(f"count_ids: ids must have shape (R, T), got {np.shape(ids)}")
-    expect("count_ids", "out", out, (len(ids), *out.shape[1:2]))
-    _count_ids(ids, out=out, most=most)
+        raise ValueError(f"{kernel}: ids must have shape (R, T), got {np.shape(ids)}")
+    expect(kernel, name, counts, (len(ids), *counts.shape[1:2]))
+    if like_ids is not None:
+        expect(kernel, like_ids_name, like_ids, ids.shape)

@@ -78,7 +78,8 @@ def adafactor(p, g, factors, shapes, segments, hyper):
     aligned("adafactor", "factors", factors)
     _plan_of("adafactor", p, segments)  # checks that the segments lie in p
     tables = tuple(map(_address, (shapes, factors, segments)))
-    _execute("adafactor", _adafactor, len(segments), tables, hyper, arrays)
+    numbers = np.concatenate([hyper, np.zeros(len(segments) * LANES)])
+    _execute("adafactor", _adafactor, len(segments), tables, numbers, arrays)
 
 
 # ---- the bodies; context as in `npdl.kernels.cpu.update`, with room for results behind the numbers in hyper
@@ -211,6 +212,7 @@ def _adafactor(real, carray):
         begin, end, scale, decay, trainable = carray(context[2], (block + 1, 5), np.float64)[block]
         count, rows, columns, at = carray(context[0], (block + 1, 4), np.int64)[block]
         learning_rate, rho, rest, epsilon_1, epsilon_2, threshold = carray(context[3], 6, np.float64)
+        lane = carray(context[3], 6 + (block + 1) * LANES, np.float64)[6 + block * LANES :]
         start, stop = np.int64(begin), np.int64(end)
         if trainable == 0 or start == stop:
             return
@@ -231,17 +233,26 @@ def _adafactor(real, carray):
             for j in range(columns):
                 column[j] += share * (row[j] * row[j])
             if rows:
-                total = np.float64(0)
-                for j in range(columns):
-                    total += np.float64(row[j]) * np.float64(row[j])
-                means[line] = keep * means[line] + c * real(total / columns)
+                lane[:] = 0
+                for i in range(0, columns, LANES):
+                    x = row[i : i + LANES]
+                    for j in range(x.size):
+                        lane[j] += np.float64(x[j]) * np.float64(x[j])
+                for j in range(1, LANES):
+                    lane[0] += lane[j]
+                means[line] = keep * means[line] + c * real(lane[0] / columns)
         # Sizes of the weights and of the step.
-        weights = steps = np.float64(0)
-        for i in range(p.size):
-            weights += np.float64(p[i]) * np.float64(p[i])
-        step = real(1)
+        lane[:] = 0
+        for i in range(0, p.size, LANES):
+            x = p[i : i + LANES]
+            for j in range(x.size):
+                lane[j] += np.float64(x[j]) * np.float64(x[j])
+        for j in range(1, LANES):
+            lane[0] += lane[j]
+        weights, steps, step = lane[0], 0.0, real(1)
         for turn in range(2):
             mean = real(1)
+            lane[:] = 0
             for line in range(matrices * height):
                 matrix, q = line // height, real(1)
                 if rows:
@@ -254,15 +265,22 @@ def _adafactor(real, carray):
                 row = g[line * columns : (line + 1) * columns]
                 column = k[matrix * columns : (matrix + 1) * columns]
                 if turn == 0:
-                    for j in range(columns):
-                        u = np.float64(row[j] / math.sqrt(max(q * column[j], least)))
-                        steps += u * u
+                    for i in range(0, columns, LANES):
+                        x, y = row[i : i + LANES], column[i : i + LANES]
+                        for j in range(x.size):
+                            z = q * y[j]
+                            u = np.float64(x[j] / math.sqrt(least if z < least else z))
+                            lane[j] += u * u
                 else:
                     w = p[line * columns : (line + 1) * columns]
                     shrink = real(1 - learning_rate * scale * decay)
                     for j in range(columns):
-                        w[j] = shrink * w[j] - step * (row[j] / math.sqrt(max(q * column[j], least)))
+                        z = q * column[j]
+                        w[j] = shrink * w[j] - step * (row[j] / math.sqrt(least if z < least else z))
+            for j in range(1, LANES):
+                lane[0] += lane[j]
             alpha = rho * scale * max(epsilon_2, math.sqrt(weights / p.size))
+            steps = lane[0] if turn == 0 else steps
             step = real(alpha / max(1.0, math.sqrt(steps / p.size) / threshold))
 
     return body

@@ -1,4 +1,4 @@
-"""Activations: the formulas are those of the objects in npdl/activations.py; and GLU and PReLU."""
+"""Activations: the formulas are those of the objects in npdl/activations/; and GLU and PReLU."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ def activation(z, fn, *, out):
 
     Args:
         z: any shape; softmax works along its `fn.axis`.
-        fn: an object of npdl/activations.py.
+        fn: an object of npdl/activations/.
         out: like z; it may be z.
     """
     out[...] = fn(z)
@@ -20,7 +20,7 @@ def activation_grad(dy, saved, fn, *, out):
     Args:
         dy: the gradient of y.
         saved: y or z, as `fn.needs` says, or None.
-        fn: an object of npdl/activations.py.
+        fn: an object of npdl/activations/.
         out: like dy; it may be dy.
     """
     out[...] = fn.gradient(dy, saved)

@@ -13,6 +13,7 @@ y_true t and y_pred p are (N, ...) with D elements a sample, e = p − t; a form
     poisson (ε, full)           p − t ln(p + ε)
     poisson_log (0, full)       e^p − t p                   full = 1 adds t ln t − t + ln(2πt)/2 where t > 1
     kl_divergence (C)           C t ln(t / p),  t and p kept in [10⁻⁷, 1];  C classes: a mean over D / C rows
+    kl_logarithms (l)           t (ln t − p), 0 where t is 0;  l = 1: t is a logarithm too, e^t (t − p)
     generalized (C, q)          C t (1 − p^q) / q,  p kept in [10⁻⁷, 1 − 10⁻⁷]
     hinge ()                    max(1 − t p, 0),  t = 0 counts as −1
     squared_hinge ()            max(1 − t p, 0)²,  t = 0 counts as −1
@@ -113,6 +114,12 @@ def kl_divergence_slope(t, p, classes):
     return np.where(clipped, 0, -classes * np.clip(t, CLIP, 1) / np.where(clipped, 1, p))
 
 
+def kl_logarithms(t, p, log_target):
+    if log_target:
+        return np.exp(t) * (t - p)
+    return np.where(t == 0, 0, t * np.log(np.where(t == 0, 1, t))) - t * p
+
+
 def generalized(t, p, classes, q):
     return classes * t * (1 - np.clip(p, CLIP, 1 - CLIP) ** q) / q
 
@@ -198,6 +205,7 @@ FORMULAS = {
     "poisson": (poisson, lambda t, p, epsilon, full: 1 - t / (p + epsilon)),
     "poisson_log": (poisson_log, lambda t, p, epsilon, full: np.exp(p) - t),
     "kl_divergence": (kl_divergence, kl_divergence_slope),
+    "kl_logarithms": (kl_logarithms, lambda t, p, log_target: -np.exp(t) if log_target else -t),
     "generalized": (generalized, generalized_slope),
     "hinge": (hinge, hinge_slope),
     "squared_hinge": (lambda t, p: hinge(t, p) ** 2, squared_hinge_slope),

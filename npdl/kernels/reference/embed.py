@@ -56,19 +56,35 @@ def not_zero(ids, *, out):
     out[...] = ids != 0
 
 
-def count_ids(ids, *, out, most=None):
-    """out[r, v] = how often v is among ids[r], at most `most` where that is given
+def count_ids(ids, *, out, most=None, weights=None):
+    """out[r, v] = how often v is among ids[r], at most `most` where that is given; with weights the sum of theirs
 
     Args:
         ids: (R, T), int32 or int64.
         out: (R, V).
         most: 1 says only whether it is.
+        weights: like ids, of out's type; each counts as its weight.
 
     Raises:
         IndexError: an index that is negative or not below V.
     """
     _demand_inside("count_ids", ids, out.shape[1])
     out[...] = 0
-    np.add.at(out, (np.arange(len(ids))[:, None], ids), 1)
+    np.add.at(out, (np.arange(len(ids))[:, None], ids), 1 if weights is None else weights)
     if most is not None:
         np.minimum(out, most, out=out)
+
+
+def count_ids_grad(dy, ids, *, out):
+    """out[r, t] = dy[r, ids[r, t]]: the gradient of `count_ids` for its weights
+
+    Args:
+        dy: (R, V).
+        ids: (R, T), int32 or int64.
+        out: (R, T).
+
+    Raises:
+        IndexError: an index that is negative or not below V.
+    """
+    _demand_inside("count_ids_grad", ids, dy.shape[1])
+    out[...] = np.take_along_axis(dy, ids, axis=1)

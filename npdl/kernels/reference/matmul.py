@@ -16,7 +16,7 @@ def matmul(a, b, *, out, bias=None, activation=None, z=None, transpose_a=False, 
         a (M, K), or (K, M) with transpose_a · b (K, N), or (N, K) with transpose_b · bias (N,) · out, z (M, N)
 
     Args:
-        activation: an object of npdl/activations.py; None is linear.
+        activation: an object of npdl/activations/; None is linear.
         z: if given, also receives op(a) op(b) + bias, from which some derivatives are computed.
     """
     a, b = _matrix(a), _matrix(b)

@@ -9,7 +9,7 @@ def add(a, b, *, out, activation=None, z=None):
     Args:
         a, b: any shape, the same.
         out: like a; it may be a or b.
-        activation: an object of npdl/activations.py, or None for none.
+        activation: an object of npdl/activations/, or None for none.
         z: like a, receives z itself, or None; it may be a or b, but not out.
     """
     total = a + b

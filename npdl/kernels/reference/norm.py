@@ -30,7 +30,7 @@ def batch_norm(x, mean, variance, gamma, beta, epsilon, *, out, activation=None)
         gamma, beta: (C,), or None for 1 and 0.
         epsilon: ε.
         out: like x; it may be x.
-        activation: a, the plain ReLU of npdl/activations.py, or None.
+        activation: a, the plain ReLU of npdl/activations/, or None.
     """
     relu = wants_relu("batch_norm", activation)
     y = (x - mean) / np.sqrt(variance + epsilon)

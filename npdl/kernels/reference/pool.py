@@ -38,7 +38,7 @@ def max_pool2d(x, g, *, out, winners=None, activation=None):
         g: the window.
         out: (N, OH, OW, C).
         winners: (N, OH, OW, C), receives the tap t of the maximum: uint8, or int32 for windows of more than 256 taps.
-        activation: a, the plain ReLU of npdl/activations.py, or None. The winners are those of x either way.
+        activation: a, the plain ReLU of npdl/activations/, or None. The winners are those of x either way.
     """
     relu = wants_relu("max_pool2d", activation)
     out[...] = -np.inf

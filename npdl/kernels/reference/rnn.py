@@ -69,7 +69,7 @@ def simple_rnn_grad(dy, R, z, h, activation, *, dz, dh, mask=None, keep=None):
     Args:
         dy: (T, N, U) or None.
         R, z, h, mask, keep: of `simple_rnn`.
-        dz: (T, N, U).
+        dz: (T, N, U); it may be z.
         dh: (N, U), read and written.
     """
     for t in reversed(range(len(z))):
@@ -104,7 +104,7 @@ def lstm_grad(dy, R, z, h, c, activation, recurrent_activation, *, dz, dh, dc, m
     Args:
         dy: (T, N, U) or None.
         R, z, h, c, mask, keep: of `lstm`.
-        dz: (T, N, 4 U).
+        dz: (T, N, 4 U); it may be z.
         dh, dc: (N, U), read and written.
     """
     act = (recurrent_activation, recurrent_activation, activation, recurrent_activation)
@@ -114,10 +114,10 @@ def lstm_grad(dy, R, z, h, c, activation, recurrent_activation, *, dz, dh, dc, m
         d, y = (dh if dy is None else dh + dy[t]), activation(c[t + 1])
         total = dc + activation.gradient(d * o, _slope(activation, y, c[t + 1]))
         gates = [total * g, total * c[t], total * i, d * y]
+        dc[...] = _only(mask, t, total * f, dc)
         dz[t] = _only(mask, t, np.concatenate([a.gradient(dg, one) for a, dg, one in zip(act, gates, saved)], axis=-1))
         past = dz[t] @ R.T
         dh[...] = (past if keep is None else past * keep) + (0 if mask is None else np.where(mask[t, :, None], 0, d))
-        dc[...] = _only(mask, t, total * f, dc)
 
 
 def gru(
@@ -163,7 +163,7 @@ def gru_grad(
     Args:
         dy: (T, N, U) or None.
         R, z, h, inner, mask, keep, dropped: of `gru`.
-        dz: (T, N, 3 U).
+        dz: (T, N, 3 U); it may be z.
         dh: (N, U), read and written.
         dinner: (T, N, U), the gradient of what the candidate's part of R made.
     """
@@ -182,10 +182,10 @@ def gru_grad(
             s, through = h[t] if dropped is None else dropped[t], dg @ candidate.T
             dr, dinner[t] = through * s, dg
             past = through * r
-        dr = recurrent_activation.gradient(dr, saved[1])
+        dr, around = recurrent_activation.gradient(dr, saved[1]), _only(mask, t, d * u, d)
         dz[t] = np.concatenate([_only(mask, t, du), _only(mask, t, dr), dg], axis=-1)
         past = past + dz[t, :, : 2 * units] @ gates.T
-        dh[...] = (past if keep is None else past * keep) + _only(mask, t, d * u, d)
+        dh[...] = (past if keep is None else past * keep) + around
 
 
 def gru_dkernel(h, reset, dz, dinner, *, out):

@@ -9,6 +9,7 @@ y_true t and y_pred p are (N, ..., C); a formula is f(t, p, weights, its constan
     weighted_binary ()      Σ a t ln(1 + e⁻ᵖ) + b (1 − t) ln(1 + eᵖ) over C,  weights (a, b) (2, C)
     focal_logits (γ, s)     Σ a t' (1 − p)^γ (−ln p),  p = softmax(z),  t' = t (1 − s) + s/C,  weights a (C,)
     focal (γ, s)            the same of probabilities y, p = y / Σ y kept in [10⁻⁷, 1 − 10⁻⁷]
+    multi_label_margin ()   Σ_j t_j Σ_i max(1 − p_j + p_i, 0) / C,  i those of t_i = 0
     tversky (α, β, ε)       1 − (I + ε) / (I + α Σ (1 − t) p + β Σ t (1 − p) + ε),  I = Σ t p
 """
 
@@ -156,6 +157,23 @@ def tversky_slope(t, p, weights, alpha, beta, epsilon):
     return -(t - top / bottom * (alpha + (1 - alpha - beta) * t)) / bottom
 
 
+def multi_label_gaps(t, p):
+    """max(1 − p_j + p_i, 0) for each (j, i), 0 where i is a label; t_j of each"""
+    gaps = np.maximum(1 - p[..., :, None] + p[..., None, :], 0)
+    return np.where(t[..., None, :] == 0, gaps, 0), t[..., :, None]
+
+
+def multi_label_margin(t, p, weights):
+    gaps, each = multi_label_gaps(t, p)
+    return (each * gaps).sum(axis=-1).sum(axis=-1, keepdims=True) / p.shape[-1]
+
+
+def multi_label_margin_slope(t, p, weights):
+    gaps, each = multi_label_gaps(t, p)
+    slopes = each * np.where(np.isnan(gaps), gaps, gaps > 0)
+    return (slopes.sum(axis=-2) - slopes.sum(axis=-1)) / p.shape[-1]
+
+
 FORMULAS = {
     "cosine": (cosine, cosine_slope),
     "categorical_hinge": (categorical_hinge, categorical_hinge_slope),
@@ -163,5 +181,6 @@ FORMULAS = {
     "weighted_binary": (weighted_binary, weighted_binary_slope),
     "focal_logits": (focal_logits, focal_logits_slope),
     "focal": (focal, focal_slope),
+    "multi_label_margin": (multi_label_margin, multi_label_margin_slope),
     "tversky": (tversky, tversky_slope),
 }

@@ -1,0 +1,41 @@
+"""Initializers that draw nothing."""
+
+import numpy as np
+
+from npdl.initializers.base import Initializer
+
+
+class Zeros(Initializer):
+    """0"""
+
+    def values(self, shape, key):
+        return np.zeros(shape)
+
+
+class Ones(Initializer):
+    """1"""
+
+    def values(self, shape, key):
+        return np.ones(shape)
+
+
+class Constant(Initializer):
+    """One number everywhere, or an array of exactly the weight's shape.
+
+    Args:
+        value: number or array; an array is kept as nested lists, so that it can be saved.
+
+    Raises:
+        ValueError: the array's shape is not the weight's.
+    """
+
+    def __init__(self, value=0.0):
+        self.value = np.asarray(value, np.float64).tolist()
+
+    def values(self, shape, key):
+        value = np.array(self.value)
+        if value.ndim and value.shape != shape:
+            raise ValueError(
+                f"Constant holds an array of shape {value.shape}, the weight has {shape}; reshape the array"
+            )
+        return np.full(shape, value)

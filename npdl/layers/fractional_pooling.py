@@ -1,0 +1,107 @@
+"""What pooling shares whose windows lie a fraction of a place apart."""
+
+import math
+import numbers
+
+import numpy as np
+
+from npdl import random
+from npdl.layers import arguments, spatial
+from npdl.layers.base import Layer
+
+
+class FractionalMaxPool(Layer):
+    """The windows' places, and the maximum of each.
+
+    Kernels that were there do the rest: the numbers of every window are looked up like rows of an embedding, and are
+    one bin of adaptive pooling. That holds each number as often as windows overlap.
+    """
+
+    axes: int
+
+    def __init__(self, pool_size=2, output_size=None, output_ratio=None, seed=None, data_format=None, **base):
+        super().__init__(**base)
+        kind = type(self).__name__
+        self.pool_size = spatial.each_axis(self, "pool_size", pool_size, self.axes, "pool_size=2")
+        if (output_size is None) == (output_ratio is None):
+            raise ValueError(
+                f"{kind} needs one of output_size and output_ratio, got output_size={output_size!r}, "
+                f"output_ratio={output_ratio!r}; pass e.g. output_ratio=0.7"
+            )
+        self.output_size, self.output_ratio = output_size, output_ratio
+        if output_size is not None:
+            self.output_size = spatial.each_axis(self, "output_size", output_size, self.axes, "output_size=7")
+        else:
+            given = (output_ratio,) * self.axes if isinstance(output_ratio, numbers.Real) else tuple(output_ratio)
+            if len(given) != self.axes or not all(isinstance(r, numbers.Real) and 0 < r < 1 for r in given):
+                raise ValueError(
+                    f"{kind} needs output_ratio to be one number between 0 and 1 or {self.axes}, got {output_ratio!r}; "
+                    "pass e.g. output_ratio=0.7"
+                )
+            self.output_ratio = given
+        self.seed = None if seed is None else random.check_seed(seed)
+        self.data_format = arguments.channels_last(self, data_format)
+
+    def build(self, input_shape):
+        spatial.samples(self, input_shape, self.axes)
+        if None in input_shape:
+            raise ValueError(
+                f"{self.name}: {type(self).__name__} needs axes of a fixed length, got samples of shape {input_shape}"
+            )
+        sizes = input_shape[:-1]
+        made = self.output_size or tuple(int(size * ratio) for size, ratio in zip(sizes, self.output_ratio))
+        for size, pool, out in zip(sizes, self.pool_size, made):
+            if out < 1 or out + pool - 1 > size:
+                raise ValueError(
+                    f"{self.name}: {type(self).__name__} cannot make {made} of samples of shape {input_shape} with "
+                    f"windows of {self.pool_size}; pass smaller windows or sizes"
+                )
+        return (*made, input_shape[-1])
+
+    def flops(self):
+        return math.prod(self.output_shape) * math.prod(self.pool_size)
+
+    def draw(self, samples):
+        """(N, C, axes) random numbers u of [0, 1)."""
+        key = self.random_key("windows") if self.seed is None else random.key(self.seed, "windows")
+        channels = self.input_shape[-1]
+        return random.per_sample(key, self.step, samples, channels * self.axes).reshape(samples, channels, self.axes)
+
+    def places(self, u):
+        """The place of each number of each window among those of x, (N, out..., C, taps); on the host, as u is."""
+        at = np.arange(len(u)).reshape(-1, *(1,) * (2 * self.axes + 1))
+        for axis, (size, pool, out) in enumerate(zip(self.input_shape, self.pool_size, self.output_shape)):
+            step, own = (size - pool) / max(out - 1, 1), u[:, :, axis, None]
+            starts = np.floor((np.arange(out) + own) * step) - np.floor(own * step)  # (N, C, out)
+            starts[:, :, -1] = size - pool
+            shape = [1] * (2 * self.axes + 2)
+            shape[0], shape[1 + axis], shape[1 + self.axes] = len(u), out, u.shape[1]
+            taps = [1] * (2 * self.axes + 2)
+            taps[2 + self.axes + axis] = pool
+            at = at * size + starts.transpose(0, 2, 1).astype(np.int64).reshape(shape) + np.arange(pool).reshape(taps)
+        channels = np.arange(u.shape[1]).reshape(-1, *(1,) * self.axes)
+        return np.ascontiguousarray((at * u.shape[1] + channels).reshape(len(u), *self.output_shape, -1))
+
+    def forward(self, x, training=False):
+        n, taps = len(x), math.prod(self.pool_size)
+        places = self.places(self.draw(n) if training else np.full((n, x.shape[-1], self.axes), 0.5))
+        y, seen = self.buffer("y", (n, *self.output_shape)), self.buffer("seen", (*places.shape, 1))
+        self.k.embedding(places, x.reshape(x.size, 1), out=seen)
+        winners = self.buffer("winners", (y.size, 1, 1), "int32") if training else None
+        self.k.adaptive_max_pool(seen.reshape(y.size, taps, 1), out=y.reshape(y.size, 1, 1), winners=winners)
+        if training:
+            self.step += 1
+            self.save(x.shape, places, winners)
+        else:
+            self.forget()
+        return y
+
+    def backward(self, dy):
+        shape, places, winners = self.saved()
+        taps, dx = math.prod(self.pool_size), self.buffer("dx", shape)
+        dseen = self.buffer("dseen", (dy.size, taps, 1))
+        self.k.adaptive_max_pool_grad(dy.reshape(dy.size, 1, 1), winners, out=dseen)
+        self.k.embedding_grad(
+            dseen.reshape(dy.size * taps, 1), places.reshape(dy.size * taps), out=dx.reshape(dx.size, 1)
+        )
+        return dx

@@ -1,0 +1,57 @@
+"""Inference: what `predict` runs for each batch."""
+
+import threading
+
+from npdl import devices
+from npdl.models.plan import Plan
+from npdl.models.replay import Replays
+
+KEPT = 1 << 20  # bytes: as much memory may stay with a model after `predict`
+
+
+class Inference:
+    """A model's outputs of one batch after another, in memory that is reused.
+
+    It writes nothing on the model, so that several threads may infer, each with one of its own.
+
+    Args:
+        model: built.
+
+    Attributes:
+        taken: a lock, held by the thread that uses it.
+    """
+
+    def __init__(self, model):
+        self.graph, self.store, self.device = model.graph, model.store, model.device
+        self.plan, self.taken = Plan(self.graph), threading.Lock()
+        self._begin()
+
+    def _begin(self):
+        self.workspace = devices.Workspace(self.device)
+        self.replays = Replays(self.plan, self.store, self.workspace)
+
+    def close(self):
+        """Give it back at the end of a `predict`, without much of the memory."""
+        if self.workspace.nbytes > KEPT:
+            self._begin()
+        self.taken.release()
+
+    def is_current(self, model):
+        """Whether the model is still the one that this was made for."""
+        return self.graph is model.graph and self.store is model.store and self.device is model.device
+
+    def outputs(self, xs):
+        """Of host arrays, on the device; the next call writes over them, as soon as nobody refers to them."""
+        replay = self.replays.find(xs)
+        if replay is None and self.plan.prepare():
+            self._begin()  # other layers run from now on, with memory of their own
+        with devices.use_workspace(self.workspace):
+            if replay is not None:
+                return [replay.infer(xs[0])]
+            xs = [self.device.from_host(x) for x in xs]
+            if not self.replays.wants(xs):
+                return self.plan.forward(xs, False)[0]
+            with self.replays.noting(x=xs[0]) as notes:
+                outputs = self.plan.forward(xs, False)[0]
+                notes.mark(outputs[0])
+            return outputs

@@ -1,0 +1,229 @@
+"""Replay: the kernel calls of a step, noted once and then repeated, with nothing of Python between them.
+
+Around its kernels a layer looks up weights, asks for memory and saves what backward needs, and it does so in every step
+with the same result: the same kernels on the same memory, but for the batch. In a small net that takes longer than the
+arithmetic. So a step on a batch like one before it is noted, and from then on its calls alone are repeated, while the
+attributes of all layers stay what they were. Every bit stays the same.
+
+Only models of one chain of layers of `REPLAYED` can be noted: whose Python does nothing else, draws no random numbers,
+and decides nothing by the values of a batch.
+"""
+
+import contextlib
+import threading
+
+import numpy as np
+
+from npdl import devices, layers, losses
+from npdl.models.plan import look, watch
+from npdl.penalties import penalized
+
+REPLAYED = {
+    layers.Activation, layers.AveragePooling1D, layers.AveragePooling2D, layers.BatchNormalization, layers.Conv1D,
+    layers.Conv2D, layers.Conv2DTranspose, layers.Dense, layers.DepthwiseConv2D, layers.ELU, layers.Flatten,
+    layers.GELU, layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D, layers.LayerNormalization,
+    layers.LeakyReLU, layers.MaxPooling1D, layers.MaxPooling2D, layers.ReLU, layers.Reshape, layers.Residual,
+    layers.SeparableConv2D, layers.Sigmoid, layers.Softmax, layers.Tanh,
+}  # fmt: skip
+"""Exact types: a subclass of yours may do more than its kernels."""
+
+LOSSES = {
+    losses.BinaryCrossentropy, losses.CategoricalCrossentropy, losses.Huber, losses.MeanAbsoluteError,
+    losses.MeanSquaredError, losses.SparseCategoricalCrossentropy,
+}  # fmt: skip
+
+OWN = {"forward", "backward", "values", "gradient"}
+"""Methods that a user may have put on one object."""
+
+_one_at_a_time = threading.Lock()  # threads may share layers, and their kernels can stand in for one step at a time
+
+MOST = 8  # noted steps of a model: batches of ever new shapes would only cost memory
+
+
+class Notes:
+    """Stands for a device's table of kernels: makes each call, and notes it where it belongs to a workspace's step.
+
+    Args:
+        kernels: the table.
+        workspace: of the step; other threads may run the same layers in others.
+        given: arrays by name that will be others in each repetition.
+
+    Attributes:
+        calls: [(kernel, list of arguments, dict of named ones)].
+        marked, output: how many of them are forward and loss, and what came out.
+        possible: whether they can be repeated: only whole given arrays stand in them, and none of them came out.
+        places: (name, list or dict of arguments, its key, shape) where a given array, or a view of it, stands.
+    """
+
+    def __init__(self, kernels, workspace, given):
+        self.calls, self.places, self.marked, self.output, self.possible = [], [], 0, None, True
+        self._kernels, self._workspace = kernels, workspace
+        self._given = given
+
+    def __getattr__(self, name):
+        kernel = getattr(self._kernels, name)
+
+        def call(*args, **named):
+            kernel(*args, **named)
+            if devices.current_workspace() is self._workspace:
+                self._note(kernel, list(args), named)
+
+        return call
+
+    def _note(self, kernel, args, named):
+        for holder, items in ((args, enumerate(args)), (named, named.items())):
+            for key, value in list(items):
+                if isinstance(value, np.ndarray):
+                    holder[key] = self._workspace.keep(value)
+                    if (name := self._name_of(value)) is not None:
+                        self.places.append((name, holder, key, value.shape))
+        self.calls.append((kernel, args, named))
+
+    def _name_of(self, array):
+        """The name of the given array that this one is, in any shape; None: it is none of them."""
+        for name, given in self._given.items():
+            if np.may_share_memory(array, given):
+                self.possible = self.possible and array.size == given.size
+                return name
+        return None
+
+    def mark(self, output):
+        """Say that forward and loss are done, and what came out."""
+        self.possible = self.possible and self._name_of(output) is None
+        self.marked, self.output = len(self.calls), self._workspace.keep(output)
+
+
+class Replay:
+    """One noted step: forward and loss, then backward; or forward alone.
+
+    Args:
+        notes: of the step.
+        kernels: the device's own.
+        head: of the model, None where there is no loss.
+
+    Attributes:
+        output: what the metrics see, or else the model's output.
+        total, count: of the loss, after `before` has run.
+    """
+
+    def __init__(self, notes, kernels, head):
+        self.before, self.after, self.places = notes.calls[: notes.marked], notes.calls[notes.marked :], notes.places
+        self.output = notes.output
+        self.let_go()
+        if head is not None:
+            (self.total,) = [named["out"] for kernel, _, named in self.before if kernel is kernels.weighted_sum]
+            self.count = head.loss.count
+            if head.activation is not None and head.metrics:  # the probabilities were made last
+                self.output = self.before[-1][2]["out"]
+
+    def _give(self, **given):
+        """Put these arrays where those stood that were noted."""
+        for name, holder, key, shape in self.places:
+            array = given[name]
+            holder[key] = array if array.shape == shape else array.reshape(shape)
+
+    def let_go(self):
+        """Refer to no given array any more."""
+        for _, holder, key, _ in self.places:
+            holder[key] = None
+
+    def train(self, x, target, totals):
+        """The gradients of a batch; adds to the `EpochTotals`."""
+        self._give(x=x, target=target)
+        for kernel, args, named in self.before:
+            kernel(*args, **named)
+        totals.batches += 1
+        (own,) = totals.totals
+        own.add_loss(float(self.total[0]), self.count)
+        if own.metrics:
+            own.add_metrics(target, self.output, None)
+        for kernel, args, named in self.after:
+            kernel(*args, **named)
+        self.let_go()
+
+    def infer(self, x):
+        """The output, which the next call writes over."""
+        self._give(x=x)
+        for kernel, args, named in self.before:
+            kernel(*args, **named)
+        self.let_go()
+        return self.output
+
+
+class Replays:
+    """The noted steps of a plan, by the shapes of their batches.
+
+    Args:
+        plan: of the model.
+        store: of the model.
+        workspace: in which the steps are made.
+        head: what follows its output, None where it is only asked for.
+    """
+
+    def __init__(self, plan, store, workspace, head=None):
+        self.plan, self.store, self.workspace, self.head = plan, store, workspace, head
+        self.noted, self.met, self._watched, self._seen, self._data = {}, set(), (), None, None
+        self.possible = self._is_possible()
+
+    def _is_possible(self):
+        run, head = self.plan.runs[0], self.head
+        parts = [*self.plan.parts, *(part for layer in run.layers for part in layer.walk())]  # what wraps a call, too
+        return (
+            len(self.plan.runs) == 1
+            and type(self.store.device) is devices.Device
+            and not (run.several or run.many or run.penalized)
+            and all(type(part) in REPLAYED and not OWN & vars(part).keys() for part in parts)
+            and not penalized(parts)
+            and (head is None or (type(head.loss) in LOSSES and not head.loss.counts_parts and head.weight == 1))
+            and (head is None or not OWN & vars(head.loss).keys())
+            and (head is None or not any(hasattr(metric, "loss") for metric in head.metrics))
+        )
+
+    def find(self, batch):
+        """The `Replay` for a batch of these host arrays, None where there is none."""
+        if not self.noted:
+            return None
+        if self._data is not self.store.data or self._seen != self._look():
+            self.noted.clear()
+            return None
+        replay = self.noted.get(_kind(batch))
+        if replay is None or devices.debugging() or not all(array.flags.c_contiguous for array in batch):
+            return None
+        return replay
+
+    def wants(self, batch):
+        """Whether the step that comes is to be noted: one like it has been before."""
+        if not self.possible or devices.debugging() or not len(batch[0]) or len(self.met) > MOST:
+            return False
+        kind = _kind(batch)
+        if kind in self.met:
+            return all(array.flags.c_contiguous for array in batch)
+        self.met.add(kind)
+        return False
+
+    def _look(self):
+        return self.workspace.outgrown, look(self._watched)
+
+    @contextlib.contextmanager
+    def noting(self, **batch):
+        """A context in which a step is made on this batch, and noted; it calls `mark` of the `Notes` that it gets."""
+        self._watched, self._data = [watch(part) for part in self.plan.parts], self.store.data
+        self._seen, kernels = self._look(), self.store.device.kernels
+        notes = Notes(kernels, self.workspace, batch)
+        parts = [part for layer in self.plan.layers for part in layer.walk()]
+        parts += [] if self.head is None else [self.head, self.head.loss]
+        with _one_at_a_time:
+            try:
+                for part in parts:
+                    part.k = notes
+                yield notes
+            finally:
+                for part in parts:
+                    part.k = kernels
+        self.possible = notes.possible
+        if self.possible:
+            self.noted[_kind(batch.values())] = Replay(notes, kernels, self.head)
+
+
+def _kind(batch):
+    return tuple([(array.shape, array.dtype) for array in batch])

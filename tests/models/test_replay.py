@@ -1,0 +1,251 @@
+"""Replayed steps: the same bits as by hand, and only while nothing but the batch changes."""
+
+import concurrent.futures
+import gc
+import itertools
+import weakref
+
+import numpy as np
+import pytest
+
+import npdl
+from npdl import layers, losses
+from npdl.callbacks import Callback
+from npdl.models import replay
+from npdl.models.step import Step
+
+RNG = np.random.default_rng(0)
+X, IMAGES = RNG.normal(size=(22, 6)).astype("float32"), RNG.normal(size=(22, 8, 8, 3)).astype("float32")
+LABELS = RNG.integers(0, 4, 22)
+
+NETS = {
+    "dense": (X, lambda: [layers.Dense(8, activation="relu"), layers.Dense(4, activation="softmax")]),
+    "activations": (
+        X,
+        lambda: [
+            layers.Dense(8), layers.ELU(), layers.Dense(8), layers.GELU(), layers.LayerNormalization(),
+            layers.Dense(8, activation="tanh"), layers.LeakyReLU(), layers.Sigmoid(), layers.Dense(4),
+        ],
+    ),
+    "convolutions": (
+        IMAGES,
+        lambda: [
+            layers.Conv2D(8, 3, padding="same"), layers.BatchNormalization(), layers.ReLU(), layers.MaxPooling2D(),
+            layers.Residual([layers.Conv2D(8, 3, padding="same", use_bias=False), layers.BatchNormalization()]),
+            layers.SeparableConv2D(8, 3, activation="relu"), layers.DepthwiseConv2D(2), layers.Flatten(),
+            layers.Dense(4),
+        ],
+    ),
+    "transposed": (
+        IMAGES,
+        lambda: [
+            layers.Conv2DTranspose(4, 2, strides=2), layers.AveragePooling2D(), layers.Tanh(), layers.Reshape((64, 4)),
+            layers.Conv1D(5, 3), layers.MaxPooling1D(), layers.AveragePooling1D(), layers.GlobalAveragePooling1D(),
+            layers.Dense(4), layers.Softmax(),
+        ],
+    ),
+    "flat first": (IMAGES, lambda: [layers.Flatten(), layers.Dense(4), layers.Activation("tanh"), layers.Dense(4)]),
+    "globally": (IMAGES, lambda: [layers.Conv2D(4, 2), layers.GlobalAveragePooling2D(), layers.Dense(4)]),
+}  # fmt: skip
+
+
+def model_of(net, loss=None, **compiled):
+    model = npdl.Sequential(net, seed=3)
+    loss = loss or losses.SparseCategoricalCrossentropy()
+    model.compile(npdl.optimizers.Adam(0.01), loss, **compiled)
+    return model
+
+
+def fit(monkeypatch, make, x, y, most=replay.MOST, callbacks=(), **options):
+    """(weights, history, how many steps were replayed) of a training with 5 batches of two shapes an epoch."""
+    replayed, train = [], replay.Replay.train
+    monkeypatch.setattr(replay, "MOST", most)
+    monkeypatch.setattr(replay.Replay, "train", lambda self, *args: (replayed.append(1), train(self, *args)))
+    model = make()
+    history = model.fit(x, y, batch_size=5, epochs=3, verbose=0, callbacks=[one() for one in callbacks], **options)
+    monkeypatch.undo()
+    return [*model.get_weights()], history.history, len(replayed)
+
+
+def check(monkeypatch, make, x, y, replayed, **options):
+    plain = fit(monkeypatch, make, x, y, most=-1, **options)
+    noted = fit(monkeypatch, make, x, y, **options)
+    assert [a.tobytes() for a in plain[0]] == [a.tobytes() for a in noted[0]]
+    assert plain[1] == noted[1]
+    assert (plain[2], noted[2]) == (0, replayed)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_replayed_training_has_the_same_bits(monkeypatch, name):
+    x, make = NETS[name]
+    check(monkeypatch, lambda: model_of(make(), metrics=["accuracy"]), x, LABELS, 4 + 4 + 2 + 1)
+
+
+def test_every_replayed_layer_is_tested():
+    used = {type(part) for _, make in NETS.values() for layer in make() for part in layer.walk()}
+    assert used == replay.REPLAYED
+
+
+@pytest.mark.parametrize(
+    "loss, y",
+    [
+        (losses.MeanSquaredError(), X[:, :4]),
+        (losses.MeanAbsoluteError(), X[:, :4]),
+        (losses.Huber(), X[:, :4]),
+        (losses.BinaryCrossentropy(from_logits=True), np.eye(4, dtype="float32")[LABELS]),
+        (losses.CategoricalCrossentropy(from_logits=True), np.eye(4, dtype="float32")[LABELS]),
+    ],
+)
+def test_of_every_loss(monkeypatch, loss, y):
+    check(monkeypatch, lambda: model_of([layers.Dense(4)], loss), X, y, 11)
+
+
+class Change(Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 3:
+            self.change(self.model)
+
+
+class Freeze(Change):
+    def change(self, model):
+        model.layers[0].trainable = not model.layers[0].trainable
+
+
+class OtherActivation(Change):
+    def change(self, model):
+        model.layers[0].activation = npdl.activations.get("tanh")
+
+
+class Hook(Change):
+    def change(self, model):
+        layer = model.layers[0]
+        layer.forward = lambda x, training=False: type(layer).forward(layer, x, training)
+
+
+class Debug(Change):
+    def change(self, model):
+        npdl.set_debug(True)
+
+    def on_train_end(self, logs=None):
+        npdl.set_debug(False)
+
+
+class Write(Change):
+    def change(self, model):
+        model.set_weights([weight + 1 for weight in model.get_weights()])
+
+
+class Larger(Change):
+    def change(self, model):
+        model.train_on_batch(np.tile(X, (3, 1)), np.tile(LABELS, 3))
+
+
+class Evaluate(Change):
+    def change(self, model):
+        model.evaluate(X, LABELS, verbose=0)
+        model.predict(X)
+
+
+@pytest.mark.parametrize(
+    "callback, replayed",
+    [(Freeze, 8), (OtherActivation, 8), (Hook, 2), (Debug, 2), (Write, 11), (Larger, 10), (Evaluate, 11)],
+)
+def test_a_change_is_seen_at_once(monkeypatch, callback, replayed):
+    check(monkeypatch, lambda: model_of(NETS["dense"][1]()), X, LABELS, replayed, callbacks=[callback])
+
+
+class Scaled(layers.Dense):
+    """A layer of the user's own."""
+
+
+@pytest.mark.parametrize(
+    "make, options",
+    [
+        (lambda: model_of([Scaled(4)]), {}),
+        (lambda: model_of([layers.Dropout(0.5), layers.Dense(4)]), {}),
+        (lambda: model_of([layers.Dense(4, kernel_regularizer="l2")]), {}),
+        (lambda: model_of([layers.Dense(4)], losses.SparseCategoricalCrossentropy(ignore_class=3)), {}),
+        (lambda: model_of([layers.Dense(4)]), {"sample_weight": np.arange(22.0)}),
+    ],
+)
+def test_what_is_not_replayed(monkeypatch, make, options):
+    check(monkeypatch, make, X, LABELS, 0, **options)
+
+
+def test_it_takes_no_memory_of_its_own(monkeypatch):
+    x, make = NETS["convolutions"]
+
+    def bytes_of_steps():
+        model = model_of(make())
+        model.build(x.shape[1:])
+        step = Step(model)
+        totals = step.totals(training=True)
+        for rows in (22, 22, 22, 7, 7, 7, 22):
+            step.train(x[:rows], LABELS[:rows], None, totals)
+        return len(step.replays.noted), step.workspace.nbytes
+
+    noted, taken = bytes_of_steps()
+    monkeypatch.setattr(replay, "MOST", -1)
+    assert noted == 2 and bytes_of_steps() == (0, taken)
+
+
+def test_inference_is_replayed(monkeypatch):
+    infer, replayed = replay.Replay.infer, []
+    monkeypatch.setattr(replay.Replay, "infer", lambda self, x: (replayed.append(1), infer(self, x))[1])
+    x, make = NETS["convolutions"]
+    model = model_of(make())
+    model.build(x.shape[1:])
+    expected = model.predict(x, batch_size=22)
+    assert not replayed and model.predict(x, batch_size=5).tobytes() == expected.tobytes() and len(replayed) == 2
+    for rows in (slice(0, 3), slice(3, 6), slice(6, 9), slice(9, 12)):
+        y = model.predict_on_batch(x[rows])
+        assert y.tobytes() == expected[rows].tobytes() and y.flags.owndata
+    assert len(replayed) == 4
+    model.layers[0].set_weights([weight + 1 for weight in model.layers[0].get_weights()])
+    assert model.predict_on_batch(x[:3]).tobytes() == model.predict(x[:3]).tobytes() != expected[:3].tobytes()
+    with pytest.raises(ValueError, match="was built for inputs of shape"):
+        model.predict_on_batch(x[:3, :5])
+
+
+def test_a_net_whose_output_is_its_input():
+    model = npdl.Sequential([layers.Flatten()])
+    model.build(IMAGES.shape[1:])
+    for image in np.split(IMAGES, 11):
+        np.testing.assert_array_equal(model.predict_on_batch(image), image.reshape(2, -1))
+
+
+def test_the_batch_is_let_go():
+    model = model_of(NETS["dense"][1]())
+    model.build((6,))
+    for _ in range(4):
+        x = X.copy()
+        model.predict_on_batch(x)
+        model.train_on_batch(x, LABELS)
+        gone = weakref.ref(x)
+        del x
+    gc.collect()
+    assert gone() is None
+
+
+def test_threads_predict_with_one_model():
+    x, make = NETS["convolutions"]
+    model = model_of(make())
+    model.build(x.shape[1:])
+    expected = model.predict(x)
+
+    def run(start):
+        return [(row, model.predict_on_batch(x[row : row + 1])) for row in range(start, 22)]
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for row, y in itertools.chain.from_iterable(pool.map(run, range(4))):
+            assert y.tobytes() == expected[row : row + 1].tobytes()
+
+
+def test_a_layer_called_twice_is_not_replayed(monkeypatch):
+    def make():
+        x, shared = layers.Input((6,)), layers.Dense(6, activation="tanh")
+        model = npdl.Model(x, layers.Dense(4)(shared(shared(x))), seed=1)
+        model.compile("sgd", losses.SparseCategoricalCrossentropy(from_logits=True))
+        return model
+
+    check(monkeypatch, make, X, LABELS, 0)
