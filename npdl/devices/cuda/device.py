@@ -1,7 +1,5 @@
 """The device class of GPUs: memory and kernels through a driver, real or the stand-in."""
 
-import math
-
 import numpy as np
 
 from npdl.devices.base import Device
@@ -14,8 +12,7 @@ class CudaDevice(Device):
     Args:
         name: as in `model.to(name)`.
         kernels: its `Kernels`.
-        driver: what moves bytes and launches kernels: `allocate(nbytes)`, `upload(array, host)`, `download(array)`,
-            `launch(kernel, blocks, threads, arguments)`, `product(...)`.
+        driver: a `Driver`.
     """
 
     def __init__(self, name, kernels, driver):
@@ -23,8 +20,7 @@ class CudaDevice(Device):
         self.driver = driver
 
     def alloc(self, shape, dtype):
-        dtype = np.dtype(dtype)
-        return CudaArray(self.driver.allocate(math.prod(shape) * dtype.itemsize), 0, shape, dtype)
+        return self.driver.array(shape, dtype)
 
     def zeros(self, shape, dtype):
         array = self.alloc(shape, dtype)
@@ -40,10 +36,7 @@ class CudaDevice(Device):
     def from_host(self, array, dtype=None):
         if isinstance(array, CudaArray):
             return array
-        host = np.ascontiguousarray(array, dtype)
-        made = self.alloc(host.shape, host.dtype)
-        self.driver.upload(made, host)
-        return made
+        return self.driver.filled(np.asarray(array, dtype))
 
     def to_host(self, array):
         return self.driver.download(array)

@@ -1,6 +1,7 @@
 """What the device class and the kernels ask of a driver, real or the stand-in."""
 
 import abc
+import math
 
 import numpy as np
 
@@ -8,10 +9,14 @@ from npdl.devices.cuda.array import CudaArray
 
 
 class Driver(abc.ABC):
-    """Moves bytes, launches kernels, multiplies matrices, all in the order in which it is asked."""
+    """Moves bytes, launches kernels, multiplies matrices, all in the order in which it is asked.
+
+    Attributes:
+        kept: what kernels keep on the device from call to call, by keys of their own.
+    """
 
     def __init__(self):
-        self._scratch = None
+        self._scratch, self.kept = None, {}
 
     @abc.abstractmethod
     def allocate(self, nbytes):
@@ -33,8 +38,19 @@ class Driver(abc.ABC):
     def product(self, a, b, out, transpose_a, transpose_b):
         """out = op(a) op(b) of matrices."""
 
+    def array(self, shape, dtype):
+        """An uninitialised array."""
+        dtype = np.dtype(dtype)
+        return CudaArray(self.allocate(math.prod(shape) * dtype.itemsize), 0, shape, dtype)
+
+    def filled(self, host):
+        """An array with a host array's values."""
+        array = self.array(host.shape, host.dtype)
+        self.upload(array, np.ascontiguousarray(host))
+        return array
+
     def scratch(self, count):
         """An array of `count` float32, the caller's until it asks again or another does."""
         if self._scratch is None or self._scratch.size < count:
-            self._scratch = CudaArray(self.allocate(4 * count), 0, (count,), np.float32)
+            self._scratch = self.array((count,), np.float32)
         return self._scratch[0:count]

@@ -273,7 +273,10 @@ class _Cut:
         lines = [f"def _launch(gx, gy, gz, bx, by, bz, order, {', '.join(given)}):"]
         lines += ["    threads = bx * by * bz", "    blockDim_x, blockDim_y, blockDim_z = bx, by, bz"]
         lines += ["    gridDim_x, gridDim_y, gridDim_z = gx, gy, gz", "    for _block in range(gx * gy * gz):"]
-        lines += ["        blockIdx_x, blockIdx_y = _block % gx, _block // gx % gy", "        blockIdx_z = _block // (gx * gy)"]
+        lines += [
+            "        blockIdx_x, blockIdx_y = _block % gx, _block // gx % gy",
+            "        blockIdx_z = _block // (gx * gy)",
+        ]
         for name, array in self.shared.items():
             places = ", ".join(f"_i{axis}" for axis in range(array.ndim))
             for axis, size in enumerate(array.shape):

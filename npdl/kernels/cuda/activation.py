@@ -311,6 +311,4 @@ def prelu(x, alpha, *, out):
 
 def prelu_grad(dy, x, alpha, *, dx=None, dalpha):
     """dx = dy where x > 0, else α dy; dalpha = 0 where x > 0, else dy x; dx may be dy."""
-    launch_each(
-        prelu_grad_kernel, x.size, dy, x, alpha, dx, dalpha, alpha.size, x.size, int(dx is not None)
-    )
+    launch_each(prelu_grad_kernel, x.size, dy, x, alpha, dx, dalpha, alpha.size, x.size, int(dx is not None))

@@ -322,9 +322,7 @@ def _elements(kind, y_true, y_pred, out, delta=0.0, smoothing=0.0):
 
 def _slopes(kind, y_true, y_pred, scale, out, delta=0.0, smoothing=0.0):
     width = y_pred.size // max(len(y_pred), 1)
-    launch_each(
-        element_slopes, y_pred.size, y_true, y_pred, scale, out, y_pred.size, width, kind, delta, smoothing
-    )
+    launch_each(element_slopes, y_pred.size, y_true, y_pred, scale, out, y_pred.size, width, kind, delta, smoothing)
 
 
 def mean_squared_error(y_true, y_pred, *, out):

@@ -24,7 +24,16 @@ def _epilogue(code):
 
     @kernel
     def epilogue(
-        out: Floats, bias: Floats, z: Floats, n: Long, width: Int, has_bias: Int, has_z: Int, p: Float, q: Float, r: Float
+        out: Floats,
+        bias: Floats,
+        z: Floats,
+        n: Long,
+        width: Int,
+        has_bias: Int,
+        has_z: Int,
+        p: Float,
+        q: Float,
+        r: Float,
     ):
         i = cuda.grid(1)
         while i < n:

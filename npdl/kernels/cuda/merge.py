@@ -36,7 +36,7 @@ def multiply_kernel(a: Floats, b: Floats, out: Floats, n: Long):
 def maximum_kernel(a: Floats, b: Floats, out: Floats, n: Long):
     i = cuda.grid(1)
     while i < n:
-        out[i] = b[i] if a[i] < b[i] or b[i] != b[i] and a[i] == a[i] else a[i]
+        out[i] = b[i] if a[i] < b[i] or (b[i] != b[i] and a[i] == a[i]) else a[i]
         i += cuda.gridsize(1)
 
 
@@ -44,7 +44,7 @@ def maximum_kernel(a: Floats, b: Floats, out: Floats, n: Long):
 def minimum_kernel(a: Floats, b: Floats, out: Floats, n: Long):
     i = cuda.grid(1)
     while i < n:
-        out[i] = b[i] if a[i] > b[i] or b[i] != b[i] and a[i] == a[i] else a[i]
+        out[i] = b[i] if a[i] > b[i] or (b[i] != b[i] and a[i] == a[i]) else a[i]
         i += cuda.gridsize(1)
 
 
