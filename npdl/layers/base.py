@@ -96,6 +96,11 @@ class Layer(Configured, Ruled, node.Symbolic):
         """Where to write a result of dy's shape: over dy itself where `may_overwrite`, else and by hand a buffer."""
         return dy if self.may_overwrite and devices.current_workspace() is not None else self.buffer(name, dy.shape)
 
+    def over_saved(self, name, saved):
+        """Where to write a result of the shape of what `forward` saved: over that inside fit, where a forward comes
+        before each backward; by hand, where backward may be called again, a buffer."""
+        return self.buffer(name, saved.shape) if devices.current_workspace() is None else saved
+
     def save(self, *values):
         """Keep what `backward` needs; the last act of a training forward."""
         if (workspace := devices.current_workspace()) is None:
