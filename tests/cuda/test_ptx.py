@@ -39,9 +39,7 @@ def test_compiles_well(kernel, capability):
 
     text = compiler.ptx(kernel, capability)
     doubles = re.findall(r"\.f64\b", text)
-    assert not doubles or kernel.name in DOUBLES, (
-        f"{len(doubles)} instructions in float64: a literal without float32()?"
-    )
+    assert not doubles or kernel.name in DOUBLES, f"{len(doubles)} in float64: a literal without float32()?"
     _, report = compiler.cubin(kernel, capability)
     assert re.search(r"\b0 bytes spill stores, 0 bytes spill loads", report), report
     assert int(re.search(r"Used (\d+) registers", report).group(1)) <= REGISTERS, report

@@ -36,14 +36,14 @@ def sample_means(terms: Floats, out: Floats, samples: Int, positions: Int):
 
 @functools.cache
 def _sparse(dtype):
-    Labels = Ints if dtype == np.int32 else Longs
+    kind_of_labels = Ints if dtype == np.int32 else Longs
 
     @kernel
     def sparse_cross_entropy(
-        labels: Labels, y: Floats, weights: Floats, scale: Floats, terms: Floats, dy: Floats,
+        labels: kind_of_labels, y: Floats, weights: Floats, scale: Floats, terms: Floats, dy: Floats,
         classes: Int, positions: Int, kind: Int, has_weights: Int, wants: Int, has_ignore: Int, ignore: Long,
     ):  # fmt: skip
-        """Row by row −w ln p[label] and w s / P (p − t); kind 0: y are probabilities, 1: logits, 2: their logarithms."""
+        """Row by row −w ln p[label] and w s / P (p − t); y: probabilities (kind 0), logits (1), their logarithms (2)."""
         s = cuda.shared.array(256, float32)
         t = cuda.threadIdx.x
         row = cuda.blockIdx.x
