@@ -11,25 +11,39 @@ from npdl.kernels import cuda as package
 from npdl.kernels.cuda.elementary import FORWARD, SLOPES
 from npdl.kernels.cuda.kernel import Kernel
 
-pytest.importorskip("cuda.core", reason='needs pip install ".[cuda]"')
+
+def has_toolkit():
+    try:
+        from cuda.pathfinder import load_nvidia_dynamic_lib
+
+        return all(load_nvidia_dynamic_lib(name) for name in ("nvvm", "nvJitLink"))
+    except (ImportError, RuntimeError):
+        return False
+
+
+pytestmark = pytest.mark.skipif(not has_toolkit(), reason='compiling for GPUs needs pip install ".[cuda]"')
 CAPABILITIES = ((8, 0), (9, 0))  # A100, H100
 REGISTERS = 64  # of a thread: with 64, one of an A100's processors holds 1,024 threads
 DOUBLES = {"weighted_total"}  # a loss is added up in float64, once a step by one thread
+BOTH = ((False,), (True,))
 VARIANTS = {
-    ("activation", "_forward"): FORWARD, ("activation", "_gradient"): SLOPES, ("matmul", "_epilogue"): FORWARD,
-    ("loss", "_sparse"): ("int32", "int64"),
+    "_forward": zip(FORWARD), "_gradient": zip(SLOPES), "_epilogue": zip(FORWARD),
+    "sgd": ((False, False), (True, False), (True, True)), "rmsprop": ((False, False), (True, True)),
+    "adam": BOTH, "muon": BOTH, "combine": BOTH,
 }  # fmt: skip
+"""What a function that makes kernels is called with."""
 
 
 def kernels():
-    """(id, kernel) of the whole package, one of each variant that a function makes."""
-    for module in pkgutil.iter_modules(package.__path__):
-        for name, value in vars(importlib.import_module(f"{package.__name__}.{module.name}")).items():
+    """(name, kernel) of the whole package, of each variant that a function makes."""
+    found = {}
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        for name, value in vars(importlib.import_module(module.name)).items():
             if isinstance(value, Kernel):
-                yield f"{module.name}.{name}", value
-            elif isinstance(value, functools._lru_cache_wrapper) and (module.name, name) in VARIANTS:
-                for key in VARIANTS[module.name, name]:
-                    yield f"{module.name}.{name}({key})", value(key)
+                found[value] = name
+            elif isinstance(value, functools._lru_cache_wrapper) and value not in found:
+                found.update({value(*key): f"{name}{key}" for key in VARIANTS.get(name, ())})
+    return {name: kernel for kernel, name in found.items()}.items()
 
 
 @pytest.mark.parametrize("capability", CAPABILITIES, ids="sm_{0[0]}{0[1]}".format)

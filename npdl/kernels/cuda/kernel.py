@@ -42,9 +42,14 @@ class Kernel:
         kinds: the Numba type of each argument.
     """
 
-    def __init__(self, function):
+    def __init__(self, function, **kinds):
         self.function, self.name = function, function.__name__
-        self.kinds = tuple(p.annotation for p in inspect.signature(function).parameters.values())
+        parameters = inspect.signature(function).parameters.values()
+        self.kinds = tuple(kinds.get(p.name, p.annotation) for p in parameters)
+
+    def retyped(self, **kinds):
+        """The same kernel for other types of some arguments."""
+        return Kernel(self.function, **kinds)
 
     def __repr__(self):
         return f"<kernel {self.function.__module__}.{self.name}>"

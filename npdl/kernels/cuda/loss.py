@@ -3,7 +3,6 @@
 Where a label is none of the classes, loss and gradient become NaN: a kernel cannot raise.
 """
 
-import functools
 import math
 
 import numpy as np
@@ -34,75 +33,75 @@ def sample_means(terms: Floats, out: Floats, samples: Int, positions: Int):
         out[n] = s[0] / float32(positions)
 
 
-@functools.cache
-def _sparse(dtype):
-    kind_of_labels = Ints if dtype == np.int32 else Longs
+@kernel
+def sparse_cross_entropy(
+    labels: Longs, y: Floats, weights: Floats, scale: Floats, terms: Floats, dy: Floats,
+    classes: Int, positions: Int, kind: Int, has_weights: Int, wants: Int, has_ignore: Int, ignore: Long,
+):  # fmt: skip
+    """Row by row −w ln p[label] and w s / P (p − t).
 
-    @kernel
-    def sparse_cross_entropy(
-        labels: kind_of_labels, y: Floats, weights: Floats, scale: Floats, terms: Floats, dy: Floats,
-        classes: Int, positions: Int, kind: Int, has_weights: Int, wants: Int, has_ignore: Int, ignore: Long,
-    ):  # fmt: skip
-        """Row by row −w ln p[label] and w s / P (p − t); y: probabilities (kind 0), logits (1), their logarithms (2)."""
-        s = cuda.shared.array(256, float32)
-        t = cuda.threadIdx.x
-        row = cuda.blockIdx.x
-        start = row * classes
-        label = labels[row]
-        skipped = has_ignore and label == ignore
-        valid = label >= 0 and label < classes
-        top = float32(0)
-        total = float32(1)
+    y holds probabilities (kind 0), logits (1) or logarithms (2).
+    """
+    s = cuda.shared.array(256, float32)
+    t = cuda.threadIdx.x
+    row = cuda.blockIdx.x
+    start = row * classes
+    label = labels[row]
+    skipped = has_ignore and label == ignore
+    valid = label >= 0 and label < classes
+    top = float32(0)
+    total = float32(1)
+    if kind == 1:
+        best = float32(-math.inf)
+        c = t
+        while c < classes:
+            if not y[start + c] <= best:
+                best = y[start + c]
+            c += cuda.blockDim.x
+        s[t] = best
+        fold_max(s)
+        top = s[0]
+        cuda.syncthreads()
+    if kind != 2:
+        part = float32(0)
+        c = t
+        while c < classes:
+            part += math.exp(y[start + c] - top) if kind == 1 else y[start + c]
+            c += cuda.blockDim.x
+        s[t] = part
+        fold_sum(s)
+        total = s[0]
+    w = float32(math.nan)
+    if skipped:
+        w = float32(0)
+    elif valid:
+        w = weights[label] if has_weights else float32(1)
+    picked = y[start + label] if valid else float32(1)
+    share = picked / total
+    kept = at_most(at_least(share, float32(1e-7)), float32(1 - 1e-7))
+    if t == 0:
+        value = picked
         if kind == 1:
-            best = float32(-math.inf)
-            c = t
-            while c < classes:
-                if not y[start + c] <= best:
-                    best = y[start + c]
-                c += cuda.blockDim.x
-            s[t] = best
-            fold_max(s)
-            top = s[0]
-            cuda.syncthreads()
-        if kind != 2:
-            part = float32(0)
-            c = t
-            while c < classes:
-                part += math.exp(y[start + c] - top) if kind == 1 else y[start + c]
-                c += cuda.blockDim.x
-            s[t] = part
-            fold_sum(s)
-            total = s[0]
-        w = float32(math.nan)
-        if skipped:
-            w = float32(0)
-        elif valid:
-            w = weights[label] if has_weights else float32(1)
-        picked = y[start + label] if valid else float32(1)
-        share = picked / total
-        kept = at_most(at_least(share, float32(1e-7)), float32(1 - 1e-7))
-        if t == 0:
-            value = picked
+            value = picked - top - math.log(total)
+        elif kind == 0:
+            value = math.log(kept)
+        terms[row] = float32(0) if skipped else -w * value
+    if wants:
+        factor = scale[row // positions] / float32(positions)
+        slope = -w / kept if share == kept or share != share else float32(0)
+        c = t
+        while c < classes:
+            here = float32(1) if c == label else float32(0)
+            d = -w * here
             if kind == 1:
-                value = picked - top - math.log(total)
+                d = w * (math.exp(y[start + c] - top) / total - here)
             elif kind == 0:
-                value = math.log(kept)
-            terms[row] = float32(0) if skipped else -w * value
-        if wants:
-            factor = scale[row // positions] / float32(positions)
-            slope = -w / kept if share == kept or share != share else float32(0)
-            c = t
-            while c < classes:
-                here = float32(1) if c == label else float32(0)
-                d = -w * here
-                if kind == 1:
-                    d = w * (math.exp(y[start + c] - top) / total - here)
-                elif kind == 0:
-                    d = (slope * here - slope * share) / total
-                dy[start + c] = float32(0) if skipped or factor == float32(0) else factor * d
-                c += cuda.blockDim.x
+                d = (slope * here - slope * share) / total
+            dy[start + c] = float32(0) if skipped or factor == float32(0) else factor * d
+            c += cuda.blockDim.x
 
-    return sparse_cross_entropy
+
+of_int32 = sparse_cross_entropy.retyped(labels=Ints)
 
 
 @kernel
@@ -279,7 +278,8 @@ def sparse_categorical_cross_entropy(
     terms = _terms(out, positions)
     kind = 2 if from_logits is None else int(from_logits)
     launch(
-        _sparse(labels.dtype), rows, threads_for(classes), labels, y_pred, weights, scale, terms, dy,
+        of_int32 if labels.dtype == np.int32 else sparse_cross_entropy, rows, threads_for(classes),
+        labels, y_pred, weights, scale, terms, dy,
         classes, positions, kind, int(weights is not None), int(dy is not None), int(ignore is not None),
         NO_LABEL if ignore is None else ignore,
     )  # fmt: skip
