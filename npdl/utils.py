@@ -73,7 +73,7 @@ def pad_sequences(sequences, maxlen=None, dtype="int32", padding="pre", truncati
     """
     for name, given in (("padding", padding), ("truncating", truncating)):
         if given not in ("pre", "post"):
-            raise ValueError(f'pad_sequences: {name} must be "pre" or "post", got {given!r}')
+            raise ValueError(f'pad_sequences: {name} must be "pre" or "post", got {given!r}; pass e.g. {name}="post"')
     if not hasattr(sequences, "__len__") or not all(hasattr(one, "__len__") for one in sequences):
         raise TypeError(
             f"pad_sequences takes a list of sequences, got {sequences!r:.80}; pass e.g. pad_sequences([[1, 2], [3]])"
@@ -81,7 +81,7 @@ def pad_sequences(sequences, maxlen=None, dtype="int32", padding="pre", truncati
     lengths = [len(one) for one in sequences]
     length = max(lengths, default=0) if maxlen is None else maxlen
     if length != int(length) or length < 0:
-        raise ValueError(f"pad_sequences: maxlen must be a whole number of at least 0, got {maxlen!r}")
+        raise ValueError(f"pad_sequences: maxlen must be a whole number of at least 0, got {maxlen!r}; pass maxlen=100")
     step = next((np.shape(one)[1:] for one in sequences if len(one)), ())
     padded = np.full((len(lengths), int(length), *step), value, dtype)
     for row, one in enumerate(sequences):

@@ -36,7 +36,8 @@ class BackupAndRestore(Callback):
         whole = isinstance(save_freq, numbers.Integral) and not isinstance(save_freq, bool)
         if save_freq != "epoch" and not (whole and save_freq >= 1):
             raise ValueError(
-                f'BackupAndRestore: save_freq must be "epoch" or a number of batches, at least 1, got {save_freq!r}'
+                f'BackupAndRestore: save_freq must be "epoch" or a number of batches, at least 1, got {save_freq!r}; '
+                'pass e.g. save_freq="epoch"'
             )
         self.backup_dir, self.save_freq = Path(os.fspath(backup_dir)), save_freq
         self.double_checkpoint, self.delete_checkpoint = double_checkpoint, delete_checkpoint

@@ -32,7 +32,10 @@ class ModelCheckpoint(Monitor):
     ):  # fmt: skip
         super().__init__(monitor, mode if save_best_only else "min")  # else nothing is compared
         if save_freq != "epoch" and (isinstance(save_freq, bool) or not isinstance(save_freq, int) or save_freq < 1):
-            raise ValueError(f'ModelCheckpoint: save_freq must be "epoch" or a number of batches, got {save_freq!r}')
+            raise ValueError(
+                f'ModelCheckpoint: save_freq must be "epoch" or a number of batches, got {save_freq!r}; '
+                'pass e.g. save_freq="epoch"'
+            )
         if save_best_only and save_freq != "epoch" and monitor.startswith("val_"):
             raise ValueError(
                 f"ModelCheckpoint: {monitor!r} is known when an epoch ends, not every {save_freq} batches; "
@@ -88,5 +91,6 @@ class ModelCheckpoint(Monitor):
             return self.filepath.format(**values)
         except (KeyError, IndexError) as error:
             raise ValueError(
-                f"ModelCheckpoint: filepath {self.filepath!r} asks for {error}, but there are {', '.join(values)}"
+                f"ModelCheckpoint: filepath {self.filepath!r} asks for {error}, but there are {', '.join(values)}; "
+                'pass e.g. "m-{epoch:02d}.npdl"'
             ) from None

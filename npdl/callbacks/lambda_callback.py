@@ -39,5 +39,8 @@ class LambdaCallback(Callback):
                 raise TypeError(f"LambdaCallback has no {name!r}; {hint}there are {', '.join(HOOKS)}")
             if function is not None:
                 if not callable(function):
-                    raise TypeError(f"LambdaCallback: {name} must be a function, got {function!r}")
+                    raise TypeError(
+                        f"LambdaCallback: {name} must be a function, got {function!r}; "
+                        "pass e.g. on_epoch_end=lambda epoch, logs: print(logs)"
+                    )
                 setattr(self, name, function)

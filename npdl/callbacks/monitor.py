@@ -23,7 +23,7 @@ def better_direction(owner, monitor, mode):
     if mode in ("min", "max"):
         return mode
     if mode != "auto":
-        raise ValueError(f'{owner}: mode must be "auto", "min" or "max", got {mode!r}')
+        raise ValueError(f'{owner}: mode must be "auto", "min" or "max", got {mode!r}; pass "min" for a loss')
     for pattern, direction in ((FALLS, "min"), (RISES, "max")):
         if pattern.search(monitor):
             return direction

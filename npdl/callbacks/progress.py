@@ -35,7 +35,7 @@ class ProgressBar(Callback):
 
     def __init__(self, verbose=1, stream=None):
         if verbose not in (0, 1, 2, "auto"):
-            raise ValueError(f'verbose must be 0, 1, 2 or "auto", got {verbose!r}')
+            raise ValueError(f'verbose must be 0, 1, 2 or "auto", got {verbose!r}; pass e.g. verbose=2')
         self.verbose = 1 if verbose == "auto" else int(verbose)
         self.stream = stream
         self._line = None

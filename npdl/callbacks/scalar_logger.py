@@ -31,7 +31,7 @@ class ScalarLogger(Callback):
             )
         whole = isinstance(every, numbers.Integral) and not isinstance(every, bool)
         if every != "epoch" and not (whole and every >= 1):
-            raise ValueError(f'ScalarLogger: every must be "epoch" or a number of steps, got {every!r}')
+            raise ValueError(f'ScalarLogger: every must be "epoch" or a number of steps, got {every!r}; pass every=10')
         self.write, self.every, self._step = write, every, 0
 
     def on_train_begin(self, logs=None):

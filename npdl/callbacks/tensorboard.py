@@ -39,11 +39,13 @@ class TensorBoard(Callback):
     ):  # fmt: skip
         if not _is_count(histogram_freq, 0):
             raise ValueError(
-                f"TensorBoard: histogram_freq must be a number of epochs, 0 for never, got {histogram_freq!r}"
+                f"TensorBoard: histogram_freq must be a number of epochs, 0 for never, got {histogram_freq!r}; "
+                "pass e.g. histogram_freq=1"
             )
         if update_freq not in ("epoch", "batch") and not _is_count(update_freq, 1):
             raise ValueError(
-                f'TensorBoard: update_freq must be "epoch", "batch" or a number of steps, got {update_freq!r}'
+                f'TensorBoard: update_freq must be "epoch", "batch" or a number of steps, got {update_freq!r}; '
+                'pass e.g. update_freq="epoch"'
             )
         absent = {
             "profile_batch": profile_batch,

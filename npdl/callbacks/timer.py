@@ -33,7 +33,7 @@ class Timer(Callback):
                 "pass e.g. Timer(3600)"
             )
         if interval not in ("epoch", "step"):
-            raise ValueError(f'Timer: interval must be "epoch" or "step", got {interval!r}')
+            raise ValueError(f'Timer: interval must be "epoch" or "step", got {interval!r}; pass interval="epoch"')
         self.duration = None if seconds is None else float(seconds)
         self.interval, self.verbose = interval, verbose
         self.on_train_begin()

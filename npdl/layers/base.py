@@ -94,7 +94,14 @@ class Layer(Configured, Ruled, node.Symbolic):
 
     def inplace(self, name, dy):
         """Where to write a result of dy's shape: over dy itself where `may_overwrite`, else and by hand a buffer."""
-        return dy if self.may_overwrite and devices.current_workspace() is not None else self.buffer(name, dy.shape)
+        return self.over(name, dy) if self.may_overwrite else self.buffer(name, dy.shape)
+
+    def over(self, name, own):
+        """Where backward writes what takes the place of an array of this layer's own: over it inside fit, where a
+        forward comes before each backward; by hand, and where the workspace says `again`, backward may be called again:
+        a buffer."""
+        workspace = devices.current_workspace()
+        return self.buffer(name, own.shape) if workspace is None or workspace.again else own
 
     def save(self, *values):
         """Keep what `backward` needs; the last act of a training forward."""

@@ -53,7 +53,10 @@ class CategoryEncoding(Layer):
         if self.output_mode == "one_hot" and last != 1:
             return (*input_shape, self.num_tokens)
         if self.output_mode != "one_hot" and last is None:
-            raise ValueError(f"{self.name}: the last axis must have a fixed length, got {tuple(input_shape)}")
+            raise ValueError(
+                f"{self.name}: the last axis must have a fixed length, got {tuple(input_shape)}; "
+                'pass e.g. layers.Input((5,), dtype="int32"), or output_mode="one_hot"'
+            )
         return (*before, self.num_tokens)
 
     def _weighted(self, shapes):

@@ -70,7 +70,7 @@ class Dot(Layer):
             if not 0 <= at[-1] < len(shape):
                 raise ValueError(
                     f"{self.name}: samples of shape {tuple(shape)} have the axes 1 to {len(shape)}, counted with the "
-                    f"batch as 0, got axes={self.axes}"
+                    f"batch as 0, got axes={self.axes}; pass e.g. axes=-1, the last one"
                 )
         lengths = [shape[i] for shape, i in zip(shapes, at, strict=True)]
         if lengths[0] != lengths[1]:

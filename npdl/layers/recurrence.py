@@ -2,7 +2,7 @@
 
 import numbers
 
-from npdl import activations, devices, initializers, random
+from npdl import activations, initializers, random
 from npdl.layers import arguments
 from npdl.layers.base import Layer
 
@@ -21,7 +21,7 @@ class Recurrence(Layer):
     """
 
     gates = states = 1
-    ruled = ("kernel", "recurrent", "bias")
+    ruled: tuple[str, ...] = ("kernel", "recurrent", "bias")
 
     def keep_arguments(
         self, units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer, dropout,
@@ -78,11 +78,6 @@ class Recurrence(Layer):
         """(outputs, last states) from the states of all steps."""
         steps = len(states[0]) - 1
         return states[0][1 : steps + 1], [one[steps : steps + 1].reshape(*one.shape[1:]) for one in states]
-
-    def gates_gradient(self, z):
-        """Where to write dz: over the gates that it is made of inside fit, where a forward comes before each backward;
-        by hand, where backward may be called again, a buffer."""
-        return self.buffer("dz", z.shape) if devices.current_workspace() is None else z
 
     def input_gradients(self, x, rows, dz):
         """dW = Σ xᵀ dz and dR = Σ rowsᵀ dz over all steps, and dx = dz Wᵀ where it is read."""

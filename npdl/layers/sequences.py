@@ -52,7 +52,10 @@ class Sequences(Layer):
         inputs = x if isinstance(x, tuple) else (x,)
         shapes = self.input_shape if isinstance(self.input_shape[0], tuple) else (self.input_shape,)
         if len(inputs) != len(shapes):
-            raise ValueError(f"{self.name} was built for {len(shapes)} inputs, x and first states, got {len(inputs)}")
+            raise ValueError(
+                f"{self.name} was built for {len(shapes)} inputs, x and first states, got {len(inputs)}; "
+                f"pass {'x alone' if len(shapes) == 1 else '(x, *states)'}, or build a new layer"
+            )
         for one, shape in zip(inputs, shapes):
             super().check(one, shape)
 

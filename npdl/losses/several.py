@@ -29,7 +29,10 @@ class SeveralOutputs(Loss):
                 "end the model with that many outputs"
             )
         if len(set(output_shape)) > 1:
-            raise ValueError(f"{own}: the outputs must have one shape, got {', '.join(map(str, output_shape))}")
+            raise ValueError(
+                f"{own}: the outputs must have one shape, got {', '.join(map(str, output_shape))}; "
+                "end each branch of the model with as many units"
+            )
 
     def check_shape(self, shape, output_shape):
         self.check_outputs(output_shape)

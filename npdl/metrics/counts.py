@@ -222,7 +222,10 @@ def entries(name, y_true, y_pred, sample_weight=None, class_id=None, top_k=None)
         p = np.where((p > least) | (equal & (np.cumsum(equal, axis=-1) + ahead <= top_k)), p, -np.inf)
     if class_id is not None:
         if t.ndim < 2 or not 0 <= class_id < t.shape[-1]:
-            raise ValueError(f"{name}: class_id={class_id!r} is no place on the last axis of {t.shape}")
+            raise ValueError(
+                f"{name}: class_id={class_id!r} is no place on the last axis of {t.shape}; "
+                "pass a number from 0, and one-hot rows"
+            )
         t, p = t[..., class_id], p[..., class_id]
     t, p = per_row(t), per_row(p)
     return t.reshape(-1) == 1, p.reshape(-1), np.repeat(w, t.shape[1])

@@ -12,7 +12,8 @@ class _Curve(Metric):
     def __init__(self, num_thresholds, thresholds, name, dtype):
         if num_thresholds is not None and (not isinstance(num_thresholds, int) or num_thresholds < 2):
             raise ValueError(
-                f"num_thresholds must be None, for every score, or a whole number of at least 2, got {num_thresholds!r}"
+                f"num_thresholds must be None, for every score, or a whole number of at least 2, got "
+                f"{num_thresholds!r}; pass e.g. 200"
             )
         self.num_thresholds, self.thresholds, self._at = num_thresholds, checked_thresholds(thresholds), None
         if self.thresholds is not None:

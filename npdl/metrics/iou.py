@@ -34,7 +34,9 @@ class IoU(Metric):
             raise ValueError(f"num_classes must be a whole number of at least 1, got {num_classes!r}; pass e.g. 10")
         ids = [int(c) for c in target_class_ids]
         if not ids or min(ids) < 0 or max(ids) >= num_classes:
-            raise ValueError(f"target_class_ids must name classes 0 to {num_classes - 1}, got {target_class_ids!r}")
+            raise ValueError(
+                f"target_class_ids must name classes 0 to {num_classes - 1}, got {target_class_ids!r}; pass e.g. [0]"
+            )
         if axis != -1:
             raise ValueError(f"the classes are the last axis, axis=-1, got axis={axis!r}; move that axis last")
         self.num_classes, self.target_class_ids, self.ignore_class = int(num_classes), ids, ignore_class

@@ -42,7 +42,7 @@ def positive(name, value, default):
     if value is None:
         return default
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}; pass {name}={default or 32}")
     return int(value)
 
 
@@ -50,7 +50,7 @@ def epochs(last, first):
     """`epochs` and `initial_epoch` are whole numbers, not negative."""
     for name, value in (("epochs", last), ("initial_epoch", first)):
         if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 0:
-            raise ValueError(f"{name} must be a whole number of at least 0, got {value!r}")
+            raise ValueError(f"{name} must be a whole number of at least 0, got {value!r}; pass e.g. {name}=1")
 
 
 def is_due(epoch, freq):
@@ -59,7 +59,9 @@ def is_due(epoch, freq):
         return epoch % freq == 0
     if isinstance(freq, (list, tuple, set)):
         return epoch in freq
-    raise ValueError(f"validation_freq is a whole number of at least 1, or a list of epochs, got {freq!r}")
+    raise ValueError(
+        f"validation_freq is a whole number of at least 1, or a list of epochs, got {freq!r}; pass validation_freq=1"
+    )
 
 
 def some_batches(count):
@@ -80,7 +82,7 @@ def validation_parts(validation_data):
     arrays = isinstance(validation_data, list) and all(hasattr(part, "shape") for part in validation_data)
     if isinstance(validation_data, tuple) or arrays:
         if len(validation_data) not in (2, 3):
-            raise ValueError(f"expected (x, y) or (x, y, sample_weight), got {len(validation_data)} parts")
+            raise ValueError(f"expected (x, y) or (x, y, sample_weight), got {len(validation_data)} parts; pass (x, y)")
         return tuple(validation_data)
     if hasattr(validation_data, "shape"):
         raise ValueError(

@@ -205,7 +205,7 @@ class Model(Network):
         self.check_shapes([tuple(x.shape[1:]) for x in xs])
         if len({len(x) for x in xs}) > 1:
             rows = ", ".join(f"{name} has {len(x)}" for name, x in zip(self.input_names, xs, strict=True))
-            raise ValueError(f"{self.name}: all inputs have as many samples, got {rows}")
+            raise ValueError(f"{self.name}: all inputs have as many samples, got {rows}; pass as many of each")
         wiring.check_dtypes(self, xs)
 
     # ---- description

@@ -123,7 +123,7 @@ class Graph:
         for place, op in enumerate(self.ops):
             before = ending.get(op.sources[0]) if len(op.sources) == 1 and not op.several else None
             before = before if before is not None and before.fixed == op.fixed else None
-            if before is not None and readers[op.sources[0]] == 1 and op.sources[0] not in self.outputs:
+            if before is not None and readers[op.sources[0]] == 1:
                 before.append(op)
             else:
                 before = Chain(op)

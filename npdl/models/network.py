@@ -26,7 +26,7 @@ class Network(Trainer, Layer):
     def __init__(self, name, seed, dtype):
         super().__init__(name=name)
         if np.dtype(dtype) not in (np.float32, np.float64):
-            raise ValueError(f'dtype must be "float32" or "float64", got {dtype!r}')
+            raise ValueError(f'dtype must be "float32" or "float64", got {dtype!r}; pass e.g. dtype="float32"')
         self.dtype = np.dtype(dtype)
         self.seed = random.draw_seed() if seed is None else random.check_seed(seed)
         self._device, self._graph, self._outside = devices.get("cpu"), None, (None, ())
@@ -137,7 +137,7 @@ class Network(Trainer, Layer):
         """A layer by its name or its place."""
         if index is not None:
             if not -len(self.layers) <= index < len(self.layers):
-                raise ValueError(f"this model has {len(self.layers)} layers, no layer {index}")
+                raise ValueError(f"this model has {len(self.layers)} layers, no layer {index}; the first is index=0")
             return self.layers[index]
         for layer in self.layers:
             if name in (layer.name, self.own_name(layer)):

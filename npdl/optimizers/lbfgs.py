@@ -57,7 +57,9 @@ class LBFGS(Optimizer):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise ValueError(f"LBFGS: {argument} must be a whole number of at least 1, got {value!r}; pass e.g. 20")
         if line_search_fn not in (None, "strong_wolfe"):
-            raise ValueError(f'LBFGS: line_search_fn must be None or "strong_wolfe", got {line_search_fn!r}')
+            raise ValueError(
+                f'LBFGS: line_search_fn must be None or "strong_wolfe", got {line_search_fn!r}; pass "strong_wolfe"'
+            )
         for service in ("clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulation_steps"):
             if getattr(self, service) is not None:
                 raise ValueError(f"LBFGS needs the gradient as it is, got {service}; leave it out")

@@ -42,7 +42,9 @@ class OneCycle(LearningRateSchedule):
         self.final_div_factor = self.check("final_div_factor", final_div_factor, above=True, example=1e4)
         self.anneal_strategy, self.three_phase = anneal_strategy, bool(three_phase)
         if anneal_strategy not in ("cos", "linear"):
-            raise ValueError(f'OneCycle: anneal_strategy must be "cos" or "linear", got {anneal_strategy!r}')
+            raise ValueError(
+                f'OneCycle: anneal_strategy must be "cos" or "linear", got {anneal_strategy!r}; leave it out'
+            )
 
     def __call__(self, step):
         first, top = self.max_learning_rate / self.div_factor, self.max_learning_rate
@@ -93,7 +95,9 @@ class Cyclic(LearningRateSchedule):
         self.step_size_down = None if step_size_down is None else self.steps("step_size_down", step_size_down)
         self.mode, self.gamma = mode, self.check("gamma", gamma, example=0.999)
         if mode not in ("triangular", "triangular2", "exp_range"):
-            raise ValueError(f'Cyclic: mode must be "triangular", "triangular2" or "exp_range", got {mode!r}')
+            raise ValueError(
+                f'Cyclic: mode must be "triangular", "triangular2" or "exp_range", got {mode!r}; pass e.g. "triangular"'
+            )
 
     def __call__(self, step):
         up, down = self.step_size_up, self.step_size_down or self.step_size_up

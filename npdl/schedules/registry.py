@@ -19,7 +19,10 @@ def get(identifier):
     if isinstance(identifier, dict) and isinstance(identifier.get("class_name"), str):
         found = names.find("schedule", identifier["class_name"], _classes())
         return found.from_config(identifier.get("config") or {})
-    raise TypeError(f"a learning-rate schedule must be an object of npdl.schedules, got {identifier!r}")
+    raise TypeError(
+        f"a learning-rate schedule must be an object of npdl.schedules, got {identifier!r}; "
+        "pass e.g. npdl.schedules.CosineDecay(0.1, decay_steps=1000)"
+    )
 
 
 def _classes():

@@ -185,7 +185,7 @@ def test_a_model_of_categories():
         (lambda: layers.Normalization().adapt([]), "adapt got no samples"),
         (lambda: layers.Normalization().adapt(np.array([[np.nan]])), "NaN or infinity"),
         (lambda: layers.Resizing(0, 4), "Resizing needs height to be a whole number of at least 1"),
-        (lambda: layers.Resizing(4, 4, "lanczos3"), r'knows interpolation="nearest" or .*lanczos3'),
+        (lambda: layers.Resizing(4, 4, "lanczos4"), r'knows interpolation="nearest" or .*lanczos4'),
         (lambda: layers.Resizing(4, 4, fill_mode="wrap"), 'knows fill_mode="constant"'),
         (lambda: layers.Resizing(4, 4, crop_to_aspect_ratio=True, pad_to_aspect_ratio=True), "got both; leave one out"),
         (lambda: layers.Resizing(4, 4).init((5, 5)), "Resizing reads samples of shape"),

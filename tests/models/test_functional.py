@@ -115,6 +115,44 @@ def test_backward_leaves_dy_alone():
     assert (dy[0] == 1).all() and (dy[1] == 1).all()
 
 
+def test_a_call_of_a_shared_layer_without_a_gradient():
+    a, b, shared = layers.Input((4,)), layers.Input((4,)), layers.Dense(2)
+    model = Model([a, b], [shared(a), shared(b)], seed=0, dtype="float64")
+    x, dy = X.astype("float64"), RNG.normal(size=(30, 2))
+    model.forward([x, 2 * x], training=True)
+    for given, expected in (([dy, None], x.T @ dy), ([None, dy], 2 * x.T @ dy), ([dy, dy], 3 * x.T @ dy)):
+        model.backward(given)
+        np.testing.assert_allclose(shared.grads["kernel"], expected)
+
+
+class Sum(layers.Layer):
+    """A layer of one's own, which gives one array as the gradient of both inputs."""
+
+    def build(self, input_shape):
+        return input_shape[0]
+
+    def forward(self, x, training=False):
+        self.save()
+        return x[0] + x[1]
+
+    def backward(self, dy):
+        return dy, dy
+
+
+def test_one_array_as_two_gradients():
+    """The layers below write over what they get."""
+    found = []
+    for merge in (Sum(), layers.Add()):
+        a = layers.Input((4,))
+        parts = [layers.Tanh()(layers.Dense(3)(a)), layers.Sigmoid()(layers.Dense(3)(a))]
+        model = Model(a, layers.Dense(1)(merge(parts)), seed=0)
+        model.compile("sgd", "mse", check_gradients=False)
+        model.fit(X, Y, epochs=2, verbose=0)
+        found.append(model.get_weights())
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+
+
 def test_names_and_the_order_of_weights_as_in_keras():
     model = diamond()
     assert model.input_names == ["a", "b"] and model.output_names == ["out", "classes"]

@@ -181,6 +181,7 @@ def test_an_accumulation_is_resumed_in_its_midst(rng, tmp_path, dtype):
 
 def test_groups_have_a_rate_and_a_decay_of_their_own():
     layer, optimizer = make_layer(), AdamW(0.1, weight_decay=0.5)
+    layer.set_weights([w + 1 for w in layer.get_weights()])  # no bias is 0, so that its decay shows
     optimizer.add_group(var_names=["kernel"], learning_rate_multiplier=0.5)
     optimizer.add_group(var_list=[layer.store.weights[1]], learning_rate_multiplier=2, weight_decay=0.0)
     p = weights(layer)
@@ -195,6 +196,10 @@ def test_groups_have_a_rate_and_a_decay_of_their_own():
         optimizer.add_group(var_names="kernel")
     with pytest.raises(ValueError, match="AdamW: learning_rate_multiplier must be at least 0"):
         optimizer.add_group(var_names=["kernel"], learning_rate_multiplier=-1)
+    optimizer.add_group(var_names=[""], learning_rate_multiplier=0.0)  # all of them, between two steps
+    p = weights(layer)
+    optimizer.step(layer)
+    np.testing.assert_array_equal(weights(layer), p)
 
 
 # ---- wrappers
