@@ -20,7 +20,7 @@ import sys
 
 import numpy as np
 
-from npdl import Model, layers, optimizers
+from npdl import Model, layers, optimizers, schedules
 from npdl.utils import pad_sequences
 
 MUST_REACH = 95.0  # percent of unseen words without any error
@@ -58,8 +58,9 @@ found = attention([decoded, encoded])  # what each step of the decoder takes fro
 model = Model([x, before], layers.Dense(29)(layers.Concatenate()([decoded, found])), seed=0)
 model.summary()
 
-# 2. Learning: from START and the right letters so far, the next letter, and END after the last.
-model.compile(optimizers.Adam(2e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
+# 2. Learning: from START and the right letters so far, the next letter, and END after the last; by ever smaller steps.
+rate = schedules.CosineDecay(5e-3, options.epochs * -(-len(train) // 64))
+model.compile(optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
 model.fit(
     [numbers(train), numbers(backwards(train), first=[START])],
     numbers(backwards(train), last=[END]),

@@ -122,7 +122,7 @@ NPDL_API void FN(npdl_activation)(int code, const double *constants, const REAL 
 }
 
 NPDL_API void FN(npdl_activation_grad)(int code, const double *constants, const REAL *dy, const REAL *saved, REAL *out,
-                                     int64_t n) {
+                                       int64_t n) {
     FN(npdl_activation_work) t = {code, constants, dy, saved, out, n};
     npdl_parallel(FN(npdl_activation_block), &t, NPDL_BLOCKS(n, NPDL_GRAIN), 0);
 }

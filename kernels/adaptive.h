@@ -81,7 +81,7 @@ static void FN(npdl_bins_block)(void *context, int64_t block, void *work) {
 
 /* kind: see npdl_bins_work; x, dx (rows, places, channels), y, dy and winners (rows, bins, channels) */
 NPDL_API void FN(npdl_bins)(int kind, const REAL *in, REAL *out, int32_t *winners, int64_t rows, int64_t places,
-                          int64_t bins, int64_t channels) {
+                            int64_t bins, int64_t channels) {
     FN(npdl_bins_work) s = {kind, in, out, winners, rows, places, bins, channels, 1};
     s.block = NPDL_MORE(NPDL_GRAIN / NPDL_MORE(places * channels, 1), 1);
     npdl_parallel(FN(npdl_bins_block), &s, NPDL_BLOCKS(rows, s.block), 0);

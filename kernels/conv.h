@@ -344,7 +344,7 @@ static void FN(npdl_narrow_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t
 
 /* out = act(windows(x) W + bias) */
 NPDL_API void FN(npdl_conv3d)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z, int64_t volumes,
-                            const npdl_window *g, const npdl_depth *d, int code, const double *constants) {
+                              const npdl_window *g, const npdl_depth *d, int code, const double *constants) {
     FN(npdl_windows) windows = FN(npdl_windows_of)(x, g, d);
     windows.column_step = g->filters, windows.row_step = g->out_w * g->filters;
     windows.plane_step = g->out_h * windows.row_step, windows.image_step = d->out * windows.plane_step;
@@ -360,7 +360,7 @@ NPDL_API void FN(npdl_conv3d)(const REAL *x, const REAL *w, REAL *out, const REA
 
 /* out = dW = windows(x)ᵀ dz */
 NPDL_API void FN(npdl_conv3d_dkernel)(const REAL *x, const REAL *dz, REAL *out, int64_t volumes, const npdl_window *g,
-                                    const npdl_depth *d) {
+                                      const npdl_depth *d) {
     FN(npdl_windows) windows = FN(npdl_windows_of)(x, g, d);
     FN(npdl_product) s = {
         .m = d->kernel * g->kernel_h * g->kernel_w * (g->channels / g->groups), .n = g->filters,
@@ -400,7 +400,7 @@ static void FN(npdl_dx_phase)(const REAL *dz, const REAL *w, REAL *out, int64_t 
 
 /* out = dx: dz convolved with the reversed, transposed weights, phase by phase */
 NPDL_API void FN(npdl_conv3d_dx)(const REAL *dz, const REAL *w, REAL *out, int64_t volumes, const npdl_window *g,
-                               const npdl_depth *d) {
+                                 const npdl_depth *d) {
     for (int64_t c = 0; c < d->stride; c++)
         for (int64_t a = 0; a < g->stride_h; a++)
             for (int64_t b = 0; b < g->stride_w; b++) FN(npdl_dx_phase)(dz, w, out, volumes, g, d, c, a, b);
@@ -418,7 +418,7 @@ static int FN(npdl_lanes_suit)(const npdl_window *g, int64_t images) {
 
 /* out = act(windows(x) W + bias) */
 NPDL_API void FN(npdl_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z, int64_t images,
-                            const npdl_window *g, int code, const double *constants) {
+                              const npdl_window *g, int code, const double *constants) {
     if (npdl_winograd_suits(g, g->out_h, g->out_w)) {
         FN(npdl_winograd_conv2d)(x, w, out, bias, z, images, g, code, constants);
         return;
@@ -512,14 +512,14 @@ static void FN(npdl_end)(REAL *out, const REAL *bias, REAL *z, int64_t rows, int
 
 /* g and d: of the convolution whose inputs are `out` and whose outputs are x. */
 NPDL_API void FN(npdl_conv2d_transpose)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z,
-                                      int64_t images, const npdl_window *g, int code, const double *constants) {
+                                        int64_t images, const npdl_window *g, int code, const double *constants) {
     FN(npdl_conv2d_dx)(x, w, out, images, g);
     FN(npdl_end)(out, bias, z, images * g->in_h * g->in_w, g->channels, code, constants);
 }
 
 NPDL_API void FN(npdl_conv3d_transpose)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z,
-                                      int64_t volumes, const npdl_window *g, const npdl_depth *d, int code,
-                                      const double *constants) {
+                                        int64_t volumes, const npdl_window *g, const npdl_depth *d, int code,
+                                        const double *constants) {
     FN(npdl_conv3d_dx)(x, w, out, volumes, g, d);
     FN(npdl_end)(out, bias, z, volumes * d->in * g->in_h * g->in_w, g->channels, code, constants);
 }

@@ -103,7 +103,7 @@ static void FN(npdl_ctc_block)(void *context, int64_t sample, void *work_) {
 }
 
 NPDL_API void FN(npdl_ctc)(const int32_t *labels, const REAL *z, const REAL *scale, REAL *out, REAL *dz, int64_t samples,
-                         int64_t frames, int64_t classes, int64_t width, int64_t blank) {
+                           int64_t frames, int64_t classes, int64_t width, int64_t blank) {
     FN(npdl_ctc_work) s = {labels, z, scale, out, dz, frames, classes, width, blank};
     npdl_parallel(FN(npdl_ctc_block), &s, samples, (size_t)NPDL_CTC_WORK(frames, width, classes) * sizeof(REAL));
 }

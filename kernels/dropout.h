@@ -198,8 +198,8 @@ static void FN(npdl_dropout_block)(void *context, int64_t block, void *work) {
 
 /* threshold: ⌈rate · 2²⁴⌉. axes 0: a mask of the sample's own shape, or Gaussian noise. */
 NPDL_API void FN(npdl_dropout)(int kind, const REAL *x, REAL *out, double scale, double shift, double dropped,
-                             uint32_t threshold, uint32_t step, const uint32_t *key, int64_t samples, int64_t size,
-                             int64_t noise, int axes, const int64_t *shape, const int64_t *stride) {
+                               uint32_t threshold, uint32_t step, const uint32_t *key, int64_t samples, int64_t size,
+                               int64_t noise, int axes, const int64_t *shape, const int64_t *stride) {
     FN(npdl_dropout_work) s = {kind, x, out, (REAL)scale, (REAL)shift, (REAL)dropped, threshold, step,
                                {key[0], key[1]}, samples, size, noise, 0, axes, {0}, {0}};
     int64_t blocks = samples * NPDL_BLOCKS(size, NPDL_GRAIN);

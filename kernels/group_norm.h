@@ -219,8 +219,8 @@ static void FN(npdl_group_run)(FN(npdl_group_norm_work) *s) {
 
 /* gamma, beta: NULL for 1 and 0. mean, inverse: of each sample and group, 1/σ; NULL where nobody reads them. */
 NPDL_API void FN(npdl_group_norm)(const REAL *x, const REAL *gamma, const REAL *beta, double epsilon, REAL *out,
-                                REAL *mean, REAL *inverse, int64_t samples, int64_t positions, int64_t channels,
-                                int64_t groups) {
+                                  REAL *mean, REAL *inverse, int64_t samples, int64_t positions, int64_t channels,
+                                  int64_t groups) {
     FN(npdl_group_norm_work) s = {.x = x, .gamma = gamma, .beta = beta, .out = out, .mean = mean, .inverse = inverse,
                                   .epsilon = epsilon, .samples = samples, .positions = positions, .channels = channels,
                                   .groups = groups};
@@ -229,8 +229,8 @@ NPDL_API void FN(npdl_group_norm)(const REAL *x, const REAL *gamma, const REAL *
 
 /* dx, dgamma, dbeta: NULL where nobody reads them. */
 NPDL_API void FN(npdl_group_norm_grad)(const REAL *dy, const REAL *x, const REAL *mean, const REAL *inverse,
-                                     const REAL *gamma, REAL *dx, REAL *dgamma, REAL *dbeta, int64_t samples,
-                                     int64_t positions, int64_t channels, int64_t groups) {
+                                       const REAL *gamma, REAL *dx, REAL *dgamma, REAL *dbeta, int64_t samples,
+                                       int64_t positions, int64_t channels, int64_t groups) {
     FN(npdl_group_norm_work) s = {.x = x, .dy = dy, .gamma = gamma, .known_mean = mean, .known_inverse = inverse,
                                   .out = dx, .samples = samples, .positions = positions, .channels = channels,
                                   .groups = groups};

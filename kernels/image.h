@@ -69,7 +69,7 @@ static void FN(npdl_rescale_block)(void *context, int64_t block, void *work) {
 /* out = min(max((x - center) scale + offset, low), high): x is `groups` times `rows` rows of `period` numbers, and each
  * group has a row of parameters. */
 NPDL_API void FN(npdl_rescale)(const REAL *x, const REAL *center, const REAL *scale, const REAL *offset, double low,
-                             double high, REAL *out, int64_t groups, int64_t rows, int64_t period) {
+                               double high, REAL *out, int64_t groups, int64_t rows, int64_t period) {
     FN(npdl_rescale_work) s = {x, center, scale, offset, out, (REAL)low, (REAL)high, rows, period, 1, 1, 0};
     if (!groups || !rows || !period) return;
     s.block = NPDL_BLOCKS(NPDL_GRAIN, period);
@@ -167,7 +167,7 @@ static void FN(npdl_affine_grad_block)(void *context, int64_t image, void *work)
 
 /* sizes: in_h, in_w, out_h, out_w, channels. grad: from is dy, to is dx. */
 NPDL_API void FN(npdl_affine)(int grad, const REAL *from, const double *transforms, REAL *to, int64_t samples,
-                            const int64_t *sizes, int linear, int fill, double value) {
+                              const int64_t *sizes, int linear, int fill, double value) {
     FN(npdl_affine_work) s = {from, to, transforms, sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], 1, 1, linear,
                               fill, (REAL)value};
     if (!s.in_h || !s.in_w || !s.channels) return;

@@ -108,7 +108,7 @@ static void FN(npdl_interpolate_block)(void *context, int64_t block, void *work)
 
 /* sizes: in_h, in_w, out_h, out_w, channels */
 NPDL_API void FN(npdl_interpolate)(const REAL *x, REAL *out, int64_t samples, const int64_t *sizes, npdl_resampling rows,
-                                 npdl_resampling columns) {
+                                   npdl_resampling columns) {
     FN(npdl_interpolate_work) s = {x, out, sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], rows, columns, 1, 1, 0};
     const int64_t width = s.out_w * s.channels;
     int64_t end;

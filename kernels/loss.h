@@ -101,7 +101,7 @@ static void FN(npdl_loss_block)(void *context, int64_t block, void *work) {
 }
 
 NPDL_API void FN(npdl_loss)(int kind, const double *c, const REAL *t, const REAL *p, const REAL *scale, REAL *out,
-                          int64_t samples, int64_t d) {
+                            int64_t samples, int64_t d) {
     FN(npdl_loss_work) s = {kind, c, t, p, scale, out, samples, d, NPDL_MORE(NPDL_GRAIN / d, 1)};
     npdl_parallel(FN(npdl_loss_block), &s, NPDL_BLOCKS(samples, s.block), 0);
 }
@@ -238,9 +238,9 @@ static void FN(npdl_classes_block)(void *context, int64_t block, void *work) {
 }
 
 NPDL_API void FN(npdl_cross_entropy)(const REAL *t, const int32_t *narrow, const int64_t *wide, const REAL *p,
-                                   const REAL *scale, REAL *out, REAL *dy, int logits, double smoothing,
-                                   const REAL *weights, int64_t ignore, int64_t samples, int64_t positions,
-                                   int64_t classes) {
+                                     const REAL *scale, REAL *out, REAL *dy, int logits, double smoothing,
+                                     const REAL *weights, int64_t ignore, int64_t samples, int64_t positions,
+                                     int64_t classes) {
     FN(npdl_classes_work) s = {t, narrow, wide, p, scale, out, dy, logits, smoothing, weights, ignore, samples,
                                positions, classes,
                                NPDL_MORE(NPDL_GRAIN / (positions * classes), 1)};

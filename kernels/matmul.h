@@ -419,7 +419,7 @@ static void FN(npdl_run_product)(FN(npdl_product) *s) {
 
 /* out (m, n) = act(op(a) op(b) + bias), all matrices dense. */
 NPDL_API void FN(npdl_matmul)(const REAL *a, const REAL *b, REAL *out, const REAL *bias, REAL *z, int64_t m, int64_t n,
-                            int64_t k, int transpose_a, int transpose_b, int code, const double *constants) {
+                              int64_t k, int transpose_a, int transpose_b, int code, const double *constants) {
     FN(npdl_product) s = {
         .m = m, .n = n, .k = k,
         .a = a, .a_step = transpose_a ? m : k, .transpose_a = transpose_a,

@@ -47,20 +47,23 @@ NPDL_INLINE void FN(npdl_silu_slopes)(VEC *z, int count) {
     EACH z[j] = FMA(near[j], s[j] * w[j], SELECT(near[j] < BC(0), s[j], w[j]));
 }
 
-/* ln(1 + e^−|z|), e = e^−|z|: with f = e, or from e = √2 − 1 on  ln 2 + ln(1 + f), f = (e − 1)/2, as in npdl_log_normal */
+/* ln(1 + e^−|z|), e = e^−|z|: with f = e, or from e = √2 − 1 on  ln 2 + ln(1 + f), f = (e − 1)/2, as in npdl_log_normal.
+ * Below e = ½ that f is rounded; what it lost counts by 1/(1 + f), 1.37 there. */
 NPDL_INLINE void FN(npdl_softplus_tails)(VEC *z, int count) {
-    VEC f[NPDL_WIDE], s[NPDL_WIDE], square[NPDL_WIDE], r[NPDL_WIDE], half[NPDL_WIDE];
+    VEC f[NPDL_WIDE], s[NPDL_WIDE], square[NPDL_WIDE], r[NPDL_WIDE], half[NPDL_WIDE], lost[NPDL_WIDE];
     IVEC large[NPDL_WIDE];
     EACH z[j] = -FN(npdl_abs)(z[j]);
     FN(npdl_exps)(z, count);
     EACH large[j] = z[j] > BC((REAL)0.41421356237309503);
     EACH f[j] = SELECT(large[j], BC((REAL)0.5) * (z[j] - BC(1)), z[j]);
+    EACH lost[j] = SELECT(large[j], BC((REAL)0.5) * z[j] - (f[j] + BC((REAL)0.5)), BC(0));
     EACH s[j] = f[j] / (f[j] + BC(2));
     EACH square[j] = s[j] * s[j];
     POLYS(FN(npdl_log_poly), square, r, count);
     EACH half[j] = BC((REAL)0.5) * f[j] * f[j];
     EACH r[j] = FMA(square[j], r[j], half[j]);
     EACH r[j] = FMA(s[j], r[j], SELECT(large[j], BC(FN(npdl_ln2_lo)), BC(0)));
+    EACH r[j] = FMA(lost[j], BC((REAL)1.375), r[j]);
     EACH z[j] = SELECT(large[j], BC(FN(npdl_ln2_hi)), BC(0)) + (f[j] - (half[j] - r[j]));
 }
 

@@ -204,8 +204,8 @@ NPDL_INLINE REAL FN(npdl_norm_factor)(const REAL *gamma, const REAL *variance, d
 }
 
 NPDL_API void FN(npdl_batch_norm)(const REAL *x, const REAL *mean, const REAL *variance, const REAL *gamma,
-                                const REAL *beta, double epsilon, int relu, REAL *out, int64_t rows,
-                                int64_t channels) {
+                                  const REAL *beta, double epsilon, int relu, REAL *out, int64_t rows,
+                                  int64_t channels) {
     REAL *factor = npdl_shared(2 * channels * sizeof(REAL)), *bias = factor + channels;
     if (!factor) return;
     FN(npdl_norm_work) s = {.x = x, .out = out, .mean = mean, .factor = factor, .bias = bias, .rows = rows,
@@ -262,8 +262,8 @@ NPDL_NORM_SUMS(1)
 
 /* frozen: mean and variance are constants. dx, dgamma, dbeta may be NULL. */
 NPDL_API void FN(npdl_batch_norm_grad)(int frozen, const REAL *dy, const REAL *x, const REAL *mean, const REAL *variance,
-                                     const REAL *gamma, const REAL *beta, double epsilon, int relu, REAL *dx,
-                                     REAL *dgamma, REAL *dbeta, int64_t rows, int64_t channels) {
+                                       const REAL *gamma, const REAL *beta, double epsilon, int relu, REAL *dx,
+                                       REAL *dgamma, REAL *dbeta, int64_t rows, int64_t channels) {
     int64_t blocks = NPDL_BLOCKS(rows, NPDL_NORM_ROWS);
     int sums = dgamma || dbeta || !frozen;
     size_t numbers = sums ? (blocks + 1) * 2 * channels : 0;

@@ -348,7 +348,7 @@ static void FN(npdl_pool_images)(npdl_block block, FN(npdl_pool_work) *s) {
 }
 
 NPDL_API void FN(npdl_max_pool2d)(const REAL *x, REAL *out, void *winners, int relu, int64_t images,
-                                const npdl_window *g) {
+                                  const npdl_window *g) {
     FN(npdl_pool_work) s = FN(npdl_pool_start)(x, out, winners, images, g);
     s.relu = relu;
     FN(npdl_pool_rows)(npdl_windows_of_two(g) ? FN(npdl_max_block2) : FN(npdl_max_block), &s);
@@ -356,7 +356,7 @@ NPDL_API void FN(npdl_max_pool2d)(const REAL *x, REAL *out, void *winners, int r
 
 /* y: what npdl_max_pool2d gave if ReLU followed, else NULL. */
 NPDL_API void FN(npdl_max_pool2d_grad)(const REAL *dy, const void *winners, const REAL *y, REAL *out, int64_t images,
-                                     const npdl_window *g) {
+                                       const npdl_window *g) {
     FN(npdl_pool_work) s = FN(npdl_pool_start)(dy, out, (void *)winners, images, g);
     s.y = y;
     if (!npdl_windows_tile(g)) FN(npdl_pool_images)(FN(npdl_max_grad_block), &s);
@@ -444,7 +444,7 @@ static void FN(npdl_global_block)(void *context, int64_t block, void *work) {
 
 /* kind: see npdl_global_work */
 NPDL_API void FN(npdl_global_pool)(int kind, const REAL *in, REAL *out, int32_t *winners, int64_t images, int64_t places,
-                                 int64_t channels) {
+                                   int64_t channels) {
     FN(npdl_global_work) s = {kind, in, out, winners, images, places, channels, 1};
     s.block = NPDL_MORE(NPDL_GRAIN / NPDL_MORE(places * channels, 1), 1);
     npdl_parallel(FN(npdl_global_block), &s, NPDL_BLOCKS(images, s.block), 0);

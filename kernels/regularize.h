@@ -113,7 +113,7 @@ static void FN(npdl_norm_limit_block)(void *context, int64_t block, void *work) 
 }
 
 NPDL_API void FN(npdl_norm_limit)(double lowest, double highest, double rate, const REAL *w, REAL *out, int64_t outer,
-                                int64_t n, int64_t inner) {
+                                  int64_t n, int64_t inner) {
     FN(npdl_norm_limit_work) t = {(REAL)lowest, (REAL)highest, (REAL)rate, w, out, n, inner,
                                   inner == 1 ? 1 : NPDL_BLOCKS(inner, 64)};
     if (outer && n && inner) npdl_parallel(FN(npdl_norm_limit_block), &t, outer * t.per, 0);

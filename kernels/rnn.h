@@ -442,7 +442,7 @@ NPDL_API void FN(npdl_rnn_steps_grad)(const npdl_rnn_call *p) { FN(npdl_run_rnn)
 
 /* ---- GRU: dR of the gates from h, of the candidate from what it multiplied: out (U, 3 U) from `rows` rows */
 NPDL_API void FN(npdl_gru_dkernel)(const REAL *h, const REAL *reset, const REAL *dz, const REAL *dinner, REAL *out,
-                                 int64_t rows, int64_t units) {
+                                   int64_t rows, int64_t units) {
     FN(npdl_product) gates = {
         .m = units, .n = 2 * units, .k = rows, .a = h, .a_step = units, .transpose_a = 1, .b = dz, .b_step = 3 * units,
         .out = out, .out_step = 3 * units,

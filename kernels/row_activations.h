@@ -198,7 +198,7 @@ static void FN(npdl_row_block)(void *context, int64_t block, void *work) {
 
 /* out = log-softmax or sparsemax of in; with dy: the gradient, from in = y. */
 NPDL_API void FN(npdl_row_activation)(int code, const REAL *dy, const REAL *in, REAL *out, int64_t outer, int64_t n,
-                                    int64_t inner) {
+                                      int64_t inner) {
     FN(npdl_row_work) t = {code, dy, in, out, outer, n, inner, NPDL_MORE(NPDL_GRAIN / NPDL_MORE(n, 1), 16)};
     if (!outer || !n || !inner) return;
     if (inner == 1) t.block = NPDL_MORE(NPDL_GRAIN / n, 1);
@@ -270,7 +270,7 @@ static void FN(npdl_prelu_block)(void *context, int64_t block, void *work) {
 
 /* out = x where x > 0, else alpha x; with dy: out = dx (or NULL), dalpha what each x adds to the gradient of alpha. */
 NPDL_API void FN(npdl_prelu)(const REAL *dy, const REAL *x, const REAL *alpha, REAL *out, REAL *dalpha, int64_t rows,
-                           int64_t m) {
+                             int64_t m) {
     FN(npdl_prelu_work) t = {dy, x, alpha, out, dalpha, m, NPDL_BLOCKS(m, NPDL_GRAIN)};
     npdl_parallel(FN(npdl_prelu_block), &t, rows * t.per, 0);
 }

@@ -198,7 +198,7 @@ static void FN(npdl_row_loss_block)(void *context, int64_t block, void *work) {
 }
 
 NPDL_API void FN(npdl_row_loss)(int kind, const double *c, const REAL *t, const REAL *p, const REAL *weights,
-                              const REAL *scale, REAL *out, REAL *dy, int64_t samples, int64_t positions, int64_t n) {
+                                const REAL *scale, REAL *out, REAL *dy, int64_t samples, int64_t positions, int64_t n) {
     FN(npdl_row_loss_work) s = {kind, c, t, p, weights, scale, out, dy, samples, positions, n,
                                 NPDL_MORE(NPDL_GRAIN / (positions * n), 1)};
     npdl_parallel(FN(npdl_row_loss_block), &s, NPDL_BLOCKS(samples, s.block), 2 * n * sizeof(REAL));
@@ -295,7 +295,7 @@ static void FN(npdl_pair_loss_block)(void *context, int64_t block, void *work) {
 }
 
 NPDL_API void FN(npdl_pair_loss)(int kind, const double *c, const REAL *t, const REAL *a, const REAL *b, const REAL *scale,
-                               REAL *out, REAL *da, REAL *db, int64_t samples, int64_t n) {
+                                 REAL *out, REAL *da, REAL *db, int64_t samples, int64_t n) {
     FN(npdl_pair_loss_work) s = {kind, c, t, a, b, scale, out, da, db, samples, n, NPDL_MORE(NPDL_GRAIN / n, 1)};
     npdl_parallel(FN(npdl_pair_loss_block), &s, NPDL_BLOCKS(samples, s.block), n * sizeof(REAL));
 }
@@ -374,7 +374,7 @@ static void FN(npdl_triplet_block)(void *context, int64_t block, void *work_) {
 }
 
 NPDL_API void FN(npdl_triplet)(const double *c, const REAL *a, const REAL *p, const REAL *n, const REAL *scale, REAL *out,
-                             REAL *da, REAL *dp, REAL *dn, int64_t samples, int64_t size) {
+                               REAL *da, REAL *dp, REAL *dn, int64_t samples, int64_t size) {
     FN(npdl_triplet_work) s = {c, a, p, n, scale, out, da, dp, dn, samples, size, NPDL_MORE(NPDL_GRAIN / size, 1)};
     npdl_parallel(FN(npdl_triplet_block), &s, NPDL_BLOCKS(samples, s.block), 4 * size * sizeof(REAL));
 }

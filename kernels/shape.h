@@ -112,7 +112,7 @@ static void FN(npdl_move_block)(void *context, int64_t block, void *work) {
 
 /* out[i...] = x[i...], each with its strides, in numbers. */
 NPDL_API void FN(npdl_move_all)(const REAL *x, REAL *out, int axes, const int64_t *size, const int64_t *from,
-                              const int64_t *to) {
+                                const int64_t *to) {
     for (int a = 0; a < axes; a++)
         if (!size[a]) return;
     FN(npdl_move_work) s = {x, out, npdl_simpler(axes, size, from, to), 1, 1, 1};
@@ -159,7 +159,7 @@ static void FN(npdl_repeat_block)(void *context, int64_t block, void *work) {
 
 /* out (samples, a, b, c, channels) = Σ dy (samples, a·p, b·q, c·r, channels) over p, q, r */
 NPDL_API void FN(npdl_repeat_grad)(const REAL *dy, REAL *out, int64_t samples, const int64_t *size, const int64_t *times,
-                                 int64_t channels) {
+                                   int64_t channels) {
     FN(npdl_repeat_work) s = {dy, out, samples * size[0] * size[1], 1, size[1], size[2], times[0], times[1], times[2],
                               channels};
     const int64_t work = s.c * s.p * s.q * s.r * channels;
@@ -200,7 +200,7 @@ static void FN(npdl_fold_block)(void *context, int64_t block, void *work) {
 /* out (rows, length, channels) = the places of dy (rows, longer, channels) from `before` on, and to place source[i] the
  * others are added, in their order */
 NPDL_API void FN(npdl_fold)(const REAL *dy, REAL *out, const int64_t *source, int64_t rows, int64_t longer,
-                          int64_t length, int64_t before, int64_t channels) {
+                            int64_t length, int64_t before, int64_t channels) {
     FN(npdl_fold_work) s = {dy, out, source, rows, 1, longer, length, before, channels};
     if (!rows || !longer || !channels) return;
     s.block = NPDL_BLOCKS(NPDL_GRAIN, longer * channels);

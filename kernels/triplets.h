@@ -69,7 +69,7 @@ static void FN(npdl_semi_hard_gather)(void *context, int64_t a, void *work) {
 
 /* out (samples,) and dy like e; one may be NULL */
 NPDL_API void FN(npdl_semi_hard)(const int32_t *labels, const REAL *e, const REAL *scale, REAL *out, REAL *dy,
-                               double margin, int root, double factor, double share, int64_t samples, int64_t size) {
+                                 double margin, int root, double factor, double share, int64_t samples, int64_t size) {
     FN(npdl_semi_hard_work) s = {labels, e, scale, out, dy, NULL, margin, factor, share, root, samples, size};
     if (dy && !(s.slopes = npdl_shared((size_t)samples * samples * sizeof(REAL)))) return;
     npdl_parallel(FN(npdl_semi_hard_block), &s, samples, (size_t)(samples + size) * sizeof(REAL));

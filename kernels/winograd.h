@@ -151,7 +151,7 @@ NPDL_INLINE void FN(npdl_winograd_pixels)(const REAL *image, int64_t height, int
         int64_t at = ((row + i) * width + column) * channels;
         int inside = row + i >= 0 && row + i < height;
         for (int j = 0; j < size; j++, at += channels)
-            pixel[i * size + j] = inside & (j >= first) & (j < end) ? image + at : zeros;
+            pixel[i * size + j] = (inside & (j >= first) & (j < end)) ? image + at : zeros;
     }
 }
 
@@ -411,7 +411,7 @@ static void FN(npdl_winograd_run)(FN(npdl_winograd) *s, int64_t images) {
 
 /* As npdl_conv2d. */
 NPDL_API void FN(npdl_winograd_conv2d)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, REAL *z, int64_t images,
-                                     const npdl_window *g, int code, const double *constants) {
+                                       const npdl_window *g, int code, const double *constants) {
     FN(npdl_winograd) s = {
         .x = x, .w = w, .bias = bias, .out = out, .z = z,
         .in_h = g->in_h, .in_w = g->in_w, .channels = g->channels, .out_h = g->out_h, .out_w = g->out_w,

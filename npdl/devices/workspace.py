@@ -59,11 +59,12 @@ class Workspace:
     Attributes:
         saved: what each layer keeps from forward to backward, by the layer's id.
         outgrown: how many pieces of memory were given up for larger ones.
+        again: whether backward will come once more on what is saved now, which it must not write over.
     """
 
     def __init__(self, device):
         self.device = device
-        self.saved, self.outgrown = {}, 0
+        self.saved, self.outgrown, self.again = {}, 0, False
         self._pieces = {}  # dtype -> list
         self._last = {}  # (owner, name, dtype) -> the piece that it got last
         self._served = {}  # (owner, name, shape, dtype) -> the piece that it got last, and the array in it

@@ -98,8 +98,10 @@ class Layer(Configured, Ruled, node.Symbolic):
 
     def over(self, name, own):
         """Where backward writes what takes the place of an array of this layer's own: over it inside fit, where a
-        forward comes before each backward; by hand, where backward may be called again, a buffer."""
-        return self.buffer(name, own.shape) if devices.current_workspace() is None else own
+        forward comes before each backward; by hand, and where the workspace says `again`, backward may be called again:
+        a buffer."""
+        workspace = devices.current_workspace()
+        return self.buffer(name, own.shape) if workspace is None or workspace.again else own
 
     def save(self, *values):
         """Keep what `backward` needs; the last act of a training forward."""

@@ -41,7 +41,7 @@ class GaussianNoise(Layer):
     def forward(self, x, training=False):
         if self.passes(training, self.stddev == 0):
             return x
-        self.save(None)
+        self.save()
         purpose = "gaussian_noise"
         key = self.random_key(purpose) if self.seed is None else random.key(self.seed, purpose)
         y = self.buffer("y", x.shape)

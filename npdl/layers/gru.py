@@ -42,7 +42,7 @@ class _GRU(Recurrence):
         """dx; dstates are those of the last state and become those of the first."""
         R, (z, h, inner, dropped) = self.params["recurrent_kernel"], kept
         act = self.activation, self.recurrent_activation, self.reset_after
-        dz, dinner = self.gates_gradient(z), self.buffer("dinner", inner.shape)
+        dz, dinner = self.over("dz", z), self.buffer("dinner", inner.shape)
         self.k.gru_grad(
             dy, R, z, h, inner, *act, dz=dz, dh=dstates[0], dinner=dinner, mask=mask, keep=keep, dropped=dropped
         )

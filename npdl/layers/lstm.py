@@ -47,7 +47,7 @@ class _LSTM(Recurrence):
     def run_grad(self, x, mask, keep, kept, dy, dstates):
         """dx; dstates are those of the last states and become those of the first."""
         R, (z, h, c, dropped) = self.params["recurrent_kernel"], kept
-        act, dz = (self.activation, self.recurrent_activation), self.gates_gradient(z)
+        act, dz = (self.activation, self.recurrent_activation), self.over("dz", z)
         self.k.lstm_grad(dy, R, z, h, c, *act, dz=dz, dh=dstates[0], dc=dstates[1], mask=mask, keep=keep)
         if self.use_bias:
             self.k.sum_rows(dz, out=self.grads["bias"])  # db = Σ dz

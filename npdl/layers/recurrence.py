@@ -79,10 +79,6 @@ class Recurrence(Layer):
         steps = len(states[0]) - 1
         return states[0][1 : steps + 1], [one[steps : steps + 1].reshape(*one.shape[1:]) for one in states]
 
-    def gates_gradient(self, z):
-        """Where to write dz: over the gates that it is made of, where nobody reads them any more."""
-        return self.over("dz", z)
-
     def input_gradients(self, x, rows, dz):
         """dW = Σ xᵀ dz and dR = Σ rowsᵀ dz over all steps, and dx = dz Wᵀ where it is read."""
         self.k.matmul(x, dz, out=self.grads["kernel"], transpose_a=True)

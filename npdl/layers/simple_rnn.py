@@ -25,7 +25,7 @@ class _SimpleRNN(Recurrence):
     def run_grad(self, x, mask, keep, kept, dy, dstates):
         """dx; dstates are those of the last state and become those of the first."""
         R, (z, h, dropped) = self.params["recurrent_kernel"], kept
-        dz = self.gates_gradient(z)
+        dz = self.over("dz", z)
         self.k.simple_rnn_grad(dy, R, z, h, self.activation, dz=dz, dh=dstates[0], mask=mask, keep=keep)
         if self.use_bias:
             self.k.sum_rows(dz, out=self.grads["bias"])  # db = Σ dz

@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 
-from npdl import activations
+from npdl import activations, devices
 from npdl.layers.chains import lowest_to_learn
 from npdl.models import graph as graphs
 from npdl.models.fusion import follow, fuse, looked_at, twins
@@ -125,8 +125,17 @@ class Plan:
         """(outputs, their masks), lists."""
         return graphs.run(self.runs, self.graph, xs, training, look=check and check.forward)
 
+    def backward_again(self, dys, check=None):
+        """As `backward`, which comes once more after this: what was saved stays."""
+        workspace = devices.current_workspace()
+        workspace.again = True
+        try:
+            self.backward(dys, check, again=True)
+        finally:
+            workspace.again = False
+
     def backward(self, dys, check=None, again=False):
-        """Assign the gradients of the layers that learn; `again` where backward comes once more after this."""
+        """Assign the gradients of the layers that learn."""
         graph = self.graph
         parts = graphs.given_for(graph.outputs, dys)
         for run in reversed(self.runs):

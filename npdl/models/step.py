@@ -143,9 +143,9 @@ class Step:
                 optimizer.step(model, sum(counts))
                 return
             for number, part in enumerate(parts):
+                alone = [dy if place in self.heads[part].places else None for place, dy in enumerate(dys)]
                 with unpenalized():
-                    alone = [dy if place in self.heads[part].places else None for place, dy in enumerate(dys)]
-                    self.plan.backward(alone, check if number == 0 else None, again=True)
+                    self.plan.backward_again(alone, check if number == 0 else None)
                 optimizer.gather(model, number, counts[part])
             self.plan.backward([None] * len(dys))  # the penalties' alone
             if self.penalized:

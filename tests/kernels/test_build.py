@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -82,7 +83,20 @@ def test_builds_agree_to_the_last_bit():
 @needs_compiled
 def test_build_that_does_not_exist():
     result = python("from npdl.kernels.cpu import build", NPDL_BUILD="v9")
-    assert "NPDL_BUILD=v9 cannot be used here; this machine runs" in result.stderr
+    assert "NPDL_BUILD=v9 cannot be used here: it is not installed; this machine runs" in result.stderr
+
+
+def test_build_that_this_processor_does_not_run(monkeypatch):
+    older = types.SimpleNamespace(cpu_level=lambda: 3)
+    monkeypatch.setattr(build, "compiled", lambda: ("v4", "v3", "v2"))
+    monkeypatch.setattr(build, "_load", lambda name: older)
+    monkeypatch.delenv("NPDL_BUILD", raising=False)
+    assert build._choose() == ("v3", older)
+    monkeypatch.setenv("NPDL_BUILD", "v4")
+    with pytest.raises(
+        ImportError, match="v4 cannot be used here: the processor is x86-64-v3; this machine runs v3, v2"
+    ):
+        build._choose()
 
 
 def test_info():
@@ -125,13 +139,14 @@ def test_run_blocks_calls_a_function_by_its_address(lib):
 
 
 X86 = ["-march=x86-64-v2"], ["-march=x86-64-v3"], ["-march=x86-64-v4"]
+PARTS = ["-DNPDL_PART=0"], ["-DNPDL_PART=32"], ["-DNPDL_PART=64"]
 
 
 @pytest.mark.skipif(not (SOURCES / "engine.h").exists(), reason="needs the source tree")
 @pytest.mark.parametrize("compiler", ("gcc", "clang"))
-@pytest.mark.parametrize("flags", X86 if platform.machine() == "x86_64" else ([],), ids=" ".join)
+@pytest.mark.parametrize("flags", (X86 if platform.machine() == "x86_64" else ([],)) + PARTS, ids=" ".join)
 def test_the_source_compiles_without_a_warning(compiler, flags):
-    """In every instruction set."""
+    """In every instruction set, and each of the three parts of a module."""
     if shutil.which(compiler) is None:
         pytest.skip(f"needs {compiler}")
     checks = ["-fsyntax-only", "-O1", "-Wall", "-Werror", "-Wno-unused-function", "-Wno-unknown-pragmas"]

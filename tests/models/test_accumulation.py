@@ -79,6 +79,24 @@ def test_masks_count_too(rng):
     np.testing.assert_allclose(small.store.data, big.store.data, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize("kind", (layers.LSTM, layers.GRU, layers.SimpleRNN, layers.Bidirectional))
+def test_layers_that_write_over_what_they_saved(rng, kind):
+    """A backward for each output of one recurrent layer, which inside fit has its gradients where its gates were."""
+    x, y, w = make_data(rng)
+
+    def make(given):
+        inputs, inner = layers.Input((4, 3)), layers.LSTM if kind is layers.Bidirectional else kind
+        layer = inner(3, return_sequences=True)
+        h = layers.MultiHeadAttention(2, 3)((layer if kind is inner else kind(layer))(inputs))
+        outs = {"tags": layers.Dense(4)(h), "number": layers.Dense(1)(layers.Flatten()(h))}
+        model = Model(inputs, outs, seed=0, dtype="float64")
+        model.compile(SGD(0.1, **given), {"tags": "sparse_categorical_crossentropy", "number": "mse"})
+        return model
+
+    big, small = both(make, x, y, w)
+    np.testing.assert_allclose(small.store.data, big.store.data, rtol=1e-12, atol=1e-14)
+
+
 @pytest.mark.parametrize(
     "services",
     ({"clipnorm": 0.05}, {"clipvalue": 0.01}, {"global_clipnorm": 0.05}, {"use_ema": True, "ema_momentum": 0.5}),

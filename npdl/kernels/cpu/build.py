@@ -48,7 +48,8 @@ def _choose():
     level = _load("v2").cpu_level() if "v2" in there else 0
     runs = [name for name in there if not name.startswith("v") or int(name[1:]) <= level]
     if asked and asked not in runs:
-        raise ImportError(f"NPDL_BUILD={asked} cannot be used here; this machine runs {', '.join(runs)}")
+        why = f"the processor is x86-64-v{level}" if asked in there else "it is not installed"
+        raise ImportError(f"NPDL_BUILD={asked} cannot be used here: {why}; this machine runs {', '.join(runs)}")
     name = asked or runs[0]
     return name, _load(name)
 

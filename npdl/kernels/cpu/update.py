@@ -164,7 +164,7 @@ def _run(kernel, names, arrays, segments, hyper, hyper_names, required):
     try:
         p = arrays[0]
         tables, blocks, _ = _plan(kernel, p.shape, segments.tobytes(), segments.shape, segments.dtype)
-        code = _compiled(kernel, p.dtype, tuple(array is not None for array in arrays))
+        code = _compiled(kernel, p.dtype, tuple([array is not None for array in arrays]))
         _run_blocks(kernel, code, blocks, tables, hyper, len(hyper_names), names, arrays, required)
     except (TypeError, ValueError, AttributeError):
         _check(kernel, dict(zip(names, arrays)), segments, hyper, hyper_names)
