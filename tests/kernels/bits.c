@@ -339,7 +339,8 @@ static void FN(try_norm)(int64_t rows, int64_t c, int affine) {
         const int frozen = way / 2, relu = way % 2;
         FN(npdl_batch_norm)(x, mean, variance, gamma, beta, epsilon, frozen ? dy : NULL, relu, y, rows, c);
         FN(see)(y, rows * c);
-        FN(npdl_batch_norm_grad)(frozen, dy, x, mean, variance, gamma, beta, epsilon, 0, y, dz, dx, dgamma, dbeta, rows, c);
+        FN(npdl_batch_norm_grad)(frozen, dy, x, mean, variance, gamma, beta, epsilon, 0, y, dz, dx, dgamma, dbeta, rows,
+                                 c);
         FN(see)(dz, rows * c);
         FN(see)(dx, rows * c);
         FN(npdl_batch_norm_grad)(frozen, dy, x, mean, variance, gamma, beta, epsilon, relu, NULL, NULL, dx, dgamma, dbeta,
