@@ -20,10 +20,10 @@ HEAVY = (
 
 
 def modules():
-    """The names of all modules in npdl, but for those that need a GPU or its simulator, and compiled ones."""
+    """The names of all modules in npdl, but for those of GPUs, which are imported when one is asked for."""
     for path in sorted(ROOT.rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
-        if parts[:2] != ("kernels", "cuda") and parts[0] not in ("cuda", "interop"):
+        if parts[:2] not in (("kernels", "cuda"), ("devices", "cuda")) and parts[0] != "interop":
             yield ".".join(("npdl", *(part for part in parts if part != "__init__")))
 
 
