@@ -6,7 +6,7 @@ N(0, 1), where new ones can be drawn (Kingma and Welling, 2013). Both losses tog
 
     L = Σ cross-entropy(x, decoder(z)) + KL(N(μ, σ²) ‖ N(0, 1))         a bound on −log p(x) where x is 0 or 1
 
-    python examples/vae_digits.py [--full] [--out DIR]        --full: MNIST, some minutes, must reach 160.0
+    python examples/vae_digits.py [--full] [--out DIR]        --full: MNIST, a minute, must reach 160.0
 """
 
 import argparse
@@ -25,7 +25,7 @@ parser.add_argument("--full", action="store_true", help="MNIST")
 parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where the picture goes (this folder)")
 options = parser.parse_args()
 data = datasets.mnist if options.full else datasets.digits
-white, units, batch_size, epochs, must_reach = (255, 512, 128, 20, 160.0) if options.full else (16, 128, 32, 40, 25.2)
+white, units, batch_size, epochs, must_reach = (255, 512, 128, 10, 160.0) if options.full else (16, 128, 32, 40, 25.2)
 
 
 class Draw(layers.Layer):

@@ -87,62 +87,83 @@ typedef struct {
     REAL value;
 } FN(npdl_affine_work);
 
-/* The pixels that one pixel of the result is made of: offsets into an image, -1 for one outside, and their weights. */
-NPDL_INLINE void FN(npdl_corners)(const FN(npdl_affine_work) *s, const double *t, int64_t i, int64_t j, int64_t *place,
-                                  REAL *weight) {
+/* Where pixel (i, j) of the result lies in the image: the integers below, and how far it is beyond them. */
+NPDL_INLINE void FN(npdl_spot)(const FN(npdl_affine_work) *s, const double *t, int64_t i, int64_t j, int64_t *row,
+                               int64_t *column, REAL *q, REAL *p) {
     double u = t[0] * (double)j + t[1] * (double)i + t[2], v = t[3] * (double)j + t[4] * (double)i + t[5];
     if (!s->linear) u = u + 0.5, v = v + 0.5;
-    const int64_t column = npdl_floor(&u), row = npdl_floor(&v);
-    if (!s->linear) {
-        const int64_t r = npdl_extended(row, s->in_h, s->fill), c = npdl_extended(column, s->in_w, s->fill);
-        place[0] = r < 0 || c < 0 ? -1 : (r * s->in_w + c) * s->channels, weight[0] = 1;
-        return;
-    }
-    const REAL p = (REAL)(u - (double)column), q = (REAL)(v - (double)row);
-    weight[0] = (1 - q) * (1 - p), weight[1] = (1 - q) * p, weight[2] = q * (1 - p), weight[3] = q * p;
-    if (row >= 0 && row + 1 < s->in_h && column >= 0 && column + 1 < s->in_w) { /* as most are */
-        place[0] = (row * s->in_w + column) * s->channels, place[1] = place[0] + s->channels;
-        place[2] = place[0] + s->in_w * s->channels, place[3] = place[2] + s->channels;
-        return;
-    }
+    *column = npdl_floor(&u), *row = npdl_floor(&v);
+    *p = (REAL)(u - (double)*column), *q = (REAL)(v - (double)*row);
+}
+
+/* The pixels that one pixel of the result is made of: offsets into an image, -1 for one outside, and their weights. */
+NPDL_INLINE void FN(npdl_corners)(const FN(npdl_affine_work) *s, int64_t row, int64_t column, REAL q, REAL p,
+                                  int64_t *place, REAL *weight) {
     int64_t r[2], c[2];
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < 1 + s->linear; k++) {
         r[k] = npdl_extended(row + k, s->in_h, s->fill);
         c[k] = npdl_extended(column + k, s->in_w, s->fill);
     }
+    if (!s->linear) {
+        place[0] = r[0] < 0 || c[0] < 0 ? -1 : (r[0] * s->in_w + c[0]) * s->channels, weight[0] = 1;
+        return;
+    }
     for (int k = 0; k < 4; k++)
         place[k] = r[k / 2] < 0 || c[k % 2] < 0 ? -1 : (r[k / 2] * s->in_w + c[k % 2]) * s->channels;
+    weight[0] = (1 - q) * (1 - p), weight[1] = (1 - q) * p, weight[2] = q * (1 - p), weight[3] = q * p;
+}
+
+/* out = Σ weight · pixel over four pixels of `channels` numbers, in order */
+NPDL_INLINE void FN(npdl_mix_four)(const REAL *a, const REAL *b, const REAL *c_, const REAL *d, REAL w, REAL x, REAL y,
+                                   REAL z, REAL *out, int64_t channels) {
+    if (channels < 4) { /* as colours are: one by one, and all read before the first is written */
+        #define NPDL_ONE(c) FMA1(z, d[c], FMA1(y, c_[c], FMA1(x, b[c], w * a[c])))
+        const REAL one = NPDL_ONE(0), two = channels > 1 ? NPDL_ONE(1) : 0, three = channels > 2 ? NPDL_ONE(2) : 0;
+        out[0] = one;
+        if (channels > 1) out[1] = two;
+        if (channels > 2) out[2] = three;
+        #undef NPDL_ONE
+        return;
+    }
+    #define NPDL_STRIP(width) \
+        { \
+            const int64_t count = width; \
+            VEC sum = FMA(BC(x), NPDL_TAKE(b + c), BC(w) * NPDL_TAKE(a + c)); \
+            sum = FMA(BC(z), NPDL_TAKE(d + c), FMA(BC(y), NPDL_TAKE(c_ + c), sum)); \
+            NPDL_GIVE(out + c, sum); \
+        }
+    NPDL_CHANNELS(channels, NPDL_STRIP)
+    #undef NPDL_STRIP
 }
 
 /* Some rows of one image. */
 static void FN(npdl_affine_block)(void *context, int64_t block, void *work) {
-    const FN(npdl_affine_work) *s = context;
+    const FN(npdl_affine_work) own = *(const FN(npdl_affine_work) *)context, *s = &own;
     const int64_t image = block / s->pieces, first = block % s->pieces * s->block, channels = s->channels;
-    const REAL *x = s->from + image * s->in_h * s->in_w * channels;
+    const int64_t wide = s->in_w * channels, rows = s->in_h - s->linear, columns = s->in_w - s->linear;
+    const REAL *x = s->from + image * s->in_h * wide;
+    double t[6];
+    memcpy(t, s->transforms + 6 * image, sizeof t);
     REAL *out = s->to + (image * s->out_h + first) * s->out_w * channels, *outside = work;
     for (int64_t c = 0; c < channels; c++) outside[c] = s->value;
     for (int64_t i = first; i < NPDL_LESS(s->out_h, first + s->block); i++)
         for (int64_t j = 0; j < s->out_w; j++, out += channels) {
-            int64_t place[4];
-            REAL w[4] = {0}; /* nearest: none is read */
-            FN(npdl_corners)(s, s->transforms + 6 * image, i, j, place, w);
-            const REAL *from[4];
-            for (int k = 0; k < (s->linear ? 4 : 1); k++) from[k] = place[k] < 0 ? outside : x + place[k];
-            if (!s->linear) {
-                for (int64_t c = 0; c < channels; c++) out[c] = from[0][c];
+            int64_t row, column, place[4];
+            REAL q, p, w[4];
+            FN(npdl_spot)(s, t, i, j, &row, &column, &q, &p);
+            if ((uint64_t)row < (uint64_t)rows && (uint64_t)column < (uint64_t)columns) { /* inside, as most are */
+                const REAL *from = x + row * wide + column * channels;
+                if (s->linear)
+                    FN(npdl_mix_four)(from, from + channels, from + wide, from + wide + channels, (1 - q) * (1 - p),
+                                      (1 - q) * p, q * (1 - p), q * p, out, channels);
+                else for (int64_t c = 0; c < channels; c++) out[c] = from[c];
                 continue;
             }
-            #define NPDL_STRIP(width) \
-                { \
-                    const int64_t count = width; \
-                    VEC sum = BC(w[0]) * NPDL_TAKE(from[0] + c); \
-                    sum = FMA(BC(w[1]), NPDL_TAKE(from[1] + c), sum); \
-                    sum = FMA(BC(w[2]), NPDL_TAKE(from[2] + c), sum); \
-                    sum = FMA(BC(w[3]), NPDL_TAKE(from[3] + c), sum); \
-                    NPDL_GIVE(out + c, sum); \
-                }
-            NPDL_CHANNELS(channels, NPDL_STRIP)
-            #undef NPDL_STRIP
+            FN(npdl_corners)(s, row, column, q, p, place, w);
+            const REAL *from[4];
+            for (int k = 0; k < (s->linear ? 4 : 1); k++) from[k] = place[k] < 0 ? outside : x + place[k];
+            if (s->linear) FN(npdl_mix_four)(from[0], from[1], from[2], from[3], w[0], w[1], w[2], w[3], out, channels);
+            else for (int64_t c = 0; c < channels; c++) out[c] = from[0][c];
         }
 }
 
@@ -158,7 +179,10 @@ static void FN(npdl_affine_grad_block)(void *context, int64_t image, void *work)
         for (int64_t j = 0; j < s->out_w; j++, dy += channels) {
             int64_t place[4];
             REAL w[4] = {0}; /* nearest: none is read */
-            FN(npdl_corners)(s, s->transforms + 6 * image, i, j, place, w);
+            int64_t row, column;
+            REAL q, p;
+            FN(npdl_spot)(s, s->transforms + 6 * image, i, j, &row, &column, &q, &p);
+            FN(npdl_corners)(s, row, column, q, p, place, w);
             for (int k = 0; k < (s->linear ? 4 : 1); k++)
                 for (int64_t c = 0; place[k] >= 0 && c < channels; c++)
                     dx[place[k] + c] = FMA1(w[k], dy[c], dx[place[k] + c]);

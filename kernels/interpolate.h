@@ -51,7 +51,7 @@ NPDL_INLINE void FN(npdl_tapped)(const npdl_resampling *t, int64_t i, const REAL
         memset(out, 0, (size_t)n * sizeof(REAL));
         return;
     }
-    if (last - first == 2) { /* bilinear: the same as below, in half the time where there are few channels */
+    if (last - first == 2) { /* bilinear: the same as below, without its lists of taps */
         const REAL *one = x + t->index[first] * n, *other = x + t->index[first + 1] * n;
         const VEC v = BC((REAL)t->weight[first]), w = BC((REAL)t->weight[first + 1]);
         #define NPDL_STRIP(width) \

@@ -26,6 +26,9 @@ typedef struct {
     const REAL *x, *dy;
     REAL *out;
     const REAL *mean, *factor, *bias, *slope, *offset;  /* a channel each, see npdl_norm_apply */
+    const REAL *shortcut;                               /* what is added to y before the ReLU, or NULL */
+    const REAL *y;                                      /* that sum after the ReLU, where dy comes from there, or NULL */
+    REAL *dz;                                           /* with y: dy before the ReLU is put here */
     double *partial;                                    /* a block: two numbers a channel */
     int64_t rows, channels;
     int64_t shares;                                     /* into which tasks fall that go backwards, 0 if they do not */
@@ -167,6 +170,7 @@ NPDL_INLINE void FN(npdl_norm_apply)(const FN(npdl_norm_work) *s, int64_t r, int
             if (result == FN(npdl_norm_forward) || relu) y = FMA(x, factor[j], bias[j]);
             if (result != FN(npdl_norm_forward)) d = NPDL_GET(s->dy + i + j * VL);
             if (result != FN(npdl_norm_forward) && relu) d = SELECT(y > zero, d, zero);
+            if (result == FN(npdl_norm_forward) && s->shortcut) y = y + NPDL_GET(s->shortcut + i + j * VL);
             if (result == FN(npdl_norm_forward) && relu) y = RELU(y);
             if (result == FN(npdl_norm_backward)) y = FMA(x, slope[j], (d - offset[j]) * factor[j]);
             if (result == FN(npdl_norm_frozen)) y = d * factor[j];
@@ -203,13 +207,14 @@ NPDL_INLINE REAL FN(npdl_norm_factor)(const REAL *gamma, const REAL *variance, d
     return (REAL)((gamma ? gamma[c] : 1) * FN(npdl_inverse_deviation)(variance[c], epsilon));
 }
 
+/* shortcut may be NULL. */
 NPDL_API void FN(npdl_batch_norm)(const REAL *x, const REAL *mean, const REAL *variance, const REAL *gamma,
-                                  const REAL *beta, double epsilon, int relu, REAL *out, int64_t rows,
-                                  int64_t channels) {
+                                  const REAL *beta, double epsilon, const REAL *shortcut, int relu, REAL *out,
+                                  int64_t rows, int64_t channels) {
     REAL *factor = npdl_shared(2 * channels * sizeof(REAL)), *bias = factor + channels;
     if (!factor) return;
-    FN(npdl_norm_work) s = {.x = x, .out = out, .mean = mean, .factor = factor, .bias = bias, .rows = rows,
-                            .channels = channels};
+    FN(npdl_norm_work) s = {.x = x, .out = out, .mean = mean, .factor = factor, .bias = bias, .shortcut = shortcut,
+                            .rows = rows, .channels = channels};
     for (int64_t c = 0; c < channels; c++) {
         factor[c] = FN(npdl_norm_factor)(gamma, variance, epsilon, c);
         bias[c] = beta ? beta[c] : 0;
@@ -232,6 +237,10 @@ NPDL_INLINE void FN(npdl_norm_sums)(const FN(npdl_norm_work) *s, int64_t r, int6
         for (int j = 0; j < wide; j++) {
             VEC d = NPDL_GET(s->dy + i + j * VL), x = NPDL_GET(s->x + i + j * VL) - mean[j];
             if (relu) d = SELECT(FMA(x, factor[j], bias[j]) > BC(0), d, BC(0));
+            if (!relu && s->y) {
+                d = SELECT(NPDL_GET(s->y + i + j * VL) > BC(0), d, BC(0));
+                NPDL_PUT(s->dz + i + j * VL, d);
+            }
             sum[j] = sum[j] + d;
             products[j] = FMA(d, x, products[j]);
         }
@@ -260,12 +269,13 @@ NPDL_NORM_SUMS(1)
 #undef NPDL_STRIP
 #undef NPDL_NORM_SUMS
 
-/* frozen: mean and variance are constants. dx, dgamma, dbeta may be NULL. */
+/* frozen: mean and variance are constants. dx, dgamma, dbeta may be NULL. y, or NULL: what ReLU made of out + shortcut;
+ * then relu is 0, and dz gets dy where y > 0 and 0 elsewhere; it may be dy. */
 NPDL_API void FN(npdl_batch_norm_grad)(int frozen, const REAL *dy, const REAL *x, const REAL *mean, const REAL *variance,
-                                       const REAL *gamma, const REAL *beta, double epsilon, int relu, REAL *dx,
-                                       REAL *dgamma, REAL *dbeta, int64_t rows, int64_t channels) {
+                                       const REAL *gamma, const REAL *beta, double epsilon, int relu, const REAL *y,
+                                       REAL *dz, REAL *dx, REAL *dgamma, REAL *dbeta, int64_t rows, int64_t channels) {
     int64_t blocks = NPDL_BLOCKS(rows, NPDL_NORM_ROWS);
-    int sums = dgamma || dbeta || !frozen;
+    int sums = dgamma || dbeta || !frozen || y;
     size_t numbers = sums ? (blocks + 1) * 2 * channels : 0;
     char *memory = npdl_shared(numbers * sizeof(double) + 4 * channels * sizeof(REAL));
     if (!memory) return;
@@ -273,7 +283,7 @@ NPDL_API void FN(npdl_batch_norm_grad)(int frozen, const REAL *dy, const REAL *x
     REAL *factor = (REAL *)(memory + numbers * sizeof(double)), *bias = factor + channels;
     REAL *slope = bias + channels, *offset = slope + channels;
     FN(npdl_norm_work) s = {.x = x, .dy = dy, .out = dx, .mean = mean, .factor = factor, .bias = bias, .slope = slope,
-                            .offset = offset, .rows = rows, .channels = channels};
+                            .offset = offset, .y = y, .dz = dz, .rows = rows, .channels = channels};
     for (int64_t c = 0; c < channels; c++) {
         factor[c] = FN(npdl_norm_factor)(gamma, variance, epsilon, c);
         bias[c] = beta ? beta[c] : 0;
@@ -294,6 +304,7 @@ NPDL_API void FN(npdl_batch_norm_grad)(int frozen, const REAL *dy, const REAL *x
         offset[c] = (REAL)(plain[c] / (double)rows);
     }
     if (!dx) return;
+    if (y) s.dy = dz;
     FN(npdl_norm_run_back)(
         &s, frozen ? NPDL_NORM_BLOCK(npdl_norm_frozen, relu) : NPDL_NORM_BLOCK(npdl_norm_backward, relu));
 }

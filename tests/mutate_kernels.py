@@ -104,7 +104,7 @@ EDITS = [
         "p < taps - 1; p++) sum = FMA",
     ),
     ("reflected at the middle of the last pixel", "image.h", "p < n ? p : 2 * n - 1 - p", "p < n ? p : 2 * n - 2 - p"),
-    ("a pixel's weights do not add to 1", "image.h", "weight[1] = (1 - q) * p", "weight[1] = q * p"),
+    ("a pixel's weights do not add to 1", "image.h", "(1 - q) * p, q * (1 - p), q", "q * p, q * (1 - p), q"),
     ("embedding gradient without zeros first", "embed.h", "v += s->shares) memset", "v += s->shares + 1) memset"),
     (
         "dropout keeps one value more",

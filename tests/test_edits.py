@@ -99,10 +99,6 @@ EDITS = {
             "callbacks.terminate_on_nan:TerminateOnNaN.on_train_batch_end", "not math.isfinite(loss)",
             "math.isnan(loss)", "test_terminate_on_nan",
         ),
-        (
-            "callbacks.terminate_on_nan:TerminateOnNaN.on_train_batch_end", "and self._said is None", "",
-            "test_terminate_on_nan",
-        ),
     ],
     "callbacks/test_swap_ema_weights.py": [
         (

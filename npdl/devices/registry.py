@@ -1,8 +1,10 @@
 """The devices by name, and the table of kernels of each."""
 
 import functools
+import importlib
 
 from npdl.devices.base import Device, Kernels
+from npdl.devices.cuda.device import CudaDevice
 from npdl.devices.strict import StrictDevice, StrictKernels
 from npdl.kernels import cpu as cpu_kernels
 
@@ -65,6 +67,10 @@ FAMILIES = {
 """Kernel families: the file's name in each of npdl/kernels/{reference,cpu,cuda}, and the kernels in it."""
 
 
+ON_GPU = ("activation", "loss", "matmul", "merge", "update")
+"""Families that have kernels for GPUs."""
+
+
 def _table(package, families):
     return {name: f"npdl.kernels.{package}.{family}:{name}" for family in families for name in FAMILIES[family]}
 
@@ -80,6 +86,8 @@ def kernel_table(name):
         return reference
     if name in ("cpu", "strict"):
         return {**reference, **_table("cpu", cpu_kernels.families())}
+    if name == "stand-in":
+        return _table("cuda", ON_GPU)
     raise ValueError(f"no device {name!r}; there are {', '.join(names())}")
 
 
@@ -94,4 +102,7 @@ def get(name):
     table = kernel_table(name)
     if name == "strict":
         return StrictDevice(name, StrictKernels(table))
+    if name == "stand-in":
+        stand_in = importlib.import_module("npdl.devices.cuda.stand_in")  # loads Numba
+        return CudaDevice(name, Kernels(table), stand_in.StandIn())
     return Device(name, Kernels(table))

@@ -1,13 +1,13 @@
 """The `strict` device: the CPU's kernels on arrays that refuse what a GPU's array cannot do."""
 
 from npdl.devices.base import Device, Kernels
+from npdl.devices.opaque import OpaqueArray
 
 
-class StrictArray:
-    """An opaque array: shape, dtype, size, len(), reshape() and [i:j] on the first axis, nothing else."""
+class StrictArray(OpaqueArray):
+    """An opaque array over a host array."""
 
     __slots__ = ("_host",)
-    __array_ufunc__ = None  # NumPy's operators are refused too
 
     def __init__(self, host):
         self._host = host
@@ -16,33 +16,13 @@ class StrictArray:
     dtype = property(lambda self: self._host.dtype)
     size = property(lambda self: self._host.size)
 
-    def __len__(self):
-        return len(self._host)
-
-    def __repr__(self):
-        return f"StrictArray(shape={self.shape}, dtype={self.dtype})"
-
-    def reshape(self, *shape):
+    def _reshaped(self, shape):
         view = self._host.view()
-        view.shape = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape  # never a copy
+        view.shape = shape  # never a copy
         return StrictArray(view)
 
-    def __getitem__(self, index):
-        if not isinstance(index, slice) or index.step not in (None, 1):
-            raise TypeError(f"a device array takes [i:j] on its first axis, not [{index!r}]; use a kernel of self.k")
+    def _rows(self, index):
         return StrictArray(self._host[index])
-
-    def __setitem__(self, index, value):
-        raise TypeError("a device array is written by kernels, or by device.write(target, host_array)")
-
-    def __array__(self, *args, **kwargs):
-        raise TypeError("this array lives on a device; device.to_host(array) copies it")
-
-    def __iter__(self):
-        raise TypeError("a device array cannot be iterated; device.to_host(array) copies it")
-
-    def __bool__(self):
-        raise TypeError("a device array has no truth value")
 
 
 def _unwrap(value):

@@ -49,7 +49,8 @@ def check(kernel, arrays, segments, hyper, hyper_names):
             raise TypeError(f"{kernel}: {name} must be {dtype} like p, got {array.dtype}")
         if len(array.shape) != 1 or array.shape != shape:
             raise ValueError(f"{kernel}: {name} must be flat and as long as p, {shape}, got shape {array.shape}")
-        if array.shape[0] > 1 and array.strides[0] != dtype.itemsize:
+        strides = getattr(array, "strides", (dtype.itemsize,))  # a GPU's arrays have none: they are contiguous
+        if array.shape[0] > 1 and strides[0] != dtype.itemsize:
             raise ValueError(f"{kernel}: {name} must be contiguous, got strides {array.strides}")
     _check_table(kernel, "segments", segments, ("rows", len(COLUMNS)), COLUMNS)
     _check_table(kernel, "hyper", hyper, (len(hyper_names),), hyper_names)

@@ -71,6 +71,10 @@ class BatchNormalization(Layer):
         return input_shape
 
     def forward(self, x, training=False):
+        return self.joined(x, training, self.activation)
+
+    def joined(self, x, training, activation, shortcut=None):
+        """a(y + shortcut) in one pass over memory, for `Residual`."""
         gamma, beta = self.params.get("gamma"), self.params.get("beta")
         mean, variance = self.state["moving_mean"], self.state["moving_variance"]
         frozen, x = not (self.varies(training) and self.trainable), moved(self, x, self.order, "x")
@@ -81,14 +85,15 @@ class BatchNormalization(Layer):
             self.k.moving_average(variance, self.momentum, out=self.state["moving_variance"])
         y = self.buffer("y", x.shape)
         # y = γ (x − μ)/σ + β
-        self.k.batch_norm(x, mean, variance, gamma, beta, self.epsilon, out=y, activation=self.activation)
+        self.k.batch_norm(x, mean, variance, gamma, beta, self.epsilon, out=y, activation=activation, shortcut=shortcut)
         if training:
             self.save(x, mean, variance, frozen)
         else:
             self.forget()
         return moved_back(self, y, self.order, "y in place")
 
-    def backward(self, dy):
+    def backward(self, dy, y=None, dz=None):
+        """dx; behind ReLU(... + shortcut) = y: dz gets dy where y > 0, else 0, and dx is made of that."""
         x, mean, variance, frozen = self.saved()
         gamma, beta = self.params.get("gamma"), self.params.get("beta")
         dy = moved(self, dy, self.order, "dy")
@@ -97,5 +102,6 @@ class BatchNormalization(Layer):
         grad(
             dy, x, mean, variance, gamma, self.epsilon,
             dx=dx, dgamma=self.grads.get("gamma"), dbeta=self.grads.get("beta"), beta=beta, activation=self.activation,
+            y=y, dz=dz,
         )  # fmt: skip
         return None if dx is None else moved_back(self, dx, self.order, "dx in place")

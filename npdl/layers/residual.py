@@ -40,6 +40,8 @@ class Residual(Container):
     (3, 3, 8)
     """
 
+    joins = False  # a model sets it where F ends in a BatchNormalization that can add S(x) in its own pass over memory
+
     def __init__(self, layers, shortcut=None, activation=None, **base):
         super().__init__({"layers": layers, "shortcut": shortcut or None}, **base)
         if not self.layers:
@@ -68,11 +70,16 @@ class Residual(Container):
 
     def carry(self, x, training=False, mask=None):
         """(y, its mask): a place counts where it counts in F(x) and in S(x)."""
-        f, f_mask = masks.chain(self.layers, x, training, mask)  # F(x)
+        inside, last = self._joined(self.layers)
+        f, f_mask = masks.chain(inside, x, training, mask)  # F(x)
         s, s_mask = masks.chain(self.shortcut or (), x, training, mask)  # S(x)
-        y = self.buffer("y", f.shape)
-        z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
-        self.k.add(f, s, out=y, z=z, activation=self.activation)  # y = a(F(x) + S(x))
+        z = None
+        if last:
+            y, f_mask = last.joined(f, training, self.activation, s), last.compute_mask(f, f_mask)
+        else:
+            y = self.buffer("y", f.shape)
+            z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
+            self.k.add(f, s, out=y, z=z, activation=self.activation)  # y = a(F(x) + S(x))
         if training:
             self.save(self.activation.kept(y, z))
         else:
@@ -82,9 +89,14 @@ class Residual(Container):
     def backward(self, dy):
         y = self.saved()
         dz = self.inplace("dz", dy)
-        self.k.activation_grad(dy, y, self.activation, out=dz)  # dz = dy · a'(z)
         df = ds = dz
-        for layer in reversed(self.trained(self.layers)):
+        chain, last = self._joined(self.trained(self.layers))
+        if last and self.activation.code == activations.relu.code:
+            df = last.backward(dy, y, dz)  # dz on the way
+        else:
+            chain = self.trained(self.layers)
+            self.k.activation_grad(dy, y, self.activation, out=dz)  # dz = dy · a'(z)
+        for layer in reversed(chain):
             df = layer.backward(df)  # dF
         for layer in reversed(self.trained(self.shortcut or ())):
             ds = layer.backward(ds)  # dS
@@ -93,6 +105,13 @@ class Residual(Container):
         dx = self.buffer("dx", df.shape) if self.shortcut else dz
         self.k.add(df, ds, out=dx)  # dx = dF + dS
         return dx
+
+    def _joined(self, chain):
+        """(the chain without its last layer, that one) where it adds S(x) and applies a itself, else (chain, None)."""
+        codes = activations.linear.code, activations.relu.code
+        if not (self.joins and chain and chain[-1].activation.code == codes[0] and self.activation.code in codes):
+            return chain, None
+        return chain[:-1], chain[-1]
 
 
 def _let_overwrite(chain, shared):

@@ -39,6 +39,7 @@ def fuse(layers, owners):
     """(layers to run instead, the owners at the same places): fewer passes over memory, and the same bits.
 
     - A ReLU layer goes into the layer before it, if that one ends without an activation.
+    - A BatchNormalization at the end of a residual block adds the shortcut and applies the block's ReLU.
     - The ReLU before a max-pooling goes behind it, where there are fewer numbers: max and ReLU commute, and where the
       maximum is 0 or less there is no gradient either way.
 
@@ -96,7 +97,14 @@ def _inside(layer):
     if type(layer) not in (Branch, Parallel, Residual) or is_hooked(layer):
         return layer
     chains = {name: getattr(layer, name) for name in layer.chains}
-    return twin(layer, **{name: chain and fuse(chain, chain)[0] for name, chain in chains.items()})
+    fused = {name: chain and fuse(chain, chain)[0] for name, chain in chains.items()}
+    joins = {"joins": _can_join(fused["layers"][-1])} if type(layer) is Residual else {}
+    return twin(layer, **fused, **joins)
+
+
+def _can_join(layer):
+    """Whether the last layer of a residual block may add the shortcut in its own pass over memory."""
+    return type(layer) is BatchNormalization and not is_hooked(layer) and vars(layer).get("order", ()) is None
 
 
 def _ends_linear(layer):

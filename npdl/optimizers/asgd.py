@@ -52,12 +52,13 @@ class ASGD(Optimizer):
     def arrange(self, segments, weights):
         """λ₀ decays every weight, those that λ leaves out, too: p − η_t (g + (λ + λ₀) p)."""
         self._plain = segments * [1, 1, 0, 0, 1] + [0, 0, 1, 0, 0]
-        return segments + [0, 0, 0, self.lambd, 0]
+        self._shrinking = segments + [0, 0, 0, self.lambd, 0]
+        return segments
 
     def update(self, k, p, g, segments):
         rate, before = self.learning_rate, self.iterations
         rate /= power(1 + self.lambd * rate * before, self.alpha)
-        k.sgd(p, g, None, segments, np.array([rate, 0.0, 0.0, self.decoupled_weight_decay], np.float64))
+        k.sgd(p, g, None, self._shrinking, np.array([rate, 0.0, 0.0, self.decoupled_weight_decay], np.float64))
         share = 1 / max(1, before - self.t0)
         k.combine(self.state["mean"], p, self._plain, np.array([1 - share, share]))
 

@@ -24,7 +24,7 @@ from npdl.optimizers.swa import SWA
 _classes: dict[str, type[Optimizer]] = {
     cls.__name__.lower(): cls
     for cls in (
-        ASGD, SGD, Adam, AdamW, RMSprop, Adadelta, Adafactor, Adagrad, Adamax, Lamb, Lion, Muon, Nadam, RAdam, Rprop,
+        SGD, Adam, AdamW, RMSprop, Adadelta, Adafactor, Adagrad, Adamax, Lamb, Lion, Muon, Nadam, RAdam, Rprop, ASGD,
         LBFGS, Lookahead, SWA,
     )
 }  # fmt: skip

@@ -71,6 +71,8 @@ def test_csv_gets_a_column_for_a_late_name(fit, tmp_path):
     fit([CSVLogger(path, separator=";")], [{"loss": 1.0}, {"loss": 2.0, "val_loss": 3.0}, {"loss": 4.0}], freq=2)
     assert path.read_text().splitlines() == ["epoch;loss;val_loss", "0;1.0;NA", "1;2.0;3.0", "2;4.0;NA"]
     assert [p.name for p in tmp_path.iterdir()] == ["log.csv"]
+    fit([CSVLogger(path)], [{"loss": 1.0, "a": 2.0}, {"loss": 2.0, "b": 3.0}])  # one comes, another goes
+    assert path.read_text().splitlines() == ["epoch,a,b,loss", "0,2.0,NA,1.0", "1,NA,3.0,2.0"]
 
 
 def test_csv_rows_are_there_when_training_is_interrupted(fit, tmp_path):

@@ -330,20 +330,27 @@ static void FN(try_norm)(int64_t rows, int64_t c, int affine) {
     REAL *x = FN(numbers)(rows * c, 4), *dy = FN(numbers)(rows * c, 1), *y = FN(empty)(rows * c);
     REAL *gamma = FN(numbers)(c, 1), *beta = FN(numbers)(c, 1), *mean = FN(empty)(c), *variance = FN(empty)(c);
     REAL *dgamma = FN(empty)(c), *dbeta = FN(empty)(c), *average = FN(numbers)(c, 1);
+    REAL *dz = FN(empty)(rows * c), *dx = FN(empty)(rows * c);
     if (!affine) gamma = beta = NULL;
     FN(npdl_batch_norm_statistics)(x, mean, variance, rows, c);
     FN(see)(mean, c);
     FN(see)(variance, c);
     for (int way = 0; way < 4; way++) {
         const int frozen = way / 2, relu = way % 2;
-        FN(npdl_batch_norm)(x, mean, variance, gamma, beta, epsilon, relu, y, rows, c);
+        FN(npdl_batch_norm)(x, mean, variance, gamma, beta, epsilon, frozen ? dy : NULL, relu, y, rows, c);
         FN(see)(y, rows * c);
-        FN(npdl_batch_norm_grad)(frozen, dy, x, mean, variance, gamma, beta, epsilon, relu, y, dgamma, dbeta, rows, c);
-        FN(see)(y, rows * c);
+        FN(npdl_batch_norm_grad)(frozen, dy, x, mean, variance, gamma, beta, epsilon, 0, y, dz, dx, dgamma, dbeta, rows,
+                                 c);
+        FN(see)(dz, rows * c);
+        FN(see)(dx, rows * c);
+        FN(npdl_batch_norm_grad)(frozen, dy, x, mean, variance, gamma, beta, epsilon, relu, NULL, NULL, dx, dgamma, dbeta,
+                                 rows, c);
+        FN(see)(dx, rows * c);
         FN(see)(dgamma, c);
         FN(see)(dbeta, c);
-        FN(npdl_batch_norm_grad)(frozen, dy, x, mean, variance, gamma, beta, epsilon, relu, y, NULL, NULL, rows, c);
-        FN(see)(y, rows * c);
+        FN(npdl_batch_norm_grad)(frozen, dy, x, mean, variance, gamma, beta, epsilon, relu, NULL, NULL, dx, NULL, NULL,
+                                 rows, c);
+        FN(see)(dx, rows * c);
     }
     FN(npdl_moving_average)(mean, 0.99, average, c);
     FN(see)(average, c);

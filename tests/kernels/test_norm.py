@@ -12,6 +12,7 @@ from npdl.kernels.reference import norm as reference
 needs_compiled = pytest.mark.skipif(not compiled(), reason="installed without compiled kernels")
 if compiled():
     from npdl.kernels.cpu import activation as cpu_activation
+    from npdl.kernels.cpu import merge as cpu_merge
     from npdl.kernels.cpu import norm as cpu
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
@@ -158,6 +159,47 @@ def test_cpu_with_relu(rng, shape, dtype):
             own, kernel = dy.copy(), getattr(cpu, name)
             kernel(own, x, mean, variance, g, EPSILON, dx=own, beta=b, activation=relu)
             assert own.tobytes() == got[0].tobytes()
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_cpu_at_the_end_of_a_residual_block(rng, shape, dtype):
+    """To the last bit what batch_norm, a sum and a ReLU of their own give one after the other, and their gradients."""
+    relu = activations.relu
+    x, dy, gamma, beta = operands(rng, shape, dtype)
+    shortcut = rng.standard_normal(shape).astype(dtype)
+    mean, variance = statistics(cpu, x)
+    plain = normalised(cpu, x, mean, variance, gamma, beta)
+    for activation in (None, relu):
+        y = np.empty_like(x)
+        cpu_merge.add(plain, shortcut, out=y, activation=activation)
+        joined = {"activation": activation, "shortcut": shortcut}
+        assert normalised(cpu, x, mean, variance, gamma, beta, **joined).tobytes() == y.tobytes()
+        exact = {"activation": activation, "shortcut": shortcut.astype("float64")}
+        right = normalised(reference, *wide(x, mean, variance, gamma, beta), **exact)
+        assert np.abs(y - right).max() <= TOLERANCE[dtype] * (1 + np.abs(right).max())
+    dz = np.empty_like(dy)
+    cpu_activation.activation_grad(dy, y, relu, out=dz)
+    for name in ("batch_norm_grad", "batch_norm_frozen_grad"):
+        expected = gradients(cpu, name, dz, x, mean, variance, gamma)
+        own = dy.copy()
+        got = gradients(cpu, name, own, x, mean, variance, gamma, y=y, dz=own)
+        assert [a.tobytes() for a in (*got, own)] == [a.tobytes() for a in (*expected, dz)], name
+        got, exact = np.empty_like(dy), np.empty(shape)
+        getattr(cpu, name)(dy, x, mean, variance, gamma, EPSILON, y=y, dz=got)  # nobody reads the other gradients
+        arguments = wide(dy, x, mean, variance, gamma)
+        getattr(reference, name)(*arguments, EPSILON, y=y.astype("float64"), dz=exact)
+        assert got.tobytes() == dz.tobytes() == exact.astype(dtype).tobytes()
+
+
+@pytest.mark.parametrize("kernels", (reference, cpu) if compiled() else (reference,), ids=lambda one: one.__name__)
+def test_y_and_dz_go_together(kernels):
+    x, mean = np.zeros((4, 3)), np.ones(3)
+    with pytest.raises(ValueError, match="batch_norm_grad: y and dz go together, got y alone; pass both or neither"):
+        kernels.batch_norm_grad(x, x, mean, mean, None, EPSILON, y=x)
+    with pytest.raises(ValueError, match="batch_norm_frozen_grad: y and dz go together, got dz alone"):
+        kernels.batch_norm_frozen_grad(x, x, mean, mean, None, EPSILON, dz=x.copy())
 
 
 @needs_compiled

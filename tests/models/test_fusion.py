@@ -28,8 +28,10 @@ def residual():
         ],
         shortcut=[layers.Conv2D(6, 1), layers.BatchNormalization()],
     )
-    return [layers.Conv2D(4, 3), layers.ReLU(), block, layers.ReLU(), layers.MaxPooling2D(3), layers.Flatten(),
-            layers.Dense(4)]  # fmt: skip
+    around_x = layers.Residual([layers.Conv2D(6, 3, padding="same"), layers.BatchNormalization()], activation="relu")
+    frozen = layers.Residual([layers.Conv2D(6, 1), layers.BatchNormalization(trainable=False)])
+    return [layers.Conv2D(4, 3), layers.ReLU(), block, layers.ReLU(), around_x, frozen, layers.MaxPooling2D(3),
+            layers.Flatten(), layers.Dense(4)]  # fmt: skip
 
 
 def others():
@@ -94,6 +96,18 @@ def test_what_is_left_out():
     ]  # fmt: skip
     assert owners == [chain[0], chain[2], *chain[4:]]
     assert len(chain[2].layers) == 5 and chain[2].activation == activations.linear  # the model's own are as they were
+
+
+def test_a_residual_block_that_ends_in_a_normalization_joins_them():
+    chain = [
+        *residual()[:6],
+        layers.Residual([layers.Conv2D(6, 1)]),
+        layers.Residual([layers.BatchNormalization(axis=1)]),
+    ]
+    Sequential(chain).build((12, 12, 3))
+    joins = [layer.joins for layer in fuse(chain, chain)[0] if isinstance(layer, layers.Residual)]
+    assert joins == [True, True, True, False, False]
+    assert not any(layer.joins for layer in chain if isinstance(layer, layers.Residual))
 
 
 def test_other_activations_and_subclasses_stay():

@@ -39,7 +39,7 @@ ALL = (
     lambda **k: SGD(0.1, momentum=0.9, **k),
     lambda **k: SGD(0.1, momentum=0.9, nesterov=True, **k),
     lambda **k: SGD(0.1, momentum=0.9, dampening=0.3, **k),
-    lambda **k: ASGD(0.1, lambd=0.01, t0=1, **k),
+    lambda **k: ASGD(0.1, lambd=0.0, t0=1, **k),
     lambda **k: Adam(0.01, **k),
     lambda **k: AdamW(0.01, **k),
     lambda **k: RMSprop(0.01, **k),

@@ -1,4 +1,5 @@
-"""The kernels in numba.cuda.
+"""The kernels in numba.cuda (kernel.py says how one is written), float32.
 
-So far the optimizers' updates, called on numba.cuda device arrays; no npdl device serves them yet.
+So far activations, products' epilogues, sums over rows, merging, the usual losses and the optimizers' updates. Without
+a GPU they run on the device `stand-in` (npdl/devices/cuda/stand_in.py); the driver of a real one is not there yet.
 """

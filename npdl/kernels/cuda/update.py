@@ -1,23 +1,22 @@
-"""Fused updates as numba.cuda kernels: one launch for all weights of a model. Importing this file imports Numba.
+"""Fused updates as numba.cuda kernels: one launch for all weights of a model.
 
 The formulas are the reference's, in the same order of operations; the GPU's compiler may fuse a multiplication with the
-addition after it, so that results differ from the CPU's in the last bits. p, g, m, v ... are `numba.cuda` device
-arrays; `segments` and `hyper` are NumPy arrays on the host, as everywhere.
+addition after it, so that results differ from the CPU's in the last bits. p, g, m, v ... are arrays of the device;
+`segments` and `hyper` are NumPy arrays on the host, as everywhere.
 
 The kernels are in npdl/kernels/cuda/bodies. A thread block takes one piece (start, stop, row of `segments`) of at most
 `PIECE` elements after another, so that all its threads work on one tensor. `scalars` holds what the update needs of a
-segment. It is computed in float64 on the host and rounded to the arrays' dtype, for a GPU is slow in float64; so a
-kernel's body serves both dtypes and has no literal of its own. Pieces and scalars stay in device memory from step to
+segment. It is computed in float64 on the host and rounded to float32, for a GPU is slow in float64; so a
+kernel's body has no literal of its own. Pieces and scalars stay in device memory from step to
 step; only the scalars are written anew.
 """
 
-import functools
 import math
 
 import numpy as np
-from numba import cuda
 
 from npdl.kernels.cuda import bodies
+from npdl.kernels.cuda.kernel import MOST_BLOCKS, THREADS, launch
 from npdl.kernels.reference.update import (
     ADADELTA_HYPER,
     ADAGRAD_HYPER,
@@ -32,16 +31,10 @@ from npdl.kernels.reference.update import (
     RPROP_HYPER,
     SGD_HYPER,
 )
-from npdl.kernels.segments import COLUMNS, check, cut
+from npdl.kernels.segments import check, cut
 
 PIECE = 4096
 """Elements a thread block takes at a time."""
-
-THREADS = 256
-"""Threads a block."""
-
-GRID = (128, 4096)
-"""Least and most thread blocks a launch; Numba warns below 128, and a block without a piece ends at once."""
 
 
 def _decay(eta, decay, decoupled):
@@ -175,23 +168,26 @@ def clip(p, segments, hyper):
 # ---- launching
 
 
-@functools.lru_cache(64)
-def _plan(name, table, length, dtype, columns):
-    """(pieces, room for the scalars) in device memory, for `segments` given as bytes."""
-    segments = np.frombuffer(table).reshape(-1, len(COLUMNS))
-    pieces = cut(name, segments, length, PIECE)
-    return cuda.to_device(pieces), cuda.device_array((len(segments), columns), dtype)
+def _plan(driver, name, segments, length, columns):
+    """(pieces, room for the scalars) on the device, made once for a table of segments."""
+    key = name, segments.tobytes(), length, columns
+    if key not in driver.kept:
+        pieces = cut(name, segments, length, PIECE)
+        room = driver.array((len(segments), columns), np.float32)
+        driver.kept[key] = driver.filled(pieces.astype(np.int64)), room
+    return driver.kept[key]
 
 
-def _launch(name, kernel, arrays, segments, *columns):
+def _launch(name, update, arrays, segments, *columns):
     """Write the scalars, one row a segment, and start the kernel."""
     p = next(iter(arrays.values()))
     if len(segments) == 0 or p.shape[0] == 0:
         return
-    table = np.empty((len(segments), len(columns)), p.dtype)
+    table = np.empty((len(segments), len(columns)), np.float32)
     for place, column in enumerate(columns):
         table[:, place] = column
-    pieces, scalars = _plan(name, segments.tobytes(), p.shape[0], p.dtype, len(columns))
-    scalars.copy_to_device(table)
-    blocks = min(max(pieces.shape[0], GRID[0]), GRID[1])
-    kernel[blocks, THREADS](pieces, scalars, *(p if a is None else a for a in arrays.values()))  # p: an array not read
+    driver = p.memory.driver
+    pieces, scalars = _plan(driver, name, segments, p.shape[0], len(columns))
+    driver.upload(scalars, table)
+    count = len(pieces)
+    launch(update, min(count, MOST_BLOCKS), THREADS, pieces, scalars, count, len(columns), *arrays.values())

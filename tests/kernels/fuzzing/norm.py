@@ -35,6 +35,10 @@ def fuzz_batch_norm(case):
     case.run(norm.batch_norm, x, mean, variance, gamma, beta, epsilon, out=relu, activation=activations.relu)
     case.equal("y behind ReLU", relu, np.where(out < 0, 0, out))
     masked = np.where(relu > 0, dy, case.dtype.type(0))
+    shortcut, joined = case.numbers(rows, c), case.out(rows, c)
+    with_relu = {"activation": activations.relu, "shortcut": shortcut}
+    case.run(norm.batch_norm, x, mean, variance, gamma, beta, epsilon, out=joined, **with_relu)
+    case.equal("y of a residual block", joined, np.where(out + shortcut < 0, 0, out + shortcut))
     shapes = {"dx": x.shape, "dgamma": c, "dbeta": c}
     for kernel, ref in (
         (norm.batch_norm_grad, ref_norm.batch_norm_grad),
@@ -54,6 +58,12 @@ def fuzz_batch_norm(case):
         case.run(kernel, dy, x, mean, variance, gamma, epsilon, **both[1], **fused)
         for name in shapes:
             case.equal(f"{name} behind ReLU", both[1][name], both[0][name])
+        dz, counted = case.out(rows, c), np.where(joined > 0, dy, case.dtype.type(0))
+        case.run(kernel, counted, x, mean, variance, gamma, epsilon, **both[0])
+        case.run(kernel, dy, x, mean, variance, gamma, epsilon, **both[1], y=joined, dz=dz)
+        case.equal("dz", dz, counted)
+        for name in shapes:
+            case.equal(f"{name} of a residual block", both[1][name], both[0][name])
 
 
 fuzz_batch_norm_statistics = fuzz_batch_norm_grad = fuzz_batch_norm_frozen_grad = fuzz_batch_norm

@@ -5,17 +5,29 @@ import math
 
 from numba import cuda
 
+from npdl.kernels.cuda.kernel import Floats, Int, Longs, kernel
+
 
 @functools.cache
 def rmsprop(centered, has_velocity):
-    @cuda.jit
-    def kernel(pieces, scalars, p, g, v, mean, velocity):
+    @kernel
+    def update(
+        pieces: Longs,
+        scalars: Floats,
+        count: Int,
+        width: Int,
+        p: Floats,
+        g: Floats,
+        v: Floats,
+        mean: Floats,
+        velocity: Floats,
+    ):
         piece = cuda.blockIdx.x
-        while piece < pieces.shape[0]:
-            stop, row = pieces[piece, 1], pieces[piece, 2]
-            eta, lam, keep, r, a = scalars[row, 0], scalars[row, 1], scalars[row, 2], scalars[row, 3], scalars[row, 4]
-            mu, eps, zero = scalars[row, 5], scalars[row, 6], scalars[row, 7]
-            i = pieces[piece, 0] + cuda.threadIdx.x
+        while piece < count:
+            stop, at = pieces[3 * piece + 1], pieces[3 * piece + 2] * width
+            eta, lam, keep, r, a = scalars[at], scalars[at + 1], scalars[at + 2], scalars[at + 3], scalars[at + 4]
+            mu, eps, zero = scalars[at + 5], scalars[at + 6], scalars[at + 7]
+            i = pieces[3 * piece] + cuda.threadIdx.x
             while i < stop:
                 d = g[i] + lam * p[i]
                 w = r * v[i] + a * (d * d)
@@ -33,16 +45,16 @@ def rmsprop(centered, has_velocity):
                 i += cuda.blockDim.x
             piece += cuda.gridDim.x
 
-    return kernel
+    return update
 
 
-@cuda.jit
-def adagrad(pieces, scalars, p, g, v):
+@kernel
+def adagrad(pieces: Longs, scalars: Floats, count: Int, width: Int, p: Floats, g: Floats, v: Floats):
     piece = cuda.blockIdx.x
-    while piece < pieces.shape[0]:
-        stop, row = pieces[piece, 1], pieces[piece, 2]
-        eta, lam, keep, eps = scalars[row, 0], scalars[row, 1], scalars[row, 2], scalars[row, 3]
-        i = pieces[piece, 0] + cuda.threadIdx.x
+    while piece < count:
+        stop, at = pieces[3 * piece + 1], pieces[3 * piece + 2] * width
+        eta, lam, keep, eps = scalars[at], scalars[at + 1], scalars[at + 2], scalars[at + 3]
+        i = pieces[3 * piece] + cuda.threadIdx.x
         while i < stop:
             w = p[i]
             d = g[i] + lam * w
@@ -53,14 +65,14 @@ def adagrad(pieces, scalars, p, g, v):
         piece += cuda.gridDim.x
 
 
-@cuda.jit
-def adadelta(pieces, scalars, p, g, v, delta):
+@kernel
+def adadelta(pieces: Longs, scalars: Floats, count: Int, width: Int, p: Floats, g: Floats, v: Floats, delta: Floats):
     piece = cuda.blockIdx.x
-    while piece < pieces.shape[0]:
-        stop, row = pieces[piece, 1], pieces[piece, 2]
-        eta, lam, keep = scalars[row, 0], scalars[row, 1], scalars[row, 2]
-        r, a, eps = scalars[row, 3], scalars[row, 4], scalars[row, 5]
-        i = pieces[piece, 0] + cuda.threadIdx.x
+    while piece < count:
+        stop, at = pieces[3 * piece + 1], pieces[3 * piece + 2] * width
+        eta, lam, keep = scalars[at], scalars[at + 1], scalars[at + 2]
+        r, a, eps = scalars[at + 3], scalars[at + 4], scalars[at + 5]
+        i = pieces[3 * piece] + cuda.threadIdx.x
         while i < stop:
             w = p[i]
             d = g[i] + lam * w

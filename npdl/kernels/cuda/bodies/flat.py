@@ -4,31 +4,33 @@ import functools
 
 from numba import cuda
 
+from npdl.kernels.cuda.kernel import Floats, Int, Longs, kernel
+
 
 @functools.cache
 def combine(reads_p):
-    @cuda.jit
-    def kernel(pieces, scalars, p, g):
+    @kernel
+    def update(pieces: Longs, scalars: Floats, count: Int, width: Int, p: Floats, g: Floats):
         piece = cuda.blockIdx.x
-        while piece < pieces.shape[0]:
-            stop, row = pieces[piece, 1], pieces[piece, 2]
-            a, b = scalars[row, 0], scalars[row, 1]
-            i = pieces[piece, 0] + cuda.threadIdx.x
+        while piece < count:
+            stop, at = pieces[3 * piece + 1], pieces[3 * piece + 2] * width
+            a, b = scalars[at], scalars[at + 1]
+            i = pieces[3 * piece] + cuda.threadIdx.x
             while i < stop:
                 p[i] = a * p[i] + b * g[i] if reads_p else b * g[i]
                 i += cuda.blockDim.x
             piece += cuda.gridDim.x
 
-    return kernel
+    return update
 
 
-@cuda.jit
-def clip(pieces, scalars, p):
+@kernel
+def clip(pieces: Longs, scalars: Floats, count: Int, width: Int, p: Floats):
     piece = cuda.blockIdx.x
-    while piece < pieces.shape[0]:
-        stop, row = pieces[piece, 1], pieces[piece, 2]
-        low, high = scalars[row, 0], scalars[row, 1]
-        i = pieces[piece, 0] + cuda.threadIdx.x
+    while piece < count:
+        stop, at = pieces[3 * piece + 1], pieces[3 * piece + 2] * width
+        low, high = scalars[at], scalars[at + 1]
+        i = pieces[3 * piece] + cuda.threadIdx.x
         while i < stop:
             x = p[i]
             x = low if x < low else x

@@ -4,16 +4,18 @@ import functools
 
 from numba import cuda
 
+from npdl.kernels.cuda.kernel import Floats, Int, Longs, kernel
+
 
 @functools.cache
 def sgd(has_velocity, nesterov):
-    @cuda.jit
-    def kernel(pieces, scalars, p, g, velocity):
+    @kernel
+    def update(pieces: Longs, scalars: Floats, count: Int, width: Int, p: Floats, g: Floats, velocity: Floats):
         piece = cuda.blockIdx.x
-        while piece < pieces.shape[0]:
-            stop, row = pieces[piece, 1], pieces[piece, 2]
-            eta, lam, keep, mu = scalars[row, 0], scalars[row, 1], scalars[row, 2], scalars[row, 3]
-            i = pieces[piece, 0] + cuda.threadIdx.x
+        while piece < count:
+            stop, at = pieces[3 * piece + 1], pieces[3 * piece + 2] * width
+            eta, lam, keep, mu = scalars[at], scalars[at + 1], scalars[at + 2], scalars[at + 3]
+            i = pieces[3 * piece] + cuda.threadIdx.x
             while i < stop:
                 d = g[i] + lam * p[i]
                 if has_velocity:
@@ -24,18 +26,18 @@ def sgd(has_velocity, nesterov):
                 i += cuda.blockDim.x
             piece += cuda.gridDim.x
 
-    return kernel
+    return update
 
 
-@cuda.jit
-def lion(pieces, scalars, p, g, m):
+@kernel
+def lion(pieces: Longs, scalars: Floats, count: Int, width: Int, p: Floats, g: Floats, m: Floats):
     piece = cuda.blockIdx.x
-    while piece < pieces.shape[0]:
-        stop, row = pieces[piece, 1], pieces[piece, 2]
-        eta, keep = scalars[row, 0], scalars[row, 1]
-        b1, a1, b2, a2 = scalars[row, 2], scalars[row, 3], scalars[row, 4], scalars[row, 5]
-        zero, one = scalars[row, 6], scalars[row, 7]
-        i = pieces[piece, 0] + cuda.threadIdx.x
+    while piece < count:
+        stop, at = pieces[3 * piece + 1], pieces[3 * piece + 2] * width
+        eta, keep = scalars[at], scalars[at + 1]
+        b1, a1, b2, a2 = scalars[at + 2], scalars[at + 3], scalars[at + 4], scalars[at + 5]
+        zero, one = scalars[at + 6], scalars[at + 7]
+        i = pieces[3 * piece] + cuda.threadIdx.x
         while i < stop:
             d = g[i]
             u = b1 * m[i] + a1 * d
@@ -46,15 +48,15 @@ def lion(pieces, scalars, p, g, m):
         piece += cuda.gridDim.x
 
 
-@cuda.jit
-def rprop(pieces, scalars, p, g, previous, step):
+@kernel
+def rprop(pieces: Longs, scalars: Floats, count: Int, width: Int, p: Floats, g: Floats, previous: Floats, step: Floats):
     piece = cuda.blockIdx.x
-    while piece < pieces.shape[0]:
-        stop, row = pieces[piece, 1], pieces[piece, 2]
-        size, lam, keep = scalars[row, 0], scalars[row, 1], scalars[row, 2]
-        minus, plus, least, most = scalars[row, 3], scalars[row, 4], scalars[row, 5], scalars[row, 6]
-        zero, one = scalars[row, 7], scalars[row, 8]
-        i = pieces[piece, 0] + cuda.threadIdx.x
+    while piece < count:
+        stop, at = pieces[3 * piece + 1], pieces[3 * piece + 2] * width
+        size, lam, keep = scalars[at], scalars[at + 1], scalars[at + 2]
+        minus, plus, least, most = scalars[at + 3], scalars[at + 4], scalars[at + 5], scalars[at + 6]
+        zero, one = scalars[at + 7], scalars[at + 8]
+        i = pieces[3 * piece] + cuda.threadIdx.x
         while i < stop:
             w = p[i]
             d = g[i] + lam * w
@@ -71,13 +73,13 @@ def rprop(pieces, scalars, p, g, previous, step):
 
 @functools.cache
 def muon(nesterov):
-    @cuda.jit
-    def kernel(pieces, scalars, u, g, m):
+    @kernel
+    def update(pieces: Longs, scalars: Floats, count: Int, width: Int, u: Floats, g: Floats, m: Floats):
         piece = cuda.blockIdx.x
-        while piece < pieces.shape[0]:
-            stop, row = pieces[piece, 1], pieces[piece, 2]
-            mu, rest = scalars[row, 0], scalars[row, 1]
-            i = pieces[piece, 0] + cuda.threadIdx.x
+        while piece < count:
+            stop, at = pieces[3 * piece + 1], pieces[3 * piece + 2] * width
+            mu, rest = scalars[at], scalars[at + 1]
+            i = pieces[3 * piece] + cuda.threadIdx.x
             while i < stop:
                 s = mu * m[i] + rest * g[i]
                 m[i] = s
@@ -85,4 +87,4 @@ def muon(nesterov):
                 i += cuda.blockDim.x
             piece += cuda.gridDim.x
 
-    return kernel
+    return update

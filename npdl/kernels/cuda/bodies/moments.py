@@ -5,18 +5,30 @@ import math
 
 from numba import cuda
 
+from npdl.kernels.cuda.kernel import Floats, Int, Longs, kernel
+
 
 @functools.cache
 def adam(amsgrad):
-    @cuda.jit
-    def kernel(pieces, scalars, p, g, m, v, v_max):
+    @kernel
+    def update(
+        pieces: Longs,
+        scalars: Floats,
+        count: Int,
+        width: Int,
+        p: Floats,
+        g: Floats,
+        m: Floats,
+        v: Floats,
+        v_max: Floats,
+    ):
         piece = cuda.blockIdx.x
-        while piece < pieces.shape[0]:
-            stop, row = pieces[piece, 1], pieces[piece, 2]
-            step, lam, keep = scalars[row, 0], scalars[row, 1], scalars[row, 2]
-            b1, a1, b2, a2 = scalars[row, 3], scalars[row, 4], scalars[row, 5], scalars[row, 6]
-            root, eps = scalars[row, 7], scalars[row, 8]
-            i = pieces[piece, 0] + cuda.threadIdx.x
+        while piece < count:
+            stop, at = pieces[3 * piece + 1], pieces[3 * piece + 2] * width
+            step, lam, keep = scalars[at], scalars[at + 1], scalars[at + 2]
+            b1, a1, b2, a2 = scalars[at + 3], scalars[at + 4], scalars[at + 5], scalars[at + 6]
+            root, eps = scalars[at + 7], scalars[at + 8]
+            i = pieces[3 * piece] + cuda.threadIdx.x
             while i < stop:
                 w = p[i]
                 d = g[i] + lam * w
@@ -30,17 +42,17 @@ def adam(amsgrad):
                 i += cuda.blockDim.x
             piece += cuda.gridDim.x
 
-    return kernel
+    return update
 
 
-@cuda.jit
-def adamax(pieces, scalars, p, g, m, u):
+@kernel
+def adamax(pieces: Longs, scalars: Floats, count: Int, width: Int, p: Floats, g: Floats, m: Floats, u: Floats):
     piece = cuda.blockIdx.x
-    while piece < pieces.shape[0]:
-        stop, row = pieces[piece, 1], pieces[piece, 2]
-        step, lam, keep = scalars[row, 0], scalars[row, 1], scalars[row, 2]
-        b1, a1, b2, eps = scalars[row, 3], scalars[row, 4], scalars[row, 5], scalars[row, 6]
-        i = pieces[piece, 0] + cuda.threadIdx.x
+    while piece < count:
+        stop, at = pieces[3 * piece + 1], pieces[3 * piece + 2] * width
+        step, lam, keep = scalars[at], scalars[at + 1], scalars[at + 2]
+        b1, a1, b2, eps = scalars[at + 3], scalars[at + 4], scalars[at + 5], scalars[at + 6]
+        i = pieces[3 * piece] + cuda.threadIdx.x
         while i < stop:
             w = p[i]
             d = g[i] + lam * w
@@ -53,15 +65,15 @@ def adamax(pieces, scalars, p, g, m, u):
         piece += cuda.gridDim.x
 
 
-@cuda.jit
-def nadam(pieces, scalars, p, g, m, v):
+@kernel
+def nadam(pieces: Longs, scalars: Floats, count: Int, width: Int, p: Floats, g: Floats, m: Floats, v: Floats):
     piece = cuda.blockIdx.x
-    while piece < pieces.shape[0]:
-        stop, row = pieces[piece, 1], pieces[piece, 2]
-        along, ahead, lam, keep = scalars[row, 0], scalars[row, 1], scalars[row, 2], scalars[row, 3]
-        b1, a1, b2, a2 = scalars[row, 4], scalars[row, 5], scalars[row, 6], scalars[row, 7]
-        root, eps = scalars[row, 8], scalars[row, 9]
-        i = pieces[piece, 0] + cuda.threadIdx.x
+    while piece < count:
+        stop, at = pieces[3 * piece + 1], pieces[3 * piece + 2] * width
+        along, ahead, lam, keep = scalars[at], scalars[at + 1], scalars[at + 2], scalars[at + 3]
+        b1, a1, b2, a2 = scalars[at + 4], scalars[at + 5], scalars[at + 6], scalars[at + 7]
+        root, eps = scalars[at + 8], scalars[at + 9]
+        i = pieces[3 * piece] + cuda.threadIdx.x
         while i < stop:
             w = p[i]
             d = g[i] + lam * w

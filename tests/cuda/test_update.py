@@ -1,15 +1,11 @@
-"""The numba.cuda updates, on Numba's simulator, against the CPU's and the reference.
-
-The simulator is chosen by an environment variable before Numba is imported, and holds for the process: the test starts
-this file as a program.
-"""
-
-import os
-import subprocess
-import sys
+"""The updates on the stand-in, against the CPU's and the reference."""
 
 import numpy as np
 import pytest
+
+from npdl.kernels.cpu import update as cpu
+from npdl.kernels.cuda import update as kernels
+from npdl.kernels.reference import update as reference
 
 ETA, MU, RHO, EPS = 0.05, 0.9, 0.8, 1e-7
 B1, B2 = 0.9, 0.99
@@ -67,74 +63,45 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize("dtype", ("float32", "float64"))
-def test_on_the_simulator(dtype):
-    done = subprocess.run(
-        [sys.executable, "-W", "error", __file__, dtype],
-        env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split("\n")[:-1] == [*VARIANTS, "nothing to do", "wrong calls"]
-
-
-def compare(variant, dtype, cuda, kernels, others):
-    """Three steps on every side, with state left by steps before: equal but for the last bits, the rest untouched."""
+@pytest.mark.parametrize("piece", (8, 4096))
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_three_steps(device, monkeypatch, variant, piece):
+    """With state left by steps before: equal but for the last bits, the rest untouched."""
+    monkeypatch.setattr(kernels, "PIECE", piece)
     rng = np.random.default_rng(0)
     count, call = VARIANTS[variant]
-    start = [rng.standard_normal(LENGTH).astype(dtype), *(rng.random(LENGTH).astype(dtype) for _ in range(count))]
+    start = [rng.standard_normal(LENGTH).astype("f4"), *(rng.random(LENGTH).astype("f4") for _ in range(count))]
     if count > 1 and variant.startswith("rmsprop"):
-        start[2] *= dtype.type(0.1)
-    gradients = [rng.standard_normal(LENGTH).astype(dtype) for _ in range(3)]
-    on_device = [cuda.to_device(array) for array in start]
+        start[2] *= np.float32(0.1)
+    gradients = [rng.standard_normal(LENGTH).astype("f4") for _ in range(3)]
+    on_device = [device.from_host(array) for array in start]
     for t, g in enumerate(gradients, 1):
-        call(kernels, on_device[0], cuda.to_device(g), on_device[1:], t)
+        call(kernels, on_device[0], device.from_host(g), on_device[1:], t)
     trained = np.zeros(LENGTH, bool)
     for begin, stop, _, _, trainable in SEGMENTS:
         trained[int(begin) : int(stop)] = trainable
-    for other in others:
+    for other in (cpu, reference):
         wanted = [array.copy() for array in start]
         for t, g in enumerate(gradients, 1):
             call(other, wanted[0], g, wanted[1:], t)
         for array, want, before in zip(on_device, wanted, start):
-            got = array.copy_to_host()
-            np.testing.assert_allclose(got, want, rtol=8 * np.finfo(dtype).eps, atol=2 * np.finfo(dtype).eps)
+            got = device.to_host(array)
+            np.testing.assert_allclose(got, want, rtol=1e-6, atol=2.4e-7)
             np.testing.assert_array_equal(got[~trained], before[~trained])
             assert (got[trained] != before[trained]).mean() > 0.4  # v_max and Rprop's pauses
 
 
-def nothing_to_do(cuda, kernels):
+def test_nothing_to_do(device):
     p = np.ones(4, "float32")
-    q = cuda.to_device(p)
+    q = device.from_host(p)
     kernels.sgd(q, q, None, np.zeros((0, 5)), numbers(ETA, 0, 0, 0))
     kernels.sgd(q, q, None, np.array([[0, 4, 1, 0, 0.0]]), numbers(ETA, 0, 0, 0))
-    np.testing.assert_array_equal(q.copy_to_host(), p)
+    np.testing.assert_array_equal(device.to_host(q), p)
 
 
-def wrong_calls(cuda, kernels):
-    p, g, short = (cuda.to_device(np.ones(n, "float32")) for n in (4, 4, 3))
+def test_wrong_calls(device):
+    p, g, short = (device.from_host(np.ones(n, "float32")) for n in (4, 4, 3))
     with pytest.raises(ValueError, match=r"sgd: velocity must be flat and as long as p, \(4,\), got shape \(3,\)"):
         kernels.sgd(p, g, short, np.array([[0, 4, 1, 0, 1.0]]), numbers(ETA, MU, 0, 0))
     with pytest.raises(ValueError, match=r"sgd: segment 0 must lie in p\[0:4\]"):
         kernels.sgd(p, g, None, np.array([[0, 5, 1, 0, 1.0]]), numbers(ETA, 0, 0, 0))
-
-
-def main(dtype):
-    from numba import cuda
-
-    from npdl.kernels.cpu import update as cpu
-    from npdl.kernels.cuda import update as kernels
-    from npdl.kernels.reference import update as reference
-
-    # A simulated thread is a thread of the operating system: few, and a grid too small for all pieces.
-    kernels.PIECE, kernels.THREADS, kernels.GRID = 8, 4, (1, 3)
-    for variant in VARIANTS:
-        compare(variant, dtype, cuda, kernels, (cpu, reference))
-        print(variant)
-    nothing_to_do(cuda, kernels)
-    print("nothing to do")
-    wrong_calls(cuda, kernels)
-    print("wrong calls")
-
-
-if __name__ == "__main__":
-    main(np.dtype(sys.argv[1]))

@@ -1,0 +1,75 @@
+"""From a kernel's Python source to what a GPU runs: PTX by numba-cuda, then the GPU's own code by nvJitLink.
+
+No GPU is needed for either.
+"""
+
+import contextlib
+import functools
+import re
+import threading
+import types as python_types
+
+from npdl.kernels.cuda.kernel import DeviceFunction, outside_names
+
+_lock = threading.Lock()
+
+
+@functools.cache
+def ptx(kernel, capability):
+    """The text of a kernel in NVIDIA's intermediate language.
+
+    Args:
+        kernel: a `Kernel`.
+        capability: the GPU's, such as (9, 0) for an H100.
+    """
+    from numba import cuda  # heavy: loads LLVM
+
+    with _device_functions_for(capability):
+        function = _for_numba(kernel.function, capability)
+        text, _ = cuda.compile_ptx(function, kernel.kinds, device=False, cc=capability)
+    return text
+
+
+def entry(text):
+    """The name under which PTX declares its kernel."""
+    return re.search(r"\.visible \.entry (\S+?)\(", text).group(1)
+
+
+def cubin(kernel, capability):
+    """The GPU's own code, and what its assembler says about it."""
+    from cuda.core import Linker, LinkerOptions, ObjectCode
+
+    source = ObjectCode.from_ptx(ptx(kernel, capability).encode())
+    linker = Linker(source, options=LinkerOptions(arch="sm_{}{}".format(*capability), verbose=True))
+    return bytes(linker.link("cubin").code), linker.get_info_log()
+
+
+@contextlib.contextmanager
+def _device_functions_for(capability):
+    """Numba compiles a kernel for the capability that it is told, but what the kernel calls for the GPU it finds."""
+    from numba.cuda import dispatcher
+
+    with _lock:
+        find = dispatcher.get_current_device
+        dispatcher.get_current_device = lambda: python_types.SimpleNamespace(compute_capability=capability)
+        try:
+            yield
+        finally:
+            dispatcher.get_current_device = find
+
+
+@functools.cache
+def _device_function(function, capability):
+    from numba import cuda
+
+    return cuda.jit(device=True)(_for_numba(function, capability))
+
+
+def _for_numba(function, capability):
+    """The function with the device functions that it calls as Numba knows them."""
+    scope = {
+        name: _device_function(value.function, capability) if isinstance(value, DeviceFunction) else value
+        for name, value in outside_names(function).items()
+    }
+    cells = tuple(python_types.CellType(scope[name]) for name in function.__code__.co_freevars)
+    return python_types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__, cells)

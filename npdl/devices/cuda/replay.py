@@ -1,0 +1,345 @@
+"""A CUDA kernel's Python source, run on the CPU at compiled speed: what the stand-in driver launches.
+
+A kernel without barriers becomes a function of one thread that loops call for every thread of every block. A kernel
+with barriers is cut at them: each piece runs for all threads of a block before the next begins, and a variable that
+lives across a barrier becomes an array with an element a thread (the loop fission of MCUDA: Stratton, Stone and Hwu,
+"MCUDA: An Efficient Implementation of CUDA Kernels for Multi-core CPUs", 2008). Both are compiled by Numba, so that its
+typing rules hold as on the GPU, at sizes that a simulator with one thread a thread cannot reach.
+
+What a GPU leaves undefined is an error here, or shows:
+
+- threads that disagree about a branch or loop around a barrier: `DivergentBarrier`
+- an element read and written by two threads without a barrier between: threads run in ascending or in descending
+  order, and the results differ (`order`)
+- shared memory read before it is written: it is NaN
+- an index outside an array: IndexError
+"""
+
+import ast
+import functools
+import inspect
+import textwrap
+
+import numpy as np
+from numba import njit, typeof
+from numba import types as numba_types
+from numba.core import compiler, registry, typed_passes
+from numba.np.numpy_support import as_dtype
+
+from npdl.kernels.cuda.kernel import DeviceFunction, outside_names
+
+AXES = "xyz"
+PLACES = tuple(f"{name}_{axis}" for name in ("threadIdx", "blockIdx", "blockDim", "gridDim") for axis in AXES)
+BARRIER = "cuda.syncthreads()"
+DIVERGED = "threads of one block disagree about a branch or loop that holds a barrier"
+
+
+class DivergentBarrier(RuntimeError):
+    """Some threads of a block reach a barrier that others do not: on a GPU the block would hang, or worse."""
+
+
+@functools.cache
+def replay(function):
+    """call(grid, block, *arguments, order=1) for a kernel's Python function; grid and block are (x, y, z).
+
+    Raises:
+        NotImplementedError: the kernel uses what is not known here.
+    """
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    kernel = tree.body[0]
+    kernel.decorator_list = []
+    for argument in kernel.args.args:
+        argument.annotation = None
+    names = [argument.arg for argument in kernel.args.args]
+    scope = {name: _on_cpu(value) for name, value in outside_names(function).items()}
+    kernel = _Inlined(outside_names(function)).visit(kernel)
+    kernel = _Places().visit(kernel)
+    scope["_nan"] = np.nan
+    build = _with_barriers if _has_barrier(kernel) else _without_barriers
+    run = build(kernel, names, scope, function)
+
+    def call(grid, block, *arguments, order=1):
+        try:
+            run(*grid, *block, order, *arguments)
+        except RuntimeError as error:
+            if str(error) == DIVERGED:
+                raise DivergentBarrier(f"{function.__name__}: {DIVERGED}") from None
+            raise
+
+    return call
+
+
+def _on_cpu(value):
+    """A device function becomes one of the CPU's."""
+    return _device_function(value.function) if isinstance(value, DeviceFunction) else value
+
+
+@functools.cache
+def _device_function(function):
+    scope = {name: _on_cpu(value) for name, value in outside_names(function).items()}
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    tree.body[0].decorator_list = []
+    return _compiled(tree, scope, function.__name__)
+
+
+def _compiled(tree, scope, name):
+    return njit(_made(tree, scope, name), error_model="numpy", boundscheck=True)
+
+
+def _made(tree, scope, name):
+    """The Python function of a tree."""
+    tree = ast.Module([tree] if isinstance(tree, ast.FunctionDef) else tree.body, [])
+    ast.fix_missing_locations(tree)
+    exec(compile(tree, f"<replay of {name}>", "exec"), scope)
+    return scope[name]
+
+
+def _without_barriers(kernel, names, scope, function):
+    """A function of one thread, and loops over all."""
+    kernel.args.args = [ast.arg(place) for place in PLACES] + kernel.args.args
+    scope["_thread"] = _compiled(kernel, scope, function.__name__)
+    arguments = ", ".join(names)
+    return _compiled(
+        ast.parse(f"""
+def _launch(gx, gy, gz, bx, by, bz, order, {arguments}):
+    threads = bx * by * bz
+    for _block in range(gx * gy * gz):
+        for _number in range(threads):
+            _t = _number if order > 0 else threads - 1 - _number
+            _thread(_t % bx, _t // bx % by, _t // (bx * by), _block % gx, _block // gx % gy, _block // (gx * gy),
+                    bx, by, bz, gx, gy, gz, {arguments})
+"""),
+        scope,
+        "_launch",
+    )
+
+
+class _Places(ast.NodeTransformer):
+    """cuda.threadIdx.x becomes threadIdx_x, cuda.grid(1) what it stands for."""
+
+    def visit_Attribute(self, node):
+        self.generic_visit(node)
+        name = ast.unparse(node).removeprefix("cuda.").replace(".", "_")
+        return ast.Name(name, ast.Load()) if name in PLACES else node
+
+    def visit_Call(self, node):
+        self.generic_visit(node)
+        called = ast.unparse(node)
+        if called == "cuda.grid(1)":
+            return ast.parse("(blockIdx_x * blockDim_x + threadIdx_x)", mode="eval").body
+        if called == "cuda.gridsize(1)":
+            return ast.parse("(gridDim_x * blockDim_x)", mode="eval").body
+        if called.startswith("cuda.") and called != BARRIER and not called.startswith("cuda.shared.array("):
+            raise NotImplementedError(f"{called}: not known to the stand-in")
+        return node
+
+
+class _Inlined(ast.NodeTransformer):
+    """A call of a device function that holds barriers becomes its statements, with names of their own."""
+
+    def __init__(self, scope):
+        self.scope = scope
+
+    def visit_Expr(self, node):
+        called = self.scope.get(node.value.func.id) if _is_call_by_name(node.value) else None
+        if not isinstance(called, DeviceFunction):
+            return node
+        body = ast.parse(textwrap.dedent(inspect.getsource(called.function))).body[0]
+        given = dict(zip((a.arg for a in body.args.args), node.value.args, strict=True))
+        own = {n.id for n in ast.walk(body) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        for part in ast.walk(body):
+            if isinstance(part, ast.Name) and part.id in given:
+                part.id = given[part.id].id
+            elif isinstance(part, ast.Name) and part.id in own:
+                part.id = f"{called.__name__}_{part.id}"
+        return [s for s in body.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+
+
+def _is_call_by_name(node):
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+
+
+def _has_barrier(node):
+    return any(isinstance(part, ast.Call) and ast.unparse(part) == BARRIER for part in ast.walk(node))
+
+
+# ---- kernels with barriers
+
+
+def _with_barriers(kernel, names, scope, function):
+    """The kernel cut at its barriers; compiled for each set of argument types, which the variables' types follow."""
+    cut = _Cut(kernel, names, scope)
+    one_thread = _made(_one_thread(kernel, names, cut.shared), dict(scope), "_one")
+    run = _compiled(cut.program(), scope, "_launch")
+    variables = {}
+
+    def call(gx, gy, gz, bx, by, bz, order, *arguments):
+        types = tuple(map(typeof, arguments))
+        if types not in variables:
+            variables[types] = _variable_types(one_thread, (*types, *map(typeof, cut.shared.values())), cut.lasting)
+        threads = bx * by * bz
+        lasting = [np.zeros(threads, variables[types][name]) for name in cut.lasting]
+        shared = [array.copy() for array in cut.shared.values()]
+        run(gx, gy, gz, bx, by, bz, order, *arguments, *shared, *lasting, np.zeros(threads, np.bool_))
+
+    return call
+
+
+def _one_thread(kernel, names, shared):
+    """The kernel as if it had one thread and no barrier: only to learn the types of its variables."""
+    tree = ast.parse(ast.unparse(kernel)).body[0]
+    tree.args.args = [ast.arg(name) for name in (*names, *shared)]
+    tree.body = [*ast.parse("\n".join(f"{place} = 0" for place in PLACES)).body, *tree.body]
+    tree = _Plain().visit(tree)
+    tree.name = "_one"
+    return tree
+
+
+class _Plain(ast.NodeTransformer):
+    """No barriers, and shared memory is an argument."""
+
+    def visit_Expr(self, node):
+        return ast.Pass() if ast.unparse(node) == BARRIER else node
+
+    def visit_Assign(self, node):
+        return ast.Pass() if _is_shared(node) else node
+
+
+def _is_shared(node):
+    return isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("cuda.shared.array(")
+
+
+def _variable_types(function, types, names):
+    """{variable: dtype} by Numba's inference alone, without compiling."""
+    target = registry.cpu_target
+    typing, lowering = target.typing_context, target.target_context
+    typing.refresh()
+    inferred = typed_passes.type_inference_stage(typing, lowering, compiler.run_frontend(function), types, None)
+    found = {}
+    for name, kind in inferred.typemap.items():
+        base = name.split(".")[0]
+        if base in names and isinstance(kind, numba_types.Number | numba_types.Boolean):
+            dtype = as_dtype(kind)
+            found[base] = np.promote_types(found.get(base, dtype), dtype)
+    return found
+
+
+class _Cut:
+    """Splits a kernel's statements into pieces between barriers."""
+
+    def __init__(self, kernel, names, scope):
+        self.names = names
+        self.body = [statement for statement in kernel.body if not _is_shared(statement)]
+        self.shared = {
+            ast.unparse(statement.targets[0]): _shared(statement.value, scope)
+            for statement in kernel.body
+            if _is_shared(statement)
+        }
+        parts = [node for statement in self.body for node in ast.walk(statement)]
+        self.private = {n.id for n in parts if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        self.lasting = self._lasting()
+
+    def _lasting(self):
+        """Variables that live in more than one piece, or around a loop: an element a thread."""
+        seen = {}
+        for number, piece in enumerate(self._pieces(self.body)):
+            for node in ast.walk(piece):
+                if isinstance(node, ast.Name) and node.id in self.private:
+                    seen.setdefault(node.id, set()).add(number)
+        return sorted(name for name, numbers in seen.items() if len(numbers) > 1)
+
+    def _pieces(self, statements):
+        """Every run of statements without a barrier, and every condition, as one tree each."""
+        run = []
+        for statement in statements:
+            if not _has_barrier(statement):
+                run.append(statement)
+                continue
+            yield ast.Module(run, [])
+            run = []
+            if isinstance(statement, ast.While | ast.If):
+                yield ast.Expr(statement.test)
+                yield from self._pieces(statement.body)
+                yield from self._pieces(statement.orelse)
+            elif isinstance(statement, ast.For):
+                yield ast.Expr(statement.target)
+                yield ast.Expr(statement.iter)
+                yield from self._pieces(statement.body)
+        yield ast.Module(run, [])
+
+    def program(self):
+        """The function `_launch`."""
+        given = (*self.names, *self.shared, *(f"{name}_" for name in self.lasting), "_agreed")
+        lines = [f"def _launch(gx, gy, gz, bx, by, bz, order, {', '.join(given)}):"]
+        lines += ["    threads = bx * by * bz", "    blockDim_x, blockDim_y, blockDim_z = bx, by, bz"]
+        lines += ["    gridDim_x, gridDim_y, gridDim_z = gx, gy, gz", "    for _block in range(gx * gy * gz):"]
+        lines += [
+            "        blockIdx_x, blockIdx_y = _block % gx, _block // gx % gy",
+            "        blockIdx_z = _block // (gx * gy)",
+        ]
+        for name, array in self.shared.items():
+            places = ", ".join(f"_i{axis}" for axis in range(array.ndim))
+            for axis, size in enumerate(array.shape):
+                lines += [f"{' ' * (8 + 4 * axis)}for _i{axis} in range({size}):"]
+            lines += [f"{' ' * (8 + 4 * array.ndim)}{name}[{places}] = {'_nan' if array.dtype.kind == 'f' else -1}"]
+        return ast.parse("\n".join([*lines, *self._emit(self.body, " " * 8)]))
+
+    def _emit(self, statements, pad):
+        run, lines = [], []
+        for statement in statements:
+            if not _has_barrier(statement):
+                run.append(statement)
+                continue
+            lines += self._for_all(run, pad)
+            run = []
+            if isinstance(statement, ast.Expr):
+                continue
+            if any(isinstance(part, ast.Return | ast.Break | ast.Continue) for part in ast.walk(statement)):
+                raise NotImplementedError("return, break and continue around a barrier: not known to the stand-in")
+            if isinstance(statement, ast.If):
+                lines += self._agree(statement.test, pad)
+                lines += [f"{pad}if _agreed[0]:", *self._emit(statement.body, pad + "    "), f"{pad}    pass"]
+                if statement.orelse:
+                    lines += [f"{pad}else:", *self._emit(statement.orelse, pad + "    "), f"{pad}    pass"]
+            elif isinstance(statement, ast.While):
+                lines += [f"{pad}while True:", *self._agree(statement.test, pad + "    ")]
+                lines += [f"{pad}    if not _agreed[0]:", f"{pad}        break"]
+                lines += self._emit(statement.body, pad + "    ")
+            else:
+                raise NotImplementedError("a for loop around a barrier: write it as a while loop")
+        return lines + self._for_all(run, pad)
+
+    def _for_all(self, statements, pad):
+        """The statements for every thread of the block."""
+        if not statements:
+            return []
+        lines = [f"{pad}for _number in range(threads):"]
+        lines += [f"{pad}    _t = _number if order > 0 else threads - 1 - _number"]
+        lines += [f"{pad}    threadIdx_x, threadIdx_y, threadIdx_z = _t % bx, _t // bx % by, _t // (bx * by)"]
+        for statement in statements:
+            text = ast.unparse(_Elements(self.lasting).visit(ast.parse(ast.unparse(statement))))
+            lines += [f"{pad}    {line}" for line in text.splitlines()]
+        return lines
+
+    def _agree(self, test, pad):
+        """_agreed[t] = test for every thread; they must be equal."""
+        lines = self._for_all([ast.parse(f"_agreed[_t] = {ast.unparse(test)}").body[0]], pad)
+        return [*lines, f"{pad}if _agreed.any() != _agreed.all():", f"{pad}    raise RuntimeError({DIVERGED!r})"]
+
+
+def _shared(call, scope):
+    """An array for a block's shared memory."""
+    shape, dtype = (eval(ast.unparse(part), scope) for part in call.args)
+    return np.zeros(shape, as_dtype(dtype))
+
+
+class _Elements(ast.NodeTransformer):
+    """A variable that lives across a barrier: its element for this thread."""
+
+    def __init__(self, lasting):
+        self.lasting = lasting
+
+    def visit_Name(self, node):
+        if node.id not in self.lasting:
+            return node
+        return ast.Subscript(ast.Name(f"{node.id}_", ast.Load()), ast.Name("_t", ast.Load()), node.ctx)

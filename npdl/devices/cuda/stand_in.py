@@ -1,0 +1,73 @@
+"""A driver with no GPU behind it: memory is the host's, kernels run on the CPU (replay.py). For tests and for learning.
+
+It keeps the rules of a real one: fresh memory holds rubbish, kernels see only what lies behind their addresses, and
+threads may run in either order.
+"""
+
+import numpy as np
+from numba import types
+
+from npdl.devices.cuda.driver import Driver
+from npdl.devices.cuda.replay import replay
+
+RUBBISH = 0xAB
+
+
+class Memory:
+    """A piece of memory."""
+
+    def __init__(self, driver, nbytes):
+        self.driver, self.bytes = driver, np.full(nbytes, RUBBISH, np.uint8)
+
+    @property
+    def address(self):
+        return self.bytes.ctypes.data
+
+
+class StandIn(Driver):
+    """A driver that computes on the CPU.
+
+    Attributes:
+        order: 1 runs a block's threads in ascending order, -1 in descending: results may not depend on it.
+        launched: how many times each kernel was launched, by name.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.order, self.launched = 1, {}
+
+    def allocate(self, nbytes):
+        return Memory(self, nbytes)
+
+    def upload(self, array, host):
+        _host(array)[...] = host
+
+    def download(self, array):
+        return _host(array).copy()
+
+    def launch(self, kernel, blocks, threads, arguments):
+        given = [_argument(value, kind) for value, kind in zip(arguments, kernel.kinds, strict=True)]
+        self.launched[kernel.name] = self.launched.get(kernel.name, 0) + 1
+        replay(kernel.function)(blocks, threads, *given, order=self.order)
+
+    def product(self, a, b, out, transpose_a, transpose_b):
+        """out = op(a) op(b) of matrices; cuBLAS' part."""
+        a, b = _host(a), _host(b)
+        np.matmul(a.T if transpose_a else a, b.T if transpose_b else b, out=_host(out))
+
+
+def _host(array):
+    raw = array.memory.bytes[array.offset : array.offset + array.nbytes]
+    return raw.view(array.dtype).reshape(array.shape)
+
+
+def _argument(value, kind):
+    """What a kernel sees: flat memory with its bounds, or a number of the declared type."""
+    if not isinstance(kind, types.CPointer):
+        return np.dtype(kind.name).type(value)
+    dtype = np.dtype(kind.dtype.name)
+    if value is None:
+        return np.empty(0, dtype)
+    if value.dtype != dtype:
+        raise TypeError(f"a kernel's argument of {dtype} got an array of {value.dtype}")
+    return _host(value).reshape(-1)

@@ -1,0 +1,97 @@
+"""What the files of this package are written with: kernels, device functions, and how one is launched.
+
+A kernel is a Python function whose annotations are its signature, over flat memory as in C:
+
+    @kernel
+    def add(a: Floats, b: Floats, out: Floats, n: Long):
+        i = cuda.grid(1)
+        while i < n:
+            out[i] = a[i] + b[i]
+            i += cuda.gridsize(1)
+
+Numba compiles it to PTX with an address and not an array behind each name: that makes a launch cheap, for an array
+would be seven arguments. A literal is a float64 to Numba, and a GPU is slow in these: `float32(0.5)`.
+"""
+
+import dis
+import inspect
+
+from numba import types
+
+Floats = types.CPointer(types.float32)
+Doubles = types.CPointer(types.float64)
+Ints = types.CPointer(types.int32)
+Longs = types.CPointer(types.int64)
+Bytes = types.CPointer(types.uint8)
+Float = types.float32
+Int = types.int32
+"""Sizes and strides below 2³¹: a division of 64-bit integers takes a GPU dozens of instructions."""
+Long = types.int64
+
+THREADS = 256
+"""Threads a block, where each does something of its own."""
+MOST_BLOCKS = 16 * 132
+"""Blocks of a launch at most; their threads take one element after another. 16 for each of an H100's processors."""
+
+
+class Kernel:
+    """A kernel by its Python source.
+
+    Attributes:
+        function: the Python function.
+        kinds: the Numba type of each argument.
+    """
+
+    def __init__(self, function, **kinds):
+        self.function, self.name = function, function.__name__
+        parameters = inspect.signature(function).parameters.values()
+        self.kinds = tuple(kinds.get(p.name, p.annotation) for p in parameters)
+
+    def retyped(self, **kinds):
+        """The same kernel for other types of some arguments."""
+        return Kernel(self.function, **kinds)
+
+    def __repr__(self):
+        return f"<kernel {self.function.__module__}.{self.name}>"
+
+
+class DeviceFunction:
+    """A function that kernels call; Numba compiles it into them."""
+
+    def __init__(self, function):
+        self.function, self.__name__ = function, function.__name__
+
+    def __call__(self, *arguments):
+        return self.function(*arguments)
+
+
+def outside_names(function):
+    """What the names that a function reads from outside of it stand for."""
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    read = {step.argval for step in dis.get_instructions(function) if step.opname == "LOAD_GLOBAL"}
+    named = {name: function.__globals__[name] for name in read if name in function.__globals__}
+    return {**named, **{name: cell.cell_contents for name, cell in cells}}
+
+
+kernel, device = Kernel, DeviceFunction
+
+
+def launch(kernel, blocks, threads, *arguments):
+    """Start `blocks` times `threads` threads on the device where the arrays lie; a size is a number or (x, y, z).
+
+    Args:
+        kernel: a `Kernel`.
+        arguments: its arguments; arrays lie on one device, None is an array that is not read.
+    """
+    where = next(a for a in arguments if hasattr(a, "memory")).memory.driver
+    where.launch(kernel, _three(blocks), _three(threads), arguments)
+
+
+def launch_each(kernel, count, *arguments):
+    """Start about one thread for each of `count` elements; the kernel's threads go on by `cuda.gridsize(1)`."""
+    if count:
+        launch(kernel, min(-(-count // THREADS), MOST_BLOCKS), THREADS, *arguments)
+
+
+def _three(size):
+    return (size, 1, 1) if isinstance(size, int) else (*size, *(1,) * (3 - len(size)))

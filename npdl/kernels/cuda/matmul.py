@@ -1,0 +1,122 @@
+"""Matrix products by the driver's library (cuBLAS on a GPU) with our epilogue behind, and the sum over rows."""
+
+import functools
+import math
+
+from numba import cuda, float32
+
+from npdl.kernels.checks import LINEAR, WHOLE_ROWS
+from npdl.kernels.cuda import activation as activations
+from npdl.kernels.cuda.elementary import FORWARD
+from npdl.kernels.cuda.kernel import Float, Floats, Int, Long, kernel, launch, launch_each
+
+TILE = 32
+"""Columns that a block of `sum_rows` takes, one for each thread of a warp: neighbours in memory."""
+ROWS = 8
+"""Its threads for each column."""
+LEAST, MOST_PARTS = 256, 128
+"""Rows of a part at least, and parts at most."""
+
+
+@functools.cache
+def _epilogue(code):
+    function = FORWARD[code]
+
+    @kernel
+    def epilogue(
+        out: Floats,
+        bias: Floats,
+        z: Floats,
+        n: Long,
+        width: Int,
+        has_bias: Int,
+        has_z: Int,
+        p: Float,
+        q: Float,
+        r: Float,
+    ):
+        i = cuda.grid(1)
+        while i < n:
+            v = out[i]
+            if has_bias:
+                v += bias[i % width]
+            if has_z:
+                z[i] = v
+            out[i] = function(v, p, q, r)
+            i += cuda.gridsize(1)
+
+    return epilogue
+
+
+@kernel
+def sum_part(x: Floats, out: Floats, rows: Long, width: Int, part: Long):
+    """out[b, j] = Σ x[i, j] over the rows of part b; a block sums 32 columns, 8 threads each."""
+    s = cuda.shared.array((8, 32), float32)
+    tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
+    column = cuda.blockIdx.x * 32 + tx
+    i = cuda.blockIdx.y * part + ty
+    stop = min((cuda.blockIdx.y + 1) * part, rows)
+    total = float32(0)
+    while i < stop:
+        if column < width:
+            total += x[i * width + column]
+        i += 8
+    s[ty, tx] = total
+    cuda.syncthreads()
+    if ty == 0 and column < width:
+        total = s[0, tx]
+        for j in range(1, 8):
+            total += s[j, tx]
+        out[cuda.blockIdx.y * width + column] = total
+
+
+@kernel
+def sum_parts(parts: Floats, out: Floats, count: Int, width: Int):
+    """The parts' sums, in their order."""
+    j = cuda.grid(1)
+    if j < width:
+        total = float32(0)
+        for i in range(count):
+            total += parts[i * width + j]
+        out[j] = total
+
+
+def matmul(a, b, *, out, bias=None, activation=None, z=None, transpose_a=False, transpose_b=False):
+    """As npdl.kernels.reference.matmul.matmul."""
+    if not out.size:
+        return
+    out.memory.driver.product(_matrix(a), _matrix(b), _matrix(out), transpose_a, transpose_b)
+    finish(out, bias, activation, z)
+
+
+def finish(out, bias, activation, z):
+    """z = out + bias, out = a(z): how every kernel with an epilogue ends."""
+    code = LINEAR if activation is None else activations.built_in(activation)
+    now = LINEAR if code in WHOLE_ROWS else code
+    if now != LINEAR or bias is not None or z is not None:
+        constants = activations.constants(activation) if now != LINEAR else (0.0, 0.0, 0.0)
+        launch_each(
+            _epilogue(now), out.size, out, bias, z, out.size, out.shape[-1], int(bias is not None), int(z is not None),
+            *constants,
+        )  # fmt: skip
+    if code in WHOLE_ROWS:
+        activations.activation(out, activation, out=out)
+
+
+def sum_rows(x, *, out):
+    """As npdl.kernels.reference.matmul.sum_rows."""
+    x = _matrix(x)
+    rows, width = x.shape
+    if not width:
+        return
+    part = max(LEAST, -(-rows // MOST_PARTS))
+    count = max(1, -(-rows // part))
+    parts = out if count == 1 else out.memory.driver.scratch(count * width)
+    launch(sum_part, (-(-width // TILE), count), (TILE, ROWS), x, parts, rows, width, part)
+    if count > 1:
+        launch(sum_parts, -(-width // 128), 128, parts, out, count, width)
+
+
+def _matrix(a):
+    """All leading axes as one."""
+    return a.reshape(math.prod(a.shape[:-1]), a.shape[-1])

@@ -1,0 +1,36 @@
+"""What the threads of a block make of one number each, in an order set by the block's size alone."""
+
+from numba import cuda
+
+from npdl.kernels.cuda.kernel import device
+
+
+@device
+def fold_sum(s):
+    """s[0] = Σ s[i] over the block's threads, whose number is a power of two: i and i + half, again and again."""
+    half = cuda.blockDim.x // 2
+    cuda.syncthreads()
+    while half > 0:
+        if cuda.threadIdx.x < half:
+            s[cuda.threadIdx.x] += s[cuda.threadIdx.x + half]
+        half //= 2
+        cuda.syncthreads()
+
+
+@device
+def fold_max(s):
+    """s[0] = max s[i] over the block's threads, whose number is a power of two; NaN if one is."""
+    half = cuda.blockDim.x // 2
+    cuda.syncthreads()
+    while half > 0:
+        if cuda.threadIdx.x < half:
+            other = s[cuda.threadIdx.x + half]
+            if not s[cuda.threadIdx.x] >= other:
+                s[cuda.threadIdx.x] = other
+        half //= 2
+        cuda.syncthreads()
+
+
+def threads_for(count, most=256):
+    """A power of two from 32 to `most`: threads of a block that share `count` elements."""
+    return min(most, max(32, 1 << (count - 1).bit_length()))

@@ -1,0 +1,83 @@
+"""What the stand-in catches, and what it computes."""
+
+import numpy as np
+import pytest
+from numba import cuda, float32
+
+from npdl.devices.cuda.replay import DivergentBarrier, replay
+
+ONE = (1, 1, 1)
+
+
+def tiled_product(a, b, c, m, n, k):
+    """16 x 16 tiles in shared memory."""
+    sa = cuda.shared.array((16, 16), float32)
+    sb = cuda.shared.array((16, 16), float32)
+    x, y = cuda.threadIdx.x, cuda.threadIdx.y
+    row = cuda.blockIdx.y * 16 + y
+    column = cuda.blockIdx.x * 16 + x
+    total = float32(0)
+    start = 0
+    while start < k:
+        sa[y, x] = a[row * k + start + x] if row < m and start + x < k else float32(0)
+        sb[y, x] = b[(start + y) * n + column] if column < n and start + y < k else float32(0)
+        cuda.syncthreads()
+        for i in range(16):
+            total += sa[y, i] * sb[i, x]
+        cuda.syncthreads()
+        start += 16
+    if row < m and column < n:
+        c[row * n + column] = total
+
+
+@pytest.mark.parametrize("m, n, k", ((1, 1, 1), (16, 16, 16), (100, 50, 70), (33, 17, 0)))
+def test_a_tiled_product(m, n, k):
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((m, k)).astype("f4"), rng.standard_normal((k, n)).astype("f4")
+    for order in (1, -1):
+        c = np.full((m, n), np.nan, "f4")
+        blocks = (-(-n // 16), -(-m // 16), 1)
+        replay(tiled_product)(blocks, (16, 16, 1), a.ravel(), b.ravel(), c.ravel(), m, n, k, order=order)
+        np.testing.assert_allclose(c, a @ b, rtol=1e-5, atol=1e-5)
+
+
+def test_a_missing_barrier_shows_in_the_order():
+    def reverse(x, out):
+        s = cuda.shared.array(64, float32)
+        t = cuda.threadIdx.x
+        s[t] = x[t]
+        out[t] = s[63 - t]
+        cuda.syncthreads()
+
+    x, up, down = np.arange(64, dtype="f4"), np.zeros(64, "f4"), np.zeros(64, "f4")
+    replay(reverse)(ONE, (64, 1, 1), x, up)
+    replay(reverse)(ONE, (64, 1, 1), x, down, order=-1)
+    assert not np.array_equal(up, down, equal_nan=True)
+    assert np.isnan(up).any()  # what had not been written yet
+
+
+def test_a_divergent_barrier_raises():
+    def some_wait(out):
+        if cuda.threadIdx.x != 0:
+            cuda.syncthreads()
+        out[cuda.threadIdx.x] = 1
+
+    with pytest.raises(DivergentBarrier, match="some_wait: threads of one block disagree"):
+        replay(some_wait)(ONE, (8, 1, 1), np.zeros(8, "f4"))
+
+
+def test_an_index_beyond_the_end_raises():
+    def copy(x, out):
+        out[cuda.grid(1)] = x[cuda.grid(1)]
+
+    with pytest.raises(IndexError):
+        replay(copy)(ONE, (8, 1, 1), np.zeros(7, "f4"), np.zeros(8, "f4"))
+
+
+@pytest.mark.parametrize("call", ("cuda.syncwarp()", "cuda.atomic.add(out, 0, 1)"))
+def test_what_is_not_known_is_refused(call, tmp_path, monkeypatch):
+    (tmp_path / "unknown_kernel.py").write_text(f"from numba import cuda\ndef kernel(out):\n    {call}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    kernel = __import__("unknown_kernel").kernel
+    with pytest.raises(NotImplementedError, match="not known to the stand-in"):
+        replay(kernel)

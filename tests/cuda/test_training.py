@@ -1,0 +1,55 @@
+"""A model trained on the stand-in: the same device class, kernels and calls as on a GPU, computed by the CPU."""
+
+import numpy as np
+import pytest
+
+import npdl
+from npdl import Sequential, layers
+
+
+def trained(device, optimizer, loss, outputs, y):
+    x = np.random.default_rng(0).standard_normal((90, 20)).astype("float32")
+    model = Sequential(
+        [layers.Input((20,)), layers.Dense(33, activation="relu"), layers.Dense(17, "gelu"), layers.Dense(outputs)],
+        seed=0,
+    ).to(device)
+    model.compile(optimizer(), loss())
+    history = model.fit(x, y, epochs=3, batch_size=32, verbose=0)
+    return model, history.history["loss"], model.predict(x, verbose=0)
+
+
+@pytest.mark.parametrize(
+    "optimizer, loss, outputs",
+    (
+        (npdl.optimizers.SGD, lambda: npdl.losses.SparseCategoricalCrossentropy(from_logits=True), 5),
+        (npdl.optimizers.Adam, npdl.losses.MeanSquaredError, 1),
+    ),
+)
+def test_fit_as_on_the_cpu(optimizer, loss, outputs):
+    rng = np.random.default_rng(1)
+    y = rng.integers(0, outputs, 90) if outputs > 1 else rng.standard_normal((90, 1)).astype("float32")
+    _, losses, outs = trained("cpu", optimizer, loss, outputs, y)
+    model, found, there = trained("stand-in", optimizer, loss, outputs, y)
+    np.testing.assert_allclose(found, losses, rtol=1e-5)
+    np.testing.assert_allclose(there, outs, rtol=1e-4, atol=1e-5)
+    weights = model.get_weights()
+    for back, before in zip(model.to("cpu").get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(back, before)
+    assert losses[-1] < losses[0]
+
+
+def test_host_code_cannot_touch_its_arrays():
+    model = Sequential([layers.Input((3,)), layers.Dense(2)], seed=0).to("stand-in")
+    kernel = model.layers[-1].params["kernel"]
+    with pytest.raises(TypeError, match=r"lives on a device; device.to_host\(array\) copies it"):
+        np.asarray(kernel)
+    with pytest.raises(TypeError, match="has no truth value"):
+        bool(kernel)
+    with pytest.raises(TypeError):
+        _ = kernel + kernel
+
+
+def test_a_kernel_that_is_not_there_is_named():
+    model = Sequential([layers.Input((8, 8, 1)), layers.Conv2D(2, 3)], seed=0).to("stand-in")
+    with pytest.raises(AttributeError, match="this device has no kernel 'conv2d'"):
+        model.forward(np.zeros((1, 8, 8, 1), "float32"))
