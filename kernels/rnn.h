@@ -129,8 +129,14 @@ static void FN(npdl_rnn_pack)(void *context, int64_t block, void *work) {
 
 /* ---- forward */
 
+/* CALL with q's usual width as a constant where floats have it: in the passes that every forward step makes. */
+#define NPDL_RNN_WIDE(CALL) \
+    if (NPDL_REAL_BITS == 32 && q.w == NPDL_RNN_UNITS) { q.w = NPDL_RNN_UNITS; CALL; } \
+    else CALL;
+
 /* `count` gates from gate g on: s += z, then s = a(s); z becomes what a' is computed from. */
-static void FN(npdl_rnn_gates)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int which, int64_t g, int64_t count, REAL *s) {
+NPDL_INLINE void FN(npdl_rnn_gates_of)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int which, int64_t g, int64_t count,
+                                       REAL *s) {
     const npdl_rnn_call *p = r->p;
     const int64_t width = r->gates * p->units;
     for (; count; g++, count--, s += q.size) {
@@ -145,8 +151,13 @@ static void FN(npdl_rnn_gates)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int whic
     }
 }
 
+static __attribute__((noinline)) void FN(npdl_rnn_gates)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int which, int64_t g,
+                                                         int64_t count, REAL *s) {
+    NPDL_RNN_WIDE(FN(npdl_rnn_gates_of)(r, q, which, g, count, s))
+}
+
 /* h of the next step, and where it is multiplied: v times keep. */
-static void FN(npdl_rnn_state)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int64_t t, const REAL *v) {
+NPDL_INLINE void FN(npdl_rnn_state_of)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int64_t t, const REAL *v) {
     const npdl_rnn_call *p = r->p;
     const int64_t units = p->units;
     NPDL_PATCH {
@@ -156,6 +167,11 @@ static void FN(npdl_rnn_state)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int64_t 
         OUT(IN_BUFFER(r->buffer[t & 1], r->step, 0), h)
         if (p->dropped && t < p->steps) OUT(AT(p->dropped, t, units, 0), h)
     }
+}
+
+static __attribute__((noinline)) void FN(npdl_rnn_state)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int64_t t,
+                                                         const REAL *v) {
+    NPDL_RNN_WIDE(FN(npdl_rnn_state_of)(r, q, t, v))
 }
 
 static void FN(npdl_rnn_forward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
@@ -384,6 +400,7 @@ static void FN(npdl_rnn_backward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL 
 #undef S
 #undef LIVE
 #undef NPDL_PATCH
+#undef NPDL_RNN_WIDE
 
 /* ---- the steps */
 
