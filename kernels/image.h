@@ -149,7 +149,7 @@ static void FN(npdl_affine_block)(void *context, int64_t block, void *work) {
     for (int64_t i = first; i < NPDL_LESS(s->out_h, first + s->block); i++)
         for (int64_t j = 0; j < s->out_w; j++, out += channels) {
             int64_t row, column, place[4];
-            REAL q, p, w[4];
+            REAL q, p, w[4] = {0}; /* nearest: none is read */
             FN(npdl_spot)(s, t, i, j, &row, &column, &q, &p);
             if ((uint64_t)row < (uint64_t)rows && (uint64_t)column < (uint64_t)columns) { /* inside, as most are */
                 const REAL *from = x + row * wide + column * channels;

@@ -102,7 +102,7 @@ NPDL_INLINE VEC BC(REAL s) {
 #elif NPDL_VECTOR_BYTES == 32
     return (VEC)NPDL_PICK(_mm256_set1_ps, _mm256_set1_pd)(s);
 #else
-    VEC v;
+    VEC v = {0}; /* all of it is written below, which GCC does not see with -O1 */
     for (int i = 0; i < VL; i++) v[i] = s;
     return v;
 #endif

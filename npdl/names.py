@@ -92,7 +92,10 @@ class Part:
         return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in self.get_config().items())})"
 
     def __eq__(self, other):
-        return type(self) is type(other) and self.get_config() == other.get_config()
+        if self is other or type(self) is not type(other):
+            return self is other
+        told = all(hasattr(self, name) for name in arguments(type(self)))  # else the config does not say all of it
+        return told and self.get_config() == other.get_config()
 
     def __hash__(self):
-        return hash((type(self), *map(str, self.get_config().items())))
+        return hash(type(self))

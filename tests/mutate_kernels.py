@@ -139,7 +139,12 @@ EDITS = [
     ),
     ("two pixels read the first one's taps", "depthwise.h", "*at = from + i * step + v * VL", "*at = from + v * VL"),
     ("only the last block of keys counts", "attention.h", "total[j] = total[j] + sum[j]", "total[j] = sum[j]"),
-    ("an output gate's gradient halved", "rnn.h", "NPDL_RNN_DZ(3, dh * y * dout)", "NPDL_RNN_DZ(3, dh * y * dout * BC(0.5))"),
+    (
+        "an output gate's gradient halved",
+        "rnn.h",
+        "NPDL_RNN_DZ(3, dh * y * dout)",
+        "NPDL_RNN_DZ(3, dh * y * dout * BC(0.5))",
+    ),
     ("a square's slope halved", "power.h", "v * (w + w)", "v * w"),
     ("a triplet's negative pulled", "triplets.h", "slopes[away] -= step", "slopes[away] += step"),
     ("a shorter series for e^x", "elementary.h", "0.00139336928f, 0.00019959324f}", "0.00139336928f, 0}"),

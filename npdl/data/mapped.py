@@ -37,7 +37,8 @@ class Mapped:
         workers: how many threads make batches ahead while the model trains; 0 makes each when needed. Batches come
             in the same order with the same numbers, and an error comes where its batch would. NumPy and npdl's kernels
             let threads run side by side; a function in Python alone gains nothing by them, and one that keeps something
-            from call to call must expect calls from several at once.
+            from call to call must expect calls from several at once. Of an iterator's batches each is made when needed:
+            what was taken ahead would be missing in the next epoch.
 
     Raises:
         TypeError: something else than functions.
@@ -81,7 +82,9 @@ class MappedSource(Source):
 
     def batches(self, batch_size, seed=None, epoch=0, shuffle=False, reuse=False):
         given = self._given(batch_size, seed, epoch, shuffle)
-        return ahead(self._changed, given, self.workers) if self.workers else starmap(self._changed, given)
+        if self.workers and not self.inner.goes_on:
+            return ahead(self._changed, given, self.workers)
+        return starmap(self._changed, given)
 
     def _given(self, batch_size, seed, epoch, shuffle):
         """What `_changed` takes, batch by batch."""

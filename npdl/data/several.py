@@ -1,5 +1,7 @@
 """Several: the data of a model with several inputs or outputs, as one source that gives batches of tuples."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from npdl.data import checks
@@ -193,6 +195,7 @@ class SeveralBatches(Source):
     def __init__(self, iterable, dtype, names, need_y):
         super().__init__(dtype, need_y)
         self.iterable, self.names, self._ahead = iterable, names, None
+        self.goes_on = isinstance(iterable, Iterator)
 
     @property
     def x_shape(self):

@@ -1,6 +1,7 @@
 """Sources: whatever a user trains on, as one thing that gives batches (x, y, w)."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -21,11 +22,13 @@ class Source:
         size: number of samples; None where it is not known before they come.
         y: all targets; None where they come with the batches.
         integers: whether x are whole numbers; None: as the type of each batch says.
+        goes_on: whether an epoch begins where the one before it stopped, as with an iterator.
     """
 
     size: int | None = None
     y: np.ndarray | None = None
     integers: bool | None = False
+    goes_on = False
 
     def __init__(self, dtype, need_y):
         self.dtype, self.need_y = dtype, need_y
@@ -267,7 +270,7 @@ class Stream(Source):
 
     def __init__(self, iterable, dtype, need_y):
         super().__init__(dtype, need_y)
-        self.iterable = iterable
+        self.iterable, self.goes_on = iterable, isinstance(iterable, Iterator)
         self._ahead = None  # (first batch, its iterator): looked at before the epoch begins
 
     def steps(self, batch_size):

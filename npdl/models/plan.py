@@ -29,6 +29,14 @@ def look(watched):
     return [(len(mine), some(mine)) for mine, some in watched]
 
 
+def unchanged(seen, watched):
+    """Whether they are what `look` saw; one that is gone, or that is an array now, counts as changed."""
+    try:
+        return bool(seen == look(watched))
+    except (KeyError, ValueError):
+        return False
+
+
 class Run:
     """A chain as a step runs it.
 
@@ -85,7 +93,7 @@ class Plan:
         Returns:
             whether they are others than before, so that nobody asks for the memory of those any more.
         """
-        if self._seen == self._look():
+        if unchanged(self._seen, self._watched):
             return False
         with self._making:
             return self._make()
@@ -97,7 +105,6 @@ class Plan:
             for run, given in zip(self.runs, self.given, strict=True):
                 run.layers, run.owners = fuse(*given)
             self._twins = twins(self.layers)
-            self._watched = self._watch()
         for other in self._twins:
             follow(other)
         learns = set()  # slots below which something learns
@@ -105,7 +112,8 @@ class Plan:
             if run.learn(any(slot in learns for slot in run.sources)):
                 learns.update(run.targets)
         self._unread = [layer for run in self.runs if not run.reads_on for layer in _lowest(run.trained)]
-        self._seen = self._look()
+        self._watched = self._watch()
+        self._seen = look(self._watched)
         return anew
 
     def _watch(self):
@@ -114,10 +122,6 @@ class Plan:
         for part in self.parts:
             watched.append(watch(part, None if id(part) in followed else ("trainable", "activation")))
         return watched
-
-    def _look(self):
-        """What may change the plan."""
-        return look(self._watched)
 
     # ---- running
 

@@ -15,7 +15,7 @@ import threading
 import numpy as np
 
 from npdl import devices, layers, losses
-from npdl.models.plan import look, watch
+from npdl.models.plan import look, unchanged, watch
 from npdl.penalties import penalized
 
 REPLAYED = {
@@ -36,6 +36,10 @@ OWN = {"forward", "backward", "values", "gradient"}
 """Methods that a user may have put on one object."""
 
 _one_at_a_time = threading.Lock()  # threads may share layers, and their kernels can stand in for one step at a time
+
+WASTED = (
+    3  # times that notes were of no use, since an attribute changed before the next step; then none are made any more
+)
 
 MOST = 8  # noted steps of a model: batches of ever new shapes would only cost memory
 
@@ -162,14 +166,17 @@ class Replays:
 
     def __init__(self, plan, store, workspace, head=None):
         self.plan, self.store, self.workspace, self.head = plan, store, workspace, head
-        self.noted, self.met, self._watched, self._seen, self._data = {}, set(), (), None, None
+        self.noted, self.met, self.wasted, self.repeated = {}, set(), 0, False
+        self._watched, self._seen, self._data, self._outgrown = (), None, None, None
         self.possible = self._is_possible()
 
     def _is_possible(self):
+        if not self.plan.runs:
+            return False
         run, head = self.plan.runs[0], self.head
         parts = [*self.plan.parts, *(part for layer in run.layers for part in layer.walk())]  # what wraps a call, too
         return (
-            len(self.plan.runs) == 1
+            len(self.plan.runs) == len(self.plan.graph.outputs) == len(self.plan.graph.inputs) == 1
             and type(self.store.device) is devices.Device
             and not (run.several or run.many or run.penalized)
             and all(type(part) in REPLAYED and not OWN & vars(part).keys() for part in parts)
@@ -183,12 +190,15 @@ class Replays:
         """The `Replay` for a batch of these host arrays, None where there is none."""
         if not self.noted:
             return None
-        if self._data is not self.store.data or self._seen != self._look():
+        if not self._is_current():
             self.noted.clear()
+            self.wasted = 0 if self.repeated else self.wasted + 1
+            self.repeated, self.possible = False, self.possible and self.wasted < WASTED
             return None
         replay = self.noted.get(_kind(batch))
         if replay is None or devices.debugging() or not all(array.flags.c_contiguous for array in batch):
             return None
+        self.repeated = True
         return replay
 
     def wants(self, batch):
@@ -197,30 +207,42 @@ class Replays:
             return False
         kind = _kind(batch)
         if kind in self.met:
-            return all(array.flags.c_contiguous for array in batch)
+            mine = (self.store.data, self.store.grad, self.store.state)
+            return all(
+                array.flags.c_contiguous and not any(np.may_share_memory(array, own) for own in mine) for array in batch
+            )
         self.met.add(kind)
         return False
 
-    def _look(self):
-        return self.workspace.outgrown, look(self._watched)
+    def _is_current(self):
+        """Whether what was noted still lies where it lay, and every layer is what it was."""
+        return (
+            self._data is self.store.data
+            and self._outgrown == self.workspace.outgrown
+            and unchanged(self._seen, self._watched)
+        )
 
     @contextlib.contextmanager
     def noting(self, **batch):
         """A context in which a step is made on this batch, and noted; it calls `mark` of the `Notes` that it gets."""
         self._watched, self._data = [watch(part) for part in self.plan.parts], self.store.data
-        self._seen, kernels = self._look(), self.store.device.kernels
+        self._outgrown, self._seen, kernels = self.workspace.outgrown, look(self._watched), self.store.device.kernels
         notes = Notes(kernels, self.workspace, batch)
         parts = [part for layer in self.plan.layers for part in layer.walk()]
         parts += [] if self.head is None else [self.head, self.head.loss]
-        with _one_at_a_time:
-            try:
-                for part in parts:
-                    part.k = notes
-                yield notes
-            finally:
-                for part in parts:
-                    part.k = kernels
-        self.possible = notes.possible
+        if not _one_at_a_time.acquire(blocking=False):  # this step may be part of one that is noted: by a metric
+            yield None
+            return
+        self.possible = all(part.k is kernels for part in parts)  # and no table of a user's own
+        try:
+            for part in parts if self.possible else ():
+                part.k = notes
+            yield notes if self.possible else None
+        finally:
+            for part in parts if self.possible else ():
+                part.k = kernels
+            _one_at_a_time.release()
+        self.possible = self.possible and notes.possible
         if self.possible:
             self.noted[_kind(batch.values())] = Replay(notes, kernels, self.head)
 

@@ -1,5 +1,7 @@
 """Step: a compiled model made ready, and what it does with one batch."""
 
+import numpy as np
+
 from npdl import activations, devices, testing
 from npdl.models.first_step import FirstStep, check_custom_gradients
 from npdl.models.fusion import looked_at
@@ -97,8 +99,11 @@ class Step:
             if replay is not None:
                 replay.train(xs[0], targets[0], totals)
             elif ws[0] is None and self.replays.wants((xs[0], targets[0])):
-                with self.replays.noting(x=xs[0], target=targets[0]) as notes:
-                    self._gradients(xs, targets, ws, totals, notes=notes)
+                target = targets[0]
+                if np.may_share_memory(xs[0], target):  # each must be told from the other
+                    target = target.copy()
+                with self.replays.noting(x=xs[0], target=target) as notes:
+                    self._gradients(xs, [target], ws, totals, notes=notes)
             else:
                 self._gradients(xs, targets, ws, totals, check)
             if optimizer.takes_closure:

@@ -1,5 +1,7 @@
 """Totals: loss and metrics since the start of an epoch."""
 
+from npdl import devices
+from npdl.metrics.base import FunctionMetric
 from npdl.models.first_step import is_custom
 
 
@@ -28,10 +30,14 @@ class Totals:
         `mask` are the weights, 0 or 1, of the metrics that do not see the sample weights; `unweighted` the targets and
         outputs that they get, where they differ.
         """
+        with devices.use_workspace(None):  # a metric may call layers, which must not get the memory of this step
+            self._add(target, output, w, mask, unweighted)
+
+    def _add(self, target, output, w, mask, unweighted):
         for metric in self.metrics:
             seen = metric in self.weighted
             y_true, y_pred = (target, output) if seen or unweighted is None else unweighted
-            if is_custom(metric):
+            if is_custom(metric) or isinstance(metric, FunctionMetric):
                 y_pred = tuple(part.copy() for part in y_pred) if isinstance(y_pred, tuple) else y_pred.copy()
             metric.update_state(y_true, y_pred, w if seen else mask)
 

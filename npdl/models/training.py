@@ -229,7 +229,9 @@ class Trainer(Fed):
         if inference is None or not inference.is_current(self):
             inference = self._inference = Inference(self)
         if not inference.taken.acquire(blocking=False):
-            inference = Inference(self)
+            inference = self._inference = Inference(
+                self
+            )  # the newest stays: an interrupt may have left the lock closed
             inference.taken.acquire()
         return inference
 

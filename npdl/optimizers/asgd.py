@@ -49,6 +49,10 @@ class ASGD(Optimizer):
     def slots(self):
         return ("mean",)
 
+    def initial(self, name):
+        """The weights: one that is frozen at first keeps its own."""
+        return None
+
     def arrange(self, segments, weights):
         """λ₀ decays every weight, those that λ leaves out, too: p − η_t (g + (λ + λ₀) p)."""
         self._plain = segments * [1, 1, 0, 0, 1] + [0, 0, 1, 0, 0]

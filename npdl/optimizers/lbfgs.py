@@ -148,7 +148,12 @@ class LBFGS(Optimizer):
     def _iterate(self, v, closure, loss):
         first = loss = closure() if loss is None else loss
         if not math.isfinite(first):
-            self._stop(f"the loss is {first} before the first iteration", "check the data and the weights")
+            fix = (
+                f"check the data and the weights, or {_SMALLER}"
+                if self.iterations > 1
+                else "check the data and the weights"
+            )
+            self._stop(f"the loss is {first} before the first iteration", fix)
         evaluations, limit, state = 1, self.max_eval or self.max_iter * 5 // 4, self.state
         start = None if self.line_search_fn else v.new()
         if self._is_flat(v, "before the first iteration"):
@@ -194,16 +199,19 @@ class LBFGS(Optimizer):
             change = abs(self._t) * v.largest(d)
             if (
                 evaluations >= limit
-                or self._is_flat(v, f"after iteration {iteration}")
+                or self._is_flat(v, f"after iteration {iteration}", start)
                 or change <= self.tolerance_change
                 or abs(loss - before) < self.tolerance_change
             ):
                 break
         return first
 
-    def _is_flat(self, v, when):
-        """Whether no number of the gradient is larger than `tolerance_grad`; raises where one is not finite."""
+    def _is_flat(self, v, when, start=None):
+        """Whether no number of the gradient is larger than `tolerance_grad`; raises where one is not finite, with the
+        weights at `start` if that is given."""
         if not math.isfinite(v.sum_abs(v.g)):
+            if start is not None:
+                v.scale(v.p, 1.0, start)
             self._stop(f"the gradient holds numbers that are not finite {when}", "check backward and the data")
         return v.largest(v.g) <= self.tolerance_grad
 

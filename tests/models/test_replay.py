@@ -249,3 +249,138 @@ def test_a_layer_called_twice_is_not_replayed(monkeypatch):
         return model
 
     check(monkeypatch, make, X, LABELS, 0)
+
+
+def dense(outputs=4, **options):
+    return npdl.Sequential([layers.Input((4,)), layers.Dense(outputs)], seed=0, **options)
+
+
+def test_targets_that_lie_in_the_inputs_memory():
+    """A series as its own target, one step on: views of one array are still two arrays."""
+    series = RNG.normal(size=(65, 4)).astype("float32")
+    weights = []
+    for x, y in ((series[:-1], series[1:]), (series[:-1].copy(), series[1:].copy())):
+        model = dense()
+        model.compile("sgd", "mse")
+        model.fit(x, y, batch_size=16, epochs=3, shuffle=False, verbose=0)
+        for _ in range(3):
+            model.train_on_batch(x, x)
+        model.train_on_batch(x, y)
+        weights.append(model.get_weights())
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_batch_that_is_the_weights_own_array():
+    model = dense()
+    kernel, x = model.layers[-1].params["kernel"], RNG.normal(size=(4, 4)).astype("float32")
+    for _ in range(3):
+        model.predict_on_batch(kernel)
+    np.testing.assert_array_equal(model.predict_on_batch(x), model.forward(x))
+
+
+def test_one_chain_with_two_outputs():
+    node = layers.Input((4,))
+    y, x = layers.Dense(2)(node), RNG.normal(size=(5, 4)).astype("float32")
+    for outputs in ([y, y], [y, node], [node, node]):
+        model = npdl.Model(node, outputs, seed=0)
+        for _ in range(4):
+            first, second = model.predict_on_batch(x)
+        want = model.forward(x)
+        np.testing.assert_array_equal(first, want[0])
+        np.testing.assert_array_equal(second, want[1])
+    np.testing.assert_array_equal(npdl.Model(node, node).predict(x, verbose=0), x)
+
+
+@pytest.mark.parametrize("call", ("forward", "predict_on_batch"))
+def test_a_metric_that_runs_a_model(call):
+    """It neither waits for itself for ever nor gets memory that backward still reads."""
+    teacher, x = dense(), RNG.normal(size=(32, 4)).astype("float32")
+    histories = []
+    for metrics in ([], [lambda y, p: abs(getattr(teacher, call)(p)).mean(-1)]):
+        model = npdl.Sequential([layers.Input((4,)), layers.Dense(8, activation="tanh"), layers.Dense(4)], seed=0)
+        model.compile(npdl.optimizers.SGD(0.5), "mse", metrics=metrics)
+        histories.append(model.fit(x, x[::-1].copy(), batch_size=8, epochs=6, verbose=0).history["loss"])
+    assert histories[0] == histories[1]
+
+
+def test_a_metric_that_keeps_the_outputs():
+    kept, x = [], RNG.normal(size=(32, 4)).astype("float32")
+
+    def keep(y, p):
+        kept.append((p, p.copy()))
+        return p[:, 0]
+
+    model = dense()
+    model.compile("sgd", "mse", metrics=[keep])
+    model.fit(x, x[::-1].copy(), batch_size=8, epochs=3, verbose=0)
+    for p, before in kept:
+        np.testing.assert_array_equal(p, before)
+
+
+def test_another_activation_of_your_own():
+    class Times(npdl.activations.Activation):
+        def __init__(self, factor):
+            self._factor = factor
+
+        def __call__(self, z):
+            return self._factor * z
+
+        def derivative(self, saved):
+            return np.full_like(saved, self._factor)
+
+    assert Times(1.0) != Times(5.0)
+    model = npdl.Sequential([layers.Input((4,)), layers.Dense(4, activation=Times(1.0))], seed=0)
+    x = RNG.normal(size=(5, 4)).astype("float32")
+    for _ in range(4):
+        model.predict_on_batch(x)
+    model.layers[-1].activation = Times(5.0)
+    np.testing.assert_array_equal(model.predict_on_batch(x), model.forward(x))
+
+
+def test_attributes_that_go_and_that_become_arrays():
+    model, x = dense(), RNG.normal(size=(5, 4)).astype("float32")
+    model.compile("sgd", "mse")
+    model.layers[-1].note, model.layers[-1].other = "x", None
+    for _ in range(4):
+        model.train_on_batch(x, x[::-1].copy())
+        model.predict_on_batch(x)
+    del model.layers[-1].note
+    model.layers[-1].other = np.zeros(3)
+    for _ in range(4):
+        model.train_on_batch(x, x[::-1].copy())
+        np.testing.assert_array_equal(model.predict_on_batch(x), model.forward(x))
+
+
+def test_what_changes_in_every_step_is_not_noted_for_ever(monkeypatch):
+    model, x, noted = dense(), RNG.normal(size=(5, 4)).astype("float32"), []
+    monkeypatch.setattr(replay.Replays, "noting", watch_calls(replay.Replays.noting, noted))
+    model.compile("sgd", "mse")
+    for step in range(20):
+        model.layers[-1].note = step
+        model.train_on_batch(x, x[::-1].copy())
+    assert len(noted) <= replay.WASTED + 1
+
+
+def watch_calls(function, calls):
+    def call(*args, **named):
+        calls.append(args)
+        return function(*args, **named)
+
+    return call
+
+
+def test_a_table_of_kernels_of_ones_own_stays():
+    class Counting:
+        def __init__(self, kernels):
+            self.kernels, self.calls = kernels, 0
+
+        def __getattr__(self, name):
+            self.calls += 1
+            return getattr(self.kernels, name)
+
+    model, x = dense(), RNG.normal(size=(5, 4)).astype("float32")
+    table = model.layers[-1].k = Counting(model.layers[-1].k)
+    for calls in range(1, 6):
+        model.predict_on_batch(x)
+        assert table.calls >= calls and model.layers[-1].k is table
