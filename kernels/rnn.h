@@ -384,6 +384,7 @@ static void FN(npdl_rnn_backward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL 
                 OUT(AT(p->dinner, t, units, 0), v)
             } else {
                 VEC inner = v * IN(S(1));
+                if (!LIVE(t)) inner = BC(0); /* r may be no number in a step that is masked */
                 OUT(AT(p->dinner, t, units, 0), inner)
                 OUT(IN_BUFFER(r->buffer[t & 1], r->step, 2 * units), inner)
                 NPDL_RNN_DZ(1, v * IN(AT(p->inner, t, units, 0)) * IN(S(NPDL_SLOPE + 1)))

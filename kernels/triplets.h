@@ -18,8 +18,9 @@ static int64_t FN(npdl_negative)(const FN(npdl_semi_hard_work) *s, const REAL *d
     int64_t beyond = -1, farthest = -1;
     for (int64_t n = 0; n < s->samples; n++) {
         if (s->labels[n] == label) continue;
+        if (d[n] != d[n]) return n; /* so that the loss is not a number either */
         if (d[n] > near && (beyond < 0 || d[n] < d[beyond])) beyond = n;
-        if (farthest < 0 || !(d[n] <= d[farthest])) farthest = n; /* a NaN is seen */
+        if (farthest < 0 || d[n] > d[farthest]) farthest = n;
     }
     return beyond >= 0 ? beyond : farthest;
 }

@@ -229,9 +229,8 @@ class Trainer(Fed):
         if inference is None or not inference.is_current(self):
             inference = self._inference = Inference(self)
         if not inference.taken.acquire(blocking=False):
-            inference = self._inference = Inference(
-                self
-            )  # the newest stays: an interrupt may have left the lock closed
+            # The newest stays: an interrupt may have left the other's lock closed.
+            inference = self._inference = Inference(self)
             inference.taken.acquire()
         return inference
 

@@ -189,3 +189,20 @@ def test_wrong_calls(rng):
         cpu.simple_rnn(z, R, activations.softmax, h=h)
     with pytest.raises(ValueError, match=r"mask must have shape \(2, 3\)"):
         cpu.simple_rnn(z, R, activations.tanh, h=h, mask=np.ones((3, 2), bool))
+
+
+@pytest.mark.parametrize("kernels", (reference, cpu))
+def test_a_masked_step_that_is_no_number_touches_no_other(kernels, rng):
+    """Of GRU, whose gradient of the recurrent part is made from the gates of the masked step."""
+    steps, rows, units = 4, 2, 3
+    z, R, bias = rng.normal(size=(steps, rows, 9)), rng.normal(size=(units, 9)), rng.normal(size=9)
+    mask = np.ones((steps, rows), bool)
+    z[2, 0], mask[2, 0] = np.nan, False
+    h, inner, dz = np.zeros((steps + 1, rows, units)), np.zeros((steps, rows, units)), np.zeros_like(z)
+    kernels.gru(z, R, activations.tanh, activations.sigmoid, True, h=h, inner=inner, bias=bias, mask=mask)
+    dh, dinner = np.zeros((rows, units)), np.full((steps, rows, units), np.nan)
+    kernels.gru_grad(
+        np.ones((steps, rows, units)), R, z, h, inner, activations.tanh, activations.sigmoid, True,
+        dz=dz, dh=dh, dinner=dinner, mask=mask,
+    )  # fmt: skip
+    assert np.isfinite(dinner).all() and np.isfinite(dz).all() and np.isfinite(dh).all()

@@ -62,6 +62,7 @@ def test_batches_without_triplets():
     for labels in ([3, 3, 3], [0, 1, 2]):
         assert loss.forward(labels, np.ones((3, 2))) == 0 and not loss.backward().any()
     assert np.isnan(loss.forward([0, 0, 1], np.float64([[1.0], [np.nan], [2.0]])))
+    assert np.isnan(loss.forward([0, 0, 1, 2], np.float64([[1.0], [5.0], [np.nan], [2.0]])))
 
 
 def test_training(rng):

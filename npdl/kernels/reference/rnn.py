@@ -176,7 +176,7 @@ def gru_grad(
         dg = _only(mask, t, activation.gradient(d * (1 - u), saved[2]))
         du = recurrent_activation.gradient(d * (h[t] - g), saved[0])
         if reset_after:
-            dr, dinner[t] = dg * inner[t], dg * r
+            dr, dinner[t] = dg * inner[t], _only(mask, t, dg * r)
             past = dinner[t] @ candidate.T
         else:
             s, through = h[t] if dropped is None else dropped[t], dg @ candidate.T

@@ -21,9 +21,11 @@ def _slopes(labels, e, margin, root, factor):
             if p == a or not len(others):
                 continue
             beyond = others[d[a, others] > d[a, p]]
-            away = beyond[np.argmin(d[a, beyond])] if len(beyond) else others[np.argmax(d[a, others])]
+            away = others[np.argmax(d[a, others])]  # or the first that is not a number
+            if len(beyond) and not np.isnan(d[a, away]):
+                away = beyond[np.argmin(d[a, beyond])]
             loss = d[a, p] - d[a, away] + margin
-            if loss > 0:
+            if not loss <= 0:
                 losses[a] += share * loss
                 slopes[a, p] += share
                 slopes[a, away] -= share
