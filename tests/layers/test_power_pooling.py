@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from npdl import layers, testing
+from npdl import Model, layers, testing
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,24 @@ def test_windows_a_fraction_apart(rng, device):
     assert (starts[0] != starts[1]).any() and (starts[0][0] != starts[0][1]).any()
     y = layer(x)
     np.testing.assert_array_equal(layer(x[1:2]), y[1:2])
+
+
+def test_a_call_fixed_to_inference(rng):
+    """Windows at the places of inference, no step, and a gradient."""
+    x, node = rng.normal(size=(4, 10, 10, 2)).astype("float32"), layers.Input((10, 10, 2))
+    layer = layers.FractionalMaxPooling2D(2, output_ratio=0.6, seed=1)
+    model = Model(node, layer(node, training=False), seed=0)
+    y = np.array(model.forward(x, training=True))
+    assert layer.step == 0 and layer.backward(np.ones_like(y)).sum() == y.size
+    np.testing.assert_array_equal(y, model.predict(x, verbose=0))
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_a_batch_of_none(training, device):
+    layer = layers.FractionalMaxPooling2D(2, output_ratio=0.5).init((8, 8, 2), device=device)
+    assert layer(np.zeros((0, 8, 8, 2), "float32"), training=training).shape == (0, 4, 4, 2)
+    if training:
+        assert layer.backward(np.zeros((0, 4, 4, 2), "float32")).shape == (0, 8, 8, 2)
 
 
 def test_neighbouring_channels(rng, device):
