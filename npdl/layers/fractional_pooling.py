@@ -32,7 +32,7 @@ class FractionalMaxPool(Layer):
         if output_size is not None:
             self.output_size = spatial.each_axis(self, "output_size", output_size, self.axes, "output_size=7")
         else:
-            given = (output_ratio,) * self.axes if isinstance(output_ratio, numbers.Real) else tuple(output_ratio)
+            given = tuple(output_ratio) if np.iterable(output_ratio) else (output_ratio,) * self.axes
             if len(given) != self.axes or not all(isinstance(r, numbers.Real) and 0 < r < 1 for r in given):
                 raise ValueError(
                     f"{kind} needs output_ratio to be one number between 0 and 1 or {self.axes}, got {output_ratio!r}; "
