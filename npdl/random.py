@@ -214,7 +214,8 @@ def per_sample(key, step, samples, count, first=0):
     counter = np.zeros((samples, -(-count // 4), 4), np.uint32)
     counter[..., 0], counter[..., 2] = step, np.arange(counter.shape[1])
     counter[..., 1] = np.arange(first, first + samples)[:, None]
-    return philox(counter.reshape(-1, 4), key).reshape(samples, -1)[:, :count] * 2.0**-32
+    numbers = philox(counter.reshape(-1, 4), key).reshape(samples, counter.shape[1] * 4)
+    return numbers[:, :count] * 2.0**-32
 
 
 def _log_gamma_distributed(key, samples, shape, first):

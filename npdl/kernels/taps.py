@@ -134,6 +134,7 @@ def neighbours(size, before, after):
     >>> neighbours(4, 1, 0).place.tolist()
     [0, 0, 1, 1, 2, 2, 3]
     """
+    before, after = min(before, size - 1), min(after, size - 1)
     index = np.arange(size)[:, None] + np.arange(-before, after + 1)
     used = (index >= 0) & (index < size)
     start = np.concatenate([[0], np.cumsum(used.sum(axis=1))]).astype(np.int64)

@@ -3,7 +3,7 @@
 import math
 
 from npdl.layers.base import Layer
-from npdl.layers.merging import check_several
+from npdl.layers.merging import check_places, check_several
 
 
 class BetweenRows(Layer):
@@ -31,6 +31,7 @@ class BetweenRows(Layer):
 
     def as_rows(self, x):
         """Both as (R, D)."""
+        check_places(self, x)
         return [one.reshape(math.prod(one.shape[:-1]), one.shape[-1]) for one in x]
 
     def sum_of_rows(self, name, x):

@@ -5,7 +5,7 @@ import math
 from npdl import activations, initializers
 from npdl.layers import arguments
 from npdl.layers.base import Layer
-from npdl.layers.merging import check_several
+from npdl.layers.merging import check_places, check_several
 
 
 class Bilinear(Layer):
@@ -84,6 +84,7 @@ class Bilinear(Layer):
         return pair
 
     def forward(self, x, training=False):
+        check_places(self, x)
         (i, j), places = self.sizes, x[0].shape[:-1]
         rows = math.prod(places)
         a, b = x[0].reshape(rows, i), x[1].reshape(rows, j)

@@ -36,6 +36,7 @@ class Embedding(Layer):
 
     reads_integers = True
     ruled = ("embeddings", "activity")
+    counted = "input_dim"  # the argument that is V
 
     def __init__(self, input_dim, output_dim, embeddings_initializer="uniform", *, mask_zero=False, **base):
         super().__init__(**base)
@@ -66,8 +67,8 @@ class Embedding(Layer):
             self.vectors(x, y)
         except IndexError as error:
             raise IndexError(
-                f"{self.name} has input_dim={self.input_dim}: {error}; "
-                "pass indices below input_dim, or make it one more than the largest"
+                f"{self.name} has {self.counted}={self.input_dim}: {error}; "
+                f"pass indices below {self.counted}, or make it one more than the largest"
             ) from None
         output = self.penalize(y)
         if training:

@@ -32,7 +32,7 @@ class FractionalMaxPool(Layer):
         if output_size is not None:
             self.output_size = spatial.each_axis(self, "output_size", output_size, self.axes, "output_size=7")
         else:
-            given = (output_ratio,) * self.axes if isinstance(output_ratio, numbers.Real) else tuple(output_ratio)
+            given = tuple(output_ratio) if np.iterable(output_ratio) else (output_ratio,) * self.axes
             if len(given) != self.axes or not all(isinstance(r, numbers.Real) and 0 < r < 1 for r in given):
                 raise ValueError(
                     f"{kind} needs output_ratio to be one number between 0 and 1 or {self.axes}, got {output_ratio!r}; "
@@ -69,7 +69,7 @@ class FractionalMaxPool(Layer):
 
     def places(self, u):
         """The place of each number of each window among those of x, (N, out..., C, taps); on the host, as u is."""
-        at = np.arange(len(u)).reshape(-1, *(1,) * (2 * self.axes + 1))
+        at = np.arange(len(u)).reshape(len(u), *(1,) * (2 * self.axes + 1))
         for axis, (size, pool, out) in enumerate(zip(self.input_shape, self.pool_size, self.output_shape)):
             step, own = (size - pool) / max(out - 1, 1), u[:, :, axis, None]
             starts = np.floor((np.arange(out) + own) * step) - np.floor(own * step)  # (N, C, out)
@@ -79,18 +79,19 @@ class FractionalMaxPool(Layer):
             taps = [1] * (2 * self.axes + 2)
             taps[2 + self.axes + axis] = pool
             at = at * size + starts.transpose(0, 2, 1).astype(np.int64).reshape(shape) + np.arange(pool).reshape(taps)
-        channels = np.arange(u.shape[1]).reshape(-1, *(1,) * self.axes)
-        return np.ascontiguousarray((at * u.shape[1] + channels).reshape(len(u), *self.output_shape, -1))
+        channels = np.arange(u.shape[1]).reshape(u.shape[1], *(1,) * self.axes)
+        at = at * u.shape[1] + channels
+        return np.ascontiguousarray(at.reshape(len(u), *self.output_shape, math.prod(self.pool_size)))
 
     def forward(self, x, training=False):
-        n, taps = len(x), math.prod(self.pool_size)
-        places = self.places(self.draw(n) if training else np.full((n, x.shape[-1], self.axes), 0.5))
+        n, taps, random_places = len(x), math.prod(self.pool_size), self.varies(training)
+        places = self.places(self.draw(n) if random_places else np.full((n, x.shape[-1], self.axes), 0.5))
         y, seen = self.buffer("y", (n, *self.output_shape)), self.buffer("seen", (*places.shape, 1))
         self.k.embedding(places, x.reshape(x.size, 1), out=seen)
         winners = self.buffer("winners", (y.size, 1, 1), "int32") if training else None
         self.k.adaptive_max_pool(seen.reshape(y.size, taps, 1), out=y.reshape(y.size, 1, 1), winners=winners)
         if training:
-            self.step += 1
+            self.step += random_places
             self.save(x.shape, places, winners)
         else:
             self.forget()

@@ -35,8 +35,9 @@ class LocalResponseNormalization(Layer):
     def __init__(self, size, alpha=1e-4, beta=0.75, bias=1.0, **base):
         super().__init__(**base)
         self.size = arguments.whole(self, "size", size, "LocalResponseNormalization(5)")
-        for name, value, right in (("alpha", alpha, alpha >= 0), ("beta", beta, beta != 0), ("bias", bias, bias > 0)):
-            if not isinstance(value, numbers.Real) or not right or not math.isfinite(value):
+        rules = {"alpha": lambda n: n >= 0, "beta": lambda n: n != 0, "bias": lambda n: n > 0}
+        for (name, right), value in zip(rules.items(), (alpha, beta, bias), strict=True):
+            if not isinstance(value, numbers.Real) or not right(value) or not math.isfinite(value):
                 raise ValueError(
                     "LocalResponseNormalization needs bias above 0, alpha of at least 0 and a beta other than 0, got "
                     f"{name}={value!r}; pass e.g. alpha=1e-4, beta=0.75, bias=1.0"

@@ -61,6 +61,15 @@ def check_several(layer, x):
         raise ValueError(f"{layer.name} merges inputs of one batch, got {rows} samples; pass as many of each")
 
 
+def check_places(layer, x):
+    """Raise where two inputs differ before their last axis, as axes of any length may."""
+    if x[0].shape[:-1] != x[1].shape[:-1]:
+        raise ValueError(
+            f"{layer.name}: {type(layer).__name__} pairs the rows of two inputs, which differ in their last axis at "
+            f"most, got shapes {tuple(x[0].shape)} and {tuple(x[1].shape)}; cut or pad one of them"
+        )
+
+
 class Add(Elementwise):
     """The sum of several inputs of one shape.
 

@@ -42,7 +42,7 @@ class RepeatVector(Moving):
         return shape[1:]
 
     def move(self, x, y):
-        self.k.repeat(x.reshape(len(x), 1, -1), (self.n,), out=y)
+        self.k.repeat(x.reshape(len(x), 1, x.shape[1]), (self.n,), out=y)
 
     def gather(self, dy, dx):
-        self.k.repeat_grad(dy, (self.n,), out=dx.reshape(len(dx), 1, -1))  # dx = Σ_t dy[:, t]
+        self.k.repeat_grad(dy, (self.n,), out=dx.reshape(len(dx), 1, dx.shape[1]))  # dx = Σ_t dy[:, t]

@@ -35,6 +35,8 @@ class TokenAndPositionEmbedding(Embedding):
     (10, 16)
     """
 
+    counted = "vocabulary_size"
+
     def __init__(
         self, vocabulary_size, sequence_length, embedding_dim, tie_weights=True, embeddings_initializer="uniform",
         mask_zero=False, **base,

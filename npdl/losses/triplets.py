@@ -70,8 +70,9 @@ class TripletSemiHardLoss(Loss):
             )
 
     def prepare(self, y_true, dtype, output_shape=None):
-        """int32 labels (N,)."""
-        return super().prepare(y_true, "int32", output_shape).reshape(-1)
+        """int32 labels (N,): those of the batch, numbered in ascending order."""
+        labels = super().prepare(y_true, None, output_shape).reshape(-1)
+        return np.unique(labels, return_inverse=True)[1].astype("int32")
 
     def _distances(self, y_pred):
         """(rows to compare, whether d is a norm, its factor, of angles 1 / the lengths of the rows given)."""

@@ -99,6 +99,17 @@ def test_build_that_this_processor_does_not_run(monkeypatch):
         build._choose()
 
 
+def test_builds_of_which_the_lowest_is_not_there(monkeypatch):
+    module = types.SimpleNamespace(cpu_level=lambda: 4)
+    monkeypatch.setattr(build, "compiled", lambda: ("v4",))
+    monkeypatch.setattr(build, "_load", lambda name: module)
+    monkeypatch.delenv("NPDL_BUILD", raising=False)
+    assert build._choose() == ("v4", module)
+    module.cpu_level = lambda: 2
+    with pytest.raises(ImportError, match="compiled for v4, the processor is x86-64-v2; build them"):
+        build._choose()
+
+
 def test_info():
     info = build.info()
     assert info["build"] in (cpu.compiled() or ("none",))

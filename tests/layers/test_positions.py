@@ -93,6 +93,8 @@ def test_tokens_and_positions(rng):
     np.testing.assert_allclose(layer.grads["token_embedding/embeddings"], rows, atol=1e-15)
     np.testing.assert_allclose(layer.grads["position_embedding/embeddings"], np.pad(dy.sum(0), ((0, 2), (0, 0))))
     np.testing.assert_array_equal(layer.compute_mask(x), x != 0)
+    with pytest.raises(IndexError, match=r"has vocabulary_size=4: .* pass indices below vocabulary_size"):
+        layer(np.array([[4]], "int32"))
     for make, text in (
         (lambda: layer(np.zeros((1, 6), "int32")), "has sequence_length=5, got a sequence of 6 places; pass shorter"),
         (

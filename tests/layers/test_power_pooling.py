@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from npdl import layers, testing
+from npdl import Model, layers, testing
 
 
 @pytest.mark.parametrize(
@@ -60,12 +60,32 @@ def test_windows_a_fraction_apart(rng, device):
     np.testing.assert_array_equal(layer(x[1:2]), y[1:2])
 
 
+def test_a_call_fixed_to_inference(rng):
+    """Windows at the places of inference, no step, and a gradient."""
+    x, node = rng.normal(size=(4, 10, 10, 2)).astype("float32"), layers.Input((10, 10, 2))
+    layer = layers.FractionalMaxPooling2D(2, output_ratio=0.6, seed=1)
+    model = Model(node, layer(node, training=False), seed=0)
+    y = np.array(model.forward(x, training=True))
+    assert layer.step == 0 and layer.backward(np.ones_like(y)).sum() == y.size
+    np.testing.assert_array_equal(y, model.predict(x, verbose=0))
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_a_batch_of_none(training, device):
+    layer = layers.FractionalMaxPooling2D(2, output_ratio=0.5).init((8, 8, 2), device=device)
+    assert layer(np.zeros((0, 8, 8, 2), "float32"), training=training).shape == (0, 4, 4, 2)
+    if training:
+        assert layer.backward(np.zeros((0, 4, 4, 2), "float32")).shape == (0, 8, 8, 2)
+
+
 def test_neighbouring_channels(rng, device):
     x = rng.normal(size=(2, 3, 6))
     layer = layers.LocalResponseNormalization(4, 0.4, 0.75, 2.0).init((3, 6), dtype="float64", device=device)
     squares = np.pad(x**2, ((0, 0), (0, 0), (2, 1)))
     sums = sum(squares[..., i : i + 6] for i in range(4))
     np.testing.assert_allclose(layer(x), x * (2 + 0.1 * sums) ** -0.75, rtol=1e-12)
+    layer = layers.LocalResponseNormalization(10**12, 1e12, 1.0, 2.0).init((3, 6), dtype="float64", device=device)
+    np.testing.assert_allclose(layer(x), x / (2 + (x**2).sum(-1, keepdims=True)), rtol=1e-12)  # of all channels
 
 
 @pytest.mark.parametrize(
@@ -75,10 +95,13 @@ def test_neighbouring_channels(rng, device):
         (lambda: layers.FractionalMaxPooling2D(2), "needs one of output_size and output_ratio"),
         (lambda: layers.FractionalMaxPooling2D(2, 3, 0.5), "needs one of output_size and output_ratio"),
         (lambda: layers.FractionalMaxPooling3D(2, output_ratio=1.5), "one number between 0 and 1 or 3, got 1.5"),
+        (lambda: layers.FractionalMaxPooling2D(2, output_ratio=object()), "one number between 0 and 1 or 2, got <obj"),
         (lambda: layers.FractionalMaxPooling2D(3, 4).init((5, 9, 1)), r"cannot make \(4, 4\) of samples of shape"),
         (lambda: layers.FractionalMaxPooling2D(3, 4).init((None, 9, 1)), "needs axes of a fixed length"),
         (lambda: layers.LocalResponseNormalization(0), "needs size to be a whole number"),
         (lambda: layers.LocalResponseNormalization(3, bias=0), "needs bias above 0, .* got bias=0"),
+        (lambda: layers.LocalResponseNormalization(3, alpha=None), "alpha of at least 0 .* got alpha=None"),
+        (lambda: layers.LocalResponseNormalization(3, beta="x"), "a beta other than 0, got beta='x'"),
         (lambda: layers.LocalResponseNormalization(3).init((None,)), "needs a fixed last axis"),
     ],
 )

@@ -16,6 +16,12 @@ def test_steps(step, device):
     np.testing.assert_array_equal(got["dx"], [[6, 9], [24, 27]])
 
 
+def test_a_batch_of_none(step, device):
+    layer = layers.RepeatVector(3).init((2,), device=device)
+    got = step(layer, np.zeros((0, 2), "float32"), dy=np.zeros((0, 3, 2), "float32"))
+    assert got["y"].shape == (0, 3, 2) and got["dx"].shape == (0, 2)
+
+
 def test_wrong_calls():
     with pytest.raises(ValueError, match=r"RepeatVector needs n .* got n=0; pass e.g. RepeatVector\(3\)"):
         layers.RepeatVector(0)

@@ -70,6 +70,27 @@ def test_distances(keepdims, rng, device):
         np.testing.assert_allclose(distance((a, b)), expected.reshape(shape), rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("layer", "width"), [(layers.CosineSimilarity(), 64), (layers.PairwiseDistance(), 64), (layers.Bilinear(3), 39)]
+)
+def test_a_sample_does_not_depend_on_its_batch(layer, width, rng):
+    a, b = (rng.normal(size=(300, n)).astype("float32") for n in (64, width))
+    layer.init(((64,), (width,)), seed=0)
+    y = layer((a, b), training=True).copy()
+    dy = rng.normal(size=y.shape).astype("float32")
+    whole = [y, *(one.copy() for one in layer.backward(dy))]
+    for i in range(300):
+        one = [layer((a[i : i + 1], b[i : i + 1]), training=True), *layer.backward(dy[i : i + 1])]
+        assert all(np.array_equal(single, of[i : i + 1]) for single, of in zip(one, whole, strict=True))
+
+
+@pytest.mark.parametrize("make", [layers.CosineSimilarity, layers.PairwiseDistance, lambda: layers.Bilinear(3)])
+def test_free_axes_that_differ(make):
+    layer = make().init(((None, None, 5), (None, None, 5)), seed=0)
+    with pytest.raises(ValueError, match=r"pairs the rows .* got shapes \(1, 2, 6, 5\) and \(1, 3, 4, 5\); cut or pad"):
+        layer((np.ones((1, 2, 6, 5), "float32"), np.ones((1, 3, 4, 5), "float32")))
+
+
 def test_rows_that_are_alike(device):
     """A distance of 0 has no slope."""
     layer = layers.PairwiseDistance(epsilon=0.0).init(((3,), (3,)), device=device)

@@ -45,6 +45,12 @@ def test_triplets_of_a_batch(metric, device, rng):
     assert loss.forward(LABELS[:, None], e.astype("float32")) == pytest.approx(loss.forward(LABELS, e), rel=1e-5)
 
 
+@pytest.mark.parametrize("labels", [LABELS * 2**32, LABELS * 1e10, -LABELS.astype("float32"), LABELS[:, None] << 40])
+def test_labels_of_any_size(labels, rng):
+    loss, e = losses.TripletSemiHardLoss(0.7), rng.normal(size=(9, 4))
+    assert loss.forward(labels, e) == loss.forward(LABELS, e) > 0
+
+
 def test_weights_and_threads(rng):
     loss, e = losses.TripletSemiHardLoss(), rng.normal(size=(40, 9)).astype("float32")
     labels, w = rng.integers(0, 5, 40), rng.integers(0, 3, 40).astype("float32")

@@ -45,11 +45,17 @@ def _choose():
     there, asked = compiled(), os.environ.get("NPDL_BUILD")
     if not there:
         return "none", NoKernels
-    level = _load("v2").cpu_level() if "v2" in there else 0
+    levels = [name for name in there if name.startswith("v")]
+    level = _load(levels[-1]).cpu_level() if levels else 0  # the lowest runs on the most processors
     runs = [name for name in there if not name.startswith("v") or int(name[1:]) <= level]
     if asked and asked not in runs:
         why = f"the processor is x86-64-v{level}" if asked in there else "it is not installed"
         raise ImportError(f"NPDL_BUILD={asked} cannot be used here: {why}; this machine runs {', '.join(runs)}")
+    if not runs:
+        raise ImportError(
+            f"npdl's kernels were compiled for {', '.join(there)}, the processor is x86-64-v{level}; build them "
+            "on this machine: pip install --force-reinstall ., in the folder of npdl's sources"
+        )
     name = asked or runs[0]
     return name, _load(name)
 

@@ -90,6 +90,14 @@ def einsum(a, b, equation, *, out, bias=None):
         np.add(out, bias, out=out)
 
 
+@functools.lru_cache(16)
+def _ones(n, dtype):
+    """A column of n ones, which nobody writes: threads share it."""
+    ones = np.ones((n, 1), dtype)
+    ones.flags.writeable = False
+    return ones
+
+
 def sum_to(x, *, out):
     """out = Σ x over the axes along which out has length 1, or which out lacks in front"""
     shape.contiguous("sum_to", x=x, out=out)
@@ -97,6 +105,11 @@ def sum_to(x, *, out):
     if len(sizes) != x.ndim or any(n not in (1, of) for n, of in zip(sizes, x.shape)):
         raise ValueError(f"sum_to: out of shape {out.shape} does not broadcast to x of shape {x.shape}")
     kept = tuple(i for i in range(x.ndim) if sizes[i] == x.shape[i])
-    order = (*(i for i in range(x.ndim) if i not in kept), *kept)
-    x = _permuted(x, _order(tuple(range(x.ndim)), order))
+    summed = tuple(i for i in range(x.ndim) if i not in kept)
+    if x.size and summed and kept[:1] == (0,) and x.ndim == out.ndim:  # in an order that the number of samples leaves
+        n = x.size // out.size
+        x = _permuted(x, _order(tuple(range(x.ndim)), kept + summed)).reshape(out.size, n)
+        matmul.matmul(x, _ones(n, x.dtype), out=out.reshape(out.size, 1))
+        return
+    x = _permuted(x, _order(tuple(range(x.ndim)), summed + kept))
     matmul.sum_rows(x.reshape(-1, out.size) if x.size else np.zeros((0, out.size), x.dtype), out=out.reshape(out.size))
