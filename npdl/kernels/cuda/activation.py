@@ -50,7 +50,7 @@ def softmax(z: Floats, out: Floats, n: Int, inner: Int, logarithm: Int):
     i = t
     while i < n:
         v = z[start + i * inner]
-        if not v <= top:
+        if v > top or v != v:
             top = v
         i += cuda.blockDim.x
     s[t] = top
@@ -106,7 +106,7 @@ def sparsemax(z: Floats, out: Floats, n: Int, inner: Int, steps: Int):
     i = t
     while i < n:
         v = z[start + i * inner]
-        if not v <= top:
+        if v > top or v != v:
             top = v
         i += cuda.blockDim.x
     s[t] = top
