@@ -2,6 +2,11 @@
 
 import numpy as np
 import pytest
+from numba import cuda, float32
+
+from npdl.kernels.cuda.kernel import Floats, launch
+from npdl.kernels.cuda.kernel import kernel as gpu_kernel
+from npdl.kernels.cuda.reduction import fold_max
 
 RNG = np.random.default_rng(0)
 
@@ -68,3 +73,49 @@ def test_weighted_sum_keeps_what_additions_lose(device):
     weighted_sum(device.from_host(values), device.from_host(weights), out=out)
     values[5] = 0
     np.testing.assert_allclose(device.to_host(out)[0], values.astype("float64").sum(), rtol=1e-6)
+    values[5] = np.inf
+    weights[5] = 1
+    weighted_sum(device.from_host(values), device.from_host(weights), out=out)
+    assert device.to_host(out)[0] == np.inf
+
+
+@pytest.mark.parametrize("kind", (True, False, None))
+def test_a_label_that_is_no_class_gives_nan(device, kind):
+    from npdl.kernels.cuda.loss import sparse_categorical_cross_entropy
+
+    y, labels, ones = probabilities(3, 4), np.array([4, -1, 2]), np.ones(3, "float32")
+    out, dy = device.zeros((3,), "float32"), device.zeros((3, 4), "float32")
+    given = [device.from_host(array) for array in (labels, y)]
+    sparse_categorical_cross_entropy(*given, kind, out=out, scale=device.from_host(ones), dy=dy)
+    np.testing.assert_array_equal(np.isnan(device.to_host(out)), [True, True, False])
+    np.testing.assert_array_equal(np.isnan(device.to_host(dy)).all(-1), [True, True, False])
+
+
+@pytest.mark.parametrize("order", (1, -1))
+def test_the_largest_keeps_nan(device, order):
+    @gpu_kernel
+    def largest(x: Floats, out: Floats):
+        s = cuda.shared.array(8, float32)
+        s[cuda.threadIdx.x] = x[cuda.threadIdx.x]
+        fold_max(s)
+        if cuda.threadIdx.x == 0:
+            out[0] = s[0]
+
+    device.driver.order = order
+    out = device.zeros((1,), "float32")
+    for place in range(8):
+        x = np.arange(8, dtype="float32")
+        x[place] = np.nan
+        launch(largest, 1, 8, device.from_host(x), out)
+        assert np.isnan(device.to_host(out)[0]), place
+
+
+@pytest.mark.parametrize("name", ("categorical_cross_entropy_grad", "sparse_categorical_cross_entropy_grad"))
+def test_a_gradient_alone_takes_no_means(device, name):
+    from npdl.kernels.cuda import loss
+
+    y, scale = device.from_host(probabilities(3, 5, 4)), device.from_host(np.ones(3, "float32"))
+    sparse = name.startswith("sparse")
+    target = device.from_host(RNG.integers(0, 4, (3, 5)) if sparse else probabilities(3, 5, 4))
+    getattr(loss, name)(target, y, False, *(() if sparse else (0.0,)), scale, out=device.zeros((3, 5, 4), "float32"))
+    assert "sample_means" not in device.driver.launched

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from npdl import activations
+from npdl.kernels.cuda import activation, matmul, merge
 
 RNG = np.random.default_rng(0)
 
@@ -46,3 +47,28 @@ def test_parts(compare):
     compare("merge", "take_part", whole, 2, 4, out={"out": (4, 7, 1)})
     compare("merge", "match_grad", x, floats(4, 3, 5), x, out={"out": x.shape, "rest": x.shape})
     compare("merge", "scale", x, 0.3, out={"out": x.shape})
+
+
+@pytest.mark.parametrize(
+    "message, call",
+    (
+        (r"add: b must have shape \(4,\), got \(8,\)", lambda o: merge.add(o(4), o(8), out=o(4))),
+        (r"maximum: out must have", lambda o: merge.maximum(o(4), o(4), out=o(2, 2))),
+        (r"match_grad: rest must have", lambda o: merge.match_grad(o(4), o(4), o(4), out=o(4), rest=o(3))),
+        (r"put_part: out of shape \(2, 4\) has no 3 places", lambda o: merge.put_part(o(2, 3), 1, 2, out=o(2, 4))),
+        (r"take_part: out must have", lambda o: merge.take_part(o(2, 3), 1, 0, out=o(1, 3))),
+        (r"matmul: bias must have", lambda o: matmul.matmul(o(2, 3), o(3, 4), out=o(2, 4), bias=o(9))),
+        (r"matmul: out must have", lambda o: matmul.matmul(o(2, 3), o(3, 4), out=o(3, 4))),
+        (r"matmul: a and b must agree", lambda o: matmul.matmul(o(2, 3), o(3, 4), out=o(3, 4), transpose_a=True)),
+        (r"sum_rows: out must have", lambda o: matmul.sum_rows(o(5, 3), out=o(7))),
+        (r"activation: out must have", lambda o: activation.activation(o(4), activations.relu, out=o(8))),
+        (r"activation_grad: saved", lambda o: activation.activation_grad(o(4), o(3), activations.relu, out=o(4))),
+        (r"glu: out must have", lambda o: activation.glu(o(2, 4), 1, out=o(2, 4))),
+        (r"glu_grad: axis 1 of x must have an even", lambda o: activation.glu_grad(o(2, 1), o(2, 3), 1, out=o(2, 3))),
+        (r"prelu: alpha must have", lambda o: activation.prelu(o(2, 4), o(3), out=o(2, 4))),
+        (r"prelu_grad: dx must have", lambda o: activation.prelu_grad(o(4), o(4), o(), dx=o(3), dalpha=o(4))),
+    ),
+)
+def test_wrong_shapes(device, message, call):
+    with pytest.raises(ValueError, match=message):
+        call(lambda *shape: device.from_host(np.ones(shape, "float32")))

@@ -81,3 +81,104 @@ def test_what_is_not_known_is_refused(call, tmp_path, monkeypatch):
     kernel = __import__("unknown_kernel").kernel
     with pytest.raises(NotImplementedError, match="not known to the stand-in"):
         replay(kernel)
+
+
+def test_blocks_that_depend_on_each_other_show_in_the_order():
+    def chain(x):
+        i = cuda.grid(1)
+        if i >= 4:
+            x[i] = x[i - 4] + float32(1)
+
+    def chain_with_barriers(x):
+        s = cuda.shared.array(1, float32)
+        i = cuda.grid(1)
+        if cuda.threadIdx.x == 0 and i >= 4:
+            s[0] = x[i - 4] + float32(1)
+        cuda.syncthreads()
+        if i >= 4:
+            x[i] = s[0]
+
+    for kernel in (chain, chain_with_barriers):
+        up, down = np.zeros(16, "f4"), np.zeros(16, "f4")
+        replay(kernel)((4, 1, 1), (4, 1, 1), up)
+        replay(kernel)((4, 1, 1), (4, 1, 1), down, order=-1)
+        np.testing.assert_array_equal(up, np.arange(16) // 4)
+        np.testing.assert_array_equal(down, np.arange(16) // 4 > 0)
+
+
+def test_an_index_below_0_raises():
+    def load(x, out):
+        out[cuda.grid(1)] = x[cuda.grid(1) - 1]
+
+    def store(x, out):
+        out[cuda.grid(1) - 1] += x[cuda.grid(1)]
+
+    def shared(x, out):
+        s = cuda.shared.array((2, 8), float32)
+        s[0, cuda.threadIdx.x - 1] = x[0]
+        cuda.syncthreads()
+
+    for kernel in (load, store, shared):
+        with pytest.raises(IndexError, match="below 0"):
+            replay(kernel)(ONE, (8, 1, 1), np.zeros(8, "f4"), np.zeros(8, "f4"))
+
+
+def test_a_return_in_a_kernel_with_barriers_is_refused():
+    def some_leave(x, out):
+        t = cuda.threadIdx.x
+        if t >= 4:
+            return
+        cuda.syncthreads()
+        out[t] = x[t]
+
+    with pytest.raises(NotImplementedError, match="return in a kernel with barriers"):
+        replay(some_leave)
+
+
+def test_a_variable_of_the_block_before_is_gone():
+    def once(out, counts):
+        s = cuda.shared.array(4, float32)
+        t = cuda.threadIdx.x
+        if cuda.blockIdx.x == 0:
+            v = float32(7)
+            k = 7
+        s[t] = float32(0)
+        cuda.syncthreads()
+        out[cuda.grid(1)] = v + s[t]
+        counts[cuda.grid(1)] = k
+
+    out, counts = np.zeros(8, "f4"), np.zeros(8, "i8")
+    replay(once)((2, 1, 1), (4, 1, 1), out, counts)
+    np.testing.assert_array_equal(out, [7] * 4 + [np.nan] * 4)
+    assert (counts[4:] < -(2**60)).all()
+
+
+def test_a_variable_of_a_loop_around_a_barrier_is_each_threads_own():
+    def add_up(x, out, n):
+        t = cuda.threadIdx.x
+        k = 0
+        while k < n:
+            if k == 0:
+                total = float32(0)
+            total += x[t]
+            out[t] = total
+            k += 1
+            cuda.syncthreads()
+
+    x, out = np.array([1, 10, 100, 1000], "f4"), np.zeros(4, "f4")
+    replay(add_up)(ONE, (4, 1, 1), x, out, 2)
+    np.testing.assert_array_equal(out, 2 * x)
+
+
+def test_a_kernels_names_are_its_own():
+    def scaled(x, out, order, bx):
+        s = cuda.shared.array(8, float32)
+        threads = order
+        t = cuda.threadIdx.x
+        s[t] = x[t] * threads
+        cuda.syncthreads()
+        out[t] = s[7 - t] + bx
+
+    x, out = np.arange(8, dtype="f4"), np.zeros(8, "f4")
+    replay(scaled)(ONE, (8, 1, 1), x, out, 2, 1)
+    np.testing.assert_array_equal(out, 2 * x[::-1] + 1)

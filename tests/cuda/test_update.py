@@ -5,6 +5,8 @@ import pytest
 
 from npdl.kernels.cpu import update as cpu
 from npdl.kernels.cuda import update as kernels
+from npdl.kernels.cuda.kernel import launch
+from npdl.kernels.cuda.merge import scale_kernel
 from npdl.kernels.reference import update as reference
 
 ETA, MU, RHO, EPS = 0.05, 0.9, 0.8, 1e-7
@@ -97,6 +99,21 @@ def test_nothing_to_do(device):
     kernels.sgd(q, q, None, np.zeros((0, 5)), numbers(ETA, 0, 0, 0))
     kernels.sgd(q, q, None, np.array([[0, 4, 1, 0, 0.0]]), numbers(ETA, 0, 0, 0))
     np.testing.assert_array_equal(device.to_host(q), p)
+    assert not device.driver.launched
+
+
+def test_plans_are_kept_by_place(device):
+    p = device.from_host(np.ones(4, "float32"))
+    for scale in (1.0, 0.5, 0.25):
+        kernels.sgd(p, p, None, np.array([[0, 4, scale, 0, 1.0]]), numbers(ETA, 0, 0, 0))
+    assert len(device.driver.kept) == 1
+
+
+def test_sizes_of_a_launch(device):
+    p = device.from_host(np.ones(4, "float32"))
+    for blocks, threads in ((0, 32), (1, 0), (1, (32, 64))):
+        with pytest.raises(ValueError, match=r"scale_kernel: sizes of a grid .* got grid"):
+            launch(scale_kernel, blocks, threads, p, 2.0, p, 4)
 
 
 def test_wrong_calls(device):

@@ -9,10 +9,14 @@ typing rules hold as on the GPU, at sizes that a simulator with one thread a thr
 What a GPU leaves undefined is an error here, or shows:
 
 - threads that disagree about a branch or loop around a barrier: `DivergentBarrier`
-- an element read and written by two threads without a barrier between: threads run in ascending or in descending
-  order, and the results differ (`order`)
-- shared memory read before it is written: it is NaN
-- an index outside an array: IndexError
+- an element read and written by two threads without a barrier between, or by two blocks: threads and blocks run in
+  ascending or in descending order, and the results differ (`order`)
+- shared memory or, in a kernel with barriers, a variable read before it is written: it is NaN, a large negative
+  integer, or False
+- an index outside an array, below 0 too: IndexError
+
+It does not see that a barrier is missing at the edge of a loop or branch that holds another one: here all threads have
+come to such an edge before one goes on, as if a barrier stood there. On a GPU some would be ahead.
 """
 
 import ast
@@ -29,9 +33,16 @@ from numba.np.numpy_support import as_dtype
 from npdl.kernels.cuda.kernel import DeviceFunction, outside_names
 
 AXES = "xyz"
-PLACES = tuple(f"{name}_{axis}" for name in ("threadIdx", "blockIdx", "blockDim", "gridDim") for axis in AXES)
+PLACES = tuple(f"_{name}_{axis}" for name in ("threadIdx", "blockIdx", "blockDim", "gridDim") for axis in AXES)
 BARRIER = "cuda.syncthreads()"
 DIVERGED = "threads of one block disagree about a branch or loop that holds a barrier"
+
+
+@njit
+def _inside(index):
+    if index < 0:
+        raise IndexError("index below 0: a GPU would read or write before the array")
+    return index
 
 
 class DivergentBarrier(RuntimeError):
@@ -51,10 +62,12 @@ def replay(function):
     for argument in kernel.args.args:
         argument.annotation = None
     names = [argument.arg for argument in kernel.args.args]
-    scope = {name: _on_cpu(value) for name, value in outside_names(function).items()}
+    scope = _scope(function)
     kernel = _Inlined(outside_names(function)).visit(kernel)
-    kernel = _Places().visit(kernel)
-    scope["_nan"] = np.nan
+    own = {n.id for n in ast.walk(kernel) if isinstance(n, ast.Name)}
+    if any(name.startswith("_") for name in own.union(names)):
+        raise NotImplementedError("names that begin with an underscore: they are the stand-in's own")
+    kernel = _Indices(scope).visit(_Places().visit(kernel))
     build = _with_barriers if _has_barrier(kernel) else _without_barriers
     run = build(kernel, names, scope, function)
 
@@ -69,6 +82,11 @@ def replay(function):
     return call
 
 
+def _scope(function):
+    """What a function's names from outside of it stand for here."""
+    return {**{name: _on_cpu(value) for name, value in outside_names(function).items()}, "_inside": _inside}
+
+
 def _on_cpu(value):
     """A device function becomes one of the CPU's."""
     return _device_function(value.function) if isinstance(value, DeviceFunction) else value
@@ -76,10 +94,10 @@ def _on_cpu(value):
 
 @functools.cache
 def _device_function(function):
-    scope = {name: _on_cpu(value) for name, value in outside_names(function).items()}
+    scope = _scope(function)
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     tree.body[0].decorator_list = []
-    return _compiled(tree, scope, function.__name__)
+    return _compiled(_Indices(scope).visit(tree), scope, function.__name__)
 
 
 def _compiled(tree, scope, name):
@@ -101,13 +119,14 @@ def _without_barriers(kernel, names, scope, function):
     arguments = ", ".join(names)
     return _compiled(
         ast.parse(f"""
-def _launch(gx, gy, gz, bx, by, bz, order, {arguments}):
-    threads = bx * by * bz
-    for _block in range(gx * gy * gz):
-        for _number in range(threads):
-            _t = _number if order > 0 else threads - 1 - _number
-            _thread(_t % bx, _t // bx % by, _t // (bx * by), _block % gx, _block // gx % gy, _block // (gx * gy),
-                    bx, by, bz, gx, gy, gz, {arguments})
+def _launch(_gx, _gy, _gz, _bx, _by, _bz, _order, {arguments}):
+    _threads, _blocks = _bx * _by * _bz, _gx * _gy * _gz
+    for _turn in range(_blocks):
+        _b = _turn if _order > 0 else _blocks - 1 - _turn
+        for _number in range(_threads):
+            _t = _number if _order > 0 else _threads - 1 - _number
+            _thread(_t % _bx, _t // _bx % _by, _t // (_bx * _by), _b % _gx, _b // _gx % _gy, _b // (_gx * _gy),
+                    _bx, _by, _bz, _gx, _gy, _gz, {arguments})
 """),
         scope,
         "_launch",
@@ -115,22 +134,37 @@ def _launch(gx, gy, gz, bx, by, bz, order, {arguments}):
 
 
 class _Places(ast.NodeTransformer):
-    """cuda.threadIdx.x becomes threadIdx_x, cuda.grid(1) what it stands for."""
+    """cuda.threadIdx.x becomes _threadIdx_x, cuda.grid(1) what it stands for."""
 
     def visit_Attribute(self, node):
         self.generic_visit(node)
-        name = ast.unparse(node).removeprefix("cuda.").replace(".", "_")
+        name = ast.unparse(node).replace("cuda", "", 1).replace(".", "_")
         return ast.Name(name, ast.Load()) if name in PLACES else node
 
     def visit_Call(self, node):
         self.generic_visit(node)
         called = ast.unparse(node)
         if called == "cuda.grid(1)":
-            return ast.parse("(blockIdx_x * blockDim_x + threadIdx_x)", mode="eval").body
+            return ast.parse("(_blockIdx_x * _blockDim_x + _threadIdx_x)", mode="eval").body
         if called == "cuda.gridsize(1)":
-            return ast.parse("(gridDim_x * blockDim_x)", mode="eval").body
+            return ast.parse("(_gridDim_x * _blockDim_x)", mode="eval").body
         if called.startswith("cuda.") and called != BARRIER and not called.startswith("cuda.shared.array("):
             raise NotImplementedError(f"{called}: not known to the stand-in")
+        return node
+
+
+class _Indices(ast.NodeTransformer):
+    """x[i, j] becomes x[_inside(i), _inside(j)], but for what lies outside the function: tuples."""
+
+    def __init__(self, scope):
+        self.scope = scope
+
+    def visit_Subscript(self, node):
+        self.generic_visit(node)
+        if not (isinstance(node.value, ast.Name) and node.value.id in self.scope):
+            parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+            parts = [ast.Call(ast.Name("_inside", ast.Load()), [part], []) for part in parts]
+            node.slice = ast.Tuple(parts, ast.Load()) if len(parts) > 1 else parts[0]
         return node
 
 
@@ -168,7 +202,11 @@ def _has_barrier(node):
 
 def _with_barriers(kernel, names, scope, function):
     """The kernel cut at its barriers; compiled for each set of argument types, which the variables' types follow."""
+    if any(isinstance(node, ast.Return) for node in ast.walk(kernel)):
+        raise NotImplementedError("return in a kernel with barriers: not known to the stand-in")
     cut = _Cut(kernel, names, scope)
+    if cut.private.intersection(names):
+        raise NotImplementedError("a new value for an argument in a kernel with barriers: not known to the stand-in")
     one_thread = _made(_one_thread(kernel, names, cut.shared), dict(scope), "_one")
     run = _compiled(cut.program(), scope, "_launch")
     variables = {}
@@ -176,13 +214,24 @@ def _with_barriers(kernel, names, scope, function):
     def call(gx, gy, gz, bx, by, bz, order, *arguments):
         types = tuple(map(typeof, arguments))
         if types not in variables:
-            variables[types] = _variable_types(one_thread, (*types, *map(typeof, cut.shared.values())), cut.lasting)
+            variables[types] = _variable_types(one_thread, (*types, *map(typeof, cut.shared.values())), cut.private)
         threads = bx * by * bz
         lasting = [np.zeros(threads, variables[types][name]) for name in cut.lasting]
         shared = [array.copy() for array in cut.shared.values()]
-        run(gx, gy, gz, bx, by, bz, order, *arguments, *shared, *lasting, np.zeros(threads, np.bool_))
+        rubbish = [_rubbish(array.dtype) for array in shared]
+        rubbish += [_rubbish(variables[types].get(name, np.dtype(np.int64))) for name in cut.ordered]
+        run(gx, gy, gz, bx, by, bz, order, *arguments, *shared, *lasting, *rubbish, np.zeros(threads, np.bool_))
 
     return call
+
+
+def _rubbish(dtype):
+    """What stands where nothing has been written."""
+    if dtype.kind == "f":
+        return dtype.type(np.nan)
+    return dtype.type(
+        np.iinfo(dtype).min // 3 if dtype.kind == "i" else np.iinfo(dtype).max if dtype.kind == "u" else 0
+    )
 
 
 def _one_thread(kernel, names, shared):
@@ -237,16 +286,18 @@ class _Cut:
         }
         parts = [node for statement in self.body for node in ast.walk(statement)]
         self.private = {n.id for n in parts if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        self.lasting = self._lasting()
+        self.lasting, self.ordered = self._lasting(), sorted(self.private)
 
     def _lasting(self):
         """Variables that live in more than one piece, or around a loop: an element a thread."""
+        around = [node for statement in self.body if _has_barrier(statement) for node in ast.walk(statement)]
+        looped = {node.id for node in around if isinstance(node, ast.Name) and node.id in self.private}
         seen = {}
         for number, piece in enumerate(self._pieces(self.body)):
             for node in ast.walk(piece):
                 if isinstance(node, ast.Name) and node.id in self.private:
                     seen.setdefault(node.id, set()).add(number)
-        return sorted(name for name, numbers in seen.items() if len(numbers) > 1)
+        return sorted(looped.union(name for name, numbers in seen.items() if len(numbers) > 1))
 
     def _pieces(self, statements):
         """Every run of statements without a barrier, and every condition, as one tree each."""
@@ -269,19 +320,20 @@ class _Cut:
 
     def program(self):
         """The function `_launch`."""
-        given = (*self.names, *self.shared, *(f"{name}_" for name in self.lasting), "_agreed")
-        lines = [f"def _launch(gx, gy, gz, bx, by, bz, order, {', '.join(given)}):"]
-        lines += ["    threads = bx * by * bz", "    blockDim_x, blockDim_y, blockDim_z = bx, by, bz"]
-        lines += ["    gridDim_x, gridDim_y, gridDim_z = gx, gy, gz", "    for _block in range(gx * gy * gz):"]
-        lines += [
-            "        blockIdx_x, blockIdx_y = _block % gx, _block // gx % gy",
-            "        blockIdx_z = _block // (gx * gy)",
-        ]
-        for name, array in self.shared.items():
-            places = ", ".join(f"_i{axis}" for axis in range(array.ndim))
-            for axis, size in enumerate(array.shape):
-                lines += [f"{' ' * (8 + 4 * axis)}for _i{axis} in range({size}):"]
-            lines += [f"{' ' * (8 + 4 * array.ndim)}{name}[{places}] = {'_nan' if array.dtype.kind == 'f' else -1}"]
+        rubbish = [f"_rubbish_{name}" for name in (*self.shared, *self.ordered)]
+        given = (*self.names, *self.shared, *map(_each, self.lasting), *rubbish, "_agreed")
+        filled = [f"{name}.fill(_rubbish_{name})" for name in self.shared]
+        filled += [f"{_each(name)}.fill(_rubbish_{name})" for name in self.lasting]
+        lines = f"""
+def _launch(_gx, _gy, _gz, _bx, _by, _bz, _order, {", ".join(given)}):
+    _threads, _blocks = _bx * _by * _bz, _gx * _gy * _gz
+    _blockDim_x, _blockDim_y, _blockDim_z = _bx, _by, _bz
+    _gridDim_x, _gridDim_y, _gridDim_z = _gx, _gy, _gz
+    for _turn in range(_blocks):
+        _b = _turn if _order > 0 else _blocks - 1 - _turn
+        _blockIdx_x, _blockIdx_y, _blockIdx_z = _b % _gx, _b // _gx % _gy, _b // (_gx * _gy)
+""".splitlines()
+        lines += [f"        {line}" for line in filled]
         return ast.parse("\n".join([*lines, *self._emit(self.body, " " * 8)]))
 
     def _emit(self, statements, pad):
@@ -294,8 +346,8 @@ class _Cut:
             run = []
             if isinstance(statement, ast.Expr):
                 continue
-            if any(isinstance(part, ast.Return | ast.Break | ast.Continue) for part in ast.walk(statement)):
-                raise NotImplementedError("return, break and continue around a barrier: not known to the stand-in")
+            if any(isinstance(part, ast.Break | ast.Continue) for part in ast.walk(statement)):
+                raise NotImplementedError("break and continue around a barrier: not known to the stand-in")
             if isinstance(statement, ast.If):
                 lines += self._agree(statement.test, pad)
                 lines += [f"{pad}if _agreed[0]:", *self._emit(statement.body, pad + "    "), f"{pad}    pass"]
@@ -313,9 +365,11 @@ class _Cut:
         """The statements for every thread of the block."""
         if not statements:
             return []
-        lines = [f"{pad}for _number in range(threads):"]
-        lines += [f"{pad}    _t = _number if order > 0 else threads - 1 - _number"]
-        lines += [f"{pad}    threadIdx_x, threadIdx_y, threadIdx_z = _t % bx, _t // bx % by, _t // (bx * by)"]
+        lines = [f"{pad}for _number in range(_threads):"]
+        lines += [f"{pad}    _t = _number if _order > 0 else _threads - 1 - _number"]
+        lines += [f"{pad}    _threadIdx_x, _threadIdx_y, _threadIdx_z = _t % _bx, _t // _bx % _by, _t // (_bx * _by)"]
+        stored = {n.id for s in statements for n in ast.walk(s) if isinstance(n, ast.Name)} & self.private
+        lines += [f"{pad}    {name} = _rubbish_{name}" for name in sorted(stored.difference(self.lasting))]
         for statement in statements:
             text = ast.unparse(_Elements(self.lasting).visit(ast.parse(ast.unparse(statement))))
             lines += [f"{pad}    {line}" for line in text.splitlines()]
@@ -325,6 +379,11 @@ class _Cut:
         """_agreed[t] = test for every thread; they must be equal."""
         lines = self._for_all([ast.parse(f"_agreed[_t] = {ast.unparse(test)}").body[0]], pad)
         return [*lines, f"{pad}if _agreed.any() != _agreed.all():", f"{pad}    raise RuntimeError({DIVERGED!r})"]
+
+
+def _each(name):
+    """The name of a lasting variable's array."""
+    return f"_each_{name}"
 
 
 def _shared(call, scope):
@@ -342,4 +401,4 @@ class _Elements(ast.NodeTransformer):
     def visit_Name(self, node):
         if node.id not in self.lasting:
             return node
-        return ast.Subscript(ast.Name(f"{node.id}_", ast.Load()), ast.Name("_t", ast.Load()), node.ctx)
+        return ast.Subscript(ast.Name(_each(node.id), ast.Load()), ast.Name("_t", ast.Load()), node.ctx)

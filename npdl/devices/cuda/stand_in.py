@@ -4,6 +4,8 @@ It keeps the rules of a real one: fresh memory holds rubbish, kernels see only w
 threads may run in either order.
 """
 
+import math
+
 import numpy as np
 from numba import types
 
@@ -11,6 +13,7 @@ from npdl.devices.cuda.driver import Driver
 from npdl.devices.cuda.replay import replay
 
 RUBBISH = 0xAB
+MOST_THREADS = 1024  # of a block, on every GPU
 
 
 class Memory:
@@ -46,6 +49,16 @@ class StandIn(Driver):
         return _host(array).copy()
 
     def launch(self, kernel, blocks, threads, arguments):
+        """As a GPU would.
+
+        Raises:
+            ValueError: no blocks or threads, or too many threads.
+        """
+        if min(*blocks, *threads) < 1 or math.prod(threads) > MOST_THREADS:
+            raise ValueError(
+                f"{kernel.name}: sizes of a grid and its blocks must be 1 or more, and a block's product at most "
+                f"{MOST_THREADS}, got grid {tuple(blocks)} and block {tuple(threads)}"
+            )
         given = [_argument(value, kind) for value, kind in zip(arguments, kernel.kinds, strict=True)]
         self.launched[kernel.name] = self.launched.get(kernel.name, 0) + 1
         replay(kernel.function)(blocks, threads, *given, order=self.order)

@@ -7,7 +7,7 @@ from numba import cuda, float32
 
 from npdl.kernels.checks import LINEAR, LOG_SOFTMAX, SOFTMAX, SPARSEMAX
 from npdl.kernels.cuda.elementary import FORWARD, SLOPES, sigmoid
-from npdl.kernels.cuda.kernel import Float, Floats, Int, Long, kernel, launch, launch_each
+from npdl.kernels.cuda.kernel import Float, Floats, Int, Long, expect, kernel, launch, launch_each
 from npdl.kernels.cuda.reduction import fold_max, fold_sum, threads_for
 
 
@@ -50,7 +50,7 @@ def softmax(z: Floats, out: Floats, n: Int, inner: Int, logarithm: Int):
     i = t
     while i < n:
         v = z[start + i * inner]
-        if not v <= top:
+        if v > top or v != v:
             top = v
         i += cuda.blockDim.x
     s[t] = top
@@ -106,7 +106,7 @@ def sparsemax(z: Floats, out: Floats, n: Int, inner: Int, steps: Int):
     i = t
     while i < n:
         v = z[start + i * inner]
-        if not v <= top:
+        if v > top or v != v:
             top = v
         i += cuda.blockDim.x
     s[t] = top
@@ -265,6 +265,7 @@ def built_in(fn):
 def activation(z, fn, *, out):
     """out = a(z); out may be z."""
     code = built_in(fn)
+    expect("activation", "out", out, z.shape)
     if code in (SOFTMAX, LOG_SOFTMAX):
         rows, n, inner = _row_sizes(z.shape, fn.axis)
         if z.size:
@@ -280,6 +281,8 @@ def activation(z, fn, *, out):
 def activation_grad(dy, saved, fn, *, out):
     """out = dy · a'(saved); out may be dy."""
     code = built_in(fn)
+    expect("activation_grad", "saved", saved, dy.shape)
+    expect("activation_grad", "out", out, dy.shape)
     if code in (SOFTMAX, LOG_SOFTMAX):
         rows, n, inner = _row_sizes(dy.shape, fn.axis)
         if dy.size:
@@ -292,23 +295,37 @@ def activation_grad(dy, saved, fn, *, out):
         launch_each(_gradient(code), dy.size, dy, saved, out, dy.size, *constants(fn))
 
 
+def _half(kernel, x, half, axis, name):
+    """Numbers from an element of x's first half to its fellow; `half` is half as long along the axis."""
+    _, n, inner = _row_sizes(x.shape, axis)
+    axis %= len(x.shape)
+    if n % 2:
+        raise ValueError(f"{kernel}: axis {axis} of x must have an even length, got shape {x.shape}")
+    expect(kernel, name, half, (*x.shape[:axis], n // 2, *x.shape[axis + 1 :]))
+    return n // 2 * inner
+
+
 def glu(x, axis, *, out):
     """out = a σ(b), x = (a, b) along the axis"""
-    _, n, inner = _row_sizes(x.shape, axis)
-    launch_each(glu_kernel, out.size, x, out, n // 2 * inner, out.size)
+    launch_each(glu_kernel, out.size, x, out, _half("glu", x, out, axis, "out"), out.size)
 
 
 def glu_grad(dy, x, axis, *, out):
     """dx = (dy σ(b), dy a σ(b) (1 − σ(b)))"""
-    _, n, inner = _row_sizes(x.shape, axis)
-    launch_each(glu_grad_kernel, dy.size, dy, x, out, n // 2 * inner, dy.size)
+    expect("glu_grad", "out", out, x.shape)
+    launch_each(glu_grad_kernel, dy.size, dy, x, out, _half("glu_grad", x, dy, axis, "dy"), dy.size)
 
 
 def prelu(x, alpha, *, out):
     """out = x where x > 0, else α x; out may be x."""
+    expect("prelu", "alpha", alpha, x.shape[1:])
+    expect("prelu", "out", out, x.shape)
     launch_each(prelu_kernel, x.size, x, alpha, out, alpha.size, x.size)
 
 
 def prelu_grad(dy, x, alpha, *, dx=None, dalpha):
     """dx = dy where x > 0, else α dy; dalpha = 0 where x > 0, else dy x; dx may be dy."""
+    expect("prelu_grad", "alpha", alpha, x.shape[1:])
+    for name, array in (("dy", dy), ("dx", dx), ("dalpha", dalpha)):
+        expect("prelu_grad", name, array, x.shape)
     launch_each(prelu_grad_kernel, x.size, dy, x, alpha, dx, dalpha, alpha.size, x.size, int(dx is not None))

@@ -93,5 +93,15 @@ def launch_each(kernel, count, *arguments):
         launch(kernel, min(-(-count // THREADS), MOST_BLOCKS), THREADS, *arguments)
 
 
+def expect(kernel, name, array, shape):
+    """Raise where an array has another shape; None, an array that is not asked for, has none.
+
+    Raises:
+        ValueError: so.
+    """
+    if array is not None and array.shape != tuple(shape):
+        raise ValueError(f"{kernel}: {name} must have shape {tuple(shape)}, got {array.shape}")
+
+
 def _three(size):
     return (size, 1, 1) if isinstance(size, int) else (*size, *(1,) * (3 - len(size)))

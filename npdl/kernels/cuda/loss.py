@@ -55,8 +55,9 @@ def sparse_cross_entropy(
         best = float32(-math.inf)
         c = t
         while c < classes:
-            if not y[start + c] <= best:
-                best = y[start + c]
+            v = y[start + c]
+            if v > best or v != v:
+                best = v
             c += cuda.blockDim.x
         s[t] = best
         fold_max(s)
@@ -88,7 +89,7 @@ def sparse_cross_entropy(
         terms[row] = float32(0) if skipped else -w * value
     if wants:
         factor = scale[row // positions] / float32(positions)
-        slope = -w / kept if share == kept or share != share else float32(0)
+        slope = -w / kept if not valid or share == kept or share != share else float32(0)
         c = t
         while c < classes:
             here = float32(1) if c == label else float32(0)
@@ -119,8 +120,9 @@ def cross_entropy(
         best = float32(-math.inf)
         c = t
         while c < classes:
-            if not y[start + c] <= best:
-                best = y[start + c]
+            v = y[start + c]
+            if v > best or v != v:
+                best = v
             c += cuda.blockDim.x
         s[t] = best
         fold_max(s)
@@ -227,29 +229,19 @@ def element_slopes(
 
 @kernel
 def weighted_total(values: Floats, weights: Floats, out: Doubles, n: Long):
-    """One block: Σ wₙ vₙ, each thread's part with what its additions lose (Neumaier), then the parts."""
-    s = cuda.shared.array(256, float32)
-    lost = cuda.shared.array(256, float32)
+    """One block: Σ wₙ vₙ in float64, where wₙ is not 0."""
+    s = cuda.shared.array(256, float64)
     t = cuda.threadIdx.x
-    total = float32(0)
-    rest = float32(0)
+    total = float64(0)
     i = t
     while i < n:
-        w = weights[i]
-        v = w * values[i] if w != float32(0) else float32(0)
-        both = total + v
-        if abs(total) >= abs(v):
-            rest += total - both + v
-        else:
-            rest += v - both + total
-        total = both
+        if weights[i] != float32(0):
+            total += float64(weights[i]) * float64(values[i])
         i += cuda.blockDim.x
     s[t] = total
-    lost[t] = rest
     fold_sum(s)
-    fold_sum(lost)
     if t == 0:
-        out[0] = float64(s[0]) + float64(lost[0])
+        out[0] = s[0]
 
 
 def _terms(out, positions):
@@ -271,11 +263,17 @@ def sparse_categorical_cross_entropy(
     labels, y_pred, from_logits, *, out, scale=None, dy=None, weights=None, ignore=None
 ):
     """As npdl.kernels.reference.loss.sparse_categorical_cross_entropy."""
+    positions, _ = _positions(y_pred)
+    terms = _terms(out, positions)
+    _sparse_rows(labels, y_pred, from_logits, terms, scale, dy, weights, ignore)
+    _mean(terms, out, positions)
+
+
+def _sparse_rows(labels, y_pred, from_logits, terms, scale, dy, weights, ignore):
     positions, classes = _positions(y_pred)
-    rows = len(out) * positions
+    rows = len(y_pred) * positions
     if not rows:
         return
-    terms = _terms(out, positions)
     kind = 2 if from_logits is None else int(from_logits)
     launch(
         of_int32 if labels.dtype == np.int32 else sparse_cross_entropy, rows, threads_for(classes),
@@ -283,29 +281,31 @@ def sparse_categorical_cross_entropy(
         classes, positions, kind, int(weights is not None), int(dy is not None), int(ignore is not None),
         NO_LABEL if ignore is None else ignore,
     )  # fmt: skip
-    _mean(terms, out, positions)
 
 
 def sparse_categorical_cross_entropy_grad(labels, y_pred, from_logits, scale, *, out, weights=None, ignore=None):
     """As npdl.kernels.reference.loss.sparse_categorical_cross_entropy_grad."""
     positions, _ = _positions(y_pred)
-    values = out.memory.driver.scratch(len(y_pred) * (positions + 1))
-    sparse_categorical_cross_entropy(
-        labels, y_pred, from_logits, out=values[0 : len(y_pred)], scale=scale, dy=out, weights=weights, ignore=ignore
-    )
+    terms = out.memory.driver.scratch(len(y_pred) * positions)
+    _sparse_rows(labels, y_pred, from_logits, terms, scale, out, weights, ignore)
 
 
 def categorical_cross_entropy(y_true, y_pred, from_logits, label_smoothing, *, out, scale=None, dy=None):
     """As npdl.kernels.reference.loss.categorical_cross_entropy."""
+    positions, _ = _positions(y_pred)
+    terms = _terms(out, positions)
+    _rows(y_true, y_pred, from_logits, label_smoothing, terms, scale, dy)
+    _mean(terms, out, positions)
+
+
+def _rows(y_true, y_pred, logits, label_smoothing, terms, scale, dy):
     positions, classes = _positions(y_pred)
-    rows = len(out) * positions
+    rows = len(y_pred) * positions
     if rows:
-        terms = _terms(out, positions)
         launch(
             cross_entropy, rows, threads_for(classes), y_true, y_pred, scale, terms, dy,
-            classes, positions, int(from_logits), int(dy is not None), label_smoothing,
+            classes, positions, int(logits), int(dy is not None), label_smoothing,
         )  # fmt: skip
-        _mean(terms, out, positions)
 
 
 def weighted_sum(values, weights, *, out):
@@ -368,7 +368,5 @@ def binary_cross_entropy_grad(y_true, y_pred, from_logits, label_smoothing, scal
 def categorical_cross_entropy_grad(y_true, y_pred, from_logits, label_smoothing, scale, *, out):
     """As npdl.kernels.reference.loss.categorical_cross_entropy_grad."""
     positions, _ = _positions(y_pred)
-    values = out.memory.driver.scratch(len(y_pred) * (positions + 1))
-    categorical_cross_entropy(
-        y_true, y_pred, from_logits, label_smoothing, out=values[0 : len(y_pred)], scale=scale, dy=out
-    )
+    terms = out.memory.driver.scratch(len(y_pred) * positions)
+    _rows(y_true, y_pred, from_logits, label_smoothing, terms, scale, out)

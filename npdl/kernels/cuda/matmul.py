@@ -8,7 +8,7 @@ from numba import cuda, float32
 from npdl.kernels.checks import LINEAR, WHOLE_ROWS
 from npdl.kernels.cuda import activation as activations
 from npdl.kernels.cuda.elementary import FORWARD
-from npdl.kernels.cuda.kernel import Float, Floats, Int, Long, kernel, launch, launch_each
+from npdl.kernels.cuda.kernel import Float, Floats, Int, Long, expect, kernel, launch, launch_each
 
 TILE = 32
 """Columns that a block of `sum_rows` takes, one for each thread of a warp: neighbours in memory."""
@@ -83,9 +83,16 @@ def sum_parts(parts: Floats, out: Floats, count: Int, width: Int):
 
 def matmul(a, b, *, out, bias=None, activation=None, z=None, transpose_a=False, transpose_b=False):
     """As npdl.kernels.reference.matmul.matmul."""
+    a, b, flat = _matrix(a), _matrix(b), _matrix(out)
+    (rows, inner), (mine, columns) = (s.shape[::-1] if t else s.shape for s, t in ((a, transpose_a), (b, transpose_b)))
+    if inner != mine:
+        raise ValueError(f"matmul: a and b must agree on the inner axis, got {inner} and {mine}")
+    expect("matmul", "out", flat, (rows, columns))
+    expect("matmul", "bias", bias, (columns,))
+    expect("matmul", "z", z, out.shape)
     if not out.size:
         return
-    out.memory.driver.product(_matrix(a), _matrix(b), _matrix(out), transpose_a, transpose_b)
+    out.memory.driver.product(a, b, flat, transpose_a, transpose_b)
     finish(out, bias, activation, z)
 
 
@@ -107,6 +114,7 @@ def sum_rows(x, *, out):
     """As npdl.kernels.reference.matmul.sum_rows."""
     x = _matrix(x)
     rows, width = x.shape
+    expect("sum_rows", "out", out, (width,))
     if not width:
         return
     part = max(LEAST, -(-rows // MOST_PARTS))

@@ -5,7 +5,7 @@ import math
 from numba import cuda, float32
 
 from npdl.kernels.cuda import matmul
-from npdl.kernels.cuda.kernel import Float, Floats, Long, kernel, launch_each
+from npdl.kernels.cuda.kernel import Float, Floats, Long, expect, kernel, launch_each
 
 
 @kernel
@@ -86,52 +86,72 @@ def take_kernel(y: Floats, out: Floats, n: Long, row: Long, step: Long, start: L
 
 def add(a, b, *, out, activation=None, z=None):
     """As npdl.kernels.reference.merge.add."""
-    launch_each(add_kernel, out.size, a, b, out, out.size)
+    expect("add", "z", z, a.shape)
+    _combine(add_kernel, "add", a, b, out)
     if out.size:
         matmul.finish(out, None, activation, z)
 
 
+def _combine(one, name, a, b, out):
+    expect(name, "b", b, a.shape)
+    expect(name, "out", out, a.shape)
+    launch_each(one, out.size, a, b, out, out.size)
+
+
 def subtract(a, b, *, out):
     """out = a − b"""
-    launch_each(subtract_kernel, out.size, a, b, out, out.size)
+    _combine(subtract_kernel, "subtract", a, b, out)
 
 
 def multiply(a, b, *, out):
     """out = a · b"""
-    launch_each(multiply_kernel, out.size, a, b, out, out.size)
+    _combine(multiply_kernel, "multiply", a, b, out)
 
 
 def maximum(a, b, *, out):
     """out = max(a, b), a where they are equal"""
-    launch_each(maximum_kernel, out.size, a, b, out, out.size)
+    _combine(maximum_kernel, "maximum", a, b, out)
 
 
 def minimum(a, b, *, out):
     """out = min(a, b), a where they are equal"""
-    launch_each(minimum_kernel, out.size, a, b, out, out.size)
+    _combine(minimum_kernel, "minimum", a, b, out)
 
 
 def scale(a, factor, *, out):
     """out = a · factor"""
+    expect("scale", "out", out, a.shape)
     launch_each(scale_kernel, out.size, a, factor, out, out.size)
 
 
 def match_grad(dy, x, y, *, out, rest):
     """out = dy where x = y, else 0;    rest = dy − out"""
+    for name, array in (("x", x), ("y", y), ("out", out), ("rest", rest)):
+        expect("match_grad", name, array, dy.shape)
     launch_each(match_kernel, out.size, dy, x, y, out, rest, out.size)
 
 
-def _places(whole, part, axis, start):
-    """(row, step, start) in numbers of a `part` of `whole` along an axis."""
+def _places(kernel, name, part, large, whole, axis, start):
+    """(row, step, start) in numbers of a `part` of `whole` along an axis.
+
+    Raises:
+        ValueError: it has no such part.
+    """
+    size = part.shape[axis] if 0 <= axis < len(part.shape) else 0
+    if not (0 <= axis < len(whole.shape) and 0 <= start <= start + size <= whole.shape[axis]):
+        raise ValueError(
+            f"{kernel}: {large} of shape {whole.shape} has no {size} places from {start} along axis {axis} for {name}"
+        )
+    expect(kernel, name, part, (*whole.shape[:axis], size, *whole.shape[axis + 1 :]))
     inner = math.prod(part.shape[axis + 1 :])
     return part.shape[axis] * inner, whole.shape[axis] * inner, start * inner
 
 
 def put_part(x, axis, start, *, out):
     """out[..., start : start + n, ...] = x"""
-    launch_each(put_kernel, x.size, x, out, x.size, *_places(out, x, axis, start))
+    launch_each(put_kernel, x.size, x, out, x.size, *_places("put_part", "x", x, "out", out, axis, start))
 
 
 def take_part(y, axis, start, *, out):
     """out = y[..., start : start + n, ...]"""
-    launch_each(take_kernel, out.size, y, out, out.size, *_places(y, out, axis, start))
+    launch_each(take_kernel, out.size, y, out, out.size, *_places("take_part", "out", out, "y", y, axis, start))

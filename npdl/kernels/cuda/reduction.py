@@ -25,7 +25,7 @@ def fold_max(s):
     while half > 0:
         if cuda.threadIdx.x < half:
             other = s[cuda.threadIdx.x + half]
-            if not s[cuda.threadIdx.x] >= other:
+            if other > s[cuda.threadIdx.x] or other != other:
                 s[cuda.threadIdx.x] = other
         half //= 2
         cuda.syncthreads()

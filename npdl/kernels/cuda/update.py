@@ -169,8 +169,8 @@ def clip(p, segments, hyper):
 
 
 def _plan(driver, name, segments, length, columns):
-    """(pieces, room for the scalars) on the device, made once for a table of segments."""
-    key = name, segments.tobytes(), length, columns
+    """(pieces, room for the scalars) on the device, made once for where segments lie and which are trained."""
+    key = name, segments[:, [0, 1, 4]].tobytes(), length, columns
     if key not in driver.kept:
         pieces = cut(name, segments, length, PIECE)
         room = driver.array((len(segments), columns), np.float32)
@@ -188,6 +188,8 @@ def _launch(name, update, arrays, segments, *columns):
         table[:, place] = column
     driver = p.memory.driver
     pieces, scalars = _plan(driver, name, segments, p.shape[0], len(columns))
-    driver.upload(scalars, table)
     count = len(pieces)
+    if count == 0:  # all is frozen
+        return
+    driver.upload(scalars, table)
     launch(update, min(count, MOST_BLOCKS), THREADS, pieces, scalars, count, len(columns), *arrays.values())
