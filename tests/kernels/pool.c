@@ -112,8 +112,28 @@ static int64_t deadline;
 static int64_t jobs;
 static __thread int is_ours; /* not a worker */
 
-static void *caller(void *number) {
+static void mask(int how) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    pthread_sigmask(how, &set, NULL);
+}
+
+/* A thread says that it is ours, and may get signals from then on: it begins without. */
+static void ours(void) {
     is_ours = 1;
+    mask(SIG_UNBLOCK);
+}
+
+static int start(pthread_t *thread, void *(*function)(void *), void *argument) {
+    mask(SIG_BLOCK);
+    const int error = pthread_create(thread, NULL, function, argument);
+    mask(SIG_UNBLOCK);
+    return error;
+}
+
+static void *caller(void *number) {
+    ours();
     random_state = (uint64_t)(uintptr_t)number * 7919;
     while (npdl_nanoseconds() < deadline) {
         int64_t done = 0;
@@ -127,10 +147,10 @@ static void *caller(void *number) {
 }
 
 static void *employer(void *number) {
-    is_ours = 1;
+    ours();
     for (uint64_t i = 1; npdl_nanoseconds() < deadline; i++) {
         pthread_t thread;
-        if (pthread_create(&thread, NULL, caller, (void *)((uintptr_t)number + 100 * i))) continue;
+        if (start(&thread, caller, (void *)((uintptr_t)number + 100 * i))) continue;
         pthread_join(thread, NULL);
     }
     return NULL;
@@ -170,7 +190,7 @@ int main(int count, char **arguments) {
     signal(SIGUSR1, on_signal);
     if (!strcmp(mode, "memory")) failing = 2;
     for (intptr_t i = 0; i < CALLERS; i++)
-        if (pthread_create(&threads[i], NULL, employer, (void *)(i + 1))) return 2;
+        if (start(&threads[i], employer, (void *)(i + 1))) return 2;
     if (!strcmp(mode, "fork")) keep_forking();
     if (!strcmp(mode, "signals"))
         while (npdl_nanoseconds() < deadline) {
