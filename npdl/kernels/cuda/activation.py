@@ -8,7 +8,7 @@ from numba import cuda, float32
 from npdl.kernels.checks import LINEAR, LOG_SOFTMAX, SOFTMAX, SPARSEMAX
 from npdl.kernels.cuda.elementary import FORWARD, SLOPES, sigmoid
 from npdl.kernels.cuda.kernel import Float, Floats, Int, Long, expect, kernel, launch, launch_each
-from npdl.kernels.cuda.reduction import fold_max, fold_sum, threads_for
+from npdl.kernels.cuda.reduction import fold_max, fold_sum, own_max, threads_for
 
 
 @functools.cache
@@ -46,14 +46,7 @@ def softmax(z: Floats, out: Floats, n: Int, inner: Int, logarithm: Int):
     t = cuda.threadIdx.x
     row = cuda.blockIdx.x
     start = (row // inner) * n * inner + row % inner
-    top = float32(-math.inf)
-    i = t
-    while i < n:
-        v = z[start + i * inner]
-        if v > top or v != v:
-            top = v
-        i += cuda.blockDim.x
-    s[t] = top
+    s[t] = own_max(z, start, n, inner, t, cuda.blockDim.x)
     fold_max(s)
     top = s[0]
     cuda.syncthreads()
@@ -102,14 +95,7 @@ def sparsemax(z: Floats, out: Floats, n: Int, inner: Int, steps: Int):
     t = cuda.threadIdx.x
     row = cuda.blockIdx.x
     start = (row // inner) * n * inner + row % inner
-    top = float32(-math.inf)
-    i = t
-    while i < n:
-        v = z[start + i * inner]
-        if v > top or v != v:
-            top = v
-        i += cuda.blockDim.x
-    s[t] = top
+    s[t] = own_max(z, start, n, inner, t, cuda.blockDim.x)
     fold_max(s)
     top = s[0]
     cuda.syncthreads()

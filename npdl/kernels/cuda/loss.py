@@ -10,7 +10,7 @@ from numba import cuda, float32, float64
 
 from npdl.kernels.cuda.elementary import at_least, at_most, sigmoid
 from npdl.kernels.cuda.kernel import Doubles, Float, Floats, Int, Ints, Long, Longs, kernel, launch, launch_each
-from npdl.kernels.cuda.reduction import fold_max, fold_sum, threads_for
+from npdl.kernels.cuda.reduction import fold_max, fold_sum, own_max, threads_for
 
 NO_LABEL = -(2**31)
 """Stands for `ignore` where no label is ignored."""
@@ -52,14 +52,7 @@ def sparse_cross_entropy(
     top = float32(0)
     total = float32(1)
     if kind == 1:
-        best = float32(-math.inf)
-        c = t
-        while c < classes:
-            v = y[start + c]
-            if v > best or v != v:
-                best = v
-            c += cuda.blockDim.x
-        s[t] = best
+        s[t] = own_max(y, start, classes, 1, t, cuda.blockDim.x)
         fold_max(s)
         top = s[0]
         cuda.syncthreads()
@@ -117,14 +110,7 @@ def cross_entropy(
     start = row * classes
     top = float32(0)
     if logits:
-        best = float32(-math.inf)
-        c = t
-        while c < classes:
-            v = y[start + c]
-            if v > best or v != v:
-                best = v
-            c += cuda.blockDim.x
-        s[t] = best
+        s[t] = own_max(y, start, classes, 1, t, cuda.blockDim.x)
         fold_max(s)
         top = s[0]
         cuda.syncthreads()

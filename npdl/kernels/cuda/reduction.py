@@ -1,6 +1,8 @@
 """What the threads of a block make of one number each, in an order set by the block's size alone."""
 
-from numba import cuda
+import math
+
+from numba import cuda, float32
 
 from npdl.kernels.cuda.kernel import device
 
@@ -29,6 +31,19 @@ def fold_max(s):
                 s[cuda.threadIdx.x] = other
         half //= 2
         cuda.syncthreads()
+
+
+@device
+def own_max(x, start, n, step, t, threads):
+    """The largest x[start + i step] with i < n of thread t, whose i are t, t + threads, and so on; NaN if one is."""
+    top = float32(-math.inf)
+    i = t
+    while i < n:
+        v = x[start + i * step]
+        if v > top or v != v:
+            top = v
+        i += threads
+    return top
 
 
 def threads_for(count, most=256):
