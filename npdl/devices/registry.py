@@ -7,6 +7,7 @@ from npdl.devices.base import Device, Kernels
 from npdl.devices.cuda.device import CudaDevice
 from npdl.devices.strict import StrictDevice, StrictKernels
 from npdl.kernels import cpu as cpu_kernels
+from npdl.kernels import cuda as cuda_kernels
 
 FAMILIES = {
     "matmul": ("matmul", "sum_rows"),
@@ -67,10 +68,6 @@ FAMILIES = {
 """Kernel families: the file's name in each of npdl/kernels/{reference,cpu,cuda}, and the kernels in it."""
 
 
-ON_GPU = ("activation", "loss", "matmul", "merge", "update")
-"""Families that have kernels for GPUs."""
-
-
 def _table(package, families):
     return {name: f"npdl.kernels.{package}.{family}:{name}" for family in families for name in FAMILIES[family]}
 
@@ -87,7 +84,7 @@ def kernel_table(name):
     if name in ("cpu", "strict"):
         return {**reference, **_table("cpu", cpu_kernels.families())}
     if name == "stand-in":
-        return _table("cuda", ON_GPU)
+        return _table("cuda", cuda_kernels.families())
     raise ValueError(f"no device {name!r}; there are {', '.join(names())}")
 
 

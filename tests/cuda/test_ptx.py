@@ -1,6 +1,5 @@
 """Every kernel compiled for real GPUs, with no GPU: no slow arithmetic, no spilled registers, room for many threads."""
 
-import functools
 import importlib
 import pkgutil
 import re
@@ -8,7 +7,6 @@ import re
 import pytest
 
 from npdl.kernels import cuda as package
-from npdl.kernels.cuda.elementary import FORWARD, SLOPES
 from npdl.kernels.cuda.kernel import Kernel
 
 
@@ -25,13 +23,6 @@ pytestmark = pytest.mark.skipif(not has_toolkit(), reason='compiling for GPUs ne
 CAPABILITIES = ((8, 0), (9, 0))  # A100, H100
 REGISTERS = 64  # of a thread: with 64, one of an A100's processors holds 1,024 threads
 DOUBLES = {"weighted_total"}  # a loss is added up in float64, once a step by one block
-BOTH = ((False,), (True,))
-VARIANTS = {
-    "_forward": zip(FORWARD), "_gradient": zip(SLOPES), "_epilogue": zip(FORWARD),
-    "sgd": ((False, False), (True, False), (True, True)), "rmsprop": ((False, False), (True, True)),
-    "adam": BOTH, "muon": BOTH, "combine": BOTH,
-}  # fmt: skip
-"""What a function that makes kernels is called with."""
 
 
 def kernels():
@@ -41,8 +32,8 @@ def kernels():
         for name, value in vars(importlib.import_module(module.name)).items():
             if isinstance(value, Kernel):
                 found[value] = name
-            elif isinstance(value, functools._lru_cache_wrapper) and value not in found:
-                found.update({value(*key): f"{name}{key}" for key in VARIANTS.get(name, ())})
+            elif hasattr(value, "keys_of_kernels"):
+                found.update({value(*key): f"{name}{key}" for key in value.keys_of_kernels})
     return {name: kernel for kernel, name in found.items()}.items()
 
 

@@ -1,17 +1,16 @@
 """Activations as numba.cuda kernels: elementwise by elementary.py, softmax and its like with a block a row."""
 
-import functools
 import math
 
 from numba import cuda, float32
 
 from npdl.kernels.checks import LINEAR, LOG_SOFTMAX, SOFTMAX, SPARSEMAX
 from npdl.kernels.cuda.elementary import FORWARD, SLOPES, sigmoid
-from npdl.kernels.cuda.kernel import Float, Floats, Int, Long, expect, kernel, launch, launch_each
+from npdl.kernels.cuda.kernel import Float, Floats, Int, Long, expect, kernel, launch, launch_each, variants
 from npdl.kernels.cuda.reduction import fold_max, fold_sum, own_max, threads_for
 
 
-@functools.cache
+@variants(*zip(FORWARD))
 def _forward(code):
     function = FORWARD[code]
 
@@ -25,7 +24,7 @@ def _forward(code):
     return activation
 
 
-@functools.cache
+@variants(*zip(SLOPES))
 def _gradient(code):
     slope = SLOPES[code]
 

@@ -14,6 +14,7 @@ would be seven arguments. A literal is a float64 to Numba, and a GPU is slow in 
 """
 
 import dis
+import functools
 import inspect
 
 from numba import types
@@ -74,6 +75,17 @@ def outside_names(function):
 
 
 kernel, device = Kernel, DeviceFunction
+
+
+def variants(*keys):
+    """Makes a function of a few arguments that returns a kernel remember it; `keys` are the calls that there are."""
+
+    def decorate(function):
+        made = functools.cache(function)
+        made.keys_of_kernels = tuple(keys)
+        return made
+
+    return decorate
 
 
 def launch(kernel, blocks, threads, *arguments):

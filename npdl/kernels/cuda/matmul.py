@@ -1,6 +1,5 @@
 """Matrix products by the driver's library (cuBLAS on a GPU) with our epilogue behind, and the sum over rows."""
 
-import functools
 import math
 
 from numba import cuda, float32
@@ -8,7 +7,7 @@ from numba import cuda, float32
 from npdl.kernels.checks import LINEAR, WHOLE_ROWS
 from npdl.kernels.cuda import activation as activations
 from npdl.kernels.cuda.elementary import FORWARD
-from npdl.kernels.cuda.kernel import Float, Floats, Int, Long, expect, kernel, launch, launch_each
+from npdl.kernels.cuda.kernel import Float, Floats, Int, Long, expect, kernel, launch, launch_each, variants
 
 TILE = 32
 """Columns that a block of `sum_rows` takes, one for each thread of a warp: neighbours in memory."""
@@ -18,7 +17,7 @@ LEAST, MOST_PARTS = 256, 128
 """Rows of a part at least, and parts at most."""
 
 
-@functools.cache
+@variants(*zip(FORWARD))
 def _epilogue(code):
     function = FORWARD[code]
 

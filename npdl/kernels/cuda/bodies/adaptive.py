@@ -1,14 +1,13 @@
 """Steps over the root of squared gradients: RMSprop, Adagrad, Adadelta."""
 
-import functools
 import math
 
 from numba import cuda
 
-from npdl.kernels.cuda.kernel import Floats, Int, Longs, kernel
+from npdl.kernels.cuda.kernel import Floats, Int, Longs, kernel, variants
 
 
-@functools.cache
+@variants((False, False), (True, True))
 def rmsprop(centered, has_velocity):
     @kernel
     def update(

@@ -1,13 +1,11 @@
 """What is done to whole flat arrays beside the updates: sums of two, clipping."""
 
-import functools
-
 from numba import cuda
 
-from npdl.kernels.cuda.kernel import Floats, Int, Longs, kernel
+from npdl.kernels.cuda.kernel import Floats, Int, Longs, kernel, variants
 
 
-@functools.cache
+@variants((False,), (True,))
 def combine(reads_p):
     @kernel
     def update(pieces: Longs, scalars: Floats, count: Int, width: Int, p: Floats, g: Floats):

@@ -1,13 +1,11 @@
 """Steps along the gradient, or by its sign: SGD, Lion, Rprop, Muon's momentum."""
 
-import functools
-
 from numba import cuda
 
-from npdl.kernels.cuda.kernel import Floats, Int, Longs, kernel
+from npdl.kernels.cuda.kernel import Floats, Int, Longs, kernel, variants
 
 
-@functools.cache
+@variants((False, False), (True, False), (True, True))
 def sgd(has_velocity, nesterov):
     @kernel
     def update(pieces: Longs, scalars: Floats, count: Int, width: Int, p: Floats, g: Floats, velocity: Floats):
@@ -71,7 +69,7 @@ def rprop(pieces: Longs, scalars: Floats, count: Int, width: Int, p: Floats, g: 
         piece += cuda.gridDim.x
 
 
-@functools.cache
+@variants((False,), (True,))
 def muon(nesterov):
     @kernel
     def update(pieces: Longs, scalars: Floats, count: Int, width: Int, u: Floats, g: Floats, m: Floats):

@@ -1,14 +1,13 @@
 """Adam and those made from it: Adam, AdamW, Adamax, Nadam."""
 
-import functools
 import math
 
 from numba import cuda
 
-from npdl.kernels.cuda.kernel import Floats, Int, Longs, kernel
+from npdl.kernels.cuda.kernel import Floats, Int, Longs, kernel, variants
 
 
-@functools.cache
+@variants((False,), (True,))
 def adam(amsgrad):
     @kernel
     def update(
