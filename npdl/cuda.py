@@ -4,15 +4,11 @@ They need the packages of `pip install "npdl-engine[cuda]"` and NVIDIA's driver.
 numba-cuda when they are first called and kept in a folder on disk (`$NPDL_CUDA_CACHE`).
 """
 
-import importlib.metadata
-
 from npdl import devices
 from npdl.devices.cuda import find
 from npdl.devices.cuda.driver import set_debug
 
 __all__ = ["allow_tf32", "count", "debug", "info", "is_available"]
-
-PACKAGES = ("numba-cuda", "cuda-core", "cuda-bindings", "nvidia-nvvm", "nvidia-cublas")
 
 
 def is_available():
@@ -38,7 +34,7 @@ def info(device="cuda"):
         "capability": driver.capability,
         "memory": {"free": free, "total": total},
         "tf32": driver.tf32,
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": find.versions(),
     }
 
 
@@ -56,10 +52,3 @@ def debug(on=True):
         what it was before.
     """
     return set_debug(on)
-
-
-def _version(name):
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -6,17 +6,15 @@ overwritten with other content; the folder may be deleted at any time.
 """
 
 import hashlib
-import importlib.metadata
 import inspect
 import os
 import tempfile
 from pathlib import Path
 
-from npdl.devices.cuda import compiler
+from npdl.devices.cuda import compiler, find
 from npdl.kernels.cuda.kernel import DeviceFunction, outside_names
 
-COMPILERS = ("numba-cuda", "nvidia-nvvm", "nvidia-nvjitlink")
-_compiled = {}
+_compiled: dict = {}
 
 
 def cubin(kernel, capability):
@@ -40,8 +38,7 @@ def folder():
 
 
 def _name(kernel, capability):
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in COMPILERS]
-    said = [_described(kernel.function), repr(kernel.kinds), repr(capability), *versions]
+    said = [_described(kernel.function), repr(kernel.kinds), repr(capability), repr(find.versions())]
     return f"{kernel.name}-{hashlib.sha256(chr(0).join(said).encode()).hexdigest()[:32]}.cubin"
 
 

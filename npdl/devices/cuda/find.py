@@ -1,9 +1,11 @@
 """Whether there is a GPU that this process can use, and what is in the way where there is none."""
 
 import functools
+import importlib.metadata
 import importlib.util
 
 PACKAGES = ("cuda.core", "cuda.bindings", "numba_cuda")
+DISTRIBUTIONS = ("numba-cuda", "cuda-core", "cuda-bindings", "nvidia-nvvm", "nvidia-nvjitlink", "nvidia-cublas")
 INSTALL = 'pip install "npdl-engine[cuda]"'
 
 
@@ -22,6 +24,18 @@ def obstacle(number):
     if number >= gpus:
         return f"there are {gpus} GPUs here, numbered from 0; CUDA_VISIBLE_DEVICES may hide some"
     return None
+
+
+def versions():
+    """{name of a distribution that serves GPUs: its version, None where it is not installed}"""
+    return {name: _version(name) for name in DISTRIBUTIONS}
+
+
+def _version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _missing():
