@@ -14,7 +14,7 @@ import threading
 
 import numpy as np
 
-from npdl import devices, layers, losses
+from npdl import activations, devices, layers, losses
 from npdl.models.plan import look, unchanged, watch
 from npdl.penalties import penalized
 
@@ -56,7 +56,8 @@ class Notes:
         calls: [(kernel, list of arguments, dict of named ones)].
         marked, output: how many of them are forward and loss, and what came out.
         possible: whether they can be repeated: only whole given arrays stand in them, and none of them came out.
-        places: (name, list or dict of arguments, its key, shape) where a given array, or a view of it, stands.
+        places: (name, list or dict of arguments, its key, shape) where a given array, or a view of it, stands; shape
+            None: the array's own.
     """
 
     def __init__(self, kernels, workspace, given):
@@ -75,12 +76,15 @@ class Notes:
         return call
 
     def _note(self, kernel, args, named):
+        if kernel is self._kernels.activation_grad and args[2] is activations.linear and named["out"] is args[0]:
+            return  # dy stays what it is
         for holder, items in ((args, enumerate(args)), (named, named.items())):
             for key, value in list(items):
                 if isinstance(value, np.ndarray):
                     holder[key] = self._workspace.keep(value)
                     if (name := self._name_of(value)) is not None:
-                        self.places.append((name, holder, key, value.shape))
+                        shape = None if value.shape == self._given[name].shape else value.shape
+                        self.places.append((name, holder, key, shape))
         self.calls.append((kernel, args, named))
 
     def _name_of(self, array):
@@ -120,11 +124,10 @@ class Replay:
             if head.activation is not None and head.metrics:  # the probabilities were made last
                 self.output = self.before[-1][2]["out"]
 
-    def _give(self, **given):
-        """Put these arrays where those stood that were noted."""
+    def _give(self, given):
+        """Put these arrays, by name, where those stood that were noted."""
         for name, holder, key, shape in self.places:
-            array = given[name]
-            holder[key] = array if array.shape == shape else array.reshape(shape)
+            holder[key] = given[name] if shape is None else given[name].reshape(shape)
 
     def let_go(self):
         """Refer to no given array any more."""
@@ -133,12 +136,12 @@ class Replay:
 
     def train(self, x, target, totals):
         """The gradients of a batch; adds to the `EpochTotals`."""
-        self._give(x=x, target=target)
+        self._give({"x": x, "target": target})
         for kernel, args, named in self.before:
             kernel(*args, **named)
         totals.batches += 1
         (own,) = totals.totals
-        own.add_loss(float(self.total[0]), self.count)
+        own.add_loss(self.total.item(), self.count)
         if own.metrics:
             own.add_metrics(target, self.output, None)
         for kernel, args, named in self.after:
@@ -147,7 +150,7 @@ class Replay:
 
     def infer(self, x):
         """The output, which the next call writes over."""
-        self._give(x=x)
+        self._give({"x": x})
         for kernel, args, named in self.before:
             kernel(*args, **named)
         self.let_go()
@@ -167,6 +170,7 @@ class Replays:
     def __init__(self, plan, store, workspace, head=None):
         self.plan, self.store, self.workspace, self.head = plan, store, workspace, head
         self.noted, self.met, self.wasted, self.repeated = {}, set(), 0, False
+        self._latest = (), None  # the kind of the batch before, and its `Replay`
         self._watched, self._seen, self._data, self._outgrown = (), None, None, None
         self.possible = self._is_possible()
 
@@ -192,12 +196,19 @@ class Replays:
             return None
         if not self._is_current():
             self.noted.clear()
+            self._latest = (), None
             self.wasted = 0 if self.repeated else self.wasted + 1
             self.repeated, self.possible = False, self.possible and self.wasted < WASTED
             return None
-        replay = self.noted.get(_kind(batch))
-        if replay is None or devices.debugging() or not all(array.flags.c_contiguous for array in batch):
+        kind = _kind(batch)
+        if kind != self._latest[0]:  # to compare it is cheap, to look it up takes a hash of each type
+            self._latest = kind, self.noted.get(kind)
+        replay = self._latest[1]
+        if replay is None or devices.debugging():
             return None
+        for array in batch:
+            if not array.flags.c_contiguous:
+                return None
         self.repeated = True
         return replay
 
@@ -244,6 +255,7 @@ class Replays:
             _one_at_a_time.release()
         self.possible = self.possible and notes.possible
         if self.possible:
+            self._latest = (), None
             self.noted[_kind(batch.values())] = Replay(notes, kernels, self.head)
 
 

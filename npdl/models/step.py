@@ -86,11 +86,16 @@ class Step:
         replay = self.replays.find((xs[0], targets[0])) if ws[0] is None else None
         if replay is None:
             self._prepare()
+        optimizer = model.optimizer
+        weighed = optimizer.takes_closure or optimizer.gradient_accumulation_steps
+        if replay is not None and not weighed:  # nothing of all that follows is left but this
+            replay.train(xs[0], targets[0], totals)
+            optimizer.step(model)
+            self.first = False
+            return
         check = FirstStep(self.plan.layers) if first else None
         xs = [self.device.from_host(x) for x in xs]
         with devices.use_workspace(self.workspace):
-            optimizer = model.optimizer
-            weighed = optimizer.takes_closure or optimizer.gradient_accumulation_steps
             if weighed and not optimizer.takes_closure and (len(self.heads) > 1 or self.penalized):
                 self._accumulate(xs, targets, ws, totals, check)
                 self.first = False
