@@ -8,7 +8,9 @@ from npdl.layers.adaptive_average_pooling import (
     AdaptiveAveragePooling3D,
 )
 from npdl.layers.adaptive_max_pooling import AdaptiveMaxPooling1D, AdaptiveMaxPooling2D, AdaptiveMaxPooling3D
+from npdl.layers.additive_attention import AdditiveAttention
 from npdl.layers.alpha_dropout import AlphaDropout
+from npdl.layers.attention import Attention
 from npdl.layers.average_pooling import AveragePooling1D, AveragePooling2D, AveragePooling3D
 from npdl.layers.base import Layer
 from npdl.layers.batch_normalization import BatchNormalization
@@ -109,7 +111,8 @@ from npdl.layers.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
 __all__ = [
     "CELU", "ELU", "GELU", "GLU", "GRU", "LSTM", "RNN", "SELU", "Activation", "ActivityRegularization",
     "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D",
-    "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", "Add", "AlphaDropout", "Average", "AveragePooling1D",
+    "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", "Add", "AdditiveAttention", "AlphaDropout", "Attention", "Average",
+    "AveragePooling1D",
     "AveragePooling2D", "AveragePooling3D", "BatchNormalization", "Bidirectional", "Bilinear", "Branch",
     "CategoryEncoding", "CenterCrop", "ChannelShuffle", "CircularPadding1D", "CircularPadding2D",
     "CircularPadding3D", "Concatenate", "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D",
