@@ -4,6 +4,7 @@ import concurrent.futures
 import gc
 import itertools
 import weakref
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -368,6 +369,21 @@ def watch_calls(function, calls):
         return function(*args, **named)
 
     return call
+
+
+def test_a_patched_class_is_seen():
+    """For as long as it is patched; then steps are noted again."""
+    model = model_of([layers.Dense(8), layers.Dense(4)])
+    x, y = X[:20], LABELS[:20]
+    model.fit(x, y, batch_size=5, verbose=0)
+    assert model._step.replays.noted
+    for kind, name, times in ((layers.Dense, "forward", 8), (losses.SparseCategoricalCrossentropy, "gradient", 4)):
+        with mock.patch.object(kind, name, autospec=True, side_effect=getattr(kind, name)) as patched:
+            model.fit(x, y, batch_size=5, verbose=0)
+        assert patched.call_count == times
+    assert not model._step.replays.noted
+    model.fit(x, y, batch_size=5, verbose=0)
+    assert model._step.replays.noted
 
 
 def test_a_table_of_kernels_of_ones_own_stays():
