@@ -208,9 +208,7 @@ def softmax_2d(m, x):
 
 
 def softplus(m, x):
-    if m.threshold < 20:
-        raise LeftOut("a threshold from where it is x itself")
-    return elementwise(lambda m: (layers.Rescaling(m.beta), layers.Softplus(), layers.Rescaling(1 / m.beta)))(m, x)
+    return elementwise(lambda m: [layers.Softplus(m.beta, m.threshold)])(m, x)
 
 
 def prelu(m, x):
@@ -318,8 +316,6 @@ def affine(m):
 
 
 def batch_norm(m, x):
-    if not len(x):
-        raise LeftOut("the mean of an empty batch")
     momentum = 0.0 if m.momentum is None else 1 - m.momentum
     form = last(x.dim() - 2)
     layer = layers.BatchNormalization(momentum=momentum, epsilon=m.eps, **affine(m))
@@ -370,6 +366,8 @@ def kind_of(m):
 def recurrent(m, **options):
     """npdl's layer like m, or like one layer of it."""
     activation = {"activation": m.nonlinearity} if kind_of(m) == "RNN" else {}
+    if getattr(m, "proj_size", 0):
+        return layers.ProjectedLSTM(m.hidden_size, m.proj_size, use_bias=bool(m.bias), **options)
     cls = getattr(layers, kind_of(m).replace("RNN", "SimpleRNN"))
     return cls(m.hidden_size, use_bias=bool(m.bias), **activation, **options)
 
@@ -381,7 +379,8 @@ def recurrent_weights(m, end=""):
 
     biases = [of("bias_ih"), of("bias_hh")] if m.bias else []
     biases = [torch.stack(biases) if kind_of(m) == "GRU" else sum(biases)] if biases else []
-    return [of("weight_ih").T, of("weight_hh").T, *biases]
+    projection = [getattr(m, f"weight_hr{end}").T] if getattr(m, "proj_size", 0) else []
+    return [of("weight_ih").T, of("weight_hh").T, *biases, *projection]
 
 
 def cell(m, x, states):
@@ -395,8 +394,6 @@ def cell(m, x, states):
 
 
 def recurrent_stack(m, x, states=None):
-    if m.proj_size:
-        raise LeftOut("projections of states")
     single, ends = x.dim() == 2, ("", "_reverse") if m.bidirectional else ("",)
 
     def sequences(x):
