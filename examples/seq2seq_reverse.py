@@ -84,13 +84,8 @@ def draw_attention(word):
     queries, keys = Model(model.inputs, [decoded, encoded]).predict(
         [numbers([word]), numbers([word[::-1]], first=[START])]
     )
-    weights = attention.params
-    q, k = (
-        np.einsum("td,dhk->tk", states[0], weights[f"{name}/kernel"]) + weights[f"{name}/bias"][0]
-        for name, states in (("query", queries), ("key", keys))
-    )
-    scores = np.exp(q @ k.T / np.sqrt(64))
-    for letter, row in zip(word[::-1], scores / scores.sum(axis=1, keepdims=True)):
+    weights = attention.attention_scores((queries, keys))[0, 0]  # of the only word, and the only head
+    for letter, row in zip(word[::-1], weights):
         print(f"  {letter}  {' '.join(' .:-=+*#@'[int(8.99 * share)] for share in row)}")
     print(f"     {' '.join(word)}\n")
 
