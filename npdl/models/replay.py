@@ -32,7 +32,7 @@ LOSSES = {
     losses.MeanSquaredError, losses.SparseCategoricalCrossentropy,
 }  # fmt: skip
 
-OWN = {"forward", "backward", "values", "gradient"}
+OWN = {"forward", "backward", "values", "gradient", "values_and_gradient"}
 """Methods that a user may have put on one object, or for a while on a class."""
 
 WRITTEN = {kind: [(name, getattr(kind, name)) for name in OWN if hasattr(kind, name)] for kind in REPLAYED | LOSSES}
