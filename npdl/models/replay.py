@@ -32,8 +32,11 @@ LOSSES = {
     losses.MeanSquaredError, losses.SparseCategoricalCrossentropy,
 }  # fmt: skip
 
-OWN = {"forward", "backward", "values", "gradient"}
-"""Methods that a user may have put on one object."""
+OWN = {"forward", "backward", "values", "gradient", "values_and_gradient"}
+"""Methods that a user may have put on one object, or for a while on a class."""
+
+WRITTEN = {kind: [(name, getattr(kind, name)) for name in OWN if hasattr(kind, name)] for kind in REPLAYED | LOSSES}
+"""Those methods as npdl wrote them."""
 
 _one_at_a_time = threading.Lock()  # threads may share layers, and their kernels can stand in for one step at a time
 
@@ -173,6 +176,7 @@ class Replays:
         self._latest = (), None  # the kind of the batch before, and its `Replay`
         self._watched, self._seen, self._data, self._outgrown = (), None, None, None
         self.possible = self._is_possible()
+        self.kinds = self._kinds() if self.possible else ()
 
     def _is_possible(self):
         if not self.plan.runs:
@@ -189,6 +193,12 @@ class Replays:
             and (head is None or not OWN & vars(head.loss).keys())
             and (head is None or not any(hasattr(metric, "loss") for metric in head.metrics))
         )
+
+    def _kinds(self):
+        """The classes whose methods a step runs."""
+        run = self.plan.runs[0]
+        parts = [*self.plan.parts, *(part for layer in run.layers for part in layer.walk())]
+        return {type(part) for part in parts} | (set() if self.head is None else {type(self.head.loss)})
 
     def find(self, batch):
         """The `Replay` for a batch of these host arrays, None where there is none."""
@@ -214,7 +224,7 @@ class Replays:
 
     def wants(self, batch):
         """Whether the step that comes is to be noted: one like it has been before."""
-        if not self.possible or devices.debugging() or not len(batch[0]) or len(self.met) > MOST:
+        if not self.possible or devices.debugging() or not len(batch[0]) or len(self.met) > MOST or self._is_patched():
             return False
         kind = _kind(batch)
         if kind in self.met:
@@ -231,7 +241,12 @@ class Replays:
             self._data is self.store.data
             and self._outgrown == self.workspace.outgrown
             and unchanged(self._seen, self._watched)
+            and not self._is_patched()
         )
+
+    def _is_patched(self):
+        """Whether a class has another method than npdl wrote, by `unittest.mock.patch.object(layers.Dense, ...)`."""
+        return any(getattr(kind, name) is not method for kind in self.kinds for name, method in WRITTEN[kind])
 
     @contextlib.contextmanager
     def noting(self, **batch):
