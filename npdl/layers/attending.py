@@ -71,6 +71,10 @@ class Attending(Layer):
         return mask if mask is None or len(mask.shape) == len(several.parts(x)[0].shape) - 1 else None
 
     def forward(self, x, training=False, mask=None):
+        return self.joined(x, training, mask)
+
+    def joined(self, x, training, mask=None, shortcut=None):
+        """y + shortcut in one pass over memory, for a layer with a way around this one."""
         query, value, *key = several.parts(x, 2)
         key = key[0] if key else value
         masks = several.attention_masks(self, x, mask)
@@ -83,7 +87,7 @@ class Attending(Layer):
             self.step += 1
         self.k.attention(q, k, v, 1 / math.sqrt(q.shape[3]), out=a, **how)  # a = softmax(q kᵀ / √D) v
         rows = a.reshape((*query.shape[:-1], a.shape[2] * a.shape[3]))
-        y = self._times(rows, "attention_output", "y")  # y = a Wo + bo
+        y = self._times(rows, "attention_output", "y", shortcut)  # y = a Wo + bo
         penalized = self.penalize(y)
         if training:
             self.save(query, value, key, q, k, v, rows, how, penalized)
@@ -91,21 +95,19 @@ class Attending(Layer):
             self.forget()
         return y.reshape((*query.shape[:-1], *self.params["attention_output/kernel"].shape[2:]))
 
-    def backward(self, dy):
+    def backward(self, dy, shortcut=None):
+        """dx, + the gradient of a way around this layer."""
         query, value, key, q, k, v, rows, how, penalized = self.saved()
         dy = self.with_penalty(dy if penalized is None else dy.reshape(penalized.shape), penalized)
         da = self._times_grad(rows, dy, "attention_output").reshape((*q.shape[:3], v.shape[3]))
         dq, dk, dv = (self.buffer(name, of.shape) for name, of in (("dq", q), ("dk", k), ("dv", v)))
         self.k.attention_grad(da, q, k, v, 1 / math.sqrt(q.shape[3]), dq=dq, dk=dk, dv=dv, **how)
-        parts = (query, dq, "query"), (value, dv, "value"), (key, dk, "key")
-        dquery, dvalue, dkey = (self._times_grad(x, dz, name) for x, dz, name in parts)
+        inputs = several.count(self.input_shape)
+        dkey = self._times_grad(key, dk, "key", shortcut if inputs == 1 else None)
+        dvalue = self._times_grad(value, dv, "value", dkey if inputs < 3 else None)  # one array: a sum of gradients
+        dquery = self._times_grad(query, dq, "query", dvalue if inputs == 1 else shortcut)
         if not self.needs_dx:
             return None
-        inputs = several.count(self.input_shape)
-        if inputs < 3:
-            self.k.add(dvalue, dkey, out=dvalue)
-        if inputs == 1:
-            self.k.add(dquery, dvalue, out=dquery)
         return dquery if inputs == 1 else (dquery, dvalue, dkey)[:inputs]
 
     # ---- projections: z = x W + b, with the kernel as a matrix
@@ -115,14 +117,14 @@ class Attending(Layer):
         samples, places = math.prod(x.shape[: self.first]), math.prod(x.shape[self.first : -1])
         return self._times(x, name, name).reshape((samples, places, self.heads[name], self.sizes[name]))
 
-    def _times(self, x, name, result):
+    def _times(self, x, name, result, more=None):
         W, b = self._matrix(self.params, name, x.shape[-1]), self.params.get(f"{name}/bias")
         z = self.buffer(result, (*x.shape[:-1], W.shape[1]))
-        self.k.matmul(x, W, out=z, bias=None if b is None else b.reshape((b.size,)))
+        self.k.matmul(x, W, out=z, bias=None if b is None else b.reshape((b.size,)), add=more)
         return z
 
-    def _times_grad(self, x, dz, name):
-        """dW = xᵀ dz, db = Σ dz, and dx = dz Wᵀ, which is returned unless nobody reads it."""
+    def _times_grad(self, x, dz, name, more=None):
+        """dW = xᵀ dz, db = Σ dz, and dx = dz Wᵀ + more, which is returned unless nobody reads it."""
         W, dW = (self._matrix(arrays, name, x.shape[-1]) for arrays in (self.params, self.grads))
         dz = dz.reshape((*x.shape[:-1], W.shape[1]))
         self.k.matmul(x, dz, out=dW, transpose_a=True)
@@ -132,7 +134,7 @@ class Attending(Layer):
         if not self.needs_dx and name != "attention_output":
             return None
         dx = self.buffer(f"dx of {name}", x.shape)
-        self.k.matmul(dz, W, out=dx, transpose_b=True)
+        self.k.matmul(dz, W, out=dx, transpose_b=True, add=more)
         return dx
 
     @staticmethod

@@ -57,10 +57,14 @@ class Dense(Layer):
         return rows * self.units * (2 * self.input_shape[-1] + self.use_bias)
 
     def forward(self, x, training=False):
+        return self.joined(x, training)
+
+    def joined(self, x, training, shortcut=None):
+        """a(x W + b + shortcut) in one pass over memory, for a layer with a way around this one."""
         W, b = self.params["kernel"], self.params.get("bias")
         y = self.buffer("y", (*x.shape[:-1], self.units))
         z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
-        self.k.matmul(x, W, out=y, z=z, bias=b, activation=self.activation)  # y = a(x W + b)
+        self.k.matmul(x, W, out=y, z=z, bias=b, add=shortcut, activation=self.activation)  # y = a(x W + b)
         output = self.penalize(y)
         if training:
             self.save(x, self.activation.kept(y, z), output)
@@ -68,7 +72,8 @@ class Dense(Layer):
             self.forget()
         return y
 
-    def backward(self, dy):
+    def backward(self, dy, shortcut=None):
+        """dx, + the gradient of a way around this layer."""
         x, y, output = self.saved()
         W, dy = self.params["kernel"], self.with_penalty(dy, output)
         dz = self.inplace("dz", dy)
@@ -79,5 +84,5 @@ class Dense(Layer):
         if not self.needs_dx:
             return None
         dx = self.buffer("dx", x.shape)
-        self.k.matmul(dz, W, out=dx, transpose_b=True)  # dx = dz Wᵀ
+        self.k.matmul(dz, W, out=dx, transpose_b=True, add=shortcut)  # dx = dz Wᵀ
         return dx

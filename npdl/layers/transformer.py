@@ -102,29 +102,30 @@ class Transformer(Container):
     # ---- y = x + drop(f(norm(x))), or norm(x + drop(f(x)))
 
     def forward_around(self, x, f, norm, drop, training):
-        """y of a sublayer; f is a function of what goes into it."""
-        h = f(norm.forward(x, training) if self.normalize_first else x)
-        h = drop.forward(h, training)
-        y = self.buffer(f"around {norm.name}", x.shape)
-        self.k.add(x, h, out=y)
+        """y of a sublayer; f is a function of what goes into it, and of what its last kernel adds, or None."""
+        h = norm.forward(x, training) if self.normalize_first else x
+        if drop.passes(training, drop.rate == 0):
+            y = f(h, x)
+        else:
+            h = drop.forward(f(h, None), training)
+            y = self.buffer(f"around {norm.name}", x.shape)
+            self.k.add(x, h, out=y)
         return y if self.normalize_first else norm.forward(y, training)
 
     def backward_around(self, dy, f, norm, drop):
-        """(dx, what else f gives), from dy; f makes the gradient of its inputs of that of its output."""
-        if not self.normalize_first:
-            dy = norm.backward(dy)
-        dh, *more = f(drop.backward(dy))
+        """(dx, what else f gives), from dy; f makes the gradients of its inputs, + what it is given, or None."""
         if self.normalize_first:
-            dh = norm.backward(dh)
-        self.k.add(dy, dh, out=dh)
-        return dh, *more
+            dh, *more = f(drop.backward(dy), None)
+            return norm.backward(dh, dy), *more
+        dy = norm.backward(dy)
+        return f(drop.backward(dy), dy)
 
     def dense_forward(self, training):
         """f of the two Dense layers."""
         first, second = (self.parts[name] for name in DENSE)
-        return lambda h: second.forward(first.forward(h, training), training)
+        return lambda h, x: second.joined(first.forward(h, training), training, x)
 
     def dense_backward(self):
         """Its gradient."""
         first, second = (self.parts[name] for name in DENSE)
-        return lambda dh: (first.backward(second.backward(dh)),)
+        return lambda dh, dx: (first.backward(second.backward(dh), dx),)

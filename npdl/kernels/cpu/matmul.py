@@ -27,7 +27,7 @@ def finish(after, out):
         activations.activation(out, after, out=out)
 
 
-def matmul(a, b, *, out, bias=None, activation=None, z=None, transpose_a=False, transpose_b=False):
+def matmul(a, b, *, out, bias=None, add=None, activation=None, z=None, transpose_a=False, transpose_b=False):
     """As npdl.kernels.reference.matmul.matmul. `out` and `z` must not overlap the inputs.
 
     Raises:
@@ -35,7 +35,7 @@ def matmul(a, b, *, out, bias=None, activation=None, z=None, transpose_a=False, 
         TypeError: arrays of different types, or not C-contiguous.
     """
     code, constants, after = epilogue(activation)
-    lib.matmul(a, b, out, bias, z, transpose_a, transpose_b, code, constants)
+    lib.matmul(a, b, out, bias, add, z, transpose_a, transpose_b, code, constants)
     finish(after, out)
 
 

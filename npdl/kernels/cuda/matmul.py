@@ -25,10 +25,12 @@ def _epilogue(code):
     def epilogue(
         out: Floats,
         bias: Floats,
+        add: Floats,
         z: Floats,
         n: Long,
         width: Int,
         has_bias: Int,
+        has_add: Int,
         has_z: Int,
         p: Float,
         q: Float,
@@ -39,6 +41,8 @@ def _epilogue(code):
             v = out[i]
             if has_bias:
                 v += bias[i % width]
+            if has_add:
+                v += add[i]
             if has_z:
                 z[i] = v
             out[i] = function(v, p, q, r)
@@ -80,7 +84,7 @@ def sum_parts(parts: Floats, out: Floats, count: Int, width: Int):
         out[j] = total
 
 
-def matmul(a, b, *, out, bias=None, activation=None, z=None, transpose_a=False, transpose_b=False):
+def matmul(a, b, *, out, bias=None, add=None, activation=None, z=None, transpose_a=False, transpose_b=False):
     """As npdl.kernels.reference.matmul.matmul."""
     a, b, flat = _matrix(a), _matrix(b), _matrix(out)
     (rows, inner), (mine, columns) = (s.shape[::-1] if t else s.shape for s, t in ((a, transpose_a), (b, transpose_b)))
@@ -88,22 +92,23 @@ def matmul(a, b, *, out, bias=None, activation=None, z=None, transpose_a=False, 
         raise ValueError(f"matmul: a and b must agree on the inner axis, got {inner} and {mine}")
     expect("matmul", "out", flat, (rows, columns))
     expect("matmul", "bias", bias, (columns,))
+    expect("matmul", "add", add, out.shape)
     expect("matmul", "z", z, out.shape)
     if not out.size:
         return
     out.memory.driver.product(a, b, flat, transpose_a, transpose_b)
-    finish(out, bias, activation, z)
+    finish(out, bias, activation, z, add)
 
 
-def finish(out, bias, activation, z):
-    """z = out + bias, out = a(z): how every kernel with an epilogue ends."""
+def finish(out, bias, activation, z, add=None):
+    """z = out + bias + add, out = a(z): how every kernel with an epilogue ends."""
     code = LINEAR if activation is None else activations.built_in(activation)
     now = LINEAR if code in WHOLE_ROWS else code
-    if now != LINEAR or bias is not None or z is not None:
+    if now != LINEAR or bias is not None or add is not None or z is not None:
         constants = activations.constants(activation) if now != LINEAR else (0.0, 0.0, 0.0)
         launch_each(
-            _epilogue(now), out.size, out, bias, z, out.size, out.shape[-1], int(bias is not None), int(z is not None),
-            *constants,
+            _epilogue(now), out.size, out, bias, add, z, out.size, out.shape[-1], int(bias is not None),
+            int(add is not None), int(z is not None), *constants,
         )  # fmt: skip
     if code in WHOLE_ROWS:
         activations.activation(out, activation, out=out)
