@@ -70,11 +70,8 @@ class Attending(Layer):
         mask = mask[0] if isinstance(mask, (tuple, list)) else mask
         return mask if mask is None or len(mask.shape) == len(several.parts(x)[0].shape) - 1 else None
 
-    def forward(self, x, training=False, mask=None):
-        return self.joined(x, training, mask)
-
-    def joined(self, x, training, mask=None, shortcut=None):
-        """y + shortcut in one pass over memory, for a layer with a way around this one."""
+    def forward(self, x, training=False, mask=None, shortcut=None):
+        """y; y + shortcut in one pass over memory, for a layer with a way around this one."""
         query, value, *key = several.parts(x, 2)
         key = key[0] if key else value
         masks = several.attention_masks(self, x, mask)
