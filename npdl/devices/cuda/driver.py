@@ -35,8 +35,8 @@ class Driver(abc.ABC):
         """Start a kernel on blocks (x, y, z) of threads (x, y, z)."""
 
     @abc.abstractmethod
-    def product(self, a, b, out, transpose_a, transpose_b):
-        """out = op(a) op(b) of matrices."""
+    def product(self, a, b, out, transpose_a, transpose_b, add=False):
+        """out = op(a) op(b) of matrices; with `add` out += op(a) op(b)."""
 
     def array(self, shape, dtype):
         """An uninitialised array."""

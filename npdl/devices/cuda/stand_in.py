@@ -63,10 +63,11 @@ class StandIn(Driver):
         self.launched[kernel.name] = self.launched.get(kernel.name, 0) + 1
         replay(kernel.function)(blocks, threads, *given, order=self.order)
 
-    def product(self, a, b, out, transpose_a, transpose_b):
-        """out = op(a) op(b) of matrices; cuBLAS' part."""
-        a, b = _host(a), _host(b)
-        np.matmul(a.T if transpose_a else a, b.T if transpose_b else b, out=_host(out))
+    def product(self, a, b, out, transpose_a, transpose_b, add=False):
+        """out = op(a) op(b) of matrices, with `add` out += op(a) op(b); cuBLAS' part."""
+        a, b, out = map(_host, (a, b, out))
+        made = np.matmul(a.T if transpose_a else a, b.T if transpose_b else b)
+        out[...] = out + made if add else made
 
 
 def _host(array):
