@@ -34,6 +34,18 @@ def fold_max(s):
 
 
 @device
+def fold_lanes(s, wide):
+    """s[j] = Σ s[j + i · wide] over the block's threads, halves again and again."""
+    half = cuda.blockDim.x // 2
+    cuda.syncthreads()
+    while half >= wide:
+        if cuda.threadIdx.x < half:
+            s[cuda.threadIdx.x] += s[cuda.threadIdx.x + half]
+        half //= 2
+        cuda.syncthreads()
+
+
+@device
 def own_max(x, start, n, step, t, threads):
     """The largest x[start + i step] with i < n of thread t, whose i are t, t + threads, and so on; NaN if one is."""
     top = float32(-math.inf)
