@@ -12,7 +12,7 @@ from numba import cuda, float32
 
 from npdl.kernels.cuda.kernel import MOST_BLOCKS, Float, Floats, Int, kernel, launch
 from npdl.kernels.cuda.memory import areas
-from npdl.kernels.cuda.reduction import fold_lanes, fold_sum, threads_for
+from npdl.kernels.cuda.reduction import fold_lane_pair, fold_lanes, fold_pair, fold_sum, threads_for
 
 THREADS = 256
 WIDEST = 32
@@ -150,6 +150,7 @@ def slopes_part(
 ):  # fmt: skip
     """sums[n, b, c] = Σ dy and dots[n, b, c] = Σ dy x̂ over part b; behind ReLU of y, dz gets dy as it counts."""
     s = cuda.shared.array(256, float32)
+    z = cuda.shared.array(256, float32)
     t = cuda.threadIdx.x
     n = cuda.blockIdx.x // tiles
     c = cuda.blockIdx.x % tiles * wide + t % wide
@@ -167,24 +168,21 @@ def slopes_part(
             at = (n * rows + i) * channels + c
             d = dy[at]
             normal = (x[at] - centre) * inverse
-            if relu == 1:
+            if relu == RELU_AGAIN:
                 d = d if g * normal + b > float32(0) else float32(0)
-            elif relu == 2:
+            elif relu == RELU_OF_Y:
                 d = d if y[at] > float32(0) else float32(0)
                 dz[at] = d
             total += d
             dot += d * normal
             i += cuda.blockDim.x // wide
     s[t] = total
-    fold_lanes(s, wide)
-    at = (n * cuda.gridDim.y + cuda.blockIdx.y) * channels + c
+    z[t] = dot
+    fold_lane_pair(s, z, wide)
     if t < wide and c < channels:
+        at = (n * cuda.gridDim.y + cuda.blockIdx.y) * channels + c
         sums[at] = s[t]
-    cuda.syncthreads()
-    s[t] = dot
-    fold_lanes(s, wide)
-    if t < wide and c < channels:
-        dots[at] = s[t]
+        dots[at] = z[t]
 
 
 @kernel
@@ -194,6 +192,7 @@ def join_channels(
 ):  # fmt: skip
     """dβ[c] = Σ sums[i, c], dγ[c] = Σ dots[i, c] over the `count` parts of all samples, a block a channel."""
     s = cuda.shared.array(256, float32)
+    z = cuda.shared.array(256, float32)
     t = cuda.threadIdx.x
     total = float32(0)
     dot = float32(0)
@@ -203,14 +202,12 @@ def join_channels(
         dot += dots[i * channels + cuda.blockIdx.x]
         i += cuda.blockDim.x
     s[t] = total
-    fold_sum(s)
+    z[t] = dot
+    fold_pair(s, z)
     if t == 0 and has_dbeta:
         dbeta[cuda.blockIdx.x] = s[0]
-    cuda.syncthreads()
-    s[t] = dot
-    fold_sum(s)
     if t == 0 and has_dgamma:
-        dgamma[cuda.blockIdx.x] = s[0]
+        dgamma[cuda.blockIdx.x] = z[0]
 
 
 @kernel
@@ -220,6 +217,7 @@ def join_groups(
 ):  # fmt: skip
     """a[n, g] = scale · Σ γ sums, b[n, g] = scale · Σ γ dots over the group's channels and parts, a block a group."""
     s = cuda.shared.array(256, float32)
+    z = cuda.shared.array(256, float32)
     t = cuda.threadIdx.x
     own = channels // groups
     channel = cuda.blockIdx.x % groups * own
@@ -233,14 +231,11 @@ def join_groups(
         dot += g * dots[first + i // own * channels + i % own]
         i += cuda.blockDim.x
     s[t] = total
-    fold_sum(s)
+    z[t] = dot
+    fold_pair(s, z)
     if t == 0:
         a[cuda.blockIdx.x] = scale * s[0]
-    cuda.syncthreads()
-    s[t] = dot
-    fold_sum(s)
-    if t == 0:
-        b[cuda.blockIdx.x] = scale * s[0]
+        b[cuda.blockIdx.x] = scale * z[0]
 
 
 @kernel
@@ -268,7 +263,7 @@ def slopes(
         at = (n * rows + i) * channels + c
         d = dy[at]
         normal = (x[at] - centre) * inverse
-        if relu == 1:
+        if relu == RELU_AGAIN:
             d = d if g * normal + shift > float32(0) else float32(0)
         dx[at] = (g * d - shared - normal * along) * inverse
         i += cuda.blockDim.x // wide

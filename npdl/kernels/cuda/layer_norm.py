@@ -11,7 +11,7 @@ from npdl.kernels.cuda.channels import THREADS, join_channels, tiling
 from npdl.kernels.cuda.elementary import at_least
 from npdl.kernels.cuda.kernel import Float, Floats, Int, expect, kernel, launch
 from npdl.kernels.cuda.memory import areas
-from npdl.kernels.cuda.reduction import fold_lanes, fold_sum, threads_for
+from npdl.kernels.cuda.reduction import fold_lane_pair, fold_pair, fold_sum, threads_for
 from npdl.kernels.reference.layer_norm import UNIT_LEAST
 
 LAYER, RMS, UNIT = 0, 1, 2
@@ -31,7 +31,7 @@ def row_norm(
     row = cuda.blockIdx.x
     start = row * width
     centre = float32(0)
-    if kind == 0:
+    if kind == LAYER:
         total = float32(0)
         i = t
         while i < width:
@@ -49,7 +49,7 @@ def row_norm(
         i += cuda.blockDim.x
     s[t] = total
     fold_sum(s)
-    square = at_least(s[0], least) if kind == 2 else s[0] / float32(width) + epsilon
+    square = at_least(s[0], least) if kind == UNIT else s[0] / float32(width) + epsilon
     factor = float32(1) / math.sqrt(square)
     i = t
     while i < width:
@@ -73,10 +73,11 @@ def row_slopes(
 ):  # fmt: skip
     """dx = (g − Σ g / D − x̂ Σ g x̂ / D) / σ, g = γ dy; without Σ g but for a layer's, without / D for the unit's."""
     s = cuda.shared.array(256, float32)
+    z = cuda.shared.array(256, float32)
     t = cuda.threadIdx.x
     row = cuda.blockIdx.x
     start = row * width
-    centre = mean[row] if kind == 0 else float32(0)
+    centre = mean[row] if kind == LAYER else float32(0)
     factor = inverse[row]
     total = float32(0)
     dot = float32(0)
@@ -86,16 +87,12 @@ def row_slopes(
         total += g
         dot += g * ((x[start + i] - centre) * factor)
         i += cuda.blockDim.x
-    s[t] = dot
-    fold_sum(s)
-    along = s[0] if kind == 2 else s[0] / float32(width)
-    shared = float32(0)
-    if kind == 0:
-        cuda.syncthreads()
-        s[t] = total
-        fold_sum(s)
-        shared = s[0] / float32(width)
-    if kind == 2 and factor >= most:
+    s[t] = total
+    z[t] = dot
+    fold_pair(s, z)
+    shared = s[0] / float32(width) if kind == LAYER else float32(0)
+    along = z[0] if kind == UNIT else z[0] / float32(width)
+    if kind == UNIT and factor >= most:
         along = float32(0)
     i = t
     while i < width:
@@ -111,6 +108,7 @@ def weights_part(
 ):  # fmt: skip
     """sums[b, j] = Σ dy and dots[b, j] = Σ dy x̂ over the rows of part b; a block takes `wide` features."""
     s = cuda.shared.array(256, float32)
+    z = cuda.shared.array(256, float32)
     t = cuda.threadIdx.x
     j = cuda.blockIdx.x * wide + t % wide
     total = float32(0)
@@ -125,14 +123,11 @@ def weights_part(
             dot += d * ((x[i * width + j] - centre) * inverse[i])
             i += cuda.blockDim.x // wide
     s[t] = total
-    fold_lanes(s, wide)
+    z[t] = dot
+    fold_lane_pair(s, z, wide)
     if t < wide and j < width:
         sums[cuda.blockIdx.y * width + j] = s[t]
-    cuda.syncthreads()
-    s[t] = dot
-    fold_lanes(s, wide)
-    if t < wide and j < width:
-        dots[cuda.blockIdx.y * width + j] = s[t]
+        dots[cuda.blockIdx.y * width + j] = z[t]
 
 
 # ---- as every device calls them
