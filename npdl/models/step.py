@@ -88,8 +88,7 @@ class Step:
             self._prepare()
         optimizer = model.optimizer
         weighed = optimizer.takes_closure or optimizer.gradient_accumulation_steps
-        if replay is not None and not weighed:  # nothing of all that follows is left but this
-            replay.train(xs[0], targets[0], totals)
+        if replay is not None and not weighed and replay.train(xs[0], targets[0], totals):  # nothing else is left
             optimizer.step(model)
             self.first = False
             return
@@ -101,7 +100,7 @@ class Step:
                 self.first = False
                 return
             before = totals.sums() if weighed else None
-            if replay is None or not replay.train(xs[0], targets[0], totals):
+            if replay is None or not weighed or not replay.train(xs[0], targets[0], totals):
                 self._noted_gradients(xs, targets, ws, totals, check)
             if optimizer.takes_closure:
                 optimizer.step(model, lambda: self._again(xs, targets, ws), totals.since(before)[0])
