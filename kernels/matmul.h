@@ -45,6 +45,20 @@ static inline int64_t npdl_round_up(int64_t a, int64_t b) { return npdl_ceil_div
 
 typedef struct { int64_t from, to; } npdl_row;      /* where a row of the tile begins in a, and in out */
 
+/* The rows of a task, a multiple of `step` and at least `rows`, with which the busiest thread has the least to do: of
+ * m = 784 eight tasks of 108 leave two threads 432 and 352 rows, six of 132 leave them 396 and 388. To pack its part of b
+ * costs a task as much as some rows do. There are `others` tasks for each task's rows. */
+static inline int64_t npdl_even_rows(int64_t m, int64_t rows, int64_t step, int64_t others) {
+    const int64_t threads = npdl_get_num_threads(), most = npdl_ceil_div(m, rows), packing = 4;
+    int64_t best = rows, least = INT64_MAX;
+    for (int64_t tasks = most; threads > 1 && tasks > 0 && 2 * tasks >= most; tasks--) {
+        int64_t mine = npdl_round_up(npdl_ceil_div(m, tasks), step);
+        int64_t time = npdl_ceil_div(npdl_ceil_div(m, mine) * others, threads) * (mine + packing);
+        if (mine <= NPDL_TASK_ROWS && time < least) best = mine, least = time;
+    }
+    return best;
+}
+
 #endif
 
 #define NPDL_NW (2 * VL)          /* columns of a panel */
@@ -468,8 +482,9 @@ static void FN(npdl_run_product)(FN(npdl_product) *s) {
         else if (columns > NPDL_NW) columns = npdl_round_up(columns / 2, NPDL_NW);
         else break;
     }
-    s->task_rows = rows, s->task_columns = columns;
-    s->row_tasks = npdl_ceil_div(s->m, rows), s->column_tasks = npdl_ceil_div(s->n, columns);
+    s->column_tasks = npdl_ceil_div(s->n, columns);
+    rows = npdl_even_rows(s->m, rows, NPDL_MR, s->parts * s->column_tasks);
+    s->task_rows = rows, s->task_columns = columns, s->row_tasks = npdl_ceil_div(s->m, rows);
     if (s->parts > 1 && !(s->partial = npdl_shared(s->parts * s->m * s->n * sizeof(REAL)))) return;
     npdl_parallel(FN(npdl_product_task), s, s->parts * s->row_tasks * s->column_tasks,
                   s->bytes(s, npdl_min(rows, s->m), npdl_min(columns, s->n)));

@@ -86,17 +86,21 @@ class Step:
         replay = self.replays.find((xs[0], targets[0])) if ws[0] is None else None
         if replay is None:
             self._prepare()
+        optimizer = model.optimizer
+        weighed = optimizer.takes_closure or optimizer.gradient_accumulation_steps
+        if replay is not None and not weighed and replay.train(xs[0], targets[0], totals):  # nothing else is left
+            optimizer.step(model)
+            self.first = False
+            return
         check = FirstStep(self.plan.layers) if first else None
         xs = [self.device.from_host(x) for x in xs]
         with devices.use_workspace(self.workspace):
-            optimizer = model.optimizer
-            weighed = optimizer.takes_closure or optimizer.gradient_accumulation_steps
             if weighed and not optimizer.takes_closure and (len(self.heads) > 1 or self.penalized):
                 self._accumulate(xs, targets, ws, totals, check)
                 self.first = False
                 return
             before = totals.sums() if weighed else None
-            if replay is None or not replay.train(xs[0], targets[0], totals):
+            if replay is None or not weighed or not replay.train(xs[0], targets[0], totals):
                 self._noted_gradients(xs, targets, ws, totals, check)
             if optimizer.takes_closure:
                 optimizer.step(model, lambda: self._again(xs, targets, ws), totals.since(before)[0])

@@ -4,6 +4,7 @@ import concurrent.futures
 import gc
 import itertools
 import weakref
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -432,6 +433,28 @@ def watch_calls(function, calls):
         return function(*args, **named)
 
     return call
+
+
+def test_a_patched_class_is_seen():
+    """For as long as it is patched; then steps are noted again."""
+    model, plain = (model_of([layers.Dense(8), layers.Dense(4)]) for _ in range(2))
+
+    def train(steps=3):
+        return [model.train_on_batch(X, LABELS) for _ in range(steps)]
+
+    found = train()
+    for kind, name, times in (
+        (layers.Dense, "forward", 6),
+        (losses.SparseCategoricalCrossentropy, "values_and_gradient", 3),
+    ):
+        assert model._step.replays.noted
+        with mock.patch.object(kind, name, autospec=True, side_effect=getattr(kind, name)) as patched:
+            found += train()
+        assert patched.call_count == times and not model._step.replays.noted
+        found += train()
+    assert model._step.replays.noted
+    with mock.patch.object(replay, "MOST", -1):
+        assert found == [plain.train_on_batch(X, LABELS) for _ in range(len(found))]
 
 
 def test_a_table_of_kernels_of_ones_own_stays():
