@@ -278,6 +278,20 @@ EDITS = {
             "test_categories",
         ),
     ],
+    "layers/test_projected_lstm.py": [
+        (
+            "layers.projected_lstm:ProjectedLSTM.run", 'last(seen), end, r0', 'last(seen), end, end',
+            "test_the_formula[cpu]",
+        ),
+        (
+            "layers.projected_lstm:ProjectedLSTM.run_grad", "self._add(dR, r0, dz1)", "pass",
+            "test_gradients_of_all_there_is[True]",
+        ),
+        (
+            "layers.projected_lstm:ProjectedLSTM._firsts", "seen is None else steps", "True else steps",
+            "test_the_formula[cpu]",
+        ),
+    ],
     "layers/test_recurrent.py": [
         (
             "layers.recurrence:Recurrence.recurrent_mask", 'self._key("recurrent")', 'self._key("input")',
@@ -461,6 +475,12 @@ EDITS = {
         ),
         ("metrics.from_loss:CosineSimilarity.values", "-super()", "super()", "test_more_by_hand"),
     ],
+    "models/test_fixed_calls.py": [
+        (
+            "models.checking:_Checked._hold", "part.state[name][...] = values", "pass",
+            "test_gradient_check_of_a_layer_called_both_ways",
+        ),
+    ],
     "models/test_functional.py": [
         (
             "models.graph:total", "others and devices.current_workspace() is None", "False",
@@ -509,6 +529,9 @@ EDITS = {
             "layer.forward(x, training)", "test_layers_get_the_mask",
         ),
     ],
+    "models/test_replay.py": [
+        ("models.replay:Replays._is_patched", "is not method", "is None", "test_a_patched_class_is_seen"),
+    ],
     "optimizers/test_services.py": [
         (
             "optimizers.services:Services.accumulate", "float(number > 1), weight", "1.0, weight",
@@ -541,6 +564,13 @@ EDITS = {
             "optimizers.state:State.get_state", "if self.accumulated[0]:", "if False:",
             "test_an_accumulation_is_resumed_in_its_midst",
         ),
+    ],
+    "test_added_losses.py": [
+        (
+            "penalties:Ruled._sum", "gradient is None or is_unpenalized()", "gradient is None",
+            "test_accumulated_gradients_are_those_of_the_big_batch",
+        ),
+        ("penalties:Ruled.penalizes", "self.adds_loss or ", "", "test_it_is_in_the_loss"),
     ],
     "test_schedules.py": [
         (
