@@ -350,8 +350,8 @@ EDITS = {
             '("cross_attention", True)', "test_the_future_and_padding_are_not_seen",
         ),
         (
-            "layers.transformer_encoder:TransformerEncoder.forward", "attention.forward(a, training, mask)",
-            "attention.forward(a, training)", "test_the_future_and_padding_are_not_seen",
+            "layers.transformer_encoder:TransformerEncoder.forward", "attention.forward(a, training, mask,",
+            "attention.forward(a, training, None,", "test_the_future_and_padding_are_not_seen",
         ),
     ],
     "losses/test_class_weights.py": [

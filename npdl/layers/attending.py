@@ -50,14 +50,15 @@ class Attending(Scoring):
     def compared(self, query, key):
         return self._project(query, "query"), self._project(key, "key")
 
-    def forward(self, x, training=False, mask=None):
+    def forward(self, x, training=False, mask=None, shortcut=None):
+        """y; y + shortcut in one pass over memory, for a layer with a way around this one."""
         query, value, key = self.query_value_key(x)
         how = self.how(x, mask, self.varies(training))
         (q, k), v = self.compared(query, key), self._project(value, "value")
         a = self.buffer("attended", (*q.shape[:3], v.shape[3]))
         self.k.attention(q, k, v, self.factor, out=a, **how)  # a = softmax(q kᵀ / √D) v
         rows = a.reshape((*query.shape[:-1], a.shape[2] * a.shape[3]))
-        y = self._times(rows, "attention_output", "y")  # y = a Wo + bo
+        y = self._times(rows, "attention_output", "y", shortcut)  # y = a Wo + bo
         p = self.scores(q, k, how, query, key) if self.return_attention_scores else None
         penalized = self.penalize(y)
         if training:
@@ -67,7 +68,8 @@ class Attending(Scoring):
         y = y.reshape((*query.shape[:-1], *self.params["attention_output/kernel"].shape[2:]))
         return y if p is None else (y, p)
 
-    def backward(self, dy):
+    def backward(self, dy, shortcut=None):
+        """dx, + the gradient of a way around this layer."""
         query, value, key, q, k, v, rows, how, penalized = self.saved()
         dy, dp = dy if self.return_attention_scores else (dy, None)
         dy = self.zeros_for(dy, (*query.shape[:-1], math.prod(self.params["attention_output/kernel"].shape[2:])))
@@ -76,9 +78,13 @@ class Attending(Scoring):
         dq, dk, dv = (self.buffer(name, of.shape) for name, of in (("dq", q), ("dk", k), ("dv", v)))
         self.k.attention_grad(da, q, k, v, self.factor, dq=dq, dk=dk, dv=dv, **how)
         self.add_scores_grad(dp, q, k, how, dq, dk)
-        parts = (query, dq, "query"), (value, dv, "value"), (key, dk, "key")
-        grads = [self._times_grad(x, dz, name) for x, dz, name in parts]
-        return self.given_back(*grads) if self.needs_dx else None
+        inputs = several.count(self.input_shape)
+        dkey = self._times_grad(key, dk, "key", shortcut if inputs == 1 else None)
+        dvalue = self._times_grad(value, dv, "value", dkey if inputs < 3 else None)  # one array: a sum of gradients
+        dquery = self._times_grad(query, dq, "query", dvalue if inputs == 1 else shortcut)
+        if not self.needs_dx:
+            return None
+        return dquery if inputs == 1 else (dquery, dvalue, dkey)[:inputs]
 
     # ---- projections: z = x W + b, with the kernel as a matrix
 
@@ -87,14 +93,14 @@ class Attending(Scoring):
         samples, places = math.prod(x.shape[: self.first]), math.prod(x.shape[self.first : -1])
         return self._times(x, name, name).reshape((samples, places, self.heads[name], self.sizes[name]))
 
-    def _times(self, x, name, result):
+    def _times(self, x, name, result, more=None):
         W, b = self._matrix(self.params, name, x.shape[-1]), self.params.get(f"{name}/bias")
         z = self.buffer(result, (*x.shape[:-1], W.shape[1]))
-        self.k.matmul(x, W, out=z, bias=None if b is None else b.reshape((b.size,)))
+        self.k.matmul(x, W, out=z, bias=None if b is None else b.reshape((b.size,)), add=more)
         return z
 
-    def _times_grad(self, x, dz, name):
-        """dW = xᵀ dz, db = Σ dz, and dx = dz Wᵀ, which is returned unless nobody reads it."""
+    def _times_grad(self, x, dz, name, more=None):
+        """dW = xᵀ dz, db = Σ dz, and dx = dz Wᵀ + more, which is returned unless nobody reads it."""
         W, dW = (self._matrix(arrays, name, x.shape[-1]) for arrays in (self.params, self.grads))
         dz = dz.reshape((*x.shape[:-1], W.shape[1]))
         self.k.matmul(x, dz, out=dW, transpose_a=True)
@@ -104,7 +110,7 @@ class Attending(Scoring):
         if not self.needs_dx and name != "attention_output":
             return None
         dx = self.buffer(f"dx of {name}", x.shape)
-        self.k.matmul(dz, W, out=dx, transpose_b=True)
+        self.k.matmul(dz, W, out=dx, transpose_b=True, add=more)
         return dx
 
     @staticmethod

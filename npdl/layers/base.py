@@ -156,6 +156,8 @@ class Layer(Configured, Ruled, node.Symbolic):
     def check_shape(self, sample, expected=None):
         """Raise where this is not the shape of a sample that the layer was built for."""
         expected = self.input_shape if expected is None else expected
+        if sample == expected:
+            return
         if len(sample) != len(expected) or any(e not in (None, s) for e, s in zip(expected, sample)):
             wanted, came = (", ".join(["N", *("any" if s is None else str(s) for s in x)]) for x in (expected, sample))
             raise ValueError(
