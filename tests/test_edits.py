@@ -131,6 +131,7 @@ EDITS = {
             "layers.scoring:Scoring.compute_mask", "(mask, None) if self.return_attention_scores else mask", "mask",
             "test_masks",
         ),
+        ("layers.weighing:Weighing.given_back", "inputs < 3", "inputs < 2", "test_several_inputs[2-plain]"),
         (
             "layers.scoring:Scoring.add_scores_grad", 'self.k.add(dk, more["dk"], out=dk)', "pass",
             "test_several_inputs[2-plain]",
@@ -207,9 +208,9 @@ EDITS = {
             'math.sqrt(self.heads["query"])', "test_the_formula",
         ),
         ("layers.scoring:Scoring.how", "self.step += 1", "pass", "test_dropout_does_not_depend_on_the_batch"),
-        ("layers.scoring:Scoring.given_back", "inputs < 3", "inputs < 2", "test_several_inputs[plain-value]"),
+        ("layers.attending:Attending.backward", "inputs < 3", "inputs < 2", "test_several_inputs[plain-value]"),
         (
-            "layers.attending:Attending.backward", "if self.needs_dx", "if not self.needs_dx",
+            "layers.attending:Attending.backward", "if not self.needs_dx", "if self.needs_dx",
             "test_a_query_that_sees_nothing",
         ),
         ("layers.attending:Attending.flops", "t * seen", "t", "test_flops"),
