@@ -32,6 +32,7 @@ class Layer(Configured, Ruled, node.Symbolic):
         params, grads, state: views into the model's `ParamStore`, by Keras' names.
         needs_dx: False where nobody reads dL/dx; backward may then return None.
         reads_integers: True where x are whole numbers (indices): int32 or int64 instead of the model's dtype.
+        adds_loss: True where it adds a term of its own to the loss (`add_loss`, `npdl.penalties`).
         makes_mask, masks_pairs: whether it finds out which steps are padding; whether a mask may be of pairs (N, T, S).
         may_overwrite: True where the caller of backward lets go of dy: a model sets it for its own layers.
         step: training forwards so far where a layer draws random numbers.

@@ -549,7 +549,7 @@ static void FN(try_semi_hard)(int64_t samples, int64_t size) {
 }
 
 static void FN(try_power)(int64_t n) {
-    static const double exponents[] = {1, 2, 0.5, 3, -0.75};
+    static const double exponents[] = {1, 2, 0.5, 3, 13, 1.7, -0.75};
     REAL *x = FN(numbers)(n, 8), *dy = FN(numbers)(n, 1), *out = FN(empty)(n);
     for (int64_t i = 0; i < COUNT(exponents); i++) {
         FN(npdl_powers)(NULL, x, exponents[i], out, n);
