@@ -10,6 +10,7 @@ import numpy as np
 from numba import types
 
 from npdl.devices.cuda.driver import Driver
+from npdl.devices.cuda.races import Race, races
 from npdl.devices.cuda.replay import replay
 
 RUBBISH = 0xAB
@@ -30,14 +31,19 @@ class Memory:
 class StandIn(Driver):
     """A driver that computes on the CPU.
 
+    Args:
+        watch: whether to look for races in each launch (races.py), which takes about a millisecond a thread.
+
     Attributes:
         order: 1 runs a block's threads in ascending order, -1 in descending: results may not depend on it.
         launched: how many times each kernel was launched, by name.
+        watched: the Python functions of the kernels in which it looked for races.
     """
 
-    def __init__(self):
+    def __init__(self, watch=False):
         super().__init__()
         self.order, self.launched = 1, {}
+        self.watch, self.watched = watch, set()
 
     def allocate(self, nbytes):
         return Memory(self, nbytes)
@@ -53,6 +59,7 @@ class StandIn(Driver):
 
         Raises:
             ValueError: no blocks or threads, or too many threads.
+            Race: with `watch`, the result depends on which thread is first.
         """
         if min(*blocks, *threads) < 1 or math.prod(threads) > MOST_THREADS:
             raise ValueError(
@@ -61,7 +68,20 @@ class StandIn(Driver):
             )
         given = [_argument(value, kind) for value, kind in zip(arguments, kernel.kinds, strict=True)]
         self.launched[kernel.name] = self.launched.get(kernel.name, 0) + 1
+        if self.watch:
+            self._look_for_races(kernel, blocks, threads, given)
         replay(kernel.function)(blocks, threads, *given, order=self.order)
+
+    def _look_for_races(self, kernel, blocks, threads, given):
+        """Run a launch thread by thread, then put memory back as it was."""
+        arrays = [value for value in given if isinstance(value, np.ndarray)]
+        before = [array.copy() for array in arrays]
+        found = races(kernel, blocks, threads, *given)
+        for array, values in zip(arrays, before, strict=True):
+            array[...] = values
+        self.watched.add(kernel.function)
+        if found:
+            raise Race("; ".join(found))
 
     def product(self, a, b, out, transpose_a, transpose_b):
         """out = op(a) op(b) of matrices; cuBLAS' part."""

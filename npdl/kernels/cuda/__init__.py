@@ -6,7 +6,17 @@ yet.
 
 from pathlib import Path
 
-NO_FAMILIES = ("__init__", "elementary", "kernel", "reduction")
+NO_FAMILIES = (
+    "__init__",
+    "channels",
+    "element_formulas",
+    "elementary",
+    "kernel",
+    "memory",
+    "philox",
+    "reduction",
+    "strided",
+)
 """Files of this folder that hold what the families are written with."""
 
 
