@@ -9,7 +9,7 @@ import math
 
 from numba import cuda, float32
 
-from npdl.kernels.cuda.kernel import Floats, Int, Ints, Longs, device, expect, kernel, launch, launch_each
+from npdl.kernels.cuda.kernel import Floats, Int, Ints, device, expect, kernel, launch, launch_each
 from npdl.kernels.cuda.memory import areas
 from npdl.kernels.cuda.reduction import fold_max, fold_sum, own_max, threads_for
 
@@ -163,11 +163,6 @@ def sum_states(
         i += cuda.gridsize(1)
 
 
-FORWARD = {"int32": go_forward, "int64": go_forward.retyped(labels=Longs)}
-BACKWARD = {"int32": go_backward, "int64": go_backward.retyped(labels=Longs)}
-SUM = {"int32": sum_states, "int64": sum_states.retyped(labels=Longs)}
-
-
 def _ctc(kernel, labels, y_pred, blank, out, scale, dy):
     shape = y_pred.shape
     if len(shape) != 3 or (not y_pred.size and shape[0]):
@@ -182,16 +177,16 @@ def _ctc(kernel, labels, y_pred, blank, out, scale, dy):
         expect(kernel, "scale", scale, shape[:1])
     if not shape[0]:
         return
-    (samples, frames, classes), width, kind = shape, labels.shape[1], labels.dtype.name
+    (samples, frames, classes), width = shape, labels.shape[1]
     all_states = 2 * width + 1
     size = samples * frames * all_states
     sums, alpha, beta, totals = areas(y_pred.memory.driver, samples * frames, size, 0 if dy is None else size, samples)
     threads, sizes = threads_for(all_states, MOST_THREADS), (frames, classes, width, blank)
     launch(log_sums, samples * frames, threads_for(classes), y_pred, sums, classes)
-    launch(FORWARD[kind], samples, threads, labels, y_pred, sums, alpha, out, totals, *sizes, int(out is not None))
+    launch(go_forward, samples, threads, labels, y_pred, sums, alpha, out, totals, *sizes, int(out is not None))
     if dy is not None:
-        launch(BACKWARD[kind], samples, threads, labels, y_pred, sums, beta, *sizes)
-        launch_each(SUM[kind], y_pred.size, labels, y_pred, sums, alpha, beta, totals, scale, dy, y_pred.size, *sizes)
+        launch(go_backward, samples, threads, labels, y_pred, sums, beta, *sizes)
+        launch_each(sum_states, y_pred.size, labels, y_pred, sums, alpha, beta, totals, scale, dy, y_pred.size, *sizes)
 
 
 def ctc(labels, y_pred, blank, *, out, scale=None, dy=None):

@@ -14,7 +14,7 @@ import math
 
 from numba import cuda, float32
 
-from npdl.kernels.cuda.kernel import Float, Floats, Int, Ints, Longs, expect, kernel, launch, launch_each
+from npdl.kernels.cuda.kernel import Float, Floats, Int, Ints, expect, kernel, launch, launch_each
 from npdl.kernels.cuda.memory import areas
 from npdl.kernels.cuda.reduction import fold_sum, threads_for
 
@@ -129,10 +129,6 @@ def gather(e: Floats, slopes: Floats, out: Floats, n: Int, size: Int):
         at += cuda.gridsize(1)
 
 
-COUNT = {"int32": count_pairs, "int64": count_pairs.retyped(labels=Longs)}
-CHOOSE = {"int32": choose, "int64": choose.retyped(labels=Longs)}
-
-
 def _prepare(kernel, labels, e, root, factor):
     """(d, choice, slopes, share), the first two and the last filled."""
     if len(e.shape) != 2 or (e.shape[0] and not e.shape[1]):
@@ -141,9 +137,9 @@ def _prepare(kernel, labels, e, root, factor):
     n, size = e.shape
     d, choice, slopes, share = areas(e.memory.driver, n * n, n * n, n * n, 1)
     if n:
-        launch(COUNT[labels.dtype.name], 1, threads_for(n), labels, share, n)
+        launch(count_pairs, 1, threads_for(n), labels, share, n)
         launch_each(distances, n * n, e, d, n, size, int(root), factor)
-        launch_each(CHOOSE[labels.dtype.name], n * n, labels, d, choice, n)
+        launch_each(choose, n * n, labels, d, choice, n)
     return d, choice, slopes, share
 
 
