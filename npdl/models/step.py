@@ -86,26 +86,22 @@ class Step:
         replay = self.replays.find((xs[0], targets[0])) if ws[0] is None else None
         if replay is None:
             self._prepare()
+        optimizer = model.optimizer
+        weighed = optimizer.takes_closure or optimizer.gradient_accumulation_steps
+        if replay is not None and not weighed and replay.train(xs[0], targets[0], totals):  # nothing else is left
+            optimizer.step(model)
+            self.first = False
+            return
         check = FirstStep(self.plan.layers) if first else None
         xs = [self.device.from_host(x) for x in xs]
         with devices.use_workspace(self.workspace):
-            optimizer = model.optimizer
-            weighed = optimizer.takes_closure or optimizer.gradient_accumulation_steps
             if weighed and not optimizer.takes_closure and (len(self.heads) > 1 or self.penalized):
                 self._accumulate(xs, targets, ws, totals, check)
                 self.first = False
                 return
             before = totals.sums() if weighed else None
-            if replay is not None:
-                replay.train(xs[0], targets[0], totals)
-            elif ws[0] is None and self.replays.wants((xs[0], targets[0])):
-                target = targets[0]
-                if np.may_share_memory(xs[0], target):  # each must be told from the other
-                    target = target.copy()
-                with self.replays.noting(x=xs[0], target=target) as notes:
-                    self._gradients(xs, [target], ws, totals, notes=notes)
-            else:
-                self._gradients(xs, targets, ws, totals, check)
+            if replay is None or not weighed or not replay.train(xs[0], targets[0], totals):
+                self._noted_gradients(xs, targets, ws, totals, check)
             if optimizer.takes_closure:
                 optimizer.step(model, lambda: self._again(xs, targets, ws), totals.since(before)[0])
             elif weighed:
@@ -113,6 +109,17 @@ class Step:
             else:
                 optimizer.step(model)
         self.first = False
+
+    def _noted_gradients(self, xs, targets, ws, totals, check):
+        """As `_gradients`, noted where that is of use."""
+        if ws[0] is not None or not self.replays.wants((xs[0], targets[0])):
+            self._gradients(xs, targets, ws, totals, check)
+            return
+        target = targets[0]
+        if np.may_share_memory(xs[0], target):  # each must be told from the other
+            target = target.copy()
+        with self.replays.noting(x=xs[0], target=target) as notes:
+            self._gradients(xs, [target], ws, totals, notes=notes)
 
     def _gradients(self, xs, targets, ws, totals, check=None, notes=None):
         """Forward, loss, backward and penalties."""

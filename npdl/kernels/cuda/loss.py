@@ -166,6 +166,16 @@ def weighted_total(values: Floats, weights: Floats, out: Doubles, n: Long):
         out[0] = s[0]
 
 
+@kernel
+def number_adder(number: Doubles, out: Doubles):
+    out[0] += number[0]
+
+
+def add_number(number, *, out):
+    """out += number, arrays of one float64."""
+    launch(number_adder, 1, 1, number, out)
+
+
 def _classes(kernel, target, labels, y_pred, out, scale, dy, weights=None):
     """(positions of a sample, classes), with every array's shape checked."""
     shape = y_pred.shape
