@@ -186,10 +186,9 @@ def run_ctc(x, labels):
 
 
 def run_attention(x, labels):
-    q, k, dout = x(1, 5, 2, 3), x(1, 33, 1, 3), x(1, 5, 2, 3)
-    more = {"rate": 0.5, "key": (1, 2), "step": 3}
-    attention.attention(q, k, k, 1.0, out=dout, **more)
-    attention.attention_grad(dout, q, k, k, 1.0, dq=x(*q.shape), dk=x(*k.shape), dv=x(*k.shape), **more)
+    q, k, dout = x(1, 5, 1, 3), x(1, 33, 1, 3), x(1, 5, 1, 3)
+    attention.attention(q, k, k, 1.0, out=dout, rate=0.5, key=(1, 2), step=3)
+    attention.attention_grad(dout, q, k, k, 1.0, dq=x(*q.shape), dk=x(*k.shape), dv=x(*k.shape))
 
 
 def run_layers(x, labels):

@@ -109,15 +109,18 @@ class _Watched:
 
     def __init__(self, watch, name, array, shared=False):
         self.watch, self.name, self.array, self.shared = watch, name, array, shared
+        self.start = array.ctypes.data
 
     def _place(self, index):
         """(the index, what stands for the element: its address, or its place in the block's shared memory)"""
         index = index if isinstance(index, tuple) else (index,)
-        if not all(0 <= i < n for i, n in zip(index, self.array.shape, strict=True)):
-            raise IndexError(f"{self.watch.kernel}: {self.name}{list(index)} of an array of shape {self.array.shape}")
+        for i, n in zip(index, self.array.shape, strict=True):
+            if not 0 <= i < n:
+                shape = self.array.shape
+                raise IndexError(f"{self.watch.kernel}: {self.name}{list(index)} of an array of shape {shape}")
         if self.shared:
             return index, (self.watch.block, self.name, index)
-        return index, self.array.ctypes.data + int(index[0]) * self.array.itemsize
+        return index, self.start + int(index[0]) * self.array.itemsize
 
     def __getitem__(self, index):
         index, place = self._place(index)
