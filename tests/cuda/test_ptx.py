@@ -1,13 +1,10 @@
 """Every kernel compiled for real GPUs, with no GPU: no slow arithmetic, no spilled registers, room for many threads."""
 
-import importlib
-import pkgutil
 import re
 
 import pytest
 
-from npdl.kernels import cuda as package
-from npdl.kernels.cuda.kernel import Kernel
+from npdl.kernels.cuda.kernel import every_kernel
 
 
 def has_toolkit():
@@ -29,20 +26,8 @@ DOUBLES = {
 }  # fmt: skip
 
 
-def kernels():
-    """(name, kernel) of the whole package, of each variant that a function makes."""
-    found = {}
-    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-        for name, value in vars(importlib.import_module(module.name)).items():
-            if isinstance(value, Kernel):
-                found[value] = name
-            elif hasattr(value, "keys_of_kernels"):
-                found.update({value(*key): f"{name}{key}" for key in value.keys_of_kernels})
-    return {name: kernel for kernel, name in found.items()}.items()
-
-
 @pytest.mark.parametrize("capability", CAPABILITIES, ids="sm_{0[0]}{0[1]}".format)
-@pytest.mark.parametrize("kernel", [pytest.param(kernel, id=name) for name, kernel in kernels()])
+@pytest.mark.parametrize("kernel", [pytest.param(kernel, id=name) for name, kernel in every_kernel().items()])
 def test_compiles_well(kernel, capability):
     from npdl.devices.cuda import compiler
 
