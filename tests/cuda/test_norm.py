@@ -148,6 +148,7 @@ def test_rows_in_part(compare):
     x, dy, mean, inverse = floats(6, 10), floats(6, 10), floats(6), floats(6)
     compare("layer_norm", "layer_norm", x, None, None, EPSILON, out={"out": x.shape}, **NEAR)
     compare("layer_norm", "layer_norm_grad", dy, x, mean, inverse, None, out={"dx": x.shape}, **NEAR)
+    compare("layer_norm", "layer_norm_grad", dy, x, mean, inverse, None, out={"dx": x.shape}, add=x, **NEAR)
     compare("layer_norm", "layer_norm_grad", dy, x, mean, inverse, None, out={"dbeta": (10,)}, **NEAR)
     compare("layer_norm", "rms_norm", x, None, EPSILON, out={"out": x.shape}, **NEAR)
     x[0] = 0

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(not has_toolkit(), reason='compiling for GPUs ne
 CAPABILITIES = ((8, 0), (9, 0))  # A100, H100
 REGISTERS = 64  # of a thread: with 64, one of an A100's processors holds 1,024 threads
 DOUBLES = {
-    "weighted_total", "penalty_part", "penalty_total",  # a loss is added up in float64
+    "weighted_total", "number_adder", "penalty_part", "penalty_total",  # a loss is added up in float64
     "sum_pieces", "join_pieces",  # and so are the norms of tensors
     "lamb_moments", "trust_ratios", "factored_squares", "factored_sizes",
 }  # fmt: skip

@@ -68,10 +68,10 @@ def row_norm(
 
 @kernel
 def row_slopes(
-    dy: Floats, x: Floats, mean: Floats, inverse: Floats, gamma: Floats, dx: Floats, width: Int, most: Float,
-    kind: Int, has_gamma: Int,
+    dy: Floats, x: Floats, mean: Floats, inverse: Floats, gamma: Floats, add: Floats, dx: Floats, width: Int,
+    most: Float, kind: Int, has_gamma: Int, has_add: Int,
 ):  # fmt: skip
-    """dx = (g − Σ g / D − x̂ Σ g x̂ / D) / σ, g = γ dy; without Σ g but for a layer's, without / D for the unit's."""
+    """dx = (g − Σ g / D − x̂ Σ g x̂ / D) / σ + add, g = γ dy; no Σ g but for a layer's, no / D for the unit's."""
     s = cuda.shared.array(256, float32)
     z = cuda.shared.array(256, float32)
     t = cuda.threadIdx.x
@@ -97,7 +97,8 @@ def row_slopes(
     i = t
     while i < width:
         g = gamma[i] * dy[start + i] if has_gamma else dy[start + i]
-        dx[start + i] = (g - shared - (x[start + i] - centre) * factor * along) * factor
+        d = (g - shared - (x[start + i] - centre) * factor * along) * factor
+        dx[start + i] = d + add[start + i] if has_add else d
         i += cuda.blockDim.x
 
 
@@ -152,7 +153,7 @@ def _norm(kind, x, gamma, beta, epsilon, out, mean, inverse, rows, width):
         )  # fmt: skip
 
 
-def _norm_grad(kind, dy, x, mean, inverse, gamma, dx, dgamma, dbeta, rows, width):
+def _norm_grad(kind, dy, x, mean, inverse, gamma, dx, dgamma, dbeta, rows, width, add=None):
     if dgamma is not None or dbeta is not None:  # first, for dx may be dy
         shift, tiles, part, parts = tiling(rows, width)
         sums, dots = areas(x.memory.driver, parts * width, parts * width)
@@ -166,8 +167,8 @@ def _norm_grad(kind, dy, x, mean, inverse, gamma, dx, dgamma, dbeta, rows, width
         )  # fmt: skip
     if dx is not None and rows:
         launch(
-            row_slopes, rows, threads_for(width), dy, x, mean, inverse, gamma, dx, width, AT_LEAST, kind,
-            int(gamma is not None),
+            row_slopes, rows, threads_for(width), dy, x, mean, inverse, gamma, add, dx, width, AT_LEAST, kind,
+            int(gamma is not None), int(add is not None),
         )  # fmt: skip
 
 
@@ -180,13 +181,13 @@ def layer_norm(x, gamma, beta, epsilon, *, out, mean=None, inverse=None):
     _norm(LAYER, x, gamma, beta, epsilon, out, mean, inverse, *sizes)
 
 
-def layer_norm_grad(dy, x, mean, inverse, gamma, *, dx=None, dgamma=None, dbeta=None):
-    """dx = (g − Σ g / D − x̂ Σ g x̂ / D) / σ with g = γ dy; dγ = Σ dy x̂, dβ = Σ dy over the rows; dx may be dy."""
+def layer_norm_grad(dy, x, mean, inverse, gamma, *, dx=None, dgamma=None, dbeta=None, add=None):
+    """dx = (g − Σ g / D − x̂ Σ g x̂ / D) / σ + add with g = γ dy; dγ = Σ dy x̂, dβ = Σ dy over the rows; dx may be dy."""
     sizes = _check(
-        "layer_norm_grad", x, like_x={"dy": dy, "dx": dx}, like_row={"gamma": gamma, "dgamma": dgamma, "dbeta": dbeta},
-        of_rows={"mean": mean, "inverse": inverse},
+        "layer_norm_grad", x, like_x={"dy": dy, "dx": dx, "add": add},
+        like_row={"gamma": gamma, "dgamma": dgamma, "dbeta": dbeta}, of_rows={"mean": mean, "inverse": inverse},
     )  # fmt: skip
-    _norm_grad(LAYER, dy, x, mean, inverse, gamma, dx, dgamma, dbeta, *sizes)
+    _norm_grad(LAYER, dy, x, mean, inverse, gamma, dx, dgamma, dbeta, *sizes, add)
 
 
 def rms_norm(x, gamma, epsilon, *, out, inverse=None):
