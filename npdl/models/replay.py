@@ -10,6 +10,7 @@ and decides nothing by the values of a batch.
 """
 
 import contextlib
+import operator
 import threading
 
 import numpy as np
@@ -38,8 +39,9 @@ LOSSES = {
 OWN = {"forward", "backward", "values", "gradient", "values_and_gradient"}
 """Methods that a user may have put on one object, or for a while on a class."""
 
-WRITTEN = {kind: [(name, getattr(kind, name)) for name in OWN if hasattr(kind, name)] for kind in REPLAYED | LOSSES}
-"""Those methods as npdl wrote them."""
+OF_A_KIND = {kind: operator.attrgetter(*[name for name in OWN if hasattr(kind, name)]) for kind in REPLAYED | LOSSES}
+WRITTEN = {kind: of(kind) for kind, of in OF_A_KIND.items()}
+"""What gets those methods of a class, and what they are as npdl wrote them."""
 
 
 def drops(part):
@@ -195,7 +197,8 @@ class Replays:
         self._latest = (), None  # the kind of the batch before, and its `Replay`
         self._watched, self._seen, self._data, self._outgrown = (), None, None, None
         self.possible = self._is_possible()
-        self.kinds = self._kinds() if self.possible else ()
+        self.kinds = [(kind, OF_A_KIND[kind]) for kind in (self._kinds() if self.possible else ())]
+        self.written = [WRITTEN[kind] for kind, _ in self.kinds]
 
     def _is_possible(self):
         if not self.plan.runs:
@@ -268,7 +271,7 @@ class Replays:
 
     def _is_patched(self):
         """Whether a class has another method than npdl wrote, by `unittest.mock.patch.object(layers.Dense, ...)`."""
-        return any(getattr(kind, name) is not method for kind in self.kinds for name, method in WRITTEN[kind])
+        return [of(kind) for kind, of in self.kinds] != self.written
 
     def _look(self):
         """Remember what is seen now, and settle `possible`; returns what has a table of kernels."""
