@@ -28,7 +28,8 @@
 #define NPDL_SUM_FOLD 16     /* ... so many rows side by side; same */
 
 #define NPDL_MR_IN_REGISTERS 9 /* rows of the tile whose address has a register of its own: x86-64 has 16 */
-#define NPDL_AHEAD 16  /* rows of b that are fetched before they are packed */
+#define NPDL_AHEAD 4   /* rows of a and b that are fetched before they are packed */
+#define NPDL_SOON 16   /* rows of a panel that are fetched before they are multiplied: it is as large as the first cache */
 #define NPDL_MB 96     /* rows of op(a) packed at a time: a multiple of every build's NPDL_MR */
 #define NPDL_TASK_ROWS 960    /* a task's rectangle at most: a multiple of NPDL_MB, ... */
 #define NPDL_TASK_COLUMNS 256 /* (twice as many where k is short: longer runs of each row of out are written), ... */
@@ -54,10 +55,11 @@ typedef struct { int64_t from, to; } npdl_row;      /* where a row of the tile b
 #endif
 
 #define NPDL_NW (2 * VL)          /* columns of a panel */
-/* From row to row of packed op(a), and of its transpose. A vector of room after each row lets copies be careless, and
- * keeps the step from being a power of two, which would crowd the rows into few cache sets. */
+/* From row to row of packed op(a). Room after each row keeps the step from being a power of two, which would crowd the
+ * rows into few cache sets. A transposed one is packed in strips of NPDL_MR rows of op(a) each, k by k, so that what a
+ * tile reads lies together. */
 #define NPDL_A_STEP (NPDL_KB + 16)
-#define NPDL_AT_STEP (NPDL_MB + 16)
+#define NPDL_A_STRIP (NPDL_KB * NPDL_MR)
 
 typedef struct FN(npdl_product) FN(npdl_product);
 struct FN(npdl_product) {
@@ -104,7 +106,7 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const 
         VEC panel[8];
         int64_t at = *place;
         #pragma GCC unroll 8
-        for (int j = 0; j < nv; j++) panel[j] = LD(b + j * VL);
+        for (int j = 0; j < nv; j++) panel[j] = LD(b + j * VL), __builtin_prefetch(b + NPDL_SOON * bs + j * VL);
         #pragma GCC unroll 16
         for (int i = 0; i < mr; i++) {
             if (i < NPDL_MR_IN_REGISTERS) __asm__("" : "+r"(from[i])); /* or the compiler derives one from another */
@@ -224,26 +226,29 @@ NPDL_INLINE void FN(npdl_transpose)(const REAL *from, int64_t from_step, REAL *t
 }
 
 /* k rows and n columns of op(b) into rows `row` ... of panels [n / NW][NPDL_KB][NW]; the last panel is a vector wide if
- * that will do. */
+ * that will do. Whole rows of b are read, since the next one may lie pages away. */
 static void FN(npdl_pack_b)(const REAL *b, int64_t b_step, int transpose, int64_t k, int64_t n, REAL *panels,
                             int64_t row) {
-    for (; n > 0; n -= NPDL_NW, panels += NPDL_KB * NPDL_NW) {
+    const int64_t whole = transpose ? 0 : n / NPDL_NW * NPDL_NW;
+    for (int64_t r = 0; r < k; r++) {
+        const REAL *from = b + r * b_step;
+        REAL *to = panels + (row + r) * NPDL_NW;
+        for (int64_t j = 0; j < whole; j += VL) {
+            __builtin_prefetch(from + NPDL_AHEAD * b_step + j);
+            ST(to + j / NPDL_NW * NPDL_KB * NPDL_NW + j % NPDL_NW, LD(from + j));
+        }
+    }
+    b += whole, panels += whole * NPDL_KB;
+    for (n -= whole; n > 0; n -= NPDL_NW, panels += NPDL_KB * NPDL_NW) {
         int64_t width = npdl_min(n, NPDL_NW), bs = n > VL ? NPDL_NW : VL;
         const REAL *from = b;
         REAL *to = panels + row * bs;
         b += transpose ? NPDL_NW * b_step : NPDL_NW;
         if (!transpose) {
-            if (width == bs)
-                for (int64_t r = 0; r < k; r++, from += b_step)
-                    for (int64_t j = 0; j < bs; j += VL) {
-                        __builtin_prefetch(from + NPDL_AHEAD * b_step + j); /* rows may lie pages apart */
-                        ST(to + r * bs + j, LD(from + j));
-                    }
-            else
-                for (int64_t r = 0; r < k; r++, from += b_step) {
-                    if (bs > VL) ST(to + r * bs, LD(from));
-                    ST(to + (r + 1) * bs - VL, LDN(from + bs - VL, width - bs + VL));
-                }
+            for (int64_t r = 0; r < k; r++, from += b_step) {
+                if (bs > VL) ST(to + r * bs, LD(from));
+                ST(to + (r + 1) * bs - VL, LDN(from + bs - VL, width - bs + VL));
+            }
             continue;
         }
         int64_t j = 0;
@@ -260,19 +265,30 @@ static void FN(npdl_pack_b)(const REAL *b, int64_t b_step, int transpose, int64_
     }
 }
 
-/* Rows [m0, m0 + m) and columns [k0, k0 + k) of op(a): as [m][NPDL_A_STEP], or transposed [k][NPDL_AT_STEP]. */
+/* Rows [m0, m0 + m) and columns [k0, k0 + k) of op(a): as [m][NPDL_A_STEP], or transposed [m / MR][NPDL_KB][MR]. */
 static void FN(npdl_pack_a)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t k0, int64_t k, REAL *to) {
-    int64_t row = m0, rows = m, column = k0, columns = k, step = NPDL_A_STEP;
-    if (s->transpose_a) row = k0, rows = k, column = m0, columns = m, step = NPDL_AT_STEP;
-    const REAL *from = s->a + row * s->a_step + column;
-    for (int64_t r = 0; r < rows; r++) memcpy(to + r * step, from + r * s->a_step, columns * sizeof(REAL));
+    if (!s->transpose_a) {
+        const REAL *from = s->a + m0 * s->a_step + k0;
+        for (int64_t i = 0; i < m; i++, from += s->a_step) {
+            for (int64_t j = 0; j < k; j += VL) __builtin_prefetch(from + NPDL_AHEAD * s->a_step + j);
+            memcpy(to + i * NPDL_A_STEP, from, k * sizeof(REAL));
+        }
+        return;
+    }
+    const REAL *from = s->a + k0 * s->a_step + m0;
+    for (int64_t i = 0; i < m; i += NPDL_MR, from += NPDL_MR, to += NPDL_A_STRIP)
+        for (int64_t r = 0; r < k; r++)
+            for (int64_t j = 0; j < npdl_min(m - i, NPDL_MR); j += VL) { /* into the next k's, which comes after it */
+                int64_t lanes = npdl_min(m - i - j, VL);
+                const REAL *p = from + r * s->a_step + j;
+                ST(to + r * NPDL_MR + j, lanes == VL ? LD(p) : LDN(p, lanes));
+            }
 }
 
-/* Whether a is read where it lies rather than packed: where its rows do not crowd into few sets of the first cache, or
- * if it is transposed, where a block of it takes few pages. The same bits either way. */
+/* Whether a is read where it lies rather than packed: where its rows do not crowd into few sets of the first cache; if
+ * it is transposed, where each number is read only once or twice. The same bits either way. */
 static int FN(npdl_reads_in_place)(const FN(npdl_product) *s) {
-    int64_t bytes = s->a_step * (int64_t)sizeof(REAL);
-    return s->transpose_a ? npdl_min(s->k, NPDL_KB) * bytes <= 64 * 4096 : (bytes + 128) % 4096 >= 256;
+    return s->transpose_a ? s->n <= NPDL_NW : (s->a_step * (int64_t)sizeof(REAL) + 128) % 4096 >= 256;
 }
 
 /* ---- tasks */
@@ -295,7 +311,7 @@ static void FN(npdl_empty_sums)(REAL *out, int64_t out_step, int64_t m, int64_t 
 
 /* Bytes of working memory of npdl_rectangle. */
 static size_t FN(npdl_rectangle_bytes)(const FN(npdl_product) *s, int64_t rows, int64_t columns) {
-    int64_t packed_a = s->transpose_a ? NPDL_KB * NPDL_AT_STEP : npdl_min(rows, NPDL_MB) * NPDL_A_STEP;
+    int64_t packed_a = npdl_min(npdl_round_up(rows, NPDL_MR), NPDL_MB) * NPDL_A_STEP; /* strips are smaller, with room */
     return (NPDL_KB * npdl_round_up(columns, NPDL_NW) + packed_a) * sizeof(REAL);
 }
 
@@ -304,11 +320,13 @@ static size_t FN(npdl_rectangle_bytes)(const FN(npdl_product) *s, int64_t rows, 
 static void FN(npdl_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t n0, int64_t n, int64_t k0,
                                int64_t k1, REAL *out, int64_t out_step, int finish, void *work) {
     REAL *panels = work, *packed = panels + NPDL_KB * npdl_round_up(n, NPDL_NW);
-    int64_t in_place = FN(npdl_reads_in_place)(s), from = NPDL_A_STEP, step = 1;
-    if (s->transpose_a) from = 1, step = in_place ? s->a_step : NPDL_AT_STEP;
-    else if (in_place) from = s->a_step;
+    int64_t in_place = FN(npdl_reads_in_place)(s), from = in_place ? s->a_step : NPDL_A_STEP, step = 1;
+    if (s->transpose_a) from = 1, step = in_place ? s->a_step : NPDL_MR;
     npdl_row row[NPDL_MB];
-    for (int64_t i = 0; i < npdl_min(m, NPDL_MB); i++) row[i] = (npdl_row){i * from, i * out_step};
+    for (int64_t i = 0; i < npdl_min(m, NPDL_MB); i++) {
+        int64_t strip = s->transpose_a && !in_place ? i / NPDL_MR * (NPDL_A_STRIP - NPDL_MR) : 0;
+        row[i] = (npdl_row){i * from + strip, i * out_step};
+    }
     int64_t place[NPDL_KB];
     for (int64_t i = 0; i < npdl_min(k1 - k0, NPDL_KB); i++) place[i] = i * step;
     const REAL *bias = finish && s->bias ? s->bias + n0 : NULL;
