@@ -36,11 +36,14 @@
 /* For every one of `count` vectors, a number known when this is compiled. */
 #define EACH _Pragma("GCC unroll 8") for (int j = 0; j < count; j++)
 
-/* Ask for the group of vectors that lies 2 KB behind p: arrays that are in no near cache come faster by it (tanh of 2^20
- * floats by a quarter), and others as before. An address beyond the array does no harm. */
+/* Ask for what lies 2 KB behind p, of what is read and of what is written: a line that is written is read first. Arrays
+ * that are in no near cache come faster by it, and others as before: a copy of 4 million floats by a half, one of 20
+ * million by a fifth (Xeon, 36 MB of third cache, two threads). Stores past the caches, which read no line first, are no
+ * faster than plain ones there, and take twice as long where the third cache would have held the array. An address beyond
+ * the array does no harm. */
+#define NPDL_FETCH_ONE(p) __builtin_prefetch((const void *)((uintptr_t)(p) + 2048));
 #define NPDL_FETCH(p) \
-    for (int byte_ = 0; byte_ < NPDL_WIDE * NPDL_VECTOR_BYTES; byte_ += 64) \
-        __builtin_prefetch((const void *)((uintptr_t)(p) + 2048 + byte_));
+    for (int byte_ = 0; byte_ < NPDL_WIDE * NPDL_VECTOR_BYTES; byte_ += 64) NPDL_FETCH_ONE((uintptr_t)(p) + byte_)
 
 /* out[i] = FUNCTION of in[i], NPDL_WIDE vectors at a time; FUNCTION(v, count) replaces v[j]. */
 #define NPDL_MAP_WIDE(in, out, size, FUNCTION) \
@@ -50,6 +53,7 @@
         for (; i + NPDL_WIDE * VL <= (size); i += NPDL_WIDE * VL) { \
             enum { count = NPDL_WIDE }; \
             NPDL_FETCH((in) + i) \
+            NPDL_FETCH((out) + i) \
             EACH v[j] = LD((in) + i + j * VL); \
             FUNCTION(v, count); \
             EACH ST((out) + i + j * VL, v[j]); \
@@ -67,7 +71,12 @@
 #define NPDL_MAP(in, out, count, EXPRESSION) \
     { \
         int64_t i = 0; \
-        for (; i + VL <= (count); i += VL) { VEC v = LD((in) + i); ST((out) + i, EXPRESSION); } \
+        for (; i + VL <= (count); i += VL) { \
+            VEC v = LD((in) + i); \
+            NPDL_FETCH_ONE((in) + i) \
+            NPDL_FETCH_ONE((out) + i) \
+            ST((out) + i, EXPRESSION); \
+        } \
         if (i < (count)) { VEC v = LDN((in) + i, (count) - i); STN((out) + i, EXPRESSION, (count) - i); } \
     }
 
@@ -77,6 +86,9 @@
         int64_t i = 0; \
         for (; i + VL <= (count); i += VL) { \
             VEC v = LD((in) + i), w = LD((other) + i); \
+            NPDL_FETCH_ONE((in) + i) \
+            NPDL_FETCH_ONE((other) + i) \
+            NPDL_FETCH_ONE((out) + i) \
             ST((out) + i, EXPRESSION); \
         } \
         if (i < (count)) { \
@@ -92,7 +104,9 @@
         int64_t i = 0; \
         for (; i + NPDL_WIDE * VL <= (size); i += NPDL_WIDE * VL) { \
             enum { count = NPDL_WIDE }; \
+            NPDL_FETCH((in) + i) \
             NPDL_FETCH((other) + i) \
+            NPDL_FETCH((out) + i) \
             EACH w[j] = LD((other) + i + j * VL); \
             FUNCTION(w, count); \
             EACH v[j] = LD((in) + i + j * VL); \

@@ -1,4 +1,4 @@
-/* Matrix product: out = act(op(a) op(b) + bias), and the sum over rows.
+/* Matrix product: out = act((op(a) op(b) + bias + add) times), and the sum over rows.
  *
  * How it works. A task is a rectangle of the output. It goes through k in blocks of NPDL_KB; for each it packs its part
  * of b into panels of two vectors' width, and the register tile (NPDL_MR rows x 2 vectors) multiplies op(a) by them.
@@ -52,6 +52,20 @@ static inline int64_t npdl_round_up(int64_t a, int64_t b) { return npdl_ceil_div
 
 typedef struct { int64_t from, to; } npdl_row;      /* where a row of the tile begins in a, and in out */
 
+/* The rows of a task, a multiple of `step` and at least `rows`, with which the busiest thread has the least to do: of
+ * m = 784 eight tasks of 108 leave two threads 432 and 352 rows, six of 132 leave them 396 and 388. To pack its part of b
+ * costs a task as much as some rows do. There are `others` tasks for each task's rows. */
+static inline int64_t npdl_even_rows(int64_t m, int64_t rows, int64_t step, int64_t others) {
+    const int64_t threads = npdl_get_num_threads(), most = npdl_ceil_div(m, rows), packing = 4;
+    int64_t best = rows, least = INT64_MAX;
+    for (int64_t tasks = most; threads > 1 && tasks > 0 && 2 * tasks >= most; tasks--) {
+        int64_t mine = npdl_round_up(npdl_ceil_div(m, tasks), step);
+        int64_t time = npdl_ceil_div(npdl_ceil_div(m, mine) * others, threads) * (mine + packing);
+        if (mine <= NPDL_TASK_ROWS && time < least) best = mine, least = time;
+    }
+    return best;
+}
+
 #endif
 
 #define NPDL_NW (2 * VL)          /* columns of a panel */
@@ -78,7 +92,8 @@ struct FN(npdl_product) {
     int64_t out_step;
     /* epilogue */
     const REAL *bias;        /* (n,) or NULL */
-    REAL *z;                 /* like out, receives the pre-activation, or NULL */
+    const REAL *add, *times; /* like out, or NULL; not with images */
+    REAL *z, *slope;         /* like out, receive what is activated and the activation's slope there, or NULL */
     int code;                /* activation, 0: none */
     const double *constants;
     /* division into tasks, filled by npdl_run_product */
@@ -86,13 +101,14 @@ struct FN(npdl_product) {
     REAL *partial;           /* (parts, m, n) */
 };
 
-/* ---- register tile: out (+)= a · b for mr rows and nv vectors of columns, n of which are stored, (+ bias).
+/* ---- register tile: out (+)= a · b for mr rows and nv vectors of columns, n of which are stored, (+ bias), (+ more), (times).
  *
  * Number k of row i is a[row[i].from + place[k]], and the row goes to out + row[i].to: so windows of an image are read
- * where they lie, as packed rows are. b's row k is at b + k·bs. mr and nv are constants where this is used. */
+ * where they lie, as packed rows are. b's row k is at b + k·bs, rows of more and of times lie as those of out do. mr
+ * and nv are constants where this is used. */
 NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const npdl_row *row,
                                const int64_t *place, int64_t k, const REAL *b, int64_t bs, REAL *out, int64_t n,
-                               int add, const REAL *bias) {
+                               int add, const REAL *bias, const REAL *more, const REAL *times) {
     const REAL *from[NPDL_MR], *volatile others[NPDL_MR];
     VEC acc[NPDL_MR][8];
     #pragma GCC unroll 16
@@ -100,7 +116,11 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const 
         if (i < NPDL_MR_IN_REGISTERS) from[i] = a + row[i].from;
         else others[i] = a + row[i].from;
         #pragma GCC unroll 8
-        for (int j = 0; j < nv; j++) acc[i][j] = BC(0);
+        for (int j = 0; j < nv; j++) {
+            acc[i][j] = BC(0);
+            if (more) __builtin_prefetch(more + row[i].to + j * VL);
+            if (times) __builtin_prefetch(times + row[i].to + j * VL);
+        }
     }
     for (const int64_t *end = place + k; place < end; place++, b += bs) {
         VEC panel[8];
@@ -126,10 +146,14 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const 
             if (lanes == VL) {
                 if (add) v = LD(to) + v;
                 if (bias) v += shift;
+                if (more) v += LD(more + row[i].to + j * VL);
+                if (times) v *= LD(times + row[i].to + j * VL);
                 ST(to, v);
             } else {
                 if (add) v = LDN(to, lanes) + v;
                 if (bias) v += shift;
+                if (more) v += LDN(more + row[i].to + j * VL, lanes);
+                if (times) v *= LDN(times + row[i].to + j * VL, lanes);
                 STN(to, v, lanes);
             }
         }
@@ -140,8 +164,8 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const 
 #define NPDL_ROWS_OF(mr, nv)                                                                                          \
     static __attribute__((noinline)) void FN(npdl_rows_##mr##_##nv)(                                                  \
         const REAL *a, const npdl_row *row, const int64_t *place, int64_t k, const REAL *panel, REAL *out, int64_t n, \
-        int add, const REAL *bias) {                                                                                  \
-        FN(npdl_tile)(mr, nv, a, row, place, k, panel, nv * VL, out, n, add, bias);                                   \
+        int add, const REAL *bias, const REAL *more, const REAL *times) {                                             \
+        FN(npdl_tile)(mr, nv, a, row, place, k, panel, nv * VL, out, n, add, bias, more, times);                      \
     }
 #define NPDL_ROWS(mr) NPDL_ROWS_OF(mr, 1) NPDL_ROWS_OF(mr, 2)
 NPDL_ROWS(1) NPDL_ROWS(2) NPDL_ROWS(3) NPDL_ROWS(4)
@@ -158,10 +182,11 @@ NPDL_ROWS(9) NPDL_ROWS(10) NPDL_ROWS(11) NPDL_ROWS(12)
 #undef NPDL_ROWS_OF
 
 /* `rows` rows of a times all panels of packed b: as few tiles as can be, all about equally large. */
-static void FN(npdl_tiles)(const REAL *a, const npdl_row *row, int64_t rows, const int64_t *place, int64_t k,
-                           const REAL *panels, REAL *out, int64_t n, int add, const REAL *bias) {
+static void FN(npdl_tiles_and_more)(const REAL *a, const npdl_row *row, int64_t rows, const int64_t *place, int64_t k,
+                                    const REAL *panels, REAL *out, int64_t n, int add, const REAL *bias,
+                                    const REAL *more, const REAL *times) {
     static void (*const of_size[][2])(const REAL *, const npdl_row *, const int64_t *, int64_t, const REAL *, REAL *,
-                                      int64_t, int, const REAL *) = {
+                                      int64_t, int, const REAL *, const REAL *, const REAL *) = {
 #define NPDL_ROWS(mr) {FN(npdl_rows_##mr##_1), FN(npdl_rows_##mr##_2)}
         {NULL}, NPDL_ROWS(1), NPDL_ROWS(2), NPDL_ROWS(3), NPDL_ROWS(4),
 #if NPDL_MR >= 6
@@ -180,26 +205,34 @@ static void FN(npdl_tiles)(const REAL *a, const npdl_row *row, int64_t rows, con
         mr = npdl_ceil_div(rows, tiles);
         for (int64_t j = 0; j < n; j += NPDL_NW)
             of_size[mr][n - j > VL](a, row, place, k, panels + j * NPDL_KB, out + j, n - j, add,
-                                    bias ? bias + j : NULL);
+                                    bias ? bias + j : NULL, more ? more + j : NULL, times ? times + j : NULL);
     }
+}
+
+static void FN(npdl_tiles)(const REAL *a, const npdl_row *row, int64_t rows, const int64_t *place, int64_t k,
+                           const REAL *panels, REAL *out, int64_t n, int add, const REAL *bias) {
+    FN(npdl_tiles_and_more)(a, row, rows, place, k, panels, out, n, add, bias, NULL, NULL);
 }
 
 /* One row times b where it lies: packing b would cost as much as the product. Eight vectors of columns at a time.
  * Columns beyond the last whole vector are left to others; returns how many are done. */
 static int64_t FN(npdl_one_row)(const REAL *a, const REAL *b, int64_t b_step, int64_t k, REAL *out, int64_t n,
-                                const REAL *bias) {
+                                const REAL *bias, const REAL *more, const REAL *times) {
     int64_t done = n / VL * VL;
     const npdl_row row = {0, 0};
     int64_t place[NPDL_KB];
     for (int64_t i = 0; i < NPDL_KB; i++) place[i] = i;
     for (int64_t kb = 0; kb < k; kb += NPDL_KB, a += NPDL_KB, b += NPDL_KB * b_step) {
         int64_t kc = npdl_min(k - kb, NPDL_KB);
-        const REAL *last = kb + kc == k ? bias : NULL;
+        int last = kb + kc == k;
+        const REAL *shift = last ? bias : NULL, *plus = last ? more : NULL, *by = last ? times : NULL;
         int64_t j = 0;
         for (; j + 8 * VL <= n; j += 8 * VL)
-            FN(npdl_tile)(1, 8, a, &row, place, kc, b + j, b_step, out + j, 8 * VL, kb > 0, last ? last + j : NULL);
+            FN(npdl_tile)(1, 8, a, &row, place, kc, b + j, b_step, out + j, 8 * VL, kb > 0,
+                          shift ? shift + j : NULL, plus ? plus + j : NULL, by ? by + j : NULL);
         for (; j < done; j += VL)
-            FN(npdl_tile)(1, 1, a, &row, place, kc, b + j, b_step, out + j, VL, kb > 0, last ? last + j : NULL);
+            FN(npdl_tile)(1, 1, a, &row, place, kc, b + j, b_step, out + j, VL, kb > 0,
+                          shift ? shift + j : NULL, plus ? plus + j : NULL, by ? by + j : NULL);
     }
     return k > 0 ? done : 0;
 }
@@ -293,13 +326,14 @@ static int FN(npdl_reads_in_place)(const FN(npdl_product) *s) {
 
 /* ---- tasks */
 
-/* z = out, out = act(z), on a rectangle; bias has been added. */
+/* z = out, slope = act'(z), out = act(z), on a rectangle; the rest has been done. */
 static void FN(npdl_epilogue)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t n0, int64_t n) {
     int64_t rows = s->out_step == n ? 1 : m; /* whole rows follow each other: one piece */
     n *= m / npdl_max(rows, 1);
     for (int64_t i = 0, at = m0 * s->out_step + n0; i < rows; i++, at += s->out_step) {
         if (s->z) memcpy(s->z + at, s->out + at, n * sizeof(REAL));
-        if (s->code) FN(npdl_activate)(s->code, s->constants, s->out + at, n);
+        if (s->slope) FN(npdl_activate_with_slope)(s->code, s->out + at, s->slope + at, n);
+        else if (s->code) FN(npdl_activate)(s->code, s->constants, s->out + at, n);
     }
 }
 
@@ -330,6 +364,8 @@ static void FN(npdl_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m,
     int64_t place[NPDL_KB];
     for (int64_t i = 0; i < npdl_min(k1 - k0, NPDL_KB); i++) place[i] = i * step;
     const REAL *bias = finish && s->bias ? s->bias + n0 : NULL;
+    const REAL *more = finish && s->add ? s->add + m0 * out_step + n0 : NULL;
+    const REAL *times = finish && s->times ? s->times + m0 * out_step + n0 : NULL;
     for (int64_t kb = k0; kb < k1; kb += NPDL_KB) {
         int64_t k = npdl_min(k1 - kb, NPDL_KB);
         int last = kb + k == k1;
@@ -339,13 +375,17 @@ static void FN(npdl_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m,
             int64_t mb = npdl_min(m - i, NPDL_MB);
             const REAL *a = s->a + (s->transpose_a ? kb * s->a_step + m0 + i : (m0 + i) * s->a_step + kb);
             if (!in_place) FN(npdl_pack_a)(s, m0 + i, mb, kb, k, packed), a = packed;
-            FN(npdl_tiles)(a, row, mb, place, k, panels, out + i * out_step, n,
-                           kb > k0, last ? bias : NULL);
+            FN(npdl_tiles_and_more)(a, row, mb, place, k, panels, out + i * out_step, n, kb > k0, last ? bias : NULL,
+                                    last && more ? more + i * out_step : NULL,
+                                    last && times ? times + i * out_step : NULL);
             if (finish && last) FN(npdl_epilogue)(s, m0 + i, mb, n0, n);
         }
     }
     if (k0 >= k1) {
         FN(npdl_empty_sums)(out, out_step, m, n, bias);
+        for (int64_t i = 0; i < m; i++)
+            for (int64_t j = 0, at = i * out_step; j < n; j++, at++)
+                out[at] = (out[at] + (more ? more[at] : 0)) * (times ? times[at] : 1);
         if (finish) FN(npdl_epilogue)(s, m0, m, n0, n);
     }
 }
@@ -368,15 +408,17 @@ static void FN(npdl_product_task)(void *ctx, int64_t task, void *work) {
     int64_t m0 = row * s->task_rows, m = npdl_min(s->m - m0, s->task_rows);
     int64_t n0 = column * s->task_columns, n = npdl_min(s->n - n0, s->task_columns);
     int64_t k0 = part * s->part_k, k1 = npdl_min(s->k, k0 + s->part_k);
-    if (s->k == 1 && s->a && !s->transpose_b && !s->bias && !s->z && !s->code) {
+    if (s->k == 1 && s->a && !s->transpose_b && !s->bias && !s->add && !s->times && !s->z && !s->code) {
         FN(npdl_outer_product)(s, m0, m, n0, n);
         return;
     }
     int finish = s->parts == 1;
     REAL *out = finish ? s->out + m0 * s->out_step + n0 : s->partial + (part * s->m + m0) * s->n + n0;
     if (s->m == 1 && s->a && !s->transpose_a && !s->transpose_b) {
-        const REAL *bias = finish && s->bias ? s->bias + n0 : NULL;
-        int64_t done = FN(npdl_one_row)(s->a + k0, s->b + k0 * s->b_step + n0, s->b_step, k1 - k0, out, n, bias);
+        const REAL *bias = finish && s->bias ? s->bias + n0 : NULL, *more = finish && s->add ? s->add + n0 : NULL;
+        const REAL *times = finish && s->times ? s->times + n0 : NULL;
+        int64_t done = FN(npdl_one_row)(s->a + k0, s->b + k0 * s->b_step + n0, s->b_step, k1 - k0, out, n, bias, more,
+                                        times);
         if (finish) FN(npdl_epilogue)(s, 0, 1, n0, done);
         n0 += done, n -= done, out += done;
         if (n == 0) return;
@@ -396,6 +438,8 @@ static void FN(npdl_combine_task)(void *ctx, int64_t task, void *work) {
             VEC sum = LDN(from + j, lanes);
             for (int64_t p = 1; p < s->parts; p++) sum += LDN(from + p * s->m * s->n + j, lanes);
             if (s->bias) sum += LDN(s->bias + j, lanes);
+            if (s->add) sum += LDN(s->add + i * s->out_step + j, lanes);
+            if (s->times) sum *= LDN(s->times + i * s->out_step + j, lanes);
             STN(out + j, sum, lanes);
         }
     }
@@ -427,22 +471,25 @@ static void FN(npdl_run_product)(FN(npdl_product) *s) {
         else if (columns > NPDL_NW) columns = npdl_round_up(columns / 2, NPDL_NW);
         else break;
     }
-    s->task_rows = rows, s->task_columns = columns;
-    s->row_tasks = npdl_ceil_div(s->m, rows), s->column_tasks = npdl_ceil_div(s->n, columns);
+    s->column_tasks = npdl_ceil_div(s->n, columns);
+    rows = npdl_even_rows(s->m, rows, NPDL_MR, s->parts * s->column_tasks);
+    s->task_rows = rows, s->task_columns = columns, s->row_tasks = npdl_ceil_div(s->m, rows);
     if (s->parts > 1 && !(s->partial = npdl_shared(s->parts * s->m * s->n * sizeof(REAL)))) return;
     npdl_parallel(FN(npdl_product_task), s, s->parts * s->row_tasks * s->column_tasks,
                   s->bytes(s, npdl_min(rows, s->m), npdl_min(columns, s->n)));
     if (s->parts > 1) npdl_parallel(FN(npdl_combine_task), s, s->row_tasks, 0);
 }
 
-/* out (m, n) = act(op(a) op(b) + bias), all matrices dense. */
-NPDL_API void FN(npdl_matmul)(const REAL *a, const REAL *b, REAL *out, const REAL *bias, REAL *z, int64_t m, int64_t n,
-                              int64_t k, int transpose_a, int transpose_b, int code, const double *constants) {
+/* out (m, n) = act((op(a) op(b) + bias + add) times), all matrices dense. */
+NPDL_API void FN(npdl_matmul)(const REAL *a, const REAL *b, REAL *out, const REAL *bias, const REAL *add,
+                              const REAL *times, REAL *z, REAL *slope, int64_t m, int64_t n, int64_t k,
+                              int transpose_a, int transpose_b, int code, const double *constants) {
     FN(npdl_product) s = {
         .m = m, .n = n, .k = k,
         .a = a, .a_step = transpose_a ? m : k, .transpose_a = transpose_a,
         .b = b, .b_step = transpose_b ? k : n, .transpose_b = transpose_b,
-        .out = out, .out_step = n, .bias = bias, .z = z, .code = code, .constants = constants,
+        .out = out, .out_step = n, .bias = bias, .add = add, .times = times, .z = z, .slope = slope, .code = code,
+        .constants = constants,
     };
     FN(npdl_run_product)(&s);
 }

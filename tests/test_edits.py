@@ -122,6 +122,24 @@ EDITS = {
         ("kernels.taps:taps", "max(scale, 1.0) if antialias else 1.0", "1.0", "test_taps_of_known_cases"),
         ("kernels.taps:_keys", "(-0.5 * t + 2.5)", "(-0.75 * t + 2.5)", "test_taps_of_known_cases"),
     ],
+    "layers/test_attention.py": [
+        (
+            "layers.scoring:Scoring._kept", '() if self.drops_scores else ("rate", "key", "step")', "()",
+            "test_scores_and_dropout",
+        ),
+        (
+            "layers.scoring:Scoring.compute_mask", "(mask, None) if self.return_attention_scores else mask", "mask",
+            "test_masks",
+        ),
+        (
+            "layers.scoring:Scoring.add_scores_grad", 'self.k.add(dk, more["dk"], out=dk)', "pass",
+            "test_several_inputs[2-plain]",
+        ),
+        (
+            "layers.attention:Attention._add_up_g", "self.k.add(total, one, out=total)", "pass",
+            "test_several_inputs[2-plain]",
+        ),
+    ],
     "layers/test_augmentation.py": [
         (
             "layers.random_flip:RandomFlip.maps", '(self.mode != "vertical")', '(self.mode != "horizontal")',
@@ -177,21 +195,21 @@ EDITS = {
     ],
     "layers/test_multi_head_attention.py": [
         (
-            "layers.attending:Attending.forward", "key[0] if key else value", "value",
+            "layers.scoring:Scoring.query_value_key", "key[0] if key else value", "value",
             "test_several_inputs_on_every_device",
         ),
         (
-            "layers.attending:Attending.forward", '"causal": self.use_causal_mask', '"causal": False',
+            "layers.scoring:Scoring.how", '"causal": self.use_causal_mask', '"causal": False',
             "test_several_inputs[masks-key]",
         ),
         (
-            "layers.attending:Attending.forward", "1 / math.sqrt(q.shape[3])", "1 / math.sqrt(q.shape[2])",
-            "test_the_formula",
+            "layers.attending:Attending.build_heads", 'math.sqrt(self.sizes["query"])',
+            'math.sqrt(self.heads["query"])', "test_the_formula",
         ),
-        ("layers.attending:Attending.forward", "self.step += 1", "pass", "test_dropout_does_not_depend_on_the_batch"),
-        ("layers.attending:Attending.backward", "inputs < 3", "inputs < 2", "test_several_inputs[plain-value]"),
+        ("layers.scoring:Scoring.how", "self.step += 1", "pass", "test_dropout_does_not_depend_on_the_batch"),
+        ("layers.scoring:Scoring.given_back", "inputs < 3", "inputs < 2", "test_several_inputs[plain-value]"),
         (
-            "layers.attending:Attending.backward", "if not self.needs_dx", "if self.needs_dx",
+            "layers.attending:Attending.backward", "if self.needs_dx", "if not self.needs_dx",
             "test_a_query_that_sees_nothing",
         ),
         ("layers.attending:Attending.flops", "t * seen", "t", "test_flops"),
@@ -318,8 +336,8 @@ EDITS = {
             '("cross_attention", True)', "test_the_future_and_padding_are_not_seen",
         ),
         (
-            "layers.transformer_encoder:TransformerEncoder.forward", "attention.forward(a, training, mask)",
-            "attention.forward(a, training)", "test_the_future_and_padding_are_not_seen",
+            "layers.transformer_encoder:TransformerEncoder.forward", "attention.forward(a, training, mask,",
+            "attention.forward(a, training, None,", "test_the_future_and_padding_are_not_seen",
         ),
     ],
     "losses/test_class_weights.py": [

@@ -1,5 +1,6 @@
 """What pooling shares whose windows lie a fraction of a place apart."""
 
+import functools
 import math
 import numbers
 
@@ -68,20 +69,30 @@ class FractionalMaxPool(Layer):
         return random.per_sample(key, self.step, samples, channels * self.axes).reshape(samples, channels, self.axes)
 
     def places(self, u):
-        """The place of each number of each window among those of x, (N, out..., C, taps); on the host, as u is."""
-        at = np.arange(len(u)).reshape(len(u), *(1,) * (2 * self.axes + 1))
-        for axis, (size, pool, out) in enumerate(zip(self.input_shape, self.pool_size, self.output_shape)):
+        """The place of each number of each window among those of x, (N, out..., C, taps); on the host, as u is.
+
+        It is a sum of a part for each axis, and one array of all of them is made at the end only.
+        """
+        samples, channels = u.shape[:2]
+        kind = np.int32 if samples * math.prod(self.input_shape) < 2**31 else np.int64
+        parts, stride = [np.arange(channels).reshape(channels, *(1,) * self.axes)], channels
+        for axis in reversed(range(self.axes)):
+            size, pool, out = self.input_shape[axis], self.pool_size[axis], self.output_shape[axis]
             step, own = (size - pool) / max(out - 1, 1), u[:, :, axis, None]
             starts = np.floor((np.arange(out) + own) * step) - np.floor(own * step)  # (N, C, out)
             starts[:, :, -1] = size - pool
             shape = [1] * (2 * self.axes + 2)
-            shape[0], shape[1 + axis], shape[1 + self.axes] = len(u), out, u.shape[1]
+            shape[0], shape[1 + axis], shape[1 + self.axes] = samples, out, channels
             taps = [1] * (2 * self.axes + 2)
             taps[2 + self.axes + axis] = pool
-            at = at * size + starts.transpose(0, 2, 1).astype(np.int64).reshape(shape) + np.arange(pool).reshape(taps)
-        channels = np.arange(u.shape[1]).reshape(u.shape[1], *(1,) * self.axes)
-        at = at * u.shape[1] + channels
-        return np.ascontiguousarray(at.reshape(len(u), *self.output_shape, math.prod(self.pool_size)))
+            first = starts.transpose(0, 2, 1).reshape(shape).astype(kind)
+            parts.append((first + np.arange(pool, dtype=kind).reshape(taps)) * kind(stride))
+            stride *= size
+        parts.append((np.arange(samples) * stride).reshape(samples, *(1,) * (2 * self.axes + 1)))
+        whole = functools.reduce(np.add, [part.astype(kind, copy=False) for part in reversed(parts[2:])])
+        at = np.empty((samples, *self.output_shape, *self.pool_size), kind)
+        np.add(whole, parts[1] + parts[0].astype(kind), out=at)
+        return at.reshape(samples, *self.output_shape, math.prod(self.pool_size))
 
     def forward(self, x, training=False):
         n, taps, random_places = len(x), math.prod(self.pool_size), self.varies(training)
