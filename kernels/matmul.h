@@ -29,7 +29,6 @@
 
 #define NPDL_MR_IN_REGISTERS 9 /* rows of the tile whose address has a register of its own: x86-64 has 16 */
 #define NPDL_AHEAD 4   /* rows of a and b that are fetched before they are packed */
-#define NPDL_SOON 16   /* rows of a panel that are fetched before they are multiplied: it is as large as the first cache */
 #define NPDL_MB 96     /* rows of op(a) packed at a time: a multiple of every build's NPDL_MR */
 #define NPDL_TASK_ROWS 960    /* a task's rectangle at most: a multiple of NPDL_MB, ... */
 #define NPDL_TASK_COLUMNS 256 /* (twice as many where k is short: longer runs of each row of out are written), ... */
@@ -96,14 +95,13 @@ struct FN(npdl_product) {
     REAL *partial;           /* (parts, m, n) */
 };
 
-/* ---- register tile: out (+)= a · b for mr rows and nv vectors of columns, n of which are stored, (+ bias), (+ more), (times).
+/* ---- register tile: out (+)= a · b for mr rows and nv vectors of columns, n of which are stored, (+ bias).
  *
  * Number k of row i is a[row[i].from + place[k]], and the row goes to out + row[i].to: so windows of an image are read
- * where they lie, as packed rows are. b's row k is at b + k·bs, rows of more and of times lie as those of out do. mr
- * and nv are constants where this is used. */
+ * where they lie, as packed rows are. b's row k is at b + k·bs. mr and nv are constants where this is used. */
 NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const npdl_row *row,
                                const int64_t *place, int64_t k, const REAL *b, int64_t bs, REAL *out, int64_t n,
-                               int add, const REAL *bias, const REAL *more, const REAL *times) {
+                               int add, const REAL *bias) {
     const REAL *from[NPDL_MR], *volatile others[NPDL_MR];
     VEC acc[NPDL_MR][8];
     #pragma GCC unroll 16
@@ -111,17 +109,13 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const 
         if (i < NPDL_MR_IN_REGISTERS) from[i] = a + row[i].from;
         else others[i] = a + row[i].from;
         #pragma GCC unroll 8
-        for (int j = 0; j < nv; j++) {
-            acc[i][j] = BC(0);
-            if (more) __builtin_prefetch(more + row[i].to + j * VL);
-            if (times) __builtin_prefetch(times + row[i].to + j * VL);
-        }
+        for (int j = 0; j < nv; j++) acc[i][j] = BC(0);
     }
     for (const int64_t *end = place + k; place < end; place++, b += bs) {
         VEC panel[8];
         int64_t at = *place;
         #pragma GCC unroll 8
-        for (int j = 0; j < nv; j++) panel[j] = LD(b + j * VL), __builtin_prefetch(b + NPDL_SOON * bs + j * VL);
+        for (int j = 0; j < nv; j++) panel[j] = LD(b + j * VL);
         #pragma GCC unroll 16
         for (int i = 0; i < mr; i++) {
             if (i < NPDL_MR_IN_REGISTERS) __asm__("" : "+r"(from[i])); /* or the compiler derives one from another */
@@ -141,14 +135,10 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const 
             if (lanes == VL) {
                 if (add) v = LD(to) + v;
                 if (bias) v += shift;
-                if (more) v += LD(more + row[i].to + j * VL);
-                if (times) v *= LD(times + row[i].to + j * VL);
                 ST(to, v);
             } else {
                 if (add) v = LDN(to, lanes) + v;
                 if (bias) v += shift;
-                if (more) v += LDN(more + row[i].to + j * VL, lanes);
-                if (times) v *= LDN(times + row[i].to + j * VL, lanes);
                 STN(to, v, lanes);
             }
         }
@@ -159,8 +149,8 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const 
 #define NPDL_ROWS_OF(mr, nv)                                                                                          \
     static __attribute__((noinline)) void FN(npdl_rows_##mr##_##nv)(                                                  \
         const REAL *a, const npdl_row *row, const int64_t *place, int64_t k, const REAL *panel, REAL *out, int64_t n, \
-        int add, const REAL *bias, const REAL *more, const REAL *times) {                                             \
-        FN(npdl_tile)(mr, nv, a, row, place, k, panel, nv * VL, out, n, add, bias, more, times);                      \
+        int add, const REAL *bias) {                                                                                  \
+        FN(npdl_tile)(mr, nv, a, row, place, k, panel, nv * VL, out, n, add, bias);                                   \
     }
 #define NPDL_ROWS(mr) NPDL_ROWS_OF(mr, 1) NPDL_ROWS_OF(mr, 2)
 NPDL_ROWS(1) NPDL_ROWS(2) NPDL_ROWS(3) NPDL_ROWS(4)
@@ -176,12 +166,31 @@ NPDL_ROWS(9) NPDL_ROWS(10) NPDL_ROWS(11) NPDL_ROWS(12)
 #undef NPDL_ROWS
 #undef NPDL_ROWS_OF
 
+/* out = (out + more) times on n columns of some rows, which lie in `more` and `times`, or NULL, as in out: a pass of its
+ * own, over what is in the first cache, so that tiles without it stay as they are. With `fetch` both are only asked for. */
+static void FN(npdl_and_more)(const npdl_row *row, int64_t rows, REAL *out, int64_t n, const REAL *more,
+                              const REAL *times, int fetch) {
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0, at = row[i].to; j < n; j += VL, at += VL) {
+            const int64_t lanes = npdl_min(n - j, VL);
+            if (fetch) {
+                if (more) __builtin_prefetch(more + at);
+                if (times) __builtin_prefetch(times + at);
+                continue;
+            }
+            VEC v = LDN(out + at, lanes);
+            if (more) v += LDN(more + at, lanes);
+            if (times) v *= LDN(times + at, lanes);
+            STN(out + at, v, lanes);
+        }
+}
+
 /* `rows` rows of a times all panels of packed b: as few tiles as can be, all about equally large. */
 static void FN(npdl_tiles_and_more)(const REAL *a, const npdl_row *row, int64_t rows, const int64_t *place, int64_t k,
                                     const REAL *panels, REAL *out, int64_t n, int add, const REAL *bias,
                                     const REAL *more, const REAL *times) {
     static void (*const of_size[][2])(const REAL *, const npdl_row *, const int64_t *, int64_t, const REAL *, REAL *,
-                                      int64_t, int, const REAL *, const REAL *, const REAL *) = {
+                                      int64_t, int, const REAL *) = {
 #define NPDL_ROWS(mr) {FN(npdl_rows_##mr##_1), FN(npdl_rows_##mr##_2)}
         {NULL}, NPDL_ROWS(1), NPDL_ROWS(2), NPDL_ROWS(3), NPDL_ROWS(4),
 #if NPDL_MR >= 6
@@ -198,9 +207,14 @@ static void FN(npdl_tiles_and_more)(const REAL *a, const npdl_row *row, int64_t 
     int64_t mr, tiles = npdl_ceil_div(rows, NPDL_MR);
     for (; tiles > 0; tiles--, rows -= mr, row += mr) {
         mr = npdl_ceil_div(rows, tiles);
-        for (int64_t j = 0; j < n; j += NPDL_NW)
+        for (int64_t j = 0; j < n; j += NPDL_NW) {
+            const REAL *plus = more ? more + j : NULL, *by = times ? times + j : NULL;
+            const int64_t columns = npdl_min(n - j, NPDL_NW);
+            if (more || times) FN(npdl_and_more)(row, mr, out + j, columns, plus, by, 1);
             of_size[mr][n - j > VL](a, row, place, k, panels + j * NPDL_KB, out + j, n - j, add,
-                                    bias ? bias + j : NULL, more ? more + j : NULL, times ? times + j : NULL);
+                                    bias ? bias + j : NULL);
+            if (more || times) FN(npdl_and_more)(row, mr, out + j, columns, plus, by, 0);
+        }
     }
 }
 
@@ -212,22 +226,19 @@ static void FN(npdl_tiles)(const REAL *a, const npdl_row *row, int64_t rows, con
 /* One row times b where it lies: packing b would cost as much as the product. Eight vectors of columns at a time.
  * Columns beyond the last whole vector are left to others; returns how many are done. */
 static int64_t FN(npdl_one_row)(const REAL *a, const REAL *b, int64_t b_step, int64_t k, REAL *out, int64_t n,
-                                const REAL *bias, const REAL *more, const REAL *times) {
+                                const REAL *bias) {
     int64_t done = n / VL * VL;
     const npdl_row row = {0, 0};
     int64_t place[NPDL_KB];
     for (int64_t i = 0; i < NPDL_KB; i++) place[i] = i;
     for (int64_t kb = 0; kb < k; kb += NPDL_KB, a += NPDL_KB, b += NPDL_KB * b_step) {
         int64_t kc = npdl_min(k - kb, NPDL_KB);
-        int last = kb + kc == k;
-        const REAL *shift = last ? bias : NULL, *plus = last ? more : NULL, *by = last ? times : NULL;
+        const REAL *last = kb + kc == k ? bias : NULL;
         int64_t j = 0;
         for (; j + 8 * VL <= n; j += 8 * VL)
-            FN(npdl_tile)(1, 8, a, &row, place, kc, b + j, b_step, out + j, 8 * VL, kb > 0,
-                          shift ? shift + j : NULL, plus ? plus + j : NULL, by ? by + j : NULL);
+            FN(npdl_tile)(1, 8, a, &row, place, kc, b + j, b_step, out + j, 8 * VL, kb > 0, last ? last + j : NULL);
         for (; j < done; j += VL)
-            FN(npdl_tile)(1, 1, a, &row, place, kc, b + j, b_step, out + j, VL, kb > 0,
-                          shift ? shift + j : NULL, plus ? plus + j : NULL, by ? by + j : NULL);
+            FN(npdl_tile)(1, 1, a, &row, place, kc, b + j, b_step, out + j, VL, kb > 0, last ? last + j : NULL);
     }
     return k > 0 ? done : 0;
 }
@@ -439,8 +450,8 @@ static void FN(npdl_product_task)(void *ctx, int64_t task, void *work) {
     if (s->m == 1 && s->a && !s->transpose_a && !s->transpose_b) {
         const REAL *bias = finish && s->bias ? s->bias + n0 : NULL, *more = finish && s->add ? s->add + n0 : NULL;
         const REAL *times = finish && s->times ? s->times + n0 : NULL;
-        int64_t done = FN(npdl_one_row)(s->a + k0, s->b + k0 * s->b_step + n0, s->b_step, k1 - k0, out, n, bias, more,
-                                        times);
+        int64_t done = FN(npdl_one_row)(s->a + k0, s->b + k0 * s->b_step + n0, s->b_step, k1 - k0, out, n, bias);
+        if (more || times) FN(npdl_and_more)(&(npdl_row){0, 0}, 1, out, done, more, times, 0);
         if (finish) FN(npdl_epilogue)(s, 0, 1, n0, done);
         n0 += done, n -= done, out += done;
         if (n == 0) return;
