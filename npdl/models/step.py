@@ -8,7 +8,7 @@ from npdl.models.first_step import FirstStep, check_custom_gradients
 from npdl.models.fusion import looked_at
 from npdl.models.heads import Head, by_place
 from npdl.models.plan import Plan
-from npdl.models.replay import Replays
+from npdl.models.replay import LOSSES, Replays
 from npdl.models.totals import EpochTotals, Totals
 from npdl.penalties import penalized, penalties, unpenalized
 
@@ -35,6 +35,7 @@ class Step:
         self.plan = Plan(graph, [head.instead for head in self.heads if head.instead is not None])
         self.device, self.penalized = model.device, penalized(model.layers)
         self.first, self.made_for = True, self._signature()
+        self._checked = (), None, None  # shapes of a batch (x, y) that were right, dtype and shape of its targets
         self.close()
 
     def _signature(self):
@@ -208,8 +209,15 @@ class Step:
     def parts(self, x, y, w, dtype=None):
         """(inputs, targets as the losses take them, sample weights), a tuple each."""
         if self.model.is_plain:
+            plain = w is None and dtype is None and type(x) is type(y) is np.ndarray
+            if plain and (x.shape, y.shape) == self._checked[0]:  # all that is left to do is to convert the targets
+                return (x,), (np.ascontiguousarray(y, self._checked[1]).reshape(self._checked[2]),), (None,)
             self.model.check_shapes((x.shape[1:],))
-            return (x,), (self.heads[0].target(y, len(x), dtype),), (self.heads[0].weights(w, len(x)),)
+            head = self.heads[0]
+            target = head.target(y, len(x), dtype)
+            if plain and type(head.loss) in LOSSES and "prepare" not in vars(head.loss):
+                self._checked = (x.shape, y.shape), target.dtype, target.shape
+            return (x,), (target,), (head.weights(w, len(x)),)
         self.model.check_shapes([one.shape[1:] for one in x])
         y = (None,) * len(self.heads) if y is None else y
         w = w if isinstance(w, tuple) else (w,) * len(self.heads)

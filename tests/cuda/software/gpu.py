@@ -18,19 +18,9 @@ address, number = ctypes.c_uint64, ctypes.c_int
 ON_WORK = ctypes.CFUNCTYPE(
     number, number, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint), ctypes.POINTER(ctypes.c_void_p)
 )
+MATRIX = address, number  # where it lies, and its leading dimension
 ON_PRODUCT = ctypes.CFUNCTYPE(
-    number,
-    ctypes.c_void_p,
-    *(number,) * 5,
-    ctypes.c_float,
-    address,
-    number,
-    address,
-    number,
-    ctypes.c_float,
-    address,
-    number,
-    number,
+    number, ctypes.c_void_p, *(number,) * 5, ctypes.c_float, *MATRIX, *MATRIX, ctypes.c_float, *MATRIX, number
 )
 
 
