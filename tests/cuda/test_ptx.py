@@ -19,6 +19,8 @@ def has_toolkit():
 pytestmark = pytest.mark.skipif(not has_toolkit(), reason='compiling for GPUs needs pip install ".[cuda]"')
 CAPABILITIES = ((8, 0), (9, 0))  # A100, H100
 REGISTERS = 64  # of a thread: with 64, one of an A100's processors holds 1,024 threads
+MOST = {"attend": 128, "attend_grad": 255}
+"""Registers of kernels that multiply tiles and hold what they add up: one or two blocks of 256 threads a processor."""
 DOUBLES = {
     "weighted_total", "number_adder", "penalty_part", "penalty_total",  # a loss is added up in float64
     "sum_pieces", "join_pieces",  # and so are the norms of tensors
@@ -36,4 +38,4 @@ def test_compiles_well(kernel, capability):
     assert not doubles or kernel.name in DOUBLES, f"{len(doubles)} in float64: a literal without float32()?"
     _, report = compiler.cubin(kernel, capability)
     assert re.search(r"\b0 bytes spill stores, 0 bytes spill loads", report), report
-    assert int(re.search(r"Used (\d+) registers", report).group(1)) <= REGISTERS, report
+    assert int(re.search(r"Used (\d+) registers", report).group(1)) <= MOST.get(kernel.name, REGISTERS), report
