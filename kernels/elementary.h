@@ -382,6 +382,23 @@ NPDL_INLINE void FN(npdl_cdfs)(VEC *x, int count) {
 
 /* Sums. Element i goes to lane i mod 16, in order; the lanes are added in halves: 8 + 8, 4 + 4, ... */
 
+#if NPDL_HAS_SHUFFLE
+typedef REAL FN(npdl_eight) __attribute__((vector_size(8 * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
+#endif
+
+NPDL_INLINE REAL FN(npdl_add_halves)(REAL *lane) {
+#if NPDL_HAS_SHUFFLE /* all in registers: a loop would store each half and wait for it */
+    FN(npdl_eight) s = *(FN(npdl_eight) *)lane + *(FN(npdl_eight) *)(lane + 8);
+    __auto_type four = __builtin_shufflevector(s, s, 0, 1, 2, 3) + __builtin_shufflevector(s, s, 4, 5, 6, 7);
+    __auto_type two = __builtin_shufflevector(four, four, 0, 1) + __builtin_shufflevector(four, four, 2, 3);
+    return two[0] + two[1];
+#else
+    for (int half = NPDL_LANES / 2; half; half /= 2)
+        for (int j = 0; j < half; j++) lane[j] += lane[j + half];
+    return lane[0];
+#endif
+}
+
 /* Σ x[i] y[i], or Σ x[i] where y is NULL, of one piece. */
 NPDL_INLINE REAL FN(npdl_dot)(const REAL *x, const REAL *y, int64_t n) {
     enum { vectors = NPDL_LANES * sizeof(REAL) / NPDL_VECTOR_BYTES };
@@ -397,9 +414,7 @@ NPDL_INLINE REAL FN(npdl_dot)(const REAL *x, const REAL *y, int64_t n) {
         }
     for (int j = 0; j < vectors; j++) ST(lane + j * VL, sum[j]);
     for (int j = 0; i < n; i++, j++) lane[j] = y ? FMA1(x[i], y[i], lane[j]) : lane[j] + x[i];
-    for (int half = NPDL_LANES / 2; half; half /= 2)
-        for (int j = 0; j < half; j++) lane[j] += lane[j + half];
-    return lane[0];
+    return FN(npdl_add_halves)(lane);
 }
 
 /* Σ x[i] y[i], or Σ x[i] where y is NULL, of any length. */

@@ -38,9 +38,7 @@ NPDL_INLINE VEC FN(npdl_keep_lanes)(VEC v, int64_t n) {
 NPDL_INLINE REAL FN(npdl_add_lanes)(const VEC *sum) {
     REAL lane[NPDL_LANES];
     for (int j = 0; j < FN(npdl_row_vectors); j++) ST(lane + j * VL, sum[j]);
-    for (int half = NPDL_LANES / 2; half; half /= 2)
-        for (int j = 0; j < half; j++) lane[j] += lane[j + half];
-    return lane[0];
+    return FN(npdl_add_halves)(lane);
 }
 
 /* The last argument for each vector of the places [start, stop): `at` its first one, n its lanes, j the place of its lanes among 16. */

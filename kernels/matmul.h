@@ -23,7 +23,7 @@
 #define NPDL_PARTS 16  /* partial sums of a sum over the batch, at most; part of the bits */
 #define NPDL_PART_K 1024     /* a part has at least this many k; part of the bits */
 #define NPDL_PART_SIDE 256   /* outputs of this many rows and columns or more are tasks enough without parts; same */
-#define NPDL_SUM_ROWS 256    /* rows in a block of sum_rows; part of the bits */
+#define NPDL_SUM_ROWS NPDL_KB /* rows in a block of sum_rows; part of the bits */
 #define NPDL_SUM_NARROW 64   /* fewer columns than this: ... */
 #define NPDL_SUM_FOLD 16     /* ... so many rows side by side; same */
 
@@ -37,12 +37,6 @@
 #define NPDL_FEW_OUTPUTS 32768 /* at most so many, and sums this long: the block sums are made side by side */
 #define NPDL_LONG_SUM 2048
 #define NPDL_LONG_ROW 512      /* the same for a single row of outputs */
-
-#if defined(__has_builtin)
-#if __has_builtin(__builtin_shufflevector)
-#define NPDL_HAS_SHUFFLE 1 /* GCC from 12 on, and clang */
-#endif
-#endif
 
 static inline int64_t npdl_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t npdl_max(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -92,6 +86,7 @@ struct FN(npdl_product) {
     const REAL *bias;        /* (n,) or NULL */
     const REAL *add, *times; /* like out, or NULL; not with images */
     REAL *z, *slope;         /* like out, receive what is activated and the activation's slope there, or NULL */
+    REAL *sums;              /* (n,) receives Σ of b's rows if there is one part, or NULL */
     int code;                /* activation, 0: none */
     const double *constants;
     /* division into tasks, filled by npdl_run_product */
@@ -298,7 +293,12 @@ static void FN(npdl_pack_a)(const FN(npdl_product) *s, int64_t m0, int64_t m, in
     int64_t row = m0, rows = m, column = k0, columns = k, step = NPDL_A_STEP;
     if (s->transpose_a) row = k0, rows = k, column = m0, columns = m, step = NPDL_AT_STEP;
     const REAL *from = s->a + row * s->a_step + column;
-    for (int64_t r = 0; r < rows; r++) memcpy(to + r * step, from + r * s->a_step, columns * sizeof(REAL));
+    for (int64_t r = 0; r < rows; r++) {
+        if (s->transpose_a)
+            for (int64_t j = 0; j < columns; j += 64 / sizeof(REAL)) /* short pieces of rows, which may lie pages apart */
+                __builtin_prefetch(from + (r + NPDL_AHEAD) * s->a_step + j);
+        memcpy(to + r * step, from + r * s->a_step, columns * sizeof(REAL));
+    }
 }
 
 /* Whether a is read where it lies rather than packed: where its rows do not crowd into few sets of the first cache, or
@@ -333,6 +333,31 @@ static size_t FN(npdl_rectangle_bytes)(const FN(npdl_product) *s, int64_t rows, 
     return (NPDL_KB * npdl_round_up(columns, NPDL_NW) + packed_a) * sizeof(REAL);
 }
 
+/* out = Σ_r x[r] of rows `step` apart, from zero; four vectors of columns at a time. */
+static void FN(npdl_add_rows)(const REAL *x, int64_t step, int64_t rows, int64_t columns, REAL *out) {
+    int64_t j = 0;
+    for (; j + 4 * VL <= columns; j += 4 * VL) {
+        VEC sum[4] = {BC(0), BC(0), BC(0), BC(0)};
+        for (int64_t r = 0; r < rows; r++)
+            #pragma GCC unroll 4
+            for (int i = 0; i < 4; i++) sum[i] += LD(x + r * step + j + i * VL);
+        for (int i = 0; i < 4; i++) ST(out + j + i * VL, sum[i]);
+    }
+    for (; j < columns; j += VL) {
+        int64_t lanes = npdl_min(columns - j, VL);
+        VEC sum = BC(0);
+        for (int64_t r = 0; r < rows; r++) sum += LDN(x + r * step + j, lanes);
+        STN(out + j, sum, lanes);
+    }
+}
+
+/* sums (+)= Σ of k rows of b, a block as `npdl_sum_rows` takes it: they have just been packed. */
+static void FN(npdl_sum_block)(const REAL *b, int64_t b_step, int64_t k, int64_t n, int add, REAL *sums) {
+    REAL block[2 * NPDL_TASK_COLUMNS];
+    FN(npdl_add_rows)(b, b_step, k, n, add ? block : sums);
+    for (int64_t j = 0; add && j < n; j++) sums[j] += block[j];
+}
+
 /* op(a) op(b) on one rectangle, k in [k0, k1), written to `out`, the rectangle's first element. With `finish` the
  * epilogue follows on each few rows, while they are in the cache. */
 static void FN(npdl_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t n0, int64_t n, int64_t k0,
@@ -353,6 +378,8 @@ static void FN(npdl_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m,
         int last = kb + k == k1;
         FN(npdl_pack_b)(s->b + (s->transpose_b ? n0 * s->b_step + kb : kb * s->b_step + n0), s->b_step, s->transpose_b,
                         k, n, panels, 0);
+        if (s->sums && finish && m0 == 0)
+            FN(npdl_sum_block)(s->b + kb * s->b_step + n0, s->b_step, k, n, kb > k0, s->sums + n0);
         for (int64_t i = 0; i < m; i += NPDL_MB) {
             int64_t mb = npdl_min(m - i, NPDL_MB);
             const REAL *a = s->a + (s->transpose_a ? kb * s->a_step + m0 + i : (m0 + i) * s->a_step + kb);
@@ -390,7 +417,7 @@ static void FN(npdl_product_task)(void *ctx, int64_t task, void *work) {
     int64_t m0 = row * s->task_rows, m = npdl_min(s->m - m0, s->task_rows);
     int64_t n0 = column * s->task_columns, n = npdl_min(s->n - n0, s->task_columns);
     int64_t k0 = part * s->part_k, k1 = npdl_min(s->k, k0 + s->part_k);
-    if (s->k == 1 && s->a && !s->transpose_b && !s->bias && !s->add && !s->times && !s->z && !s->code) {
+    if (s->k == 1 && s->a && !s->transpose_b && !s->bias && !s->add && !s->times && !s->z && !s->sums && !s->code) {
         FN(npdl_outer_product)(s, m0, m, n0, n);
         return;
     }
@@ -441,8 +468,10 @@ static void FN(npdl_run_product)(FN(npdl_product) *s) {
     s->part_k = npdl_round_up(npdl_ceil_div(s->k, s->parts), NPDL_KB);
     s->parts = npdl_max(1, npdl_ceil_div(s->k, npdl_max(s->part_k, 1)));
 
-    /* Halve the rectangle until there are tasks for every thread: this changes no sum. */
-    int64_t wanted = npdl_get_num_threads() > 1 ? npdl_get_num_threads() * 4 : 1;
+    /* Halve the rectangle until there are tasks for every thread: this changes no sum. Fewer and larger ones where each
+     * packs its part of a transposed op(a) for itself: (512, 768) · (768, 128) takes a tenth less so. */
+    int64_t each = s->a && s->transpose_a && !FN(npdl_reads_in_place)(s) ? 2 : 4;
+    int64_t wanted = npdl_get_num_threads() > 1 ? npdl_get_num_threads() * each : 1;
     int64_t rows = npdl_min(npdl_round_up(s->m, NPDL_MR), NPDL_TASK_ROWS);
     int64_t widest = s->a && 2 * s->k <= NPDL_KB ? 2 * NPDL_TASK_COLUMNS : NPDL_TASK_COLUMNS;
     int64_t columns = npdl_min(npdl_round_up(s->n, NPDL_NW), widest);
@@ -462,39 +491,25 @@ static void FN(npdl_run_product)(FN(npdl_product) *s) {
     if (s->parts > 1) npdl_parallel(FN(npdl_combine_task), s, s->row_tasks, 0);
 }
 
-/* out (m, n) = act((op(a) op(b) + bias + add) times), all matrices dense. */
+NPDL_API void FN(npdl_sum_rows)(const REAL *x, int64_t rows, int64_t columns, REAL *out);
+
+/* out (m, n) = act((op(a) op(b) + bias + add) times), all matrices dense; sums = Σ of b's rows, which is not transposed. */
 NPDL_API void FN(npdl_matmul)(const REAL *a, const REAL *b, REAL *out, const REAL *bias, const REAL *add,
-                              const REAL *times, REAL *z, REAL *slope, int64_t m, int64_t n, int64_t k,
+                              const REAL *times, REAL *z, REAL *slope, REAL *sums, int64_t m, int64_t n, int64_t k,
                               int transpose_a, int transpose_b, int code, const double *constants) {
+    const int wide = k > 0 && m > 0 && n >= NPDL_SUM_NARROW;
     FN(npdl_product) s = {
         .m = m, .n = n, .k = k,
         .a = a, .a_step = transpose_a ? m : k, .transpose_a = transpose_a,
         .b = b, .b_step = transpose_b ? k : n, .transpose_b = transpose_b,
-        .out = out, .out_step = n, .bias = bias, .add = add, .times = times, .z = z, .slope = slope, .code = code,
-        .constants = constants,
+        .out = out, .out_step = n, .bias = bias, .add = add, .times = times, .z = z, .slope = slope,
+        .sums = wide ? sums : NULL, .code = code, .constants = constants,
     };
     FN(npdl_run_product)(&s);
+    if (sums && (!wide || s.parts > 1)) FN(npdl_sum_rows)(b, k, n, sums);
 }
 
 /* ---- sum over rows */
-
-/* out = Σ_r x[r], from zero; four vectors of columns at a time. */
-static void FN(npdl_add_rows)(const REAL *x, int64_t rows, int64_t columns, REAL *out) {
-    int64_t j = 0;
-    for (; j + 4 * VL <= columns; j += 4 * VL) {
-        VEC sum[4] = {BC(0), BC(0), BC(0), BC(0)};
-        for (int64_t r = 0; r < rows; r++)
-            #pragma GCC unroll 4
-            for (int i = 0; i < 4; i++) sum[i] += LD(x + r * columns + j + i * VL);
-        for (int i = 0; i < 4; i++) ST(out + j + i * VL, sum[i]);
-    }
-    for (; j < columns; j += VL) {
-        int64_t lanes = npdl_min(columns - j, VL);
-        VEC sum = BC(0);
-        for (int64_t r = 0; r < rows; r++) sum += LDN(x + r * columns + j, lanes);
-        STN(out + j, sum, lanes);
-    }
-}
 
 typedef struct { const REAL *x; int64_t rows, columns, blocks, task_blocks; REAL *partial; } FN(npdl_row_sum);
 
@@ -510,13 +525,13 @@ static void FN(npdl_sum_rows_task)(void *ctx, int64_t task, void *work) {
         const REAL *x = s->x + block * NPDL_SUM_ROWS * columns;
         REAL *out = s->partial + block * columns;
         if (columns >= NPDL_SUM_NARROW) {
-            FN(npdl_add_rows)(x, rows, columns, out);
+            FN(npdl_add_rows)(x, columns, rows, columns, out);
             continue;
         }
-        FN(npdl_add_rows)(x, wide, NPDL_SUM_FOLD * columns, folded);
-        FN(npdl_add_rows)(folded, NPDL_SUM_FOLD, columns, out);
+        FN(npdl_add_rows)(x, NPDL_SUM_FOLD * columns, wide, NPDL_SUM_FOLD * columns, folded);
+        FN(npdl_add_rows)(folded, columns, NPDL_SUM_FOLD, columns, out);
         wide *= NPDL_SUM_FOLD;
-        FN(npdl_add_rows)(x + wide * columns, rows - wide, columns, rest);
+        FN(npdl_add_rows)(x + wide * columns, columns, rows - wide, columns, rest);
         for (int64_t j = 0; j < columns; j++) out[j] += rest[j];
     }
 }
@@ -528,5 +543,5 @@ NPDL_API void FN(npdl_sum_rows)(const REAL *x, int64_t rows, int64_t columns, RE
     FN(npdl_row_sum) s = {x, rows, columns, blocks, task_blocks, out};
     if (blocks > 1 && !(s.partial = npdl_shared(blocks * columns * sizeof(REAL)))) return;
     npdl_parallel(FN(npdl_sum_rows_task), &s, npdl_ceil_div(blocks, task_blocks), 0);
-    if (blocks != 1) FN(npdl_add_rows)(s.partial, blocks, columns, out);
+    if (blocks != 1) FN(npdl_add_rows)(s.partial, columns, blocks, columns, out);
 }

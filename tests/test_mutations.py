@@ -249,7 +249,6 @@ TARGETS = {
     "layers.dense:Dense.forward": layer_checks(*DENSE),
     "layers.dense:Dense.backward_from_z": layer_checks(*DENSE, *BLOCK),
     "layers.attending:Attending._times_grad": kernel_checks(*BLOCK),
-    "layers.transformer:Transformer.backward_around": kernel_checks(*BLOCK),
     "layers.conv2d:Convolution.backward": layer_checks(*CONV),
     "layers.conv2d:Convolution.forward": layer_checks(*CONV),
     "layers.convolving:Convolving.begin": layer_checks(*CONV[:1]),

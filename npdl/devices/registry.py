@@ -5,7 +5,6 @@ import importlib
 
 from npdl.devices.base import Device, Kernels
 from npdl.devices.cuda import find
-from npdl.devices.cuda.device import CudaDevice
 from npdl.devices.strict import StrictDevice, StrictKernels
 from npdl.kernels import cpu as cpu_kernels
 from npdl.kernels import cuda as cuda_kernels
@@ -118,11 +117,14 @@ def _made(name):
     if name == "strict":
         return StrictDevice(name, StrictKernels(table))
     if name == "stand-in":
-        stand_in = importlib.import_module("npdl.devices.cuda.stand_in")  # loads Numba
-        return CudaDevice(name, Kernels(table), stand_in.StandIn())
-    if (number := _gpu_number(name)) is not None:
-        if obstacle := find.obstacle(number):
-            raise RuntimeError(f"the device {name!r} cannot be used: {obstacle}")
-        gpu = importlib.import_module("npdl.devices.cuda.gpu")  # loads Numba and CUDA
-        return CudaDevice(name, Kernels(table), gpu.Gpu(number))
-    return Device(name, Kernels(table))
+        driver = _late("npdl.devices.cuda.stand_in").StandIn()
+    elif (number := _gpu_number(name)) is None:
+        return Device(name, Kernels(table))
+    elif obstacle := find.obstacle(number):
+        raise RuntimeError(f"the device {name!r} cannot be used: {obstacle}")
+    else:
+        driver = _late("npdl.devices.cuda.gpu").Gpu(number)
+    return _late("npdl.devices.cuda.device").CudaDevice(name, Kernels(table), driver)
+
+
+_late = importlib.import_module  # of what loads Numba, and CUDA

@@ -103,10 +103,8 @@ class Attending(Scoring):
         """dW = xᵀ dz, db = Σ dz, and dx = dz Wᵀ + more, which is returned unless nobody reads it."""
         W, dW = (self._matrix(arrays, name, x.shape[-1]) for arrays in (self.params, self.grads))
         dz = dz.reshape((*x.shape[:-1], W.shape[1]))
-        self.k.matmul(x, dz, out=dW, transpose_a=True)
-        if self.use_bias:
-            db = self.grads[f"{name}/bias"]
-            self.k.sum_rows(dz, out=db.reshape((db.size,)))
+        db = self.grads.get(f"{name}/bias")
+        self.k.matmul(x, dz, out=dW, sums=None if db is None else db.reshape((db.size,)), transpose_a=True)
         if not self.needs_dx and name != "attention_output":
             return None
         dx = self.buffer(f"dx of {name}", x.shape)

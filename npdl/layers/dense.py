@@ -89,10 +89,8 @@ class Dense(Layer):
     def backward_from_z(self, dz, shortcut=None, times=None):
         """dx, from dz = dy · a'(z)."""
         x, *_ = self.saved()
-        W = self.params["kernel"]
-        self.k.matmul(x, dz, out=self.grads["kernel"], transpose_a=True)  # dW = xᵀ dz
-        if self.use_bias:
-            self.k.sum_rows(dz, out=self.grads["bias"])  # db = Σ dz
+        W, dW, db = self.params["kernel"], self.grads["kernel"], self.grads.get("bias")
+        self.k.matmul(x, dz, out=dW, sums=db, transpose_a=True)  # dW = xᵀ dz, db = Σ dz
         if not self.needs_dx:
             return None
         dx = self.buffer("dx", x.shape)

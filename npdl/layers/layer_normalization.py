@@ -65,8 +65,8 @@ class LayerNormalization(RowLayer):
         dgamma, dbeta = self.along(self.grads, "gamma"), self.along(self.grads, "beta")
         g = self.rows(dy, "dy")
         dx = self.inplace("dx", g) if self.needs_dx else None
+        more = {} if shortcut is None else {"add": shortcut.reshape(rows.shape)}
         self.k.layer_norm_grad(
-            g, rows, mean, inverse, self.along(self.params, "gamma"), dx=dx, dgamma=dgamma, dbeta=dbeta,
-            add=None if shortcut is None else shortcut.reshape(rows.shape),
-        )  # fmt: skip
+            g, rows, mean, inverse, self.along(self.params, "gamma"), dx=dx, dgamma=dgamma, dbeta=dbeta, **more
+        )
         return None if dx is None else self.unrow(dx, dy.shape, "dx in place")

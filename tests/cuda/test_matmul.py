@@ -31,6 +31,10 @@ def test_epilogue(compare, activation):
     compare("matmul", "matmul", a, b, out=outs, bias=bias, activation=activation, rtol=1e-5, atol=1e-5, **more)
 
 
+def test_sums_beside_a_product(compare):
+    compare("matmul", "matmul", floats(9, 4), floats(9, 35), out={"out": (4, 35), "sums": (35,)}, transpose_a=True)
+
+
 @pytest.mark.parametrize("rows", (0, 1, 7, 256, 257, 5000))
 @pytest.mark.parametrize("width", (1, 31, 100))
 def test_sum_rows(compare, rows, width):

@@ -22,9 +22,9 @@ def moments(x):
 
 
 def test_parts_follow_the_shape():
-    assert tiling(128, 32) == (32, 1, 128, 1)
-    assert tiling(129, 33) == (32, 2, 65, 2)
-    assert tiling(5, 1) == (1, 1, 5, 1)
+    assert tiling(128, 32) == (5, 1, 128, 1)
+    assert tiling(129, 33) == (5, 2, 65, 2)
+    assert tiling(5, 1) == (0, 1, 5, 1)
     _, tiles, part, parts = tiling(3_000_000, 64)
     assert tiles * parts <= 1056 and (parts - 1) * part < 3_000_000 <= parts * part
     assert tiling(10**8, 3, each=8, most=65535)[3] <= 65535
@@ -148,6 +148,7 @@ def test_rows_in_part(compare):
     x, dy, mean, inverse = floats(6, 10), floats(6, 10), floats(6), floats(6)
     compare("layer_norm", "layer_norm", x, None, None, EPSILON, out={"out": x.shape}, **NEAR)
     compare("layer_norm", "layer_norm_grad", dy, x, mean, inverse, None, out={"dx": x.shape}, **NEAR)
+    compare("layer_norm", "layer_norm_grad", dy, x, mean, inverse, None, out={"dx": x.shape}, add=x, **NEAR)
     compare("layer_norm", "layer_norm_grad", dy, x, mean, inverse, None, out={"dbeta": (10,)}, **NEAR)
     compare("layer_norm", "rms_norm", x, None, EPSILON, out={"out": x.shape}, **NEAR)
     x[0] = 0

@@ -136,6 +136,24 @@ def test_what_is_added_and_multiplied(rng, dtype, activation, m, n, k, turned):
 
 
 @needs_compiled
+@pytest.mark.parametrize("dtype", ("float32", "float64"))
+@pytest.mark.parametrize(
+    ("m", "n", "k"),
+    ((5, 3, 7), (130, 70, 1), (200, 64, 256), (100, 600, 300), (13, 100, 700), (20, 300, 5000), (3, 70, 0), (0, 70, 9)),
+)
+@pytest.mark.parametrize("transpose_a", (False, True))
+def test_sums_of_the_rows(rng, dtype, m, n, k, transpose_a):
+    """In one task and many, one part and many, of few columns and none: the bits of sum_rows, and none other of out."""
+    a, b = operands(rng, m, n, k, dtype, transpose_a)
+    out, plain, sums, total = np.empty((m, n), dtype), np.empty((m, n), dtype), *np.full((2, n), np.nan, dtype)
+    cpu.matmul(a, b, out=out, sums=sums, transpose_a=transpose_a)
+    cpu.matmul(a, b, out=plain, transpose_a=transpose_a)
+    cpu.sum_rows(b, out=total)
+    np.testing.assert_array_equal(out, plain)
+    np.testing.assert_array_equal(sums, total)
+
+
+@needs_compiled
 def test_an_epilogue_has_the_bits_of_kernels_one_by_one(rng):
     """Of a product, then add, multiply and the activation."""
     a, b = operands(rng, 25, 70, 300, "float32")
@@ -243,6 +261,9 @@ def test_wrong_calls_raise():
     for name in ("add", "times", "slope"):
         with pytest.raises(ValueError, match=rf"matmul: {name} must have shape \(3, 4\), got \(4, 3\)"):
             cpu.matmul(a, b, out=out, activation=activations.gelu, **{name: np.zeros((4, 3), "f4")})
+    for turned, of in ((b, 3), (np.zeros((4, 5), "f4"), 4)):
+        with pytest.raises(ValueError, match=r"sums must have shape \(4,\), and b is not transposed then"):
+            cpu.matmul(a, turned, out=out, sums=np.zeros(of, "f4"), transpose_b=of == 4)
     with pytest.raises(ValueError, match="slope is of activations that keep it, such as GELU, got activation=ReLU"):
         cpu.matmul(a, b, out=out, activation=activations.relu, slope=np.zeros((3, 4), "f4"))
     with pytest.raises(TypeError, match="matmul: b must be float32, got float64; convert it by astype"):

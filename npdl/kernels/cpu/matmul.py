@@ -28,7 +28,7 @@ def finish(after, out):
 
 
 def matmul(
-    a, b, *, out, bias=None, add=None, times=None, activation=None, z=None, slope=None,
+    a, b, *, out, bias=None, add=None, times=None, activation=None, z=None, slope=None, sums=None,
     transpose_a=False, transpose_b=False,
 ):  # fmt: skip
     """As npdl.kernels.reference.matmul.matmul. No output may overlap an input.
@@ -40,7 +40,7 @@ def matmul(
     code, constants, after = epilogue(activation)
     if slope is not None and not (after is None and activation is not None and activation.keeps_slope):
         raise ValueError(f"matmul: slope is of activations that keep it, such as GELU, got activation={activation!r}")
-    lib.matmul(a, b, out, bias, add, times, z, slope, transpose_a, transpose_b, code, constants)
+    lib.matmul(a, b, out, bias, add, times, z, slope, sums, transpose_a, transpose_b, code, constants)
     finish(after, out)
 
 

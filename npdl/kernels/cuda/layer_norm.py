@@ -68,10 +68,10 @@ def row_norm(
 
 @kernel
 def row_slopes(
-    dy: Floats, x: Floats, mean: Floats, inverse: Floats, gamma: Floats, dx: Floats, width: Int, most: Float,
-    kind: Int, has_gamma: Int,
+    dy: Floats, x: Floats, mean: Floats, inverse: Floats, gamma: Floats, add: Floats, dx: Floats, width: Int,
+    most: Float, kind: Int, has_gamma: Int, has_add: Int,
 ):  # fmt: skip
-    """dx = (g − Σ g / D − x̂ Σ g x̂ / D) / σ, g = γ dy; without Σ g but for a layer's, without / D for the unit's."""
+    """dx = (g − Σ g / D − x̂ Σ g x̂ / D) / σ + add, g = γ dy; no Σ g but for a layer's, no / D for the unit's."""
     s = cuda.shared.array(256, float32)
     z = cuda.shared.array(256, float32)
     t = cuda.threadIdx.x
@@ -97,31 +97,33 @@ def row_slopes(
     i = t
     while i < width:
         g = gamma[i] * dy[start + i] if has_gamma else dy[start + i]
-        dx[start + i] = (g - shared - (x[start + i] - centre) * factor * along) * factor
+        d = (g - shared - (x[start + i] - centre) * factor * along) * factor
+        dx[start + i] = d + add[start + i] if has_add else d
         i += cuda.blockDim.x
 
 
 @kernel
 def weights_part(
     dy: Floats, x: Floats, mean: Floats, inverse: Floats, sums: Floats, dots: Floats,
-    rows: Int, width: Int, wide: Int, part: Int, has_mean: Int,
+    rows: Int, width: Int, shift: Int, part: Int, has_mean: Int,
 ):  # fmt: skip
-    """sums[b, j] = Σ dy and dots[b, j] = Σ dy x̂ over the rows of part b; a block takes `wide` features."""
+    """sums[b, j] = Σ dy and dots[b, j] = Σ dy x̂ over the rows of part b; a block takes 2^shift features."""
     s = cuda.shared.array(256, float32)
     z = cuda.shared.array(256, float32)
     t = cuda.threadIdx.x
-    j = cuda.blockIdx.x * wide + t % wide
+    wide = 1 << shift
+    j = (cuda.blockIdx.x << shift) + (t & (wide - 1))
     total = float32(0)
     dot = float32(0)
     if j < width:
-        i = cuda.blockIdx.y * part + t // wide
+        i = cuda.blockIdx.y * part + (t >> shift)
         stop = min((cuda.blockIdx.y + 1) * part, rows)
         while i < stop:
             centre = mean[i] if has_mean else float32(0)
             d = dy[i * width + j]
             total += d
             dot += d * ((x[i * width + j] - centre) * inverse[i])
-            i += cuda.blockDim.x // wide
+            i += cuda.blockDim.x >> shift
     s[t] = total
     z[t] = dot
     fold_lane_pair(s, z, wide)
@@ -151,12 +153,12 @@ def _norm(kind, x, gamma, beta, epsilon, out, mean, inverse, rows, width):
         )  # fmt: skip
 
 
-def _norm_grad(kind, dy, x, mean, inverse, gamma, dx, dgamma, dbeta, rows, width):
+def _norm_grad(kind, dy, x, mean, inverse, gamma, dx, dgamma, dbeta, rows, width, add=None):
     if dgamma is not None or dbeta is not None:  # first, for dx may be dy
-        wide, tiles, part, parts = tiling(rows, width)
+        shift, tiles, part, parts = tiling(rows, width)
         sums, dots = areas(x.memory.driver, parts * width, parts * width)
         launch(
-            weights_part, (tiles, parts), THREADS, dy, x, mean, inverse, sums, dots, rows, width, wide, part,
+            weights_part, (tiles, parts), THREADS, dy, x, mean, inverse, sums, dots, rows, width, shift, part,
             int(mean is not None),
         )  # fmt: skip
         launch(
@@ -165,8 +167,8 @@ def _norm_grad(kind, dy, x, mean, inverse, gamma, dx, dgamma, dbeta, rows, width
         )  # fmt: skip
     if dx is not None and rows:
         launch(
-            row_slopes, rows, threads_for(width), dy, x, mean, inverse, gamma, dx, width, AT_LEAST, kind,
-            int(gamma is not None),
+            row_slopes, rows, threads_for(width), dy, x, mean, inverse, gamma, add, dx, width, AT_LEAST, kind,
+            int(gamma is not None), int(add is not None),
         )  # fmt: skip
 
 
@@ -179,13 +181,13 @@ def layer_norm(x, gamma, beta, epsilon, *, out, mean=None, inverse=None):
     _norm(LAYER, x, gamma, beta, epsilon, out, mean, inverse, *sizes)
 
 
-def layer_norm_grad(dy, x, mean, inverse, gamma, *, dx=None, dgamma=None, dbeta=None):
-    """dx = (g − Σ g / D − x̂ Σ g x̂ / D) / σ with g = γ dy; dγ = Σ dy x̂, dβ = Σ dy over the rows; dx may be dy."""
+def layer_norm_grad(dy, x, mean, inverse, gamma, *, dx=None, dgamma=None, dbeta=None, add=None):
+    """dx = (g − Σ g / D − x̂ Σ g x̂ / D) / σ + add with g = γ dy; dγ = Σ dy x̂, dβ = Σ dy over the rows; dx may be dy."""
     sizes = _check(
-        "layer_norm_grad", x, like_x={"dy": dy, "dx": dx}, like_row={"gamma": gamma, "dgamma": dgamma, "dbeta": dbeta},
-        of_rows={"mean": mean, "inverse": inverse},
+        "layer_norm_grad", x, like_x={"dy": dy, "dx": dx, "add": add},
+        like_row={"gamma": gamma, "dgamma": dgamma, "dbeta": dbeta}, of_rows={"mean": mean, "inverse": inverse},
     )  # fmt: skip
-    _norm_grad(LAYER, dy, x, mean, inverse, gamma, dx, dgamma, dbeta, *sizes)
+    _norm_grad(LAYER, dy, x, mean, inverse, gamma, dx, dgamma, dbeta, *sizes, add)
 
 
 def rms_norm(x, gamma, epsilon, *, out, inverse=None):

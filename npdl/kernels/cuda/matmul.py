@@ -93,7 +93,7 @@ def sum_parts(parts: Floats, out: Floats, count: Int, width: Int):
 
 
 def matmul(
-    a, b, *, out, bias=None, add=None, times=None, activation=None, z=None, slope=None,
+    a, b, *, out, bias=None, add=None, times=None, activation=None, z=None, slope=None, sums=None,
     transpose_a=False, transpose_b=False,
 ):  # fmt: skip
     """As npdl.kernels.reference.matmul.matmul."""
@@ -105,6 +105,8 @@ def matmul(
     expect("matmul", "bias", bias, (columns,))
     for name, array in (("add", add), ("times", times), ("z", z), ("slope", slope)):
         expect("matmul", name, array, out.shape)
+    if sums is not None:
+        sum_rows(b, out=sums)
     if not out.size:
         return
     out.memory.driver.product(a, b, flat, transpose_a, transpose_b)

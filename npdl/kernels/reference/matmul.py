@@ -9,7 +9,7 @@ def _matrix(a):
 
 
 def matmul(
-    a, b, *, out, bias=None, add=None, times=None, activation=None, z=None, slope=None,
+    a, b, *, out, bias=None, add=None, times=None, activation=None, z=None, slope=None, sums=None,
     transpose_a=False, transpose_b=False,
 ):  # fmt: skip
     """out = act(p), p = (op(a) op(b) + bias + add) · times, op the identity or the transpose.
@@ -25,6 +25,7 @@ def matmul(
         activation: an object of npdl/activations/; None is linear.
         z: if given, also receives p, from which some derivatives are computed.
         slope: if given, also receives act'(p), of an activation that keeps it.
+        sums: (N,); if given, also receives Σ of b's rows, as `sum_rows` makes it; b is not transposed then.
     """
     a, b = _matrix(a), _matrix(b)
     product = (a.T if transpose_a else a) @ (b.T if transpose_b else b)
@@ -34,6 +35,8 @@ def matmul(
         product += _matrix(add)
     if times is not None:
         product *= _matrix(times)
+    if sums is not None:
+        sum_rows(b, out=sums)
     if slope is not None:
         slope[...] = activation.derivative(product.reshape(out.shape))
     store(product.reshape(out.shape), activation, out=out, z=z)
