@@ -70,13 +70,11 @@ class ProjectedLSTM(LSTM):
         return super().flops() + (shape[0] or 1) * 2 * self.units * self.projection_units
 
     def run(self, x, states, mask, keep, training=False):
-        W, R, P, b = (
-            *(self.params[f"{name}kernel"] for name in ("", "recurrent_", "projection_")),
-            self.params.get("bias"),
-        )
-        steps, samples, r0, seen = *x.shape[:2], states[0], None
+        W, R, P = (self.params[f"{name}kernel"] for name in ("", "recurrent_", "projection_"))
+        steps, samples = x.shape[:2]
+        r0, seen = states[0], None
         z = self.buffer("gates", (steps, samples, 4 * self.units))
-        self.k.matmul(x, W, out=z, bias=b)
+        self.k.matmul(x, W, out=z, bias=self.params.get("bias"))
         if r0 is not None:
             first = self.buffer("first", (samples, 4 * self.units))
             self.k.matmul(r0, R, out=first)
