@@ -183,7 +183,7 @@ NPDL_INLINE void FN(npdl_winograd_vector)(const int size, const int i0, const in
 }
 
 /* Channels [first, end) of a tile to panels `wide` channels wide that lie `step` apart, in each of the planes: 36, or
- * the first or last 18; behind the last channel zeros up to a whole vector. */
+ * those of the rows [i0, i1); behind the last channel zeros up to a whole vector. */
 #define NPDL_WINOGRAD_TILE_OF(name, size, i0, i1)                                                                     \
     static __attribute__((noinline)) void FN(name)(const REAL *const *pixel, int64_t first, int64_t end, REAL *to,    \
                                                    int64_t wide, int64_t step, int64_t plane, int64_t ahead) {        \

@@ -6,45 +6,47 @@
  * Many weights: all threads make one block sum after the other, first V and D by tasks of a few tiles, then M by tasks
  * of a place ξ and some channels. Few weights leave such tasks so little to multiply that handing them over, and V and D
  * from core to core, costs more. There the block sums fall into parts, by shape and batch size, and a task makes a part
- * from beginning to end in its thread's cache, up to a dW of its own; dW is the sum of these. So that the cache holds it
- * with 64 channels and filters, too, a task makes half of the places ξ only, the upper three rows of Bᵀ x B or the lower
- * three: dW is linear in M. With two threads, 64 images of 32x32: 0.82 of the time with 64 channels and filters; but of
- * 16x16 with 128, as 64 x 64 at a time, 1.25 times, as V and D are made twice. Nor do many weights gain from
- * more tiles at a time, for fewer passes over M: panels of 256 tiles leave the caches (64 -> 128 channels: 1.5 times).
+ * from beginning to end in its thread's cache, up to a dW of its own; dW is the sum of these. Where the cache does not
+ * hold V, D and M at all places ξ, a task makes three of their six rows, with fewer tiles at a time; another one makes
+ * the others: dW is linear in M.
+ *
+ * Two threads, 64 images, of the time that all threads together take: 0.82 for 64 -> 64 channels and 32x32 (half of the
+ * places), 0.77 for 14x14; 1.1 for 64 -> 128 and 16x16, as three tasks of two rows, 1.25 for 128 -> 128 as four pairs of
+ * slices, whose V and D are made twice. More tiles at a time, for fewer passes over a large M, gain nothing either:
+ * their panels leave the caches.
  */
 #ifndef NPDL_WINOGRAD_SUM_H
 #define NPDL_WINOGRAD_SUM_H
 
 #define NPDL_WINOGRAD_SUM 64     /* tiles in a block sum; part of the bits */
-#define NPDL_WINOGRAD_OWN 12288  /* few weights: at most so many numbers of V, D and M at a place; part of the bits */
-#define NPDL_WINOGRAD_OWN_SUM 48 /* tiles in a block sum then; part of the bits */
-#define NPDL_WINOGRAD_PART 256   /* a part has at least this many tiles; part of the bits */
+#define NPDL_WINOGRAD_OWN 221184 /* few weights: at most so many numbers of V, D and M in a task; part of the bits */
+#define NPDL_WINOGRAD_HALF 48    /* tiles in a block sum of half of the places; part of the bits */
+#define NPDL_WINOGRAD_PART 768   /* a task has at least so many rows of places of tiles; part of the bits */
 #define NPDL_WINOGRAD_SLICE 64   /* a task's channels; changes no sum */
 #define NPDL_SUM_ROWS_OUT 4      /* channels of dW that a task transforms back; neither */
 
-enum { NPDL_UPPER, NPDL_LOWER, NPDL_ALL }; /* which rows of places */
-
 #endif
-
 
 typedef struct {
     const REAL *x, *dz;
-    REAL *out;                             /* dW, or of few weights [part][half][9][C][F] */
+    REAL *out;                             /* dW, or of few weights [part][6 / rows][9][C][F] */
     const npdl_window *g;
     int64_t down, across, tiles, parts;    /* tiles of an image, of all images; into how many parts they fall */
+    int64_t rows;                          /* of places in a task: 6 or 3 */
     int64_t block, first, count;           /* tiles of a block sum; many weights: this one's first, and how many */
     REAL *v, *d, *m;                       /* [36][C/VL][tile][VL], [36][F/NW][tile][NW] and [36][C][F], ... */
     int64_t v_plane, d_plane, m_plane, m_step; /* ... F in vectors */
 } FN(npdl_winograd_sum);
 
-/* V = Bᵀ x B and D = A dz Aᵀ of tiles [t, end) of the block that begins at tile `first`. */
-static void FN(npdl_winograd_sum_in)(const FN(npdl_winograd_sum) *s, int rows, int64_t first, int64_t t, int64_t end,
+/* V = Bᵀ x B and D = A dz Aᵀ, from row i0 of places on, of tiles [t, end) of the block that begins at tile `first`. */
+static void FN(npdl_winograd_sum_in)(const FN(npdl_winograd_sum) *s, int64_t i0, int64_t first, int64_t t, int64_t end,
                                      REAL *v, REAL *d, REAL *zeros) {
     static void (*const of[][2])(const REAL *const *, int64_t, int64_t, REAL *, int64_t, int64_t, int64_t, int64_t) = {
-        [NPDL_UPPER] = {FN(npdl_winograd_upper_x), FN(npdl_winograd_upper_dy)},
-        [NPDL_LOWER] = {FN(npdl_winograd_lower_x), FN(npdl_winograd_lower_dy)},
-        [NPDL_ALL] = {FN(npdl_winograd_tile_x), FN(npdl_winograd_tile_dy)},
+        {FN(npdl_winograd_tile_x), FN(npdl_winograd_tile_dy)},
+        {FN(npdl_winograd_upper_x), FN(npdl_winograd_upper_dy)},
+        {FN(npdl_winograd_lower_x), FN(npdl_winograd_lower_dy)},
     };
+    int kind = s->rows == 6 ? 0 : i0 ? 2 : 1;
     const npdl_window *g = s->g;
     const REAL *pixel[36];
     int64_t filters = g->filters, rest = filters % NPDL_NW;
@@ -55,11 +57,11 @@ static void FN(npdl_winograd_sum_in)(const FN(npdl_winograd_sum) *s, int rows, i
         image /= s->down;
         FN(npdl_winograd_pixels)(s->x + image * g->in_h * g->in_w * g->channels, g->in_h, g->in_w, g->channels,
                                  row - g->pad_top, column - g->pad_left, 6, zeros, pixel);
-        of[rows][0](pixel, 0, g->channels, v + t * VL, VL, s->block * VL, s->v_plane, 4 * g->channels);
+        of[kind][0](pixel, 0, g->channels, v + t * VL, VL, s->block * VL, s->v_plane, 4 * g->channels);
         FN(npdl_winograd_pixels)(s->dz + image * g->out_h * g->out_w * filters, g->out_h, g->out_w, filters, row, column,
                                  4, zeros, pixel);
-        of[rows][1](pixel, 0, whole, d + t * NPDL_NW, NPDL_NW, s->block * NPDL_NW, s->d_plane, 4 * filters);
-        of[rows][1](pixel, whole, filters, d + whole * s->block + t * VL, VL, 0, s->d_plane, 4 * filters);
+        of[kind][1](pixel, 0, whole, d + t * NPDL_NW, NPDL_NW, s->block * NPDL_NW, s->d_plane, 4 * filters);
+        of[kind][1](pixel, whole, filters, d + whole * s->block + t * VL, VL, 0, s->d_plane, 4 * filters);
     }
 }
 
@@ -83,7 +85,7 @@ static void FN(npdl_winograd_sum_products)(const FN(npdl_winograd_sum) *s, int64
 static void FN(npdl_winograd_sum_in_task)(void *ctx, int64_t task, void *work) {
     const FN(npdl_winograd_sum) *s = ctx;
     int64_t t = task * NPDL_WINOGRAD_FEW;
-    FN(npdl_winograd_sum_in)(s, NPDL_ALL, s->first, t, npdl_min(t + NPDL_WINOGRAD_FEW, s->count), s->v, s->d, work);
+    FN(npdl_winograd_sum_in)(s, 0, s->first, t, npdl_min(t + NPDL_WINOGRAD_FEW, s->count), s->v, s->d, work);
 }
 
 /* ... then M. */
@@ -95,10 +97,10 @@ static void FN(npdl_winograd_sum_product_task)(void *ctx, int64_t task, void *wo
     FN(npdl_winograd_sum_products)(s, xi, xi + 1, c, channels, s->count, s->first > 0, s->v, s->d, s->m);
 }
 
-/* dW = Gᵀ M G of channels [c, end), from rows [i0, i1) of the places. */
-NPDL_INLINE void FN(npdl_winograd_sum_out)(const FN(npdl_winograd_sum) *s, const int i0, const int i1, const REAL *m,
-                                           int64_t c, int64_t end, REAL *out) {
-    int64_t filters = s->g->filters, tap = s->g->channels * filters;
+/* dW = Gᵀ M G of channels [c, end), of M's rows of places from i0 on, the others 0. */
+static void FN(npdl_winograd_sum_out)(const FN(npdl_winograd_sum) *s, int64_t i0, const REAL *m, int64_t c,
+                                      int64_t end, REAL *out) {
+    int64_t i1 = i0 + s->rows, filters = s->g->filters, tap = s->g->channels * filters;
     for (; c < end; c++)
         for (int64_t f = 0; f < filters; f += VL) {
             const REAL *from = m + c * s->m_step + f;
@@ -128,26 +130,25 @@ static void FN(npdl_winograd_sum_out_task)(void *ctx, int64_t task, void *work) 
     const FN(npdl_winograd_sum) *s = ctx;
     int64_t c = task * NPDL_SUM_ROWS_OUT;
     (void)work;
-    FN(npdl_winograd_sum_out)(s, 0, 6, s->m, c, npdl_min(c + NPDL_SUM_ROWS_OUT, s->g->channels), s->out);
+    FN(npdl_winograd_sum_out)(s, 0, s->m, c, npdl_min(c + NPDL_SUM_ROWS_OUT, s->g->channels), s->out);
 }
 
-/* Few weights: half of the places of a part. */
-static void FN(npdl_winograd_sum_half)(void *ctx, int64_t task, void *work) {
+/* Few weights: some rows of places of a part. */
+static void FN(npdl_winograd_sum_part)(void *ctx, int64_t task, void *work) {
     const FN(npdl_winograd_sum) *s = ctx;
-    int64_t channels = s->g->channels, blocks = npdl_ceil_div(s->tiles, s->block), part = task / 2;
+    int64_t channels = s->g->channels, blocks = npdl_ceil_div(s->tiles, s->block), places = 6 * s->rows;
+    int64_t i0 = task * s->rows % 6, part = task * s->rows / 6;
     int64_t first = blocks * part / s->parts * s->block, tile = first;
     int64_t end = npdl_min(blocks * (part + 1) / s->parts * s->block, s->tiles);
-    REAL *v = work, *d = v + 18 * s->v_plane, *m = d + 18 * s->d_plane, *zeros = m + 18 * s->m_plane;
+    REAL *v = work, *d = v + places * s->v_plane, *m = d + places * s->d_plane, *zeros = m + places * s->m_plane;
     for (; tile < end; tile += s->block) {
         int64_t count = npdl_min(end - tile, s->block);
-        FN(npdl_winograd_sum_in)(s, task % 2 ? NPDL_LOWER : NPDL_UPPER, tile, 0, count, v, d, zeros);
+        FN(npdl_winograd_sum_in)(s, i0, tile, 0, count, v, d, zeros);
         for (int64_t c = 0; c < channels; c += NPDL_WINOGRAD_SLICE)
-            FN(npdl_winograd_sum_products)(s, 0, 18, c, npdl_min(channels - c, NPDL_WINOGRAD_SLICE), count, tile > first,
-                                           v, d, m);
+            FN(npdl_winograd_sum_products)(s, 0, places, c, npdl_min(channels - c, NPDL_WINOGRAD_SLICE), count,
+                                           tile > first, v, d, m);
     }
-    REAL *out = s->out + task * 9 * channels * s->g->filters;
-    if (task % 2) FN(npdl_winograd_sum_out)(s, 3, 6, m, 0, channels, out);
-    else FN(npdl_winograd_sum_out)(s, 0, 3, m, 0, channels, out);
+    FN(npdl_winograd_sum_out)(s, i0, m, 0, channels, s->out + task * 9 * channels * s->g->filters);
 }
 
 /* As npdl_conv2d_dkernel. */
@@ -163,18 +164,21 @@ NPDL_API void FN(npdl_winograd_dkernel)(const REAL *x, const REAL *dz, REAL *out
         memset(out, 0, size * sizeof(REAL));
         return;
     }
-    int few = NPDL_WINOGRAD_OWN_SUM * (g->channels + g->filters) + g->channels * g->filters <= NPDL_WINOGRAD_OWN;
-    s.block = npdl_min(s.tiles, few ? NPDL_WINOGRAD_OWN_SUM : NPDL_WINOGRAD_SUM);
+    int64_t sides = g->channels + g->filters, weights = g->channels * g->filters;
+    int all = 36 * (NPDL_WINOGRAD_SUM * sides + weights) <= NPDL_WINOGRAD_OWN;
+    int few = all || 18 * (NPDL_WINOGRAD_HALF * sides + weights) <= NPDL_WINOGRAD_OWN;
+    s.rows = few && !all ? 3 : 6;
+    s.block = npdl_min(s.tiles, s.rows == 3 ? NPDL_WINOGRAD_HALF : NPDL_WINOGRAD_SUM);
     s.v_plane = s.block * npdl_round_up(g->channels, VL) + NPDL_ROOM, s.d_plane = s.block * s.m_step + NPDL_ROOM;
     s.m_plane = g->channels * s.m_step + NPDL_ROOM;
     if (few) {
-        s.parts = npdl_max(1, npdl_min(NPDL_PARTS, s.tiles / NPDL_WINOGRAD_PART));
-        FN(npdl_product) all = {.m = 9 * g->channels, .n = g->filters, .out = out, .out_step = g->filters};
-        all.parts = 2 * s.parts, all.task_rows = g->channels;
-        if (!(s.out = all.partial = npdl_shared(all.parts * size * sizeof(REAL)))) return;
-        npdl_parallel(FN(npdl_winograd_sum_half), &s, all.parts,
-                      (18 * (s.v_plane + s.d_plane + s.m_plane) + zeros) * sizeof(REAL));
-        npdl_parallel(FN(npdl_combine_task), &all, 9, 0);
+        s.parts = npdl_max(1, npdl_min(NPDL_PARTS, s.tiles * s.rows / NPDL_WINOGRAD_PART));
+        FN(npdl_product) sum = {.m = 9 * g->channels, .n = g->filters, .out = out, .out_step = g->filters};
+        sum.parts = 6 / s.rows * s.parts, sum.task_rows = g->channels;
+        if (!(s.out = sum.partial = npdl_shared(sum.parts * size * sizeof(REAL)))) return;
+        npdl_parallel(FN(npdl_winograd_sum_part), &s, sum.parts,
+                      (6 * s.rows * (s.v_plane + s.d_plane + s.m_plane) + zeros) * sizeof(REAL));
+        npdl_parallel(FN(npdl_combine_task), &sum, 9, 0);
         return;
     }
     if (!(s.m = npdl_shared(36 * (s.m_plane + s.v_plane + s.d_plane) * sizeof(REAL)))) return;
