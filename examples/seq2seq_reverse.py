@@ -8,7 +8,7 @@ Nobody tells the net where to look. What it has found out is drawn at the end: a
     python examples/seq2seq_reverse.py [--epochs 20] [--full]
 
 The words are those of the first tenth of "tiny Shakespeare", which lies beside this file; --full takes those of
-$NPDL_DATA/tinyshakespeare/input.txt.
+$NPDL_DATA/tinyshakespeare/input.txt, four times as many: 4 seconds an epoch, and 4 epochs are enough for 99.4 %.
 Reference: Bahdanau, Cho and Bengio, Neural Machine Translation by Jointly Learning to Align and Translate, 2015.
 """
 
@@ -84,13 +84,8 @@ def draw_attention(word):
     queries, keys = Model(model.inputs, [decoded, encoded]).predict(
         [numbers([word]), numbers([word[::-1]], first=[START])]
     )
-    weights = attention.params
-    q, k = (
-        np.einsum("td,dhk->tk", states[0], weights[f"{name}/kernel"]) + weights[f"{name}/bias"][0]
-        for name, states in (("query", queries), ("key", keys))
-    )
-    scores = np.exp(q @ k.T / np.sqrt(64))
-    for letter, row in zip(word[::-1], scores / scores.sum(axis=1, keepdims=True)):
+    weights = attention.attention_scores((queries, keys))[0, 0]  # of the only word, and the only head
+    for letter, row in zip(word[::-1], weights):
         print(f"  {letter}  {' '.join(' .:-=+*#@'[int(8.99 * share)] for share in row)}")
     print(f"     {' '.join(word)}\n")
 

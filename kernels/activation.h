@@ -79,6 +79,36 @@ NPDL_INLINE void FN(npdl_activate)(int code, const double *constants, REAL *p, i
     FN(npdl_activate_to)(code, constants, p, p, n);
 }
 
+/* slope = a'(p), p = a(p), of GELU in either form, of `count` vectors, `lanes` of whose numbers count; lanes is a vector's
+ * where there are several. */
+NPDL_INLINE void FN(npdl_gelu_with_slope)(int code, REAL *p, REAL *slope, int count, int64_t lanes) {
+    VEC z[NPDL_WIDE], w[NPDL_WIDE], density[NPDL_WIDE];
+    EACH z[j] = lanes == VL ? LD(p + j * VL) : LDN(p, lanes);
+    if (code == NPDL_GELU) { /* one density serves both */
+        EACH w[j] = z[j];
+        FN(npdl_normals)(w, density, count);
+        EACH density[j] = FMA(MAX(BC(-40), MIN(BC(40), z[j])), density[j], w[j]);
+        EACH z[j] = MAX(BC(-40), z[j]) * w[j];
+        EACH w[j] = density[j];
+    } else FN(npdl_gelu_tanh_both)(z, w, count);
+    EACH {
+        if (lanes == VL) ST(p + j * VL, z[j]), ST(slope + j * VL, w[j]);
+        else STN(p, z[j], lanes), STN(slope, w[j], lanes);
+    }
+}
+
+/* The same of n elements. */
+static void FN(npdl_activate_with_slope)(int code, REAL *p, REAL *slope, int64_t n) {
+    int64_t i = 0;
+    if (code == NPDL_GELU)
+        for (; i + NPDL_WIDE * VL <= n; i += NPDL_WIDE * VL)
+            FN(npdl_gelu_with_slope)(NPDL_GELU, p + i, slope + i, NPDL_WIDE, VL);
+    else
+        for (; i + NPDL_WIDE * VL <= n; i += NPDL_WIDE * VL)
+            FN(npdl_gelu_with_slope)(NPDL_GELU_TANH, p + i, slope + i, NPDL_WIDE, VL);
+    for (; i < n; i += VL) FN(npdl_gelu_with_slope)(code, p + i, slope + i, 1, NPDL_LESS(n - i, VL));
+}
+
 /* out = dy · a'(saved), n elements; not for softmax and its like. */
 static void FN(npdl_activate_grad)(int code, const double *constants, const REAL *dy, const REAL *saved, REAL *out,
                                    int64_t n) {

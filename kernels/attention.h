@@ -55,10 +55,10 @@ static void FN(npdl_pack_whole)(const REAL *b, int64_t step, int transpose, int6
 /* How rows of a matrix are read, and those of the result written. */
 typedef struct { npdl_row row[NPDL_MB]; int64_t place[NPDL_KB], down, along, to; } FN(npdl_walk);
 
-/* Rows `down` apart whose numbers lie `along` apart, to rows `to` apart. */
-static void FN(npdl_set_walk)(FN(npdl_walk) *w, int64_t down, int64_t along, int64_t to) {
-    for (int i = 0; i < NPDL_MB; i++) w->row[i] = (npdl_row){i * down, i * to};
-    for (int i = 0; i < NPDL_KB; i++) w->place[i] = i * along;
+/* At most `rows` rows, `down` apart, whose `numbers` numbers lie `along` apart, to rows `to` apart. */
+static void FN(npdl_set_walk)(FN(npdl_walk) *w, int64_t rows, int64_t numbers, int64_t down, int64_t along, int64_t to) {
+    for (int64_t i = 0; i < npdl_min(rows, NPDL_MB); i++) w->row[i] = (npdl_row){i * down, i * to};
+    for (int64_t i = 0; i < npdl_min(numbers, NPDL_KB); i++) w->place[i] = i * along;
     w->down = down, w->along = along, w->to = to;
 }
 
@@ -105,12 +105,17 @@ static void FN(npdl_attend_scores)(const FN(npdl_attend) *s, const FN(npdl_chunk
 static void FN(npdl_attend_hide)(const FN(npdl_attend) *s, const FN(npdl_chunk) *c, REAL *x) {
     const npdl_attend_mask *m = &s->mask;
     const int64_t query = c->sample * s->queries + c->first;
-    if (!m->causal && !m->query && !m->key && !m->pair) return;
+    if (m->causal)
+        NPDL_ATTEND_PANELS(c)
+            for (int64_t j = c->first + from + 1; j < limit; j++) { /* queries of the panel before key j */
+                const int64_t stop = npdl_min(to, j - c->first);
+                for (int64_t i = from; i < stop; i += VL)
+                    STN(x + j * FN(npdl_attend_step) + i, BC(-(REAL)INFINITY), npdl_min(VL, stop - i));
+            }
+    if (!m->query && !m->key && !m->pair) return;
     NPDL_ATTEND_PANELS(c)
         for (int64_t j = 0; j < limit; j++) {
             REAL *row = x + j * FN(npdl_attend_step);
-            const int64_t hidden = m->causal ? npdl_min(to, j - c->first) : from; /* queries before key j */
-            for (int64_t i = from; i < hidden; i++) row[i] = -(REAL)INFINITY;
             if (m->key && !m->key[c->sample * s->keys + j])
                 for (int64_t i = from; i < to; i++) row[i] = -(REAL)INFINITY;
             if (m->query)
@@ -235,8 +240,8 @@ static void FN(npdl_attend_task)(void *context, int64_t task, void *work) {
     REAL *packed_q = work, *packed_v = packed_q + FN(npdl_packed)(d, NPDL_ATTEND_CHUNK);
     REAL *p = packed_v + FN(npdl_packed)(s->keys, e);
     FN(npdl_walk) of_k, of_p;
-    FN(npdl_set_walk)(&of_k, groups * d, 1, FN(npdl_attend_step));
-    FN(npdl_set_walk)(&of_p, 1, FN(npdl_attend_step), heads * e);
+    FN(npdl_set_walk)(&of_k, s->keys, d, groups * d, 1, FN(npdl_attend_step));
+    FN(npdl_set_walk)(&of_p, NPDL_ATTEND_ROWS, s->keys, 1, FN(npdl_attend_step), heads * e);
     FN(npdl_pack_whole)(s->v + at * e, groups * e, 0, s->keys, e, packed_v);
     for (; c.first < s->queries; c.first += NPDL_ATTEND_CHUNK) {
         const int64_t query = (c.sample * s->queries + c.first) * heads + c.head;
@@ -271,19 +276,21 @@ static void FN(npdl_attend_grad_task)(void *context, int64_t task, void *work) {
     REAL *packed_k = packed_o + FN(npdl_packed)(chunk, e), *p = packed_k + FN(npdl_packed)(keys, d);
     REAL *dp = p + keys * FN(npdl_attend_step);
     FN(npdl_walk) of_k, of_v, of_ds, of_dst, of_pt;
-    FN(npdl_set_walk)(&of_k, groups * d, 1, FN(npdl_attend_step));
-    FN(npdl_set_walk)(&of_v, groups * e, 1, FN(npdl_attend_step));
-    FN(npdl_set_walk)(&of_ds, 1, FN(npdl_attend_step), heads * d);
-    FN(npdl_set_walk)(&of_dst, FN(npdl_attend_step), 1, groups * d);
-    FN(npdl_set_walk)(&of_pt, FN(npdl_attend_step), 1, groups * e);
+    FN(npdl_set_walk)(&of_k, keys, d, groups * d, 1, FN(npdl_attend_step));
+    FN(npdl_set_walk)(&of_v, keys, e, groups * e, 1, FN(npdl_attend_step));
+    FN(npdl_set_walk)(&of_ds, NPDL_ATTEND_ROWS, keys, 1, FN(npdl_attend_step), heads * d);
+    FN(npdl_set_walk)(&of_dst, keys, chunk, FN(npdl_attend_step), 1, groups * d);
+    FN(npdl_set_walk)(&of_pt, keys, chunk, FN(npdl_attend_step), 1, groups * e);
     FN(npdl_pack_whole)(k, groups * d, 0, keys, d, packed_k);
-    for (int64_t j = 0; j < keys; j++) {
+    /* The first chunk of the first head writes dk and dv of the keys that it looks at; what follows adds. */
+    for (int64_t j = s->queries ? FN(npdl_attend_limit)(s, npdl_min(chunk, s->queries)) : 0; j < keys; j++) {
         memset(dk + j * groups * d, 0, d * sizeof(REAL));
         memset(dv + j * groups * e, 0, e * sizeof(REAL));
     }
     for (; c.head < (group + 1) * each; c.head++)
         for (c.first = 0; c.first < s->queries; c.first += chunk) {
             const int64_t query = (c.sample * s->queries + c.first) * heads + c.head;
+            const int add = c.first > 0 || c.head > group * each;
             c.count = npdl_min(chunk, s->queries - c.first);
             FN(npdl_pack_whole)(s->q + query * d, heads * d, 1, d, c.count, packed_qt);
             FN(npdl_pack_whole)(s->q + query * d, heads * d, 0, c.count, d, packed_q);
@@ -303,9 +310,9 @@ static void FN(npdl_attend_grad_task)(void *context, int64_t task, void *work) {
                                0, d, 0);
                 if (limit == seen) continue;
                 FN(npdl_times)(&of_dst, dp + seen * FN(npdl_attend_step), limit - seen, packed_q, d, from, c.count,
-                               dk + seen * groups * d, 0, d, 1);
+                               dk + seen * groups * d, 0, d, add);
                 FN(npdl_times)(&of_pt, p + seen * FN(npdl_attend_step), limit - seen, packed_o, e, from, c.count,
-                               dv + seen * groups * e, 0, e, 1);
+                               dv + seen * groups * e, 0, e, add);
             }
         }
 }

@@ -186,7 +186,23 @@ cdef int done(str kernel) except -1:
     return 0
 
 
-# ---- updates: Numba compiles them, the pool runs them
+# ---- updates: the pool runs them; those of update.h are compiled here, Numba compiles the others
+
+cdef extern from "engine.h" nogil:
+    void npdl_sgd_f32(void *context, int64_t block, void *work)
+    void npdl_sgd_f64(void *context, int64_t block, void *work)
+    void npdl_adam_f32(void *context, int64_t block, void *work)
+    void npdl_adam_f64(void *context, int64_t block, void *work)
+    void npdl_adamw_f32(void *context, int64_t block, void *work)
+    void npdl_adamw_f64(void *context, int64_t block, void *work)
+
+UPDATES = {
+    ("sgd", "float32"): <size_t> &npdl_sgd_f32, ("sgd", "float64"): <size_t> &npdl_sgd_f64,
+    ("adam", "float32"): <size_t> &npdl_adam_f32, ("adam", "float64"): <size_t> &npdl_adam_f64,
+    ("adamw", "float32"): <size_t> &npdl_adamw_f32, ("adamw", "float64"): <size_t> &npdl_adamw_f64,
+}
+
+
 
 def run_update(
     str kernel, size_t function, int64_t blocks, tuple tables, hyper, int64_t numbers, tuple names, tuple arrays,

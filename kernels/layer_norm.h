@@ -24,6 +24,7 @@ static const INT FN(npdl_ones_and_zeros)[32] = {-1, -1, -1, -1, -1, -1, -1, -1, 
 
 typedef struct {
     const REAL *x, *dy, *gamma, *beta, *known_mean, *known_inverse;
+    const REAL *add; /* to the gradient, or NULL */
     REAL *out, *mean, *inverse, *partial; /* partial: a block's sums for γ and for β, NULL where nobody reads them */
     double epsilon;
     int64_t rows, features, block;
@@ -37,9 +38,7 @@ NPDL_INLINE VEC FN(npdl_keep_lanes)(VEC v, int64_t n) {
 NPDL_INLINE REAL FN(npdl_add_lanes)(const VEC *sum) {
     REAL lane[NPDL_LANES];
     for (int j = 0; j < FN(npdl_row_vectors); j++) ST(lane + j * VL, sum[j]);
-    for (int half = NPDL_LANES / 2; half; half /= 2)
-        for (int j = 0; j < half; j++) lane[j] += lane[j + half];
-    return lane[0];
+    return FN(npdl_add_halves)(lane);
 }
 
 /* The last argument for each vector of the places [start, stop): `at` its first one, n its lanes, j the place of its lanes among 16. */
@@ -120,7 +119,7 @@ NPDL_INLINE void FN(npdl_normalize_rows)(const FN(npdl_row_norm_work) *s, int64_
     })
 }
 
-/* ---- backward: g = γ dy,  dx = (g − Σ g / D − x̂ Σ g x̂ / D) / σ,  or without the first sum */
+/* ---- backward: g = γ dy,  dx = (g − Σ g / D − x̂ Σ g x̂ / D) / σ + add,  or without the first sum */
 
 NPDL_INLINE void FN(npdl_normalize_rows_grad)(const FN(npdl_row_norm_work) *s, int64_t row, REAL *dgamma, int kind,
                                               int set) {
@@ -128,6 +127,7 @@ NPDL_INLINE void FN(npdl_normalize_rows_grad)(const FN(npdl_row_norm_work) *s, i
     const int64_t d = s->features;
     const REAL *x = s->x + row * d, *dy = s->dy + row * d;
     REAL *out = s->out ? s->out + row * d : NULL;
+    const REAL *add = s->add ? s->add + row * d : NULL;
     double plain[NPDL_ROW_SET], product[NPDL_ROW_SET];
     VEC mean[NPDL_ROW_SET], inverse[NPDL_ROW_SET], slope[NPDL_ROW_SET], offset[NPDL_ROW_SET];
     NPDL_EACH_ROW {
@@ -172,7 +172,9 @@ NPDL_INLINE void FN(npdl_normalize_rows_grad)(const FN(npdl_row_norm_work) *s, i
             if (kind == NPDL_LAYER_NORM) v = v - mean[r];
             if (kind != NPDL_UNIT_NORM) g = g * gamma;
             v = FMA(v * inverse[r], slope[r], offset[r]);
-            NPDL_PUT(out + r * d + at, FMA(g, inverse[r], v));
+            v = FMA(g, inverse[r], v);
+            if (add) v = v + NPDL_GET(add + r * d + at);
+            NPDL_PUT(out + r * d + at, v);
         }
     })
 }
@@ -226,16 +228,16 @@ NPDL_API void FN(npdl_row_norm)(int kind, const REAL *x, const REAL *gamma, cons
     npdl_parallel(blocks[kind], &s, NPDL_BLOCKS(rows, s.block), 0);
 }
 
-/* dx, dgamma, dbeta: NULL where nobody reads them. */
+/* dx, dgamma, dbeta: NULL where nobody reads them; add: what is added to dx, or NULL. */
 NPDL_API void FN(npdl_row_norm_grad)(int kind, const REAL *dy, const REAL *x, const REAL *mean, const REAL *inverse,
-                                   const REAL *gamma, REAL *dx, REAL *dgamma, REAL *dbeta, int64_t rows,
-                                   int64_t features) {
+                                   const REAL *gamma, const REAL *add, REAL *dx, REAL *dgamma, REAL *dbeta,
+                                   int64_t rows, int64_t features) {
     const int64_t d = features, most = NPDL_LESS(NPDL_ROW_BLOCKS, NPDL_BLOCKS(rows, 4));
     const int64_t wanted = NPDL_MORE(NPDL_LESS(rows * d / NPDL_GRAIN, most), 1);
     const int64_t block = NPDL_MORE(NPDL_BLOCKS(rows, wanted), 1), blocks = NPDL_BLOCKS(rows, block);
     static const npdl_block grads[] = {FN(npdl_row_norm_block01), FN(npdl_row_norm_block11), FN(npdl_row_norm_block21)};
     FN(npdl_row_norm_work) s = {.x = x, .dy = dy, .gamma = gamma, .known_mean = mean,
-                                .known_inverse = inverse, .out = dx, .rows = rows, .features = d, .block = block};
+                                .known_inverse = inverse, .add = add, .out = dx, .rows = rows, .features = d, .block = block};
     const int sums = dgamma || dbeta;
     if (!gamma || sums) {
         REAL *memory = npdl_shared((1 + (sums ? 2 * blocks : 0)) * d * sizeof(REAL));

@@ -11,11 +11,11 @@ cdef extern from "engine.h" nogil:
         int kind, const void *x, const void *gamma, const void *beta, double epsilon, void *out, void *mean,
         void *inverse, int64_t rows, int64_t features)
     void npdl_row_norm_grad_f32(
-        int kind, const void *dy, const void *x, const void *mean, const void *inverse, const void *gamma, void *dx,
-        void *dgamma, void *dbeta, int64_t rows, int64_t features)
+        int kind, const void *dy, const void *x, const void *mean, const void *inverse, const void *gamma,
+        const void *add, void *dx, void *dgamma, void *dbeta, int64_t rows, int64_t features)
     void npdl_row_norm_grad_f64(
-        int kind, const void *dy, const void *x, const void *mean, const void *inverse, const void *gamma, void *dx,
-        void *dgamma, void *dbeta, int64_t rows, int64_t features)
+        int kind, const void *dy, const void *x, const void *mean, const void *inverse, const void *gamma,
+        const void *add, void *dx, void *dgamma, void *dbeta, int64_t rows, int64_t features)
 
 LAYER_NORM, RMS_NORM, UNIT_NORM = NPDL_LAYER_NORM, NPDL_RMS_NORM, NPDL_UNIT_NORM
 
@@ -38,7 +38,7 @@ def row_norm(str kernel, int kind, x, gamma, beta, double epsilon, out, mean, in
 
 
 def row_norm_grad(
-    str kernel, int kind, dy, x, mean, inverse, gamma, dx, dgamma, dbeta, int64_t rows, int64_t features
+    str kernel, int kind, dy, x, mean, inverse, gamma, add, dx, dgamma, dbeta, int64_t rows, int64_t features
 ):
     """The gradients of `row_norm`."""
     cdef char type = type_of(kernel, "dy", dy)
@@ -47,12 +47,13 @@ def row_norm_grad(
     cdef void *mean_ = at(kernel, "mean", mean, type, rows)
     cdef void *inverse_ = at(kernel, "inverse", inverse, type, rows)
     cdef void *gamma_ = at(kernel, "gamma", gamma, type, features)
+    cdef void *add_ = at(kernel, "add", add, type, rows * features)
     cdef void *dx_ = at(kernel, "dx", dx, type, rows * features, True)
     cdef void *dgamma_ = at(kernel, "dgamma", dgamma, type, features, True)
     cdef void *dbeta_ = at(kernel, "dbeta", dbeta, type, features, True)
     with nogil:
         if type == b"f":
-            npdl_row_norm_grad_f32(kind, dy_, x_, mean_, inverse_, gamma_, dx_, dgamma_, dbeta_, rows, features)
+            npdl_row_norm_grad_f32(kind, dy_, x_, mean_, inverse_, gamma_, add_, dx_, dgamma_, dbeta_, rows, features)
         else:
-            npdl_row_norm_grad_f64(kind, dy_, x_, mean_, inverse_, gamma_, dx_, dgamma_, dbeta_, rows, features)
+            npdl_row_norm_grad_f64(kind, dy_, x_, mean_, inverse_, gamma_, add_, dx_, dgamma_, dbeta_, rows, features)
     done(kernel)

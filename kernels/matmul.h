@@ -1,4 +1,4 @@
-/* Matrix product: out = act(op(a) op(b) + bias), and the sum over rows.
+/* Matrix product: out = act((op(a) op(b) + bias + add) times), and the sum over rows.
  *
  * How it works. A task is a rectangle of the output. It goes through k in blocks of NPDL_KB; for each it packs its part
  * of b into panels of two vectors' width, and the register tile (NPDL_MR rows x 2 vectors) multiplies op(a) by them.
@@ -23,7 +23,7 @@
 #define NPDL_PARTS 16  /* partial sums of a sum over the batch, at most; part of the bits */
 #define NPDL_PART_K 1024     /* a part has at least this many k; part of the bits */
 #define NPDL_PART_SIDE 256   /* outputs of this many rows and columns or more are tasks enough without parts; same */
-#define NPDL_SUM_ROWS 256    /* rows in a block of sum_rows; part of the bits */
+#define NPDL_SUM_ROWS NPDL_KB /* rows in a block of sum_rows; part of the bits */
 #define NPDL_SUM_NARROW 64   /* fewer columns than this: ... */
 #define NPDL_SUM_FOLD 16     /* ... so many rows side by side; same */
 
@@ -38,18 +38,26 @@
 #define NPDL_LONG_SUM 2048
 #define NPDL_LONG_ROW 512      /* the same for a single row of outputs */
 
-#if defined(__has_builtin)
-#if __has_builtin(__builtin_shufflevector)
-#define NPDL_HAS_SHUFFLE 1 /* GCC from 12 on, and clang */
-#endif
-#endif
-
 static inline int64_t npdl_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t npdl_max(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t npdl_ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static inline int64_t npdl_round_up(int64_t a, int64_t b) { return npdl_ceil_div(a, b) * b; }
 
 typedef struct { int64_t from, to; } npdl_row;      /* where a row of the tile begins in a, and in out */
+
+/* The rows of a task, a multiple of `step` and at least `rows`, with which the busiest thread has the least to do: of
+ * m = 784 eight tasks of 108 leave two threads 432 and 352 rows, six of 132 leave them 396 and 388. To pack its part of b
+ * costs a task as much as some rows do. There are `others` tasks for each task's rows. */
+static inline int64_t npdl_even_rows(int64_t m, int64_t rows, int64_t step, int64_t others) {
+    const int64_t threads = npdl_get_num_threads(), most = npdl_ceil_div(m, rows), packing = 4;
+    int64_t best = rows, least = INT64_MAX;
+    for (int64_t tasks = most; threads > 1 && tasks > 0 && 2 * tasks >= most; tasks--) {
+        int64_t mine = npdl_round_up(npdl_ceil_div(m, tasks), step);
+        int64_t time = npdl_ceil_div(npdl_ceil_div(m, mine) * others, threads) * (mine + packing);
+        if (mine <= NPDL_TASK_ROWS && time < least) best = mine, least = time;
+    }
+    return best;
+}
 
 #endif
 
@@ -76,7 +84,9 @@ struct FN(npdl_product) {
     int64_t out_step;
     /* epilogue */
     const REAL *bias;        /* (n,) or NULL */
-    REAL *z;                 /* like out, receives the pre-activation, or NULL */
+    const REAL *add, *times; /* like out, or NULL; not with images */
+    REAL *z, *slope;         /* like out, receive what is activated and the activation's slope there, or NULL */
+    REAL *sums;              /* (n,) receives Σ of b's rows if there is one part, or NULL */
     int code;                /* activation, 0: none */
     const double *constants;
     /* division into tasks, filled by npdl_run_product */
@@ -84,13 +94,14 @@ struct FN(npdl_product) {
     REAL *partial;           /* (parts, m, n) */
 };
 
-/* ---- register tile: out (+)= a · b for mr rows and nv vectors of columns, n of which are stored, (+ bias).
+/* ---- register tile: out (+)= a · b for mr rows and nv vectors of columns, n of which are stored, (+ bias), (+ more), (times).
  *
  * Number k of row i is a[row[i].from + place[k]], and the row goes to out + row[i].to: so windows of an image are read
- * where they lie, as packed rows are. b's row k is at b + k·bs. mr and nv are constants where this is used. */
+ * where they lie, as packed rows are. b's row k is at b + k·bs, rows of more and of times lie as those of out do. mr
+ * and nv are constants where this is used. */
 NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const npdl_row *row,
                                const int64_t *place, int64_t k, const REAL *b, int64_t bs, REAL *out, int64_t n,
-                               int add, const REAL *bias) {
+                               int add, const REAL *bias, const REAL *more, const REAL *times) {
     const REAL *from[NPDL_MR], *volatile others[NPDL_MR];
     VEC acc[NPDL_MR][8];
     #pragma GCC unroll 16
@@ -98,7 +109,11 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const 
         if (i < NPDL_MR_IN_REGISTERS) from[i] = a + row[i].from;
         else others[i] = a + row[i].from;
         #pragma GCC unroll 8
-        for (int j = 0; j < nv; j++) acc[i][j] = BC(0);
+        for (int j = 0; j < nv; j++) {
+            acc[i][j] = BC(0);
+            if (more) __builtin_prefetch(more + row[i].to + j * VL);
+            if (times) __builtin_prefetch(times + row[i].to + j * VL);
+        }
     }
     for (const int64_t *end = place + k; place < end; place++, b += bs) {
         VEC panel[8];
@@ -124,10 +139,14 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const 
             if (lanes == VL) {
                 if (add) v = LD(to) + v;
                 if (bias) v += shift;
+                if (more) v += LD(more + row[i].to + j * VL);
+                if (times) v *= LD(times + row[i].to + j * VL);
                 ST(to, v);
             } else {
                 if (add) v = LDN(to, lanes) + v;
                 if (bias) v += shift;
+                if (more) v += LDN(more + row[i].to + j * VL, lanes);
+                if (times) v *= LDN(times + row[i].to + j * VL, lanes);
                 STN(to, v, lanes);
             }
         }
@@ -138,8 +157,8 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const 
 #define NPDL_ROWS_OF(mr, nv)                                                                                          \
     static __attribute__((noinline)) void FN(npdl_rows_##mr##_##nv)(                                                  \
         const REAL *a, const npdl_row *row, const int64_t *place, int64_t k, const REAL *panel, REAL *out, int64_t n, \
-        int add, const REAL *bias) {                                                                                  \
-        FN(npdl_tile)(mr, nv, a, row, place, k, panel, nv * VL, out, n, add, bias);                                   \
+        int add, const REAL *bias, const REAL *more, const REAL *times) {                                             \
+        FN(npdl_tile)(mr, nv, a, row, place, k, panel, nv * VL, out, n, add, bias, more, times);                      \
     }
 #define NPDL_ROWS(mr) NPDL_ROWS_OF(mr, 1) NPDL_ROWS_OF(mr, 2)
 NPDL_ROWS(1) NPDL_ROWS(2) NPDL_ROWS(3) NPDL_ROWS(4)
@@ -156,10 +175,11 @@ NPDL_ROWS(9) NPDL_ROWS(10) NPDL_ROWS(11) NPDL_ROWS(12)
 #undef NPDL_ROWS_OF
 
 /* `rows` rows of a times all panels of packed b: as few tiles as can be, all about equally large. */
-static void FN(npdl_tiles)(const REAL *a, const npdl_row *row, int64_t rows, const int64_t *place, int64_t k,
-                           const REAL *panels, REAL *out, int64_t n, int add, const REAL *bias) {
+static void FN(npdl_tiles_and_more)(const REAL *a, const npdl_row *row, int64_t rows, const int64_t *place, int64_t k,
+                                    const REAL *panels, REAL *out, int64_t n, int add, const REAL *bias,
+                                    const REAL *more, const REAL *times) {
     static void (*const of_size[][2])(const REAL *, const npdl_row *, const int64_t *, int64_t, const REAL *, REAL *,
-                                      int64_t, int, const REAL *) = {
+                                      int64_t, int, const REAL *, const REAL *, const REAL *) = {
 #define NPDL_ROWS(mr) {FN(npdl_rows_##mr##_1), FN(npdl_rows_##mr##_2)}
         {NULL}, NPDL_ROWS(1), NPDL_ROWS(2), NPDL_ROWS(3), NPDL_ROWS(4),
 #if NPDL_MR >= 6
@@ -178,26 +198,34 @@ static void FN(npdl_tiles)(const REAL *a, const npdl_row *row, int64_t rows, con
         mr = npdl_ceil_div(rows, tiles);
         for (int64_t j = 0; j < n; j += NPDL_NW)
             of_size[mr][n - j > VL](a, row, place, k, panels + j * NPDL_KB, out + j, n - j, add,
-                                    bias ? bias + j : NULL);
+                                    bias ? bias + j : NULL, more ? more + j : NULL, times ? times + j : NULL);
     }
+}
+
+static void FN(npdl_tiles)(const REAL *a, const npdl_row *row, int64_t rows, const int64_t *place, int64_t k,
+                           const REAL *panels, REAL *out, int64_t n, int add, const REAL *bias) {
+    FN(npdl_tiles_and_more)(a, row, rows, place, k, panels, out, n, add, bias, NULL, NULL);
 }
 
 /* One row times b where it lies: packing b would cost as much as the product. Eight vectors of columns at a time.
  * Columns beyond the last whole vector are left to others; returns how many are done. */
 static int64_t FN(npdl_one_row)(const REAL *a, const REAL *b, int64_t b_step, int64_t k, REAL *out, int64_t n,
-                                const REAL *bias) {
+                                const REAL *bias, const REAL *more, const REAL *times) {
     int64_t done = n / VL * VL;
     const npdl_row row = {0, 0};
     int64_t place[NPDL_KB];
     for (int64_t i = 0; i < NPDL_KB; i++) place[i] = i;
     for (int64_t kb = 0; kb < k; kb += NPDL_KB, a += NPDL_KB, b += NPDL_KB * b_step) {
         int64_t kc = npdl_min(k - kb, NPDL_KB);
-        const REAL *last = kb + kc == k ? bias : NULL;
+        int last = kb + kc == k;
+        const REAL *shift = last ? bias : NULL, *plus = last ? more : NULL, *by = last ? times : NULL;
         int64_t j = 0;
         for (; j + 8 * VL <= n; j += 8 * VL)
-            FN(npdl_tile)(1, 8, a, &row, place, kc, b + j, b_step, out + j, 8 * VL, kb > 0, last ? last + j : NULL);
+            FN(npdl_tile)(1, 8, a, &row, place, kc, b + j, b_step, out + j, 8 * VL, kb > 0,
+                          shift ? shift + j : NULL, plus ? plus + j : NULL, by ? by + j : NULL);
         for (; j < done; j += VL)
-            FN(npdl_tile)(1, 1, a, &row, place, kc, b + j, b_step, out + j, VL, kb > 0, last ? last + j : NULL);
+            FN(npdl_tile)(1, 1, a, &row, place, kc, b + j, b_step, out + j, VL, kb > 0,
+                          shift ? shift + j : NULL, plus ? plus + j : NULL, by ? by + j : NULL);
     }
     return k > 0 ? done : 0;
 }
@@ -265,7 +293,12 @@ static void FN(npdl_pack_a)(const FN(npdl_product) *s, int64_t m0, int64_t m, in
     int64_t row = m0, rows = m, column = k0, columns = k, step = NPDL_A_STEP;
     if (s->transpose_a) row = k0, rows = k, column = m0, columns = m, step = NPDL_AT_STEP;
     const REAL *from = s->a + row * s->a_step + column;
-    for (int64_t r = 0; r < rows; r++) memcpy(to + r * step, from + r * s->a_step, columns * sizeof(REAL));
+    for (int64_t r = 0; r < rows; r++) {
+        if (s->transpose_a)
+            for (int64_t j = 0; j < columns; j += 64 / sizeof(REAL)) /* short pieces of rows, which may lie pages apart */
+                __builtin_prefetch(from + (r + NPDL_AHEAD) * s->a_step + j);
+        memcpy(to + r * step, from + r * s->a_step, columns * sizeof(REAL));
+    }
 }
 
 /* Whether a is read where it lies rather than packed: where its rows do not crowd into few sets of the first cache, or
@@ -277,13 +310,14 @@ static int FN(npdl_reads_in_place)(const FN(npdl_product) *s) {
 
 /* ---- tasks */
 
-/* z = out, out = act(z), on a rectangle; bias has been added. */
+/* z = out, slope = act'(z), out = act(z), on a rectangle; the rest has been done. */
 static void FN(npdl_epilogue)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t n0, int64_t n) {
     int64_t rows = s->out_step == n ? 1 : m; /* whole rows follow each other: one piece */
     n *= m / npdl_max(rows, 1);
     for (int64_t i = 0, at = m0 * s->out_step + n0; i < rows; i++, at += s->out_step) {
         if (s->z) memcpy(s->z + at, s->out + at, n * sizeof(REAL));
-        if (s->code) FN(npdl_activate)(s->code, s->constants, s->out + at, n);
+        if (s->slope) FN(npdl_activate_with_slope)(s->code, s->out + at, s->slope + at, n);
+        else if (s->code) FN(npdl_activate)(s->code, s->constants, s->out + at, n);
     }
 }
 
@@ -299,6 +333,31 @@ static size_t FN(npdl_rectangle_bytes)(const FN(npdl_product) *s, int64_t rows, 
     return (NPDL_KB * npdl_round_up(columns, NPDL_NW) + packed_a) * sizeof(REAL);
 }
 
+/* out = Σ_r x[r] of rows `step` apart, from zero; four vectors of columns at a time. */
+static void FN(npdl_add_rows)(const REAL *x, int64_t step, int64_t rows, int64_t columns, REAL *out) {
+    int64_t j = 0;
+    for (; j + 4 * VL <= columns; j += 4 * VL) {
+        VEC sum[4] = {BC(0), BC(0), BC(0), BC(0)};
+        for (int64_t r = 0; r < rows; r++)
+            #pragma GCC unroll 4
+            for (int i = 0; i < 4; i++) sum[i] += LD(x + r * step + j + i * VL);
+        for (int i = 0; i < 4; i++) ST(out + j + i * VL, sum[i]);
+    }
+    for (; j < columns; j += VL) {
+        int64_t lanes = npdl_min(columns - j, VL);
+        VEC sum = BC(0);
+        for (int64_t r = 0; r < rows; r++) sum += LDN(x + r * step + j, lanes);
+        STN(out + j, sum, lanes);
+    }
+}
+
+/* sums (+)= Σ of k rows of b, a block as `npdl_sum_rows` takes it: they have just been packed. */
+static void FN(npdl_sum_block)(const REAL *b, int64_t b_step, int64_t k, int64_t n, int add, REAL *sums) {
+    REAL block[2 * NPDL_TASK_COLUMNS];
+    FN(npdl_add_rows)(b, b_step, k, n, add ? block : sums);
+    for (int64_t j = 0; add && j < n; j++) sums[j] += block[j];
+}
+
 /* op(a) op(b) on one rectangle, k in [k0, k1), written to `out`, the rectangle's first element. With `finish` the
  * epilogue follows on each few rows, while they are in the cache. */
 static void FN(npdl_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t n0, int64_t n, int64_t k0,
@@ -312,22 +371,30 @@ static void FN(npdl_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m,
     int64_t place[NPDL_KB];
     for (int64_t i = 0; i < npdl_min(k1 - k0, NPDL_KB); i++) place[i] = i * step;
     const REAL *bias = finish && s->bias ? s->bias + n0 : NULL;
+    const REAL *more = finish && s->add ? s->add + m0 * out_step + n0 : NULL;
+    const REAL *times = finish && s->times ? s->times + m0 * out_step + n0 : NULL;
     for (int64_t kb = k0; kb < k1; kb += NPDL_KB) {
         int64_t k = npdl_min(k1 - kb, NPDL_KB);
         int last = kb + k == k1;
         FN(npdl_pack_b)(s->b + (s->transpose_b ? n0 * s->b_step + kb : kb * s->b_step + n0), s->b_step, s->transpose_b,
                         k, n, panels, 0);
+        if (s->sums && finish && m0 == 0)
+            FN(npdl_sum_block)(s->b + kb * s->b_step + n0, s->b_step, k, n, kb > k0, s->sums + n0);
         for (int64_t i = 0; i < m; i += NPDL_MB) {
             int64_t mb = npdl_min(m - i, NPDL_MB);
             const REAL *a = s->a + (s->transpose_a ? kb * s->a_step + m0 + i : (m0 + i) * s->a_step + kb);
             if (!in_place) FN(npdl_pack_a)(s, m0 + i, mb, kb, k, packed), a = packed;
-            FN(npdl_tiles)(a, row, mb, place, k, panels, out + i * out_step, n,
-                           kb > k0, last ? bias : NULL);
+            FN(npdl_tiles_and_more)(a, row, mb, place, k, panels, out + i * out_step, n, kb > k0, last ? bias : NULL,
+                                    last && more ? more + i * out_step : NULL,
+                                    last && times ? times + i * out_step : NULL);
             if (finish && last) FN(npdl_epilogue)(s, m0 + i, mb, n0, n);
         }
     }
     if (k0 >= k1) {
         FN(npdl_empty_sums)(out, out_step, m, n, bias);
+        for (int64_t i = 0; i < m; i++)
+            for (int64_t j = 0, at = i * out_step; j < n; j++, at++)
+                out[at] = (out[at] + (more ? more[at] : 0)) * (times ? times[at] : 1);
         if (finish) FN(npdl_epilogue)(s, m0, m, n0, n);
     }
 }
@@ -350,15 +417,17 @@ static void FN(npdl_product_task)(void *ctx, int64_t task, void *work) {
     int64_t m0 = row * s->task_rows, m = npdl_min(s->m - m0, s->task_rows);
     int64_t n0 = column * s->task_columns, n = npdl_min(s->n - n0, s->task_columns);
     int64_t k0 = part * s->part_k, k1 = npdl_min(s->k, k0 + s->part_k);
-    if (s->k == 1 && s->a && !s->transpose_b && !s->bias && !s->z && !s->code) {
+    if (s->k == 1 && s->a && !s->transpose_b && !s->bias && !s->add && !s->times && !s->z && !s->sums && !s->code) {
         FN(npdl_outer_product)(s, m0, m, n0, n);
         return;
     }
     int finish = s->parts == 1;
     REAL *out = finish ? s->out + m0 * s->out_step + n0 : s->partial + (part * s->m + m0) * s->n + n0;
     if (s->m == 1 && s->a && !s->transpose_a && !s->transpose_b) {
-        const REAL *bias = finish && s->bias ? s->bias + n0 : NULL;
-        int64_t done = FN(npdl_one_row)(s->a + k0, s->b + k0 * s->b_step + n0, s->b_step, k1 - k0, out, n, bias);
+        const REAL *bias = finish && s->bias ? s->bias + n0 : NULL, *more = finish && s->add ? s->add + n0 : NULL;
+        const REAL *times = finish && s->times ? s->times + n0 : NULL;
+        int64_t done = FN(npdl_one_row)(s->a + k0, s->b + k0 * s->b_step + n0, s->b_step, k1 - k0, out, n, bias, more,
+                                        times);
         if (finish) FN(npdl_epilogue)(s, 0, 1, n0, done);
         n0 += done, n -= done, out += done;
         if (n == 0) return;
@@ -378,6 +447,8 @@ static void FN(npdl_combine_task)(void *ctx, int64_t task, void *work) {
             VEC sum = LDN(from + j, lanes);
             for (int64_t p = 1; p < s->parts; p++) sum += LDN(from + p * s->m * s->n + j, lanes);
             if (s->bias) sum += LDN(s->bias + j, lanes);
+            if (s->add) sum += LDN(s->add + i * s->out_step + j, lanes);
+            if (s->times) sum *= LDN(s->times + i * s->out_step + j, lanes);
             STN(out + j, sum, lanes);
         }
     }
@@ -397,8 +468,10 @@ static void FN(npdl_run_product)(FN(npdl_product) *s) {
     s->part_k = npdl_round_up(npdl_ceil_div(s->k, s->parts), NPDL_KB);
     s->parts = npdl_max(1, npdl_ceil_div(s->k, npdl_max(s->part_k, 1)));
 
-    /* Halve the rectangle until there are tasks for every thread: this changes no sum. */
-    int64_t wanted = npdl_get_num_threads() > 1 ? npdl_get_num_threads() * 4 : 1;
+    /* Halve the rectangle until there are tasks for every thread: this changes no sum. Fewer and larger ones where each
+     * packs its part of a transposed op(a) for itself: (512, 768) · (768, 128) takes a tenth less so. */
+    int64_t each = s->a && s->transpose_a && !FN(npdl_reads_in_place)(s) ? 2 : 4;
+    int64_t wanted = npdl_get_num_threads() > 1 ? npdl_get_num_threads() * each : 1;
     int64_t rows = npdl_min(npdl_round_up(s->m, NPDL_MR), NPDL_TASK_ROWS);
     int64_t columns = npdl_min(npdl_round_up(s->n, NPDL_NW), NPDL_TASK_COLUMNS);
     int64_t part_k = npdl_max(npdl_min(s->part_k, s->k), NPDL_TASK_K);
@@ -408,45 +481,34 @@ static void FN(npdl_run_product)(FN(npdl_product) *s) {
         else if (columns > NPDL_NW) columns = npdl_round_up(columns / 2, NPDL_NW);
         else break;
     }
-    s->task_rows = rows, s->task_columns = columns;
-    s->row_tasks = npdl_ceil_div(s->m, rows), s->column_tasks = npdl_ceil_div(s->n, columns);
+    s->column_tasks = npdl_ceil_div(s->n, columns);
+    rows = npdl_even_rows(s->m, rows, NPDL_MR, s->parts * s->column_tasks);
+    s->task_rows = rows, s->task_columns = columns, s->row_tasks = npdl_ceil_div(s->m, rows);
     if (s->parts > 1 && !(s->partial = npdl_shared(s->parts * s->m * s->n * sizeof(REAL)))) return;
     npdl_parallel(FN(npdl_product_task), s, s->parts * s->row_tasks * s->column_tasks,
                   s->bytes(s, npdl_min(rows, s->m), npdl_min(columns, s->n)));
     if (s->parts > 1) npdl_parallel(FN(npdl_combine_task), s, s->row_tasks, 0);
 }
 
-/* out (m, n) = act(op(a) op(b) + bias), all matrices dense. */
-NPDL_API void FN(npdl_matmul)(const REAL *a, const REAL *b, REAL *out, const REAL *bias, REAL *z, int64_t m, int64_t n,
-                              int64_t k, int transpose_a, int transpose_b, int code, const double *constants) {
+NPDL_API void FN(npdl_sum_rows)(const REAL *x, int64_t rows, int64_t columns, REAL *out);
+
+/* out (m, n) = act((op(a) op(b) + bias + add) times), all matrices dense; sums = Σ of b's rows, which is not transposed. */
+NPDL_API void FN(npdl_matmul)(const REAL *a, const REAL *b, REAL *out, const REAL *bias, const REAL *add,
+                              const REAL *times, REAL *z, REAL *slope, REAL *sums, int64_t m, int64_t n, int64_t k,
+                              int transpose_a, int transpose_b, int code, const double *constants) {
+    const int wide = k > 0 && m > 0 && n >= NPDL_SUM_NARROW;
     FN(npdl_product) s = {
         .m = m, .n = n, .k = k,
         .a = a, .a_step = transpose_a ? m : k, .transpose_a = transpose_a,
         .b = b, .b_step = transpose_b ? k : n, .transpose_b = transpose_b,
-        .out = out, .out_step = n, .bias = bias, .z = z, .code = code, .constants = constants,
+        .out = out, .out_step = n, .bias = bias, .add = add, .times = times, .z = z, .slope = slope,
+        .sums = wide ? sums : NULL, .code = code, .constants = constants,
     };
     FN(npdl_run_product)(&s);
+    if (sums && (!wide || s.parts > 1)) FN(npdl_sum_rows)(b, k, n, sums);
 }
 
 /* ---- sum over rows */
-
-/* out = Σ_r x[r], from zero; four vectors of columns at a time. */
-static void FN(npdl_add_rows)(const REAL *x, int64_t rows, int64_t columns, REAL *out) {
-    int64_t j = 0;
-    for (; j + 4 * VL <= columns; j += 4 * VL) {
-        VEC sum[4] = {BC(0), BC(0), BC(0), BC(0)};
-        for (int64_t r = 0; r < rows; r++)
-            #pragma GCC unroll 4
-            for (int i = 0; i < 4; i++) sum[i] += LD(x + r * columns + j + i * VL);
-        for (int i = 0; i < 4; i++) ST(out + j + i * VL, sum[i]);
-    }
-    for (; j < columns; j += VL) {
-        int64_t lanes = npdl_min(columns - j, VL);
-        VEC sum = BC(0);
-        for (int64_t r = 0; r < rows; r++) sum += LDN(x + r * columns + j, lanes);
-        STN(out + j, sum, lanes);
-    }
-}
 
 typedef struct { const REAL *x; int64_t rows, columns, blocks, task_blocks; REAL *partial; } FN(npdl_row_sum);
 
@@ -462,13 +524,13 @@ static void FN(npdl_sum_rows_task)(void *ctx, int64_t task, void *work) {
         const REAL *x = s->x + block * NPDL_SUM_ROWS * columns;
         REAL *out = s->partial + block * columns;
         if (columns >= NPDL_SUM_NARROW) {
-            FN(npdl_add_rows)(x, rows, columns, out);
+            FN(npdl_add_rows)(x, columns, rows, columns, out);
             continue;
         }
-        FN(npdl_add_rows)(x, wide, NPDL_SUM_FOLD * columns, folded);
-        FN(npdl_add_rows)(folded, NPDL_SUM_FOLD, columns, out);
+        FN(npdl_add_rows)(x, NPDL_SUM_FOLD * columns, wide, NPDL_SUM_FOLD * columns, folded);
+        FN(npdl_add_rows)(folded, columns, NPDL_SUM_FOLD, columns, out);
         wide *= NPDL_SUM_FOLD;
-        FN(npdl_add_rows)(x + wide * columns, rows - wide, columns, rest);
+        FN(npdl_add_rows)(x + wide * columns, columns, rows - wide, columns, rest);
         for (int64_t j = 0; j < columns; j++) out[j] += rest[j];
     }
 }
@@ -480,5 +542,5 @@ NPDL_API void FN(npdl_sum_rows)(const REAL *x, int64_t rows, int64_t columns, RE
     FN(npdl_row_sum) s = {x, rows, columns, blocks, task_blocks, out};
     if (blocks > 1 && !(s.partial = npdl_shared(blocks * columns * sizeof(REAL)))) return;
     npdl_parallel(FN(npdl_sum_rows_task), &s, npdl_ceil_div(blocks, task_blocks), 0);
-    if (blocks != 1) FN(npdl_add_rows)(s.partial, blocks, columns, out);
+    if (blocks != 1) FN(npdl_add_rows)(s.partial, columns, blocks, columns, out);
 }

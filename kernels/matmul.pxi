@@ -2,11 +2,11 @@
 
 cdef extern from "engine.h" nogil:
     void npdl_matmul_f32(
-        const void *a, const void *b, void *out, const void *bias, void *z, int64_t m, int64_t n, int64_t k,
-        int ta, int tb, int code, const double *constants)
+        const void *a, const void *b, void *out, const void *bias, const void *add, const void *times, void *z,
+        void *slope, void *sums, int64_t m, int64_t n, int64_t k, int ta, int tb, int code, const double *constants)
     void npdl_matmul_f64(
-        const void *a, const void *b, void *out, const void *bias, void *z, int64_t m, int64_t n, int64_t k,
-        int ta, int tb, int code, const double *constants)
+        const void *a, const void *b, void *out, const void *bias, const void *add, const void *times, void *z,
+        void *slope, void *sums, int64_t m, int64_t n, int64_t k, int ta, int tb, int code, const double *constants)
     void npdl_sum_rows_f32(const void *x, int64_t rows, int64_t columns, void *out)
     void npdl_sum_rows_f64(const void *x, int64_t rows, int64_t columns, void *out)
 
@@ -29,7 +29,7 @@ cdef int64_t rows_of(numpy.ndarray array) noexcept:
     return rows
 
 
-def matmul(a, b, out, bias, z, bint ta, bint tb, int code, tuple constants):
+def matmul(a, b, out, bias, add, times, z, slope, sums, bint ta, bint tb, int code, tuple constants):
     cdef char t = type_of("matmul", "out", out)
     cdef numpy.ndarray a_ = array_of("matmul", "a", a), b_ = array_of("matmul", "b", b), out_ = out
     cdef int64_t m, k, rows, n
@@ -49,19 +49,26 @@ def matmul(a, b, out, bias, z, bint ta, bint tb, int code, tuple constants):
         )
     if bias is not None and bias.shape != (n,):
         raise ValueError(f"matmul: bias must have shape ({n},), got {bias.shape}")
-    if z is not None and z.shape != out.shape:
-        raise ValueError(f"matmul: z must have shape {out.shape}, got {z.shape}")
+    for name, array in (("add", add), ("times", times), ("z", z), ("slope", slope)):
+        if array is not None and array.shape != out.shape:
+            raise ValueError(f"matmul: {name} must have shape {out.shape}, got {array.shape}")
+    if sums is not None and (tb or sums.shape != (n,)):
+        raise ValueError(f"matmul: sums must have shape ({n},), and b is not transposed then; got {sums.shape}")
     fill_constants(constants, c)
     cdef void *pa = at("matmul", "a", a, t, m * k)
     cdef void *pb = at("matmul", "b", b, t, k * n)
     cdef void *po = at("matmul", "out", out, t, m * n, True)
     cdef void *pbias = at("matmul", "bias", bias, t, n)
+    cdef void *padd = at("matmul", "add", add, t, m * n)
+    cdef void *ptimes = at("matmul", "times", times, t, m * n)
     cdef void *pz = at("matmul", "z", z, t, m * n, True)
+    cdef void *pslope = at("matmul", "slope", slope, t, m * n, True)
+    cdef void *psums = at("matmul", "sums", sums, t, n, True)
     with nogil:
         if t == b"f":
-            npdl_matmul_f32(pa, pb, po, pbias, pz, m, n, k, ta, tb, code, c)
+            npdl_matmul_f32(pa, pb, po, pbias, padd, ptimes, pz, pslope, psums, m, n, k, ta, tb, code, c)
         else:
-            npdl_matmul_f64(pa, pb, po, pbias, pz, m, n, k, ta, tb, code, c)
+            npdl_matmul_f64(pa, pb, po, pbias, padd, ptimes, pz, pslope, psums, m, n, k, ta, tb, code, c)
     done("matmul")
 
 

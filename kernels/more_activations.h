@@ -9,7 +9,7 @@ enum {
     NPDL_LOG_SOFTMAX = 10, NPDL_SPARSEMAX,  /* of whole rows: row_activations.h */
     NPDL_GENERAL_ELU, NPDL_SILU, NPDL_SOFTPLUS, NPDL_LOG_SIGMOID, NPDL_SOFTSIGN, NPDL_MISH, NPDL_EXPONENTIAL,
     NPDL_CLIPPED, NPDL_HARD_SILU, NPDL_HARD_SHRINK, NPDL_SOFT_SHRINK, NPDL_TANH_SHRINK, NPDL_THRESHOLD,
-    NPDL_SQUAREPLUS, NPDL_SPARSE_PLUS, NPDL_ACTIVATIONS
+    NPDL_SQUAREPLUS, NPDL_SPARSE_PLUS, NPDL_GENERAL_SOFTPLUS, NPDL_ACTIVATIONS
 };
 
 #endif
@@ -88,6 +88,20 @@ NPDL_INLINE void FN(npdl_softplus_slopes)(VEC *z, int count) {
     EACH z[j] = -z[j];
 }
 
+/* z becomes ln(1 + e^(b z)), or its slope: σ(b z), and 1 from the threshold on. */
+NPDL_INLINE void FN(npdl_scaled_softpluses)(VEC *z, VEC b, int count) {
+    EACH z[j] = b * z[j];
+    FN(npdl_softpluses)(z, count);
+}
+
+NPDL_INLINE void FN(npdl_scaled_softplus_slopes)(VEC *z, VEC b, VEC threshold, int count) {
+    IVEC over[NPDL_WIDE];
+    EACH z[j] = b * z[j];
+    EACH over[j] = z[j] > threshold;
+    FN(npdl_sigmoids)(z, count);
+    EACH z[j] = SELECT(over[j], BC(1), z[j]);
+}
+
 /* t = n / (n + 2), n = e (e + 2), e = eᶻ; from z = 40 on t is 1, and e² stays in range. */
 NPDL_INLINE void FN(npdl_mish_both)(VEC *z, VEC *slope, int count) {
     VEC near[NPDL_WIDE], e[NPDL_WIDE], w[NPDL_WIDE], t[NPDL_WIDE];
@@ -160,6 +174,11 @@ static void FN(npdl_more_activate_to)(int code, const double *constants, const R
     case NPDL_THRESHOLD: NPDL_MAP(z, out, n, SELECT(v <= a, b, v)) break;
     case NPDL_SQUAREPLUS: NPDL_MAP(z, out, n, FN(npdl_squareplus)(v, a)) break;
     case NPDL_SPARSE_PLUS: NPDL_MAP(z, out, n, FN(npdl_sparse_plus)(v)) break;
+    case NPDL_GENERAL_SOFTPLUS:
+        #define NPDL_SCALED(w, count) FN(npdl_scaled_softpluses)(w, a, count)
+        NPDL_MAP2_WIDE(z, z, out, n, NPDL_SCALED, SELECT(a * v[j] > b, v[j], c * w[j]))
+        #undef NPDL_SCALED
+        break;
     }
 }
 
@@ -188,5 +207,10 @@ static void FN(npdl_more_activate_grad)(int code, const double *constants, const
         NPDL_MAP2(dy, saved, out, n, v * FN(npdl_squareplus_slope)(w, BC((REAL)0.25) * a))
         break;
     case NPDL_SPARSE_PLUS: NPDL_MAP2(dy, saved, out, n, v * MIN(one, FN(npdl_sqrt)(w))) break;
+    case NPDL_GENERAL_SOFTPLUS:
+        #define NPDL_SCALED(w, count) FN(npdl_scaled_softplus_slopes)(w, a, b, count)
+        NPDL_MAP2_WIDE(dy, saved, out, n, NPDL_SCALED, v[j] * w[j])
+        #undef NPDL_SCALED
+        break;
     }
 }

@@ -61,8 +61,12 @@ NPDL_INLINE void FN(npdl_log_softmax_columns)(const REAL *dy, const REAL *in, RE
  *
  *     τ = (Σ z − 1) / k over the k numbers above the τ before, first above max z − 1
  *
- * until it does not rise. A column that is done finds its τ again while its neighbours go on.
+ * until it does not rise. A column that is done finds its τ again while its neighbours go on. A NaN in a row, or ∞ as
+ * its largest number, makes all of it NaN, as it does for softmax: τ becomes NaN, which no comparison would show.
  */
+
+/* 0 for finite numbers and −∞ below a finite top, else NaN */
+NPDL_INLINE VEC FN(npdl_taint)(VEC v, VEC top) { return BC(0) * MAX(BC(-1), v - top); }
 
 /* τ from the sum and the number of those above it, if it rose. */
 NPDL_INLINE VEC FN(npdl_risen)(VEC tau, VEC sum, VEC number) {
@@ -110,6 +114,7 @@ NPDL_INLINE void FN(npdl_sparsemax_columns)(const REAL *dy, const REAL *in, REAL
         tau = next;
         if (!rose) break;
     }
+    for (int64_t i = 0; i < n; i++) tau = tau + FN(npdl_taint)(NPDL_TAKE_LANES(in + i * step), top);
     for (int64_t i = 0; i < n; i++) {
         VEC v = NPDL_TAKE_LANES(in + i * step) - top - tau;
         v = MAX(zero, v);
@@ -159,7 +164,16 @@ static void FN(npdl_sparsemax_row)(const REAL *dy, const REAL *in, REAL *out, in
         if (!(next > tau)) break;
         tau = next;
     }
-    const VEC shift = BC(top), least = BC(tau);
+    const VEC shift = BC(top);
+    VEC taint = zero, least;
+    REAL lane[NPDL_VECTOR_BYTES / sizeof(REAL)];
+    for (int64_t i = 0; i < n; i += VL) {
+        const int64_t count = NPDL_LESS(n - i, VL);
+        taint = taint + FN(npdl_taint)(NPDL_TAKE_LANES(in + i), shift);
+    }
+    ST(lane, taint);
+    for (int j = 0; j < VL; j++) tau += lane[j];
+    least = BC(tau);
     NPDL_MAP(in, out, n, MAX(zero, v - shift - least))
 }
 

@@ -45,6 +45,12 @@
 #define NPDL_HAS_FMA 0
 #endif
 
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define NPDL_HAS_SHUFFLE 1 /* GCC from 12 on, and clang */
+#endif
+#endif
+
 #if defined NPDL_PART && !NPDL_PART /* see engine.h */
 #define NPDL_PART_SUFFIX(suffix) NPDL_JOIN(suffix, _type)
 #else

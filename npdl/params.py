@@ -138,11 +138,12 @@ class ParamStore:
 
     def to(self, device):
         """Move every value to another device; the layers' views follow."""
-        for name in ("data", "grad", "state"):
-            old = self.device.to_host(getattr(self, name))
-            new = device.alloc(old.shape, self.dtype)
-            device.write(new, old)
-            setattr(self, name, new)
+        moved = []
+        for flat in (self.data, self.grad, self.state):
+            old = self.device.to_host(flat)
+            moved.append(device.alloc(old.shape, self.dtype))  # there may be no room: nothing has changed yet
+            device.write(moved[-1], old)
+        self.data, self.grad, self.state = moved
         self.device = device
         self._attach()
 

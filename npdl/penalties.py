@@ -28,10 +28,14 @@ class Ruled:
     output: its forward calls `penalize(y)` and keeps what that returns, and its backward begins with
     `dy = self.with_penalty(dy, that)`.
 
-        loss = L + Σ r(w) + Σ r(y) / N          N samples
+        loss = L + Σ r(w) + Σ r(y) / N + Σ terms of layers' own         N samples
+
+    A layer with a term of its own in the loss, such as a divergence of codes, says `adds_loss = True`; its forward
+    calls `add_loss(value)`, and its backward returns `self.with_loss(dx, the term's gradient for x)`.
     """
 
     ruled: tuple[str, ...] = ()
+    adds_loss = False
     activity_regularizer = None
     _activity_loss = 0.0
 
@@ -68,7 +72,47 @@ class Ruled:
         names = rule_names(type(self))
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
-    # ---- the penalty on the output
+    # ---- the penalty on the output, or a term of the layer's own
+
+    @property
+    def penalizes(self):
+        """Whether a forward notes a part of the loss."""
+        return self.adds_loss or self.activity_regularizer is not None
+
+    def add_loss(self, value):
+        """Note a term of the loss, a mean over the samples of the batch: once in each forward, in training and not.
+
+        `fit` and `evaluate` add it to the loss that they show, as `add_penalties` returns it by hand. There is no tape:
+        the term's gradient is what backward adds by `with_loss`.
+
+        Raises:
+            TypeError: the class does not say that it adds a loss.
+        """
+        if not self.adds_loss:
+            kind = type(self).__name__
+            raise TypeError(
+                f"{self.name} adds a loss, and models look for such: write adds_loss = True in class {kind}"
+            )
+        self._note(float(value))
+
+    def with_loss(self, dx, gradient):
+        """dx + the gradient, for x, of what `add_loss` noted: arrays, or tuples of them for several inputs.
+
+        None in dx is zero, None in the gradient is none. Inside `unpenalized` it is dx alone.
+        """
+        if isinstance(dx, tuple):
+            return tuple(self._sum(*pair, f" {i}") for i, pair in enumerate(zip(dx, gradient, strict=True)))
+        return self._sum(dx, gradient, "")
+
+    def _sum(self, dx, gradient, which):
+        if gradient is None or is_unpenalized():
+            return dx
+        whole = self.buffer(f"dx with loss{which}", gradient.shape)
+        if dx is None:
+            self.k.copy(gradient, out=whole)
+        else:
+            self.k.add(dx, gradient, out=whole)
+        return whole
 
     def penalize(self, y):
         """Note r(y) / N where there is an `activity_regularizer`; returns y then, which backward reads, else None.
@@ -78,20 +122,20 @@ class Ruled:
         if self.activity_regularizer is None:
             return None
         parts = y if isinstance(y, tuple) else (y,)
-        value = sum(_value(self, part, self.activity_regularizer) for part in parts) / max(len(parts[0]), 1)
+        self._note(sum(_value(self, part, self.activity_regularizer) for part in parts) / max(len(parts[0]), 1))
+        return y
+
+    def _note(self, value):
         workspace = devices.current_workspace()
         if workspace is None:
             self._activity_loss = value
         else:
-            before = workspace.saved.get(
-                (id(self), "activity"), 0.0
-            )  # a model may call a layer several times in a step
-            workspace.saved[id(self), "activity"] = before + value
-        return y
+            key = id(self), "activity"
+            workspace.saved[key] = workspace.saved.get(key, 0.0) + value  # a model may call a layer several times
 
     def with_penalty(self, dy, y):
         """dy + r'(y) / N; dy itself where y is None, or inside `unpenalized`. Of tuples each part; None in dy is 0."""
-        if y is None or ((workspace := devices.current_workspace()) is not None and UNPENALIZED in workspace.saved):
+        if y is None or is_unpenalized():
             return dy
         if isinstance(y, tuple):
             return tuple(self._penalized(part, of, f" {i}") for i, (part, of) in enumerate(zip(dy, y, strict=True)))
@@ -106,6 +150,12 @@ class Ruled:
             self.k.activation(dy, activations.linear, out=whole)  # a copy
         self.k.penalty_grad(y, self.activity_regularizer, out=whole, scale=1 / max(len(y), 1))
         return whole
+
+
+def is_unpenalized():
+    """Whether backward leaves the penalties of outputs out."""
+    workspace = devices.current_workspace()
+    return workspace is not None and UNPENALIZED in workspace.saved
 
 
 @contextlib.contextmanager
@@ -126,7 +176,7 @@ def penalized(layers):
         id(part): part for layer in layers for part in layer.walk()
     }.values():  # each once, called often or not
         found += [(part, one.name, one.regularizer) for one in part.declared if one.regularizer and one.trained]
-        found += [(part, None, part.activity_regularizer)] if part.activity_regularizer is not None else []
+        found += [(part, None, part.activity_regularizer)] if part.penalizes else []
     return found
 
 

@@ -32,8 +32,8 @@ EDITS = [
     (
         "a block of rows left out",
         "matmul.h",
-        "if (blocks != 1) FN(npdl_add_rows)(s.partial, blocks, columns, out);",
-        "if (blocks != 1) FN(npdl_add_rows)(s.partial, blocks - 1, columns, out);",
+        "if (blocks != 1) FN(npdl_add_rows)(s.partial, columns, blocks, columns, out);",
+        "if (blocks != 1) FN(npdl_add_rows)(s.partial, columns, blocks - 1, columns, out);",
     ),
     (
         "window one row too low",

@@ -122,6 +122,25 @@ EDITS = {
         ("kernels.taps:taps", "max(scale, 1.0) if antialias else 1.0", "1.0", "test_taps_of_known_cases"),
         ("kernels.taps:_keys", "(-0.5 * t + 2.5)", "(-0.75 * t + 2.5)", "test_taps_of_known_cases"),
     ],
+    "layers/test_attention.py": [
+        (
+            "layers.scoring:Scoring._kept", '() if self.drops_scores else ("rate", "key", "step")', "()",
+            "test_scores_and_dropout",
+        ),
+        (
+            "layers.scoring:Scoring.compute_mask", "(mask, None) if self.return_attention_scores else mask", "mask",
+            "test_masks",
+        ),
+        ("layers.weighing:Weighing.given_back", "inputs < 3", "inputs < 2", "test_several_inputs[2-plain]"),
+        (
+            "layers.scoring:Scoring.add_scores_grad", 'self.k.add(dk, more["dk"], out=dk)', "pass",
+            "test_several_inputs[2-plain]",
+        ),
+        (
+            "layers.attention:Attention._add_up_g", "self.k.add(total, one, out=total)", "pass",
+            "test_several_inputs[2-plain]",
+        ),
+    ],
     "layers/test_augmentation.py": [
         (
             "layers.random_flip:RandomFlip.maps", '(self.mode != "vertical")', '(self.mode != "horizontal")',
@@ -177,18 +196,18 @@ EDITS = {
     ],
     "layers/test_multi_head_attention.py": [
         (
-            "layers.attending:Attending.forward", "key[0] if key else value", "value",
+            "layers.scoring:Scoring.query_value_key", "key[0] if key else value", "value",
             "test_several_inputs_on_every_device",
         ),
         (
-            "layers.attending:Attending.forward", '"causal": self.use_causal_mask', '"causal": False',
+            "layers.scoring:Scoring.how", '"causal": self.use_causal_mask', '"causal": False',
             "test_several_inputs[masks-key]",
         ),
         (
-            "layers.attending:Attending.forward", "1 / math.sqrt(q.shape[3])", "1 / math.sqrt(q.shape[2])",
-            "test_the_formula",
+            "layers.attending:Attending.build_heads", 'math.sqrt(self.sizes["query"])',
+            'math.sqrt(self.heads["query"])', "test_the_formula",
         ),
-        ("layers.attending:Attending.forward", "self.step += 1", "pass", "test_dropout_does_not_depend_on_the_batch"),
+        ("layers.scoring:Scoring.how", "self.step += 1", "pass", "test_dropout_does_not_depend_on_the_batch"),
         ("layers.attending:Attending.backward", "inputs < 3", "inputs < 2", "test_several_inputs[plain-value]"),
         (
             "layers.attending:Attending.backward", "if not self.needs_dx", "if self.needs_dx",
@@ -260,6 +279,20 @@ EDITS = {
             "test_categories",
         ),
     ],
+    "layers/test_projected_lstm.py": [
+        (
+            "layers.projected_lstm:ProjectedLSTM.run", 'last(seen), end, r0', 'last(seen), end, end',
+            "test_the_formula[cpu]",
+        ),
+        (
+            "layers.projected_lstm:ProjectedLSTM.run_grad", "self._add(dR, r0, dz1)", "pass",
+            "test_gradients_of_all_there_is[True]",
+        ),
+        (
+            "layers.projected_lstm:ProjectedLSTM._firsts", "seen is None else steps", "True else steps",
+            "test_the_formula[cpu]",
+        ),
+    ],
     "layers/test_recurrent.py": [
         (
             "layers.recurrence:Recurrence.recurrent_mask", 'self._key("recurrent")', 'self._key("input")',
@@ -318,8 +351,8 @@ EDITS = {
             '("cross_attention", True)', "test_the_future_and_padding_are_not_seen",
         ),
         (
-            "layers.transformer_encoder:TransformerEncoder.forward", "attention.forward(a, training, mask)",
-            "attention.forward(a, training)", "test_the_future_and_padding_are_not_seen",
+            "layers.transformer_encoder:TransformerEncoder.forward", "attention.forward(a, training, mask,",
+            "attention.forward(a, training, None,", "test_the_future_and_padding_are_not_seen",
         ),
     ],
     "losses/test_class_weights.py": [
@@ -443,6 +476,12 @@ EDITS = {
         ),
         ("metrics.from_loss:CosineSimilarity.values", "-super()", "super()", "test_more_by_hand"),
     ],
+    "models/test_fixed_calls.py": [
+        (
+            "models.checking:_Checked._hold", "part.state[name][...] = values", "pass",
+            "test_gradient_check_of_a_layer_called_both_ways",
+        ),
+    ],
     "models/test_functional.py": [
         (
             "models.graph:total", "others and devices.current_workspace() is None", "False",
@@ -491,6 +530,9 @@ EDITS = {
             "layer.forward(x, training)", "test_layers_get_the_mask",
         ),
     ],
+    "models/test_replay.py": [
+        ("models.replay:Replays._is_patched", "is not method", "is None", "test_a_patched_class_is_seen"),
+    ],
     "optimizers/test_services.py": [
         (
             "optimizers.services:Services.accumulate", "float(number > 1), weight", "1.0, weight",
@@ -523,6 +565,13 @@ EDITS = {
             "optimizers.state:State.get_state", "if self.accumulated[0]:", "if False:",
             "test_an_accumulation_is_resumed_in_its_midst",
         ),
+    ],
+    "test_added_losses.py": [
+        (
+            "penalties:Ruled._sum", "gradient is None or is_unpenalized()", "gradient is None",
+            "test_accumulated_gradients_are_those_of_the_big_batch",
+        ),
+        ("penalties:Ruled.penalizes", "self.adds_loss or ", "", "test_it_is_in_the_loss"),
     ],
     "test_schedules.py": [
         (

@@ -179,7 +179,11 @@ def targets(loss, rng, n):
     return rng.normal(size=p.shape), p
 
 
-DENSE = [(layers.Dense(4, activation="tanh"), (4,)), (layers.Dense(3, activation="gelu"), (2, 4))]
+DENSE = [
+    (layers.Dense(4, activation="tanh"), (4,)), (layers.Dense(3, activation="gelu"), (2, 4)),
+    (layers.Dense(3, activation="silu"), (3,)),
+]  # fmt: skip
+BLOCK = [(layers.TransformerEncoder(3, 1, activation="gelu", normalize_first=first), (2, 2)) for first in (True, False)]
 CONV = [
     (layers.Conv2D(2, 3, padding="same", strides=2, activation="tanh"), (5, 6, 2)),
     (layers.Conv2D(4, (2, 3), dilation_rate=(1, 2), groups=2), (5, 7, 4)),
@@ -243,6 +247,8 @@ CROSS = ("BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCros
 TARGETS = {
     "layers.dense:Dense.backward": layer_checks(*DENSE),
     "layers.dense:Dense.forward": layer_checks(*DENSE),
+    "layers.dense:Dense.backward_from_z": layer_checks(*DENSE, *BLOCK),
+    "layers.attending:Attending._times_grad": kernel_checks(*BLOCK),
     "layers.conv2d:Convolution.backward": layer_checks(*CONV),
     "layers.conv2d:Convolution.forward": layer_checks(*CONV),
     "layers.convolving:Convolving.begin": layer_checks(*CONV[:1]),
@@ -314,7 +320,7 @@ TARGETS = {
     "losses.crossentropy:BinaryCrossentropy.gradient": loss_checks("cpu", *CROSS),
     "losses.crossentropy:CategoricalCrossentropy.gradient": loss_checks("cpu", *CROSS),
     "losses.crossentropy:SparseCategoricalCrossentropy.gradient": loss_checks("cpu", *CROSS),
-    "kernels.reference.matmul:matmul": kernel_checks(*DENSE),
+    "kernels.reference.matmul:matmul": kernel_checks(*DENSE, *BLOCK),
     "kernels.reference.matmul:sum_rows": kernel_checks(*DENSE),
     "kernels.reference.conv:col2im": kernel_checks(*CONV),
     "kernels.reference.conv:conv2d_dx": kernel_checks(*CONV),
@@ -333,7 +339,7 @@ TARGETS = {
     "kernels.reference.embed:embedding_grad": embedding_check("reference"),
     "kernels.reference.norm:batch_norm_grad": kernel_checks(*NORM),
     "kernels.reference.norm:batch_norm_frozen_grad": kernel_checks(*FROZEN),
-    "kernels.reference.layer_norm:layer_norm_grad": kernel_checks(*ROWS),
+    "kernels.reference.layer_norm:layer_norm_grad": kernel_checks(*ROWS, *BLOCK),
     "kernels.reference.layer_norm:rms_norm_grad": kernel_checks(*RMS),
     "kernels.reference.layer_norm:unit_norm_grad": kernel_checks(*UNIT),
     "kernels.reference.group_norm:group_norm_grad": kernel_checks(*GROUP),

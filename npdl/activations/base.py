@@ -11,12 +11,14 @@ class Activation(names.Part):
         code: the number under which the compiled kernels know it; None: they call this object instead.
         constants: up to three numbers for the compiled kernels.
         needs: what the derivative is computed from, "y", "z" or, for a constant, None.
+        keeps_slope: whether the product of a Dense layer makes a'(z) beside a(z), nearly for nothing.
     """
 
     name = ""
     code: int | None = None
     constants: tuple[float, ...] = ()
     needs: str | None = "y"
+    keeps_slope = False
 
     def __init_subclass__(cls, **kwargs):
         """What a built-in function's compiled code and shortcuts compute is no longer so for a formula of your own."""
@@ -28,7 +30,7 @@ class Activation(names.Part):
                 cls.code = None
                 if "derivative" in vars(kind) and "gradient" not in vars(kind):
                     cls.gradient = Activation.gradient  # softmax and linear have another
-                cls.needs = cls.needs or "y"
+                cls.needs, cls.keeps_slope = cls.needs or "y", False
                 break
 
     def __call__(self, z):

@@ -18,7 +18,7 @@ class GELU(Activation):
     Reference: Hendrycks and Gimpel, Gaussian Error Linear Units, 2016.
     """
 
-    name, code, needs = "gelu", 5, "z"
+    name, code, needs, keeps_slope = "gelu", 5, "z", True
 
     def __init__(self, approximate=False):
         self.approximate = approximate

@@ -1,20 +1,48 @@
 """Smooth rectifiers, and the exponential."""
 
+import math
+import numbers
+
 import numpy as np
 
 from npdl.activations.base import Activation
+from npdl.activations.sigmoids import sigmoid
 
 
 class Softplus(Activation):
-    """y = ln(1 + eᶻ), computed as max(z, 0) + ln(1 + e^−|z|);  a' = σ(z) = 1 − e⁻ʸ"""
+    """y = ln(1 + eᶻ), computed as max(z, 0) + ln(1 + e^−|z|);  a' = σ(z) = 1 − e⁻ʸ, and more generally
+
+        y = ln(1 + e^(β z)) / β      a' = σ(β z)        y = z,  a' = 1  where β z > threshold
+
+    The plain form needs no threshold: it neither overflows nor loses digits. PyTorch's has beta=1, threshold=20.
+    """
 
     name, code = "softplus", 14
 
-    def __call__(self, z):
-        return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
+    def __init__(self, beta=1.0, threshold=None):
+        right = isinstance(beta, numbers.Real) and 0 < beta < math.inf
+        if not right or (threshold is not None and not isinstance(threshold, numbers.Real)):
+            raise ValueError(
+                f"Softplus needs beta above 0 and threshold to be a number or None, got beta={beta!r}, "
+                f"threshold={threshold!r}; pass e.g. Softplus(beta=1.0, threshold=20)"
+            )
+        self.beta, self.threshold, self.plain = beta, threshold, beta == 1 and threshold is None
+        code, self.needs = (14, "y") if self.plain else (27, "z")
+        self.code = None if type(self).code is None else code
+        self.constants = () if self.plain else (beta, math.inf if threshold is None else threshold, 1 / beta)
 
-    def derivative(self, y):
-        return -np.expm1(-y)
+    def __call__(self, z):
+        if self.plain:
+            return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
+        beta, top, inverse = map(z.dtype.type, self.constants)
+        scaled = beta * z
+        return np.where(scaled > top, z, inverse * (np.maximum(scaled, 0) + np.log1p(np.exp(-np.abs(scaled)))))
+
+    def derivative(self, saved):
+        if self.plain:
+            return -np.expm1(-saved)
+        beta, top, _ = map(saved.dtype.type, self.constants)
+        return np.where(beta * saved > top, 1, sigmoid(beta * saved)).astype(saved.dtype)
 
 
 class Squareplus(Activation):

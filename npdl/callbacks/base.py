@@ -15,6 +15,8 @@ class Callback:
         model: the model at work.
         params: {"epochs": number of epochs, "steps": batches an epoch or None, "verbose": 0, 1 or 2, "validation_freq":
             every how many epochs is validated, or the list of these epochs}.
+        takes_late_logs: whether the logs at a batch's end may be a function that makes them, for a callback that
+            rarely looks: on a GPU making them waits for it.
 
     >>> class Shout(Callback):
     ...     def on_epoch_end(self, epoch, logs=None):
@@ -25,6 +27,7 @@ class Callback:
 
     model: Any = None
     params: dict = {}
+    takes_late_logs = False
 
     def set_model(self, model):
         """Called before everything else with the model."""
@@ -141,7 +144,7 @@ class CallbackList(Callback):
         self._call("on_train_batch_begin", batch, _given(logs))
 
     def on_train_batch_end(self, batch, logs=None):
-        self._call("on_train_batch_end", batch, _given(logs))
+        self._call_late("on_train_batch_end", batch, logs)
 
     def on_test_begin(self, logs=None):
         self._call("on_test_begin", _given(logs))
@@ -153,7 +156,7 @@ class CallbackList(Callback):
         self._call("on_test_batch_begin", batch, _given(logs))
 
     def on_test_batch_end(self, batch, logs=None):
-        self._call("on_test_batch_end", batch, _given(logs))
+        self._call_late("on_test_batch_end", batch, logs)
 
     def on_predict_begin(self, logs=None):
         self._call("on_predict_begin", _given(logs))
@@ -174,6 +177,13 @@ class CallbackList(Callback):
     def _call(self, hook, *args):
         for method in self._listeners[hook]:
             method(*args)
+
+    def _call_late(self, hook, batch, logs):
+        """With logs that may be a function: they cost something and are made when the first callback wants them."""
+        for method in self._listeners[hook]:
+            if callable(logs) and not getattr(method, "__self__", self).takes_late_logs:
+                logs = logs()
+            method(batch, _given(logs))
 
 
 def _given(logs):

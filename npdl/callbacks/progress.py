@@ -33,6 +33,8 @@ class ProgressBar(Callback):
         ValueError: another verbose.
     """
 
+    takes_late_logs = True
+
     def __init__(self, verbose=1, stream=None):
         if verbose not in (0, 1, 2, "auto"):
             raise ValueError(f'verbose must be 0, 1, 2 or "auto", got {verbose!r}; pass e.g. verbose=2')
@@ -129,7 +131,7 @@ class ProgressBar(Callback):
         if self._first_step is None:
             self._first_step = now
         if self._line is not None and now >= self._due:
-            self._logs = logs or {}
+            self._logs = logs() if callable(logs) else logs or {}
             self._line.draw(self._parts(now))
             self._due = time.perf_counter() + self._pause
 

@@ -1,7 +1,6 @@
 """ahead: what a function makes of one argument after the other, made by threads before it is asked for."""
 
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 
 
 def ahead(function, arguments, workers):
@@ -13,6 +12,8 @@ def ahead(function, arguments, workers):
     >>> list(ahead(pow, [(2, 3), (3, 2), (5, 2)], workers=2))
     [8, 9, 25]
     """
+    from concurrent.futures import ThreadPoolExecutor  # here, since with its logging it takes long to import
+
     coming = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="npdl-data") as pool:
         try:

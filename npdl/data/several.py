@@ -1,5 +1,6 @@
 """Several: the data of a model with several inputs or outputs, as one source that gives batches of tuples."""
 
+import numbers
 from collections.abc import Iterator
 
 import numpy as np
@@ -80,6 +81,21 @@ def _are_parts(value):
     return all(part is None or hasattr(part, "shape") or hasattr(part, "__array__") for part in value)
 
 
+def _holds_data(value):
+    """Whether a list is data: each entry an array, or lists of plain numbers; what has tuples, dicts or lists of arrays
+    in it are batches."""
+    return all(
+        part is None or hasattr(part, "shape") or hasattr(part, "__array__") or _is_plain(part) for part in value
+    )
+
+
+def _is_plain(value):
+    """Whether this is a number, or lists in lists that begin with one."""
+    while isinstance(value, list) and value:
+        value = value[0]
+    return isinstance(value, (list, numbers.Number))
+
+
 def is_structure(value):
     """Whether this is a dict, or a tuple of arrays: of several inputs or outputs. A list is one array, row by row."""
     return isinstance(value, dict) or (isinstance(value, tuple) and len(value) > 0 and _are_parts(value))
@@ -87,6 +103,9 @@ def is_structure(value):
 
 def several_source(x, y, sample_weight, dtype, names, for_prediction=False):
     """The `Source` of lists, tuples or dicts of arrays; or of an iterable, or a function, that gives batches of them.
+
+    A list in which every entry is an array, or lists of plain numbers, holds the inputs, one entry each; with tuples,
+    dicts or lists of arrays in it, it is a list of batches.
 
     Args:
         x, y, sample_weight: as for `fit`.
@@ -100,9 +119,7 @@ def several_source(x, y, sample_weight, dtype, names, for_prediction=False):
     if isinstance(x, Mapped) and y is None and sample_weight is None:
         return SeveralMapped(several_source(*x.data, dtype, names, for_prediction), x, names)
     for_prediction = for_prediction or not names.need_targets
-    structured = isinstance(x, (dict, tuple)) or (isinstance(x, list) and _are_parts(x)) or (
-        in_memory(x) and not isinstance(x, list)
-    )  # fmt: skip
+    structured = isinstance(x, (dict, tuple)) or (_holds_data(x) if isinstance(x, list) else in_memory(x))
     if structured and not (y is None and not for_prediction):
         xs, ws = names.ordered(x, "x"), names.weights(sample_weight)
         ys = None if y is None else names.ordered(y, "y")

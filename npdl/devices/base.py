@@ -39,6 +39,8 @@ class Device:
         kernels: its `Kernels`.
     """
 
+    driver = None  # of a GPU: work there goes on while Python does, and reading a number waits for it
+
     def __init__(self, name, kernels):
         self.name, self.kernels = name, kernels
 

@@ -4,7 +4,7 @@ import functools
 import importlib
 
 from npdl.devices.base import Device, Kernels
-from npdl.devices.cuda.device import CudaDevice
+from npdl.devices.cuda import find
 from npdl.devices.strict import StrictDevice, StrictKernels
 from npdl.kernels import cpu as cpu_kernels
 from npdl.kernels import cuda as cuda_kernels
@@ -83,23 +83,48 @@ def kernel_table(name):
         return reference
     if name in ("cpu", "strict"):
         return {**reference, **_table("cpu", cpu_kernels.families())}
-    if name == "stand-in":
+    if name == "stand-in" or _gpu_number(name) is not None:
         return _table("cuda", cuda_kernels.families())
     raise ValueError(f"no device {name!r}; there are {', '.join(names())}")
 
 
+def _gpu_number(name):
+    """0 for "cuda", 1 for "cuda:1"; None: it is no GPU's name."""
+    kind, colon, number = name.partition(":")
+    if kind != "cuda" or (colon and not number.isdecimal()):
+        return None
+    return int(number or 0)
+
+
 def names():
     """The devices there are."""
-    return ("cpu", "reference", "strict")
+    return ("cpu", "cuda", "reference", "strict")
+
+
+def get(name):
+    """The device of that name, one object a process.
+
+    Raises:
+        ValueError: there is no such name.
+        RuntimeError: a GPU cannot be used here; the message says what is missing.
+    """
+    return _made("cuda" if name == "cuda:0" else name)
 
 
 @functools.cache
-def get(name):
-    """The device of that name, one object a process."""
+def _made(name):
     table = kernel_table(name)
     if name == "strict":
         return StrictDevice(name, StrictKernels(table))
     if name == "stand-in":
-        stand_in = importlib.import_module("npdl.devices.cuda.stand_in")  # loads Numba
-        return CudaDevice(name, Kernels(table), stand_in.StandIn())
-    return Device(name, Kernels(table))
+        driver = _late("npdl.devices.cuda.stand_in").StandIn()
+    elif (number := _gpu_number(name)) is None:
+        return Device(name, Kernels(table))
+    elif obstacle := find.obstacle(number):
+        raise RuntimeError(f"the device {name!r} cannot be used: {obstacle}")
+    else:
+        driver = _late("npdl.devices.cuda.gpu").Gpu(number)
+    return _late("npdl.devices.cuda.device").CudaDevice(name, Kernels(table), driver)
+
+
+_late = importlib.import_module  # of what loads Numba, and CUDA

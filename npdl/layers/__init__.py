@@ -8,7 +8,9 @@ from npdl.layers.adaptive_average_pooling import (
     AdaptiveAveragePooling3D,
 )
 from npdl.layers.adaptive_max_pooling import AdaptiveMaxPooling1D, AdaptiveMaxPooling2D, AdaptiveMaxPooling3D
+from npdl.layers.additive_attention import AdditiveAttention
 from npdl.layers.alpha_dropout import AlphaDropout
+from npdl.layers.attention import Attention
 from npdl.layers.average_pooling import AveragePooling1D, AveragePooling2D, AveragePooling3D
 from npdl.layers.base import Layer
 from npdl.layers.batch_normalization import BatchNormalization
@@ -64,7 +66,6 @@ from npdl.layers.more_activations import (
     Mish,
     ReLU6,
     SiLU,
-    Softplus,
     SoftShrink,
     Softsign,
     Sparsemax,
@@ -78,6 +79,7 @@ from npdl.layers.permute import Permute
 from npdl.layers.pixel_shuffle import PixelShuffle, PixelUnshuffle
 from npdl.layers.position_embedding import PositionEmbedding, SinePositionEncoding
 from npdl.layers.prelu import PReLU
+from npdl.layers.projected_lstm import ProjectedLSTM
 from npdl.layers.random_affine import RandomRotation, RandomTranslation, RandomZoom
 from npdl.layers.random_color import RandomBrightness, RandomContrast
 from npdl.layers.random_erasing import RandomErasing
@@ -94,6 +96,7 @@ from npdl.layers.rnn import RNN
 from npdl.layers.rotary_embedding import RotaryEmbedding
 from npdl.layers.separable_conv import SeparableConv1D, SeparableConv2D
 from npdl.layers.simple_rnn import SimpleRNN, SimpleRNNCell
+from npdl.layers.softplus import Softplus
 from npdl.layers.spatial_dropout import SpatialDropout1D, SpatialDropout2D, SpatialDropout3D
 from npdl.layers.stacked_rnn_cells import StackedRNNCells
 from npdl.layers.stochastic_depth import StochasticDepth
@@ -109,7 +112,8 @@ from npdl.layers.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
 __all__ = [
     "CELU", "ELU", "GELU", "GLU", "GRU", "LSTM", "RNN", "SELU", "Activation", "ActivityRegularization",
     "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D",
-    "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", "Add", "AlphaDropout", "Average", "AveragePooling1D",
+    "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", "Add", "AdditiveAttention", "AlphaDropout", "Attention", "Average",
+    "AveragePooling1D",
     "AveragePooling2D", "AveragePooling3D", "BatchNormalization", "Bidirectional", "Bilinear", "Branch",
     "CategoryEncoding", "CenterCrop", "ChannelShuffle", "CircularPadding1D", "CircularPadding2D",
     "CircularPadding3D", "Concatenate", "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D",
@@ -122,7 +126,8 @@ __all__ = [
     "LSTMCell", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "LocalResponseNormalization", "LogSigmoid",
     "LogSoftmax", "Masking", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maximum", "Maxout", "Minimum", "Mish",
     "MultiHeadAttention", "Multiply", "Normalization", "PReLU", "PairwiseDistance", "Parallel", "Permute",
-    "PixelShuffle", "PixelUnshuffle", "PositionEmbedding", "RMSNormalization", "RandomBrightness", "RandomContrast",
+    "PixelShuffle", "PixelUnshuffle", "PositionEmbedding", "ProjectedLSTM", "RMSNormalization", "RandomBrightness",
+    "RandomContrast",
     "RandomCrop", "RandomErasing", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "ReLU",
     "ReLU6", "ReflectionPadding1D", "ReflectionPadding2D", "ReflectionPadding3D", "RepeatVector",
     "ReplicationPadding1D", "ReplicationPadding2D", "ReplicationPadding3D", "Rescaling", "Reshape", "Residual",

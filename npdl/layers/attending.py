@@ -1,36 +1,19 @@
 """What attention layers share: projections to heads, their attention, and the way back."""
 
 import math
-import numbers
 
-from npdl import random
 from npdl.layers import several
-from npdl.layers.base import Layer
+from npdl.layers.scoring import Scoring
 
 
-class Attending(Layer):
+class Attending(Scoring):
     """A layer that projects (query, value, key) to heads, lets them attend, and projects what comes out.
 
-    x is one array, which attends to itself, or a tuple (query, value) or (query, value, key); key is value where it is
-    not given. A mask is like x, True where a place is no padding; or one array (N, T, S), of pairs of query and key.
-
-    A subclass keeps kernel_initializer, bias_initializer, use_bias and use_causal_mask, calls `keep_dropout`, sets
-    `heads` and `sizes` of its projections by their names, and in `build` calls `build_heads`. The formulas stand there.
+    A subclass keeps kernel_initializer, bias_initializer and use_bias, calls `keep_how`, sets `heads` and `sizes` of
+    its projections by their names, and in `build` calls `build_heads`. The formulas stand there.
     """
 
     ruled = ("kernel", "bias", "activity")
-    masks_pairs = True
-
-    def keep_dropout(self, dropout, seed):
-        """Keep the rate and the seed of dropout.
-
-        Raises:
-            ValueError: a rate outside [0, 1).
-        """
-        if not isinstance(dropout, numbers.Real) or isinstance(dropout, bool) or not 0 <= dropout < 1:
-            kind = type(self).__name__
-            raise ValueError(f"{kind} needs dropout in [0, 1), got dropout={dropout!r}; pass e.g. dropout=0.1")
-        self.dropout, self.seed = float(dropout), None if seed is None else random.check_seed(seed)
 
     def build_heads(self, input_shape, asked=None, first=1):
         """Declare the weights; one sample's output shape.
@@ -41,11 +24,13 @@ class Attending(Layer):
         """
         query, value, key = several.query_value_key(self, input_shape)
         self.first, asked = first, query[-1:] if asked is None else asked
+        self.factor = 1 / math.sqrt(self.sizes["query"])
         for name, shape in (("query", query), ("key", key), ("value", value)):
             heads = self.heads[name], self.sizes[name]
             self._declare(name, (shape[-1], *heads), heads)
         self._declare("attention_output", (self.heads["query"], self.sizes["value"], *asked), asked)
-        return (*query[:-1], *asked)
+        y = (*query[:-1], *asked)
+        return (y, self.shape_of_scores((None, *query), (None, *key))[1:]) if self.return_attention_scores else y
 
     def _declare(self, name, kernel, bias):
         rules = self.kernel_regularizer, self.kernel_constraint
@@ -62,50 +47,43 @@ class Attending(Layer):
         products = sum(rows[name] * self.params[f"{name}/kernel"].size for name in rows)
         return 2 * (products + t * seen * self.heads["query"] * (self.sizes["query"] + self.sizes["value"]))
 
-    def check(self, x, expected=None):
-        several.check(self, x, super().check)
+    def compared(self, query, key):
+        return self._project(query, "query"), self._project(key, "key")
 
-    def compute_mask(self, x, mask=None):
-        """The mask of the query."""
-        mask = mask[0] if isinstance(mask, (tuple, list)) else mask
-        return mask if mask is None or len(mask.shape) == len(several.parts(x)[0].shape) - 1 else None
-
-    def forward(self, x, training=False, mask=None):
-        query, value, *key = several.parts(x, 2)
-        key = key[0] if key else value
-        masks = several.attention_masks(self, x, mask)
-        q, k, v = (self._project(a, name) for a, name in ((query, "query"), (key, "key"), (value, "value")))
+    def forward(self, x, training=False, mask=None, shortcut=None):
+        """y; y + shortcut in one pass over memory, for a layer with a way around this one."""
+        query, value, key = self.query_value_key(x)
+        how = self.how(x, mask, self.varies(training))
+        (q, k), v = self.compared(query, key), self._project(value, "value")
         a = self.buffer("attended", (*q.shape[:3], v.shape[3]))
-        how = {"causal": self.use_causal_mask, **masks}
-        if self.dropout and self.varies(training):
-            key_of_dropout = random.key(self.seed, "dropout") if self.seed is not None else self.random_key("dropout")
-            how.update(rate=self.dropout, key=key_of_dropout, step=self.step)
-            self.step += 1
-        self.k.attention(q, k, v, 1 / math.sqrt(q.shape[3]), out=a, **how)  # a = softmax(q kᵀ / √D) v
+        self.k.attention(q, k, v, self.factor, out=a, **how)  # a = softmax(q kᵀ / √D) v
         rows = a.reshape((*query.shape[:-1], a.shape[2] * a.shape[3]))
-        y = self._times(rows, "attention_output", "y")  # y = a Wo + bo
+        y = self._times(rows, "attention_output", "y", shortcut)  # y = a Wo + bo
+        p = self.scores(q, k, how, query, key) if self.return_attention_scores else None
         penalized = self.penalize(y)
         if training:
             self.save(query, value, key, q, k, v, rows, how, penalized)
         else:
             self.forget()
-        return y.reshape((*query.shape[:-1], *self.params["attention_output/kernel"].shape[2:]))
+        y = y.reshape((*query.shape[:-1], *self.params["attention_output/kernel"].shape[2:]))
+        return y if p is None else (y, p)
 
-    def backward(self, dy):
+    def backward(self, dy, shortcut=None):
+        """dx, + the gradient of a way around this layer."""
         query, value, key, q, k, v, rows, how, penalized = self.saved()
+        dy, dp = dy if self.return_attention_scores else (dy, None)
+        dy = self.zeros_for(dy, (*query.shape[:-1], math.prod(self.params["attention_output/kernel"].shape[2:])))
         dy = self.with_penalty(dy if penalized is None else dy.reshape(penalized.shape), penalized)
         da = self._times_grad(rows, dy, "attention_output").reshape((*q.shape[:3], v.shape[3]))
         dq, dk, dv = (self.buffer(name, of.shape) for name, of in (("dq", q), ("dk", k), ("dv", v)))
-        self.k.attention_grad(da, q, k, v, 1 / math.sqrt(q.shape[3]), dq=dq, dk=dk, dv=dv, **how)
-        parts = (query, dq, "query"), (value, dv, "value"), (key, dk, "key")
-        dquery, dvalue, dkey = (self._times_grad(x, dz, name) for x, dz, name in parts)
+        self.k.attention_grad(da, q, k, v, self.factor, dq=dq, dk=dk, dv=dv, **how)
+        self.add_scores_grad(dp, q, k, how, dq, dk)
+        inputs = several.count(self.input_shape)
+        dkey = self._times_grad(key, dk, "key", shortcut if inputs == 1 else None)
+        dvalue = self._times_grad(value, dv, "value", dkey if inputs < 3 else None)  # one array: a sum of gradients
+        dquery = self._times_grad(query, dq, "query", dvalue if inputs == 1 else shortcut)
         if not self.needs_dx:
             return None
-        inputs = several.count(self.input_shape)
-        if inputs < 3:
-            self.k.add(dvalue, dkey, out=dvalue)
-        if inputs == 1:
-            self.k.add(dquery, dvalue, out=dquery)
         return dquery if inputs == 1 else (dquery, dvalue, dkey)[:inputs]
 
     # ---- projections: z = x W + b, with the kernel as a matrix
@@ -115,24 +93,22 @@ class Attending(Layer):
         samples, places = math.prod(x.shape[: self.first]), math.prod(x.shape[self.first : -1])
         return self._times(x, name, name).reshape((samples, places, self.heads[name], self.sizes[name]))
 
-    def _times(self, x, name, result):
+    def _times(self, x, name, result, more=None):
         W, b = self._matrix(self.params, name, x.shape[-1]), self.params.get(f"{name}/bias")
         z = self.buffer(result, (*x.shape[:-1], W.shape[1]))
-        self.k.matmul(x, W, out=z, bias=None if b is None else b.reshape((b.size,)))
+        self.k.matmul(x, W, out=z, bias=None if b is None else b.reshape((b.size,)), add=more)
         return z
 
-    def _times_grad(self, x, dz, name):
-        """dW = xᵀ dz, db = Σ dz, and dx = dz Wᵀ, which is returned unless nobody reads it."""
+    def _times_grad(self, x, dz, name, more=None):
+        """dW = xᵀ dz, db = Σ dz, and dx = dz Wᵀ + more, which is returned unless nobody reads it."""
         W, dW = (self._matrix(arrays, name, x.shape[-1]) for arrays in (self.params, self.grads))
         dz = dz.reshape((*x.shape[:-1], W.shape[1]))
-        self.k.matmul(x, dz, out=dW, transpose_a=True)
-        if self.use_bias:
-            db = self.grads[f"{name}/bias"]
-            self.k.sum_rows(dz, out=db.reshape((db.size,)))
+        db = self.grads.get(f"{name}/bias")
+        self.k.matmul(x, dz, out=dW, sums=None if db is None else db.reshape((db.size,)), transpose_a=True)
         if not self.needs_dx and name != "attention_output":
             return None
         dx = self.buffer(f"dx of {name}", x.shape)
-        self.k.matmul(dz, W, out=dx, transpose_b=True)
+        self.k.matmul(dz, W, out=dx, transpose_b=True, add=more)
         return dx
 
     @staticmethod

@@ -32,6 +32,7 @@ class Layer(Configured, Ruled, node.Symbolic):
         params, grads, state: views into the model's `ParamStore`, by Keras' names.
         needs_dx: False where nobody reads dL/dx; backward may then return None.
         reads_integers: True where x are whole numbers (indices): int32 or int64 instead of the model's dtype.
+        adds_loss: True where it adds a term of its own to the loss (`add_loss`, `npdl.penalties`).
         makes_mask, masks_pairs: whether it finds out which steps are padding; whether a mask may be of pairs (N, T, S).
         may_overwrite: True where the caller of backward lets go of dy: a model sets it for its own layers.
         step: training forwards so far where a layer draws random numbers.
@@ -155,6 +156,8 @@ class Layer(Configured, Ruled, node.Symbolic):
     def check_shape(self, sample, expected=None):
         """Raise where this is not the shape of a sample that the layer was built for."""
         expected = self.input_shape if expected is None else expected
+        if sample == expected:
+            return
         if len(sample) != len(expected) or any(e not in (None, s) for e, s in zip(expected, sample)):
             wanted, came = (", ".join(["N", *("any" if s is None else str(s) for s in x)]) for x in (expected, sample))
             raise ValueError(

@@ -77,7 +77,7 @@ class BatchNormalization(Layer):
         """a(y + shortcut) in one pass over memory, for `Residual`."""
         gamma, beta = self.params.get("gamma"), self.params.get("beta")
         mean, variance = self.state["moving_mean"], self.state["moving_variance"]
-        frozen, x = not (self.varies(training) and self.trainable), moved(self, x, self.order, "x")
+        frozen, x = not (self.varies(training) and self.trainable and x.size), moved(self, x, self.order, "x")
         if not frozen:
             mean, variance = self.buffer("mean", mean.shape), self.buffer("variance", mean.shape)
             self.k.batch_norm_statistics(x, mean=mean, variance=variance)  # μ, v

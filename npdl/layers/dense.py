@@ -13,7 +13,7 @@ class Dense(Layer):
                     dW = xᵀ dz          db = Σ dz           dx = dz Wᵀ
 
     Shapes: x (N, ..., D) · kernel W (D, U) · bias b (U,) · y (N, ..., U). Sums run over all leading axes.
-    Saves: x for dW, and y (or z, where a' is computed from z).
+    Saves: x for dW, and y, z or a'(z), whichever dz is made of.
 
     Args:
         units: number of outputs U.
@@ -56,28 +56,43 @@ class Dense(Layer):
             rows *= size or 1
         return rows * self.units * (2 * self.input_shape[-1] + self.use_bias)
 
-    def forward(self, x, training=False):
-        W, b = self.params["kernel"], self.params.get("bias")
-        y = self.buffer("y", (*x.shape[:-1], self.units))
-        z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
-        self.k.matmul(x, W, out=y, z=z, bias=b, activation=self.activation)  # y = a(x W + b)
+    def forward(self, x, training=False, shortcut=None):
+        """y; a(x W + b + shortcut) in one pass over memory, for a layer with a way around this one."""
+        W, b, y = self.params["kernel"], self.params.get("bias"), self.buffer("y", (*x.shape[:-1], self.units))
+        slope = self.buffer("slope", y.shape) if training and self.activation.keeps_slope else None
+        z = self.buffer("z", y.shape) if training and self.activation.needs == "z" and slope is None else None
+        # y = a(x W + b)
+        self.k.matmul(x, W, out=y, z=z, slope=slope, bias=b, add=shortcut, activation=self.activation)
         output = self.penalize(y)
         if training:
-            self.save(x, self.activation.kept(y, z), output)
+            self.save(x, self.activation.kept(y, z), slope, output)
         else:
             self.forget()
         return y
 
-    def backward(self, dy):
-        x, y, output = self.saved()
-        W, dy = self.params["kernel"], self.with_penalty(dy, output)
+    def backward(self, dy, shortcut=None, times=None):
+        """dx; (dx + the gradient of a way around this layer) · the slope of an activation below it, where given."""
+        _, y, slope, output = self.saved()
+        dy = self.with_penalty(dy, output)
         dz = self.inplace("dz", dy)
-        self.k.activation_grad(dy, y, self.activation, out=dz)  # dz = dy · a'(z)
-        self.k.matmul(x, dz, out=self.grads["kernel"], transpose_a=True)  # dW = xᵀ dz
-        if self.use_bias:
-            self.k.sum_rows(dz, out=self.grads["bias"])  # db = Σ dz
+        if slope is not None:
+            self.k.multiply(dy, slope, out=dz)  # dz = dy · a'(z)
+        else:
+            self.k.activation_grad(dy, y, self.activation, out=dz)  # dz = dy · a'(z)
+        return self.backward_from_z(dz, shortcut, times)
+
+    def slope(self):
+        """a'(z), where forward has made it and dy is to be multiplied by it and by nothing else."""
+        _, _, slope, output = self.saved()
+        return slope if output is None else None
+
+    def backward_from_z(self, dz, shortcut=None, times=None):
+        """dx, from dz = dy · a'(z)."""
+        x, *_ = self.saved()
+        W, dW, db = self.params["kernel"], self.grads["kernel"], self.grads.get("bias")
+        self.k.matmul(x, dz, out=dW, sums=db, transpose_a=True)  # dW = xᵀ dz, db = Σ dz
         if not self.needs_dx:
             return None
         dx = self.buffer("dx", x.shape)
-        self.k.matmul(dz, W, out=dx, transpose_b=True)  # dx = dz Wᵀ
+        self.k.matmul(dz, W, out=dx, transpose_b=True, add=shortcut, times=times)  # dx = dz Wᵀ
         return dx

@@ -13,8 +13,8 @@ class GroupedQueryAttention(Attending):
                     a = (P m) v             m: of dropout           y = a Wo + bo
         backward    as of MultiHeadAttention; dk and dv sum over the heads that share them
 
-    With G = 1 it is multi-query attention, with G = H multi-head attention. Inputs and masks are those of
-    MultiHeadAttention. In Keras it is `keras.layers.GroupQueryAttention`.
+    With G = 1 it is multi-query attention, with G = H multi-head attention. Inputs, masks and how P is had are those
+    of MultiHeadAttention. In Keras it is `keras.layers.GroupQueryAttention`.
 
     Shapes: query (N, T, d) · value (N, S, e) · key (N, S, f) · Wq (d, H, D) · Wk (f, G, D) · Wv (e, G, D) ·
     Wo (H, D, d) · biases (H, D), (G, D), (G, D), (d,) · y (N, T, d).
@@ -33,6 +33,7 @@ class GroupedQueryAttention(Attending):
         kernel_constraint, bias_constraint: name or `npdl.constraints` object, likewise.
         seed: of dropout; None makes it from the model's seed.
         use_causal_mask: whether query t sees the keys s ≤ t alone. Keras takes it in the call.
+        return_attention_scores: whether y is (y, P). Keras takes it in the call.
 
     Raises:
         ValueError: sizes below 1, G that does not divide H, dropout outside [0, 1), inputs that do not fit.
@@ -46,7 +47,8 @@ class GroupedQueryAttention(Attending):
 
     def __init__(
         self, head_dim, num_query_heads, num_key_value_heads, dropout=0.0, use_bias=True, flash_attention=None,
-        kernel_initializer="glorot_uniform", bias_initializer="zeros", seed=None, use_causal_mask=False, **base,
+        kernel_initializer="glorot_uniform", bias_initializer="zeros", seed=None, use_causal_mask=False,
+        return_attention_scores=False, **base,
     ):  # fmt: skip
         super().__init__(**base)
         example = "GroupedQueryAttention(32, num_query_heads=4, num_key_value_heads=2)"
@@ -58,8 +60,8 @@ class GroupedQueryAttention(Attending):
                 "GroupedQueryAttention needs num_query_heads to be a multiple of num_key_value_heads, got "
                 f"{num_query_heads} and {num_key_value_heads}; pass e.g. {example}"
             )
-        self.keep_dropout(dropout, seed)
-        self.use_bias, self.use_causal_mask, self.flash_attention = use_bias, bool(use_causal_mask), flash_attention
+        self.keep_how(dropout, seed, use_causal_mask, return_attention_scores)
+        self.use_bias, self.flash_attention = use_bias, flash_attention
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
 

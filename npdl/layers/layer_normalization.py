@@ -59,12 +59,14 @@ class LayerNormalization(RowLayer):
             self.forget()
         return self.unrow(y, x.shape, "y in place")
 
-    def backward(self, dy):
+    def backward(self, dy, shortcut=None):
+        """dx, + the gradient of a way around this layer, where the axis is the last one."""
         rows, mean, inverse = self.saved()
         dgamma, dbeta = self.along(self.grads, "gamma"), self.along(self.grads, "beta")
         g = self.rows(dy, "dy")
         dx = self.inplace("dx", g) if self.needs_dx else None
+        more = {} if shortcut is None else {"add": shortcut.reshape(rows.shape)}
         self.k.layer_norm_grad(
-            g, rows, mean, inverse, self.along(self.params, "gamma"), dx=dx, dgamma=dgamma, dbeta=dbeta
+            g, rows, mean, inverse, self.along(self.params, "gamma"), dx=dx, dgamma=dgamma, dbeta=dbeta, **more
         )
         return None if dx is None else self.unrow(dx, dy.shape, "dx in place")

@@ -44,13 +44,6 @@ class Mish(Activation):
         super().__init__(activations.mish, **base)
 
 
-class Softplus(Activation):
-    """y = ln(1 + eˣ): `npdl.activations.Softplus`."""
-
-    def __init__(self, **base):
-        super().__init__(activations.softplus, **base)
-
-
 class Softsign(Activation):
     """y = x / (1 + |x|): `npdl.activations.Softsign`."""
 

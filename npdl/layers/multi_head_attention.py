@@ -20,8 +20,12 @@ class MultiHeadAttention(Attending):
     not given. The mask is like x, True where a place is no padding: masked keys are not seen, masked queries see
     nothing; or it is one array (N, T, S), True where a query may see a key. A query that sees nothing has a = 0.
 
+    P can be had in three ways. With `return_attention_scores` the layer makes a pair (y, P), arrays or nodes, and both
+    have gradients; on arrays `y, P = layer(x, return_attention_scores=True)`, where backward takes dy alone; and
+    `layer.attention_scores(x)` of a trained layer, x being what comes to it. P is without dropout, as in Keras.
+
     Shapes: query (N, T, d) · value (N, S, e) · key (N, S, f) · Wq (d, H, D) · Wk (f, H, D) · Wv (e, H, E) ·
-    Wo (H, E, U) · biases (H, D), (H, D), (H, E), (U,) · y (N, T, U). T and S may be several axes.
+    Wo (H, E, U) · biases (H, D), (H, D), (H, E), (U,) · y (N, T, U) · P (N, H, T, S). T and S may be several axes.
     Saves: the inputs, q, k, v and a. P is made again: it would take T S numbers a head.
 
     Args:
@@ -39,6 +43,7 @@ class MultiHeadAttention(Attending):
         kernel_constraint, bias_constraint: name or `npdl.constraints` object, likewise.
         seed: of dropout; None makes it from the model's seed.
         use_causal_mask: whether query t sees the keys s ≤ t alone. Keras takes it in the call.
+        return_attention_scores: whether y is (y, P). Keras takes it in the call.
 
     Raises:
         ValueError: sizes below 1, dropout outside [0, 1), inputs or masks whose shapes do not fit, other axes.
@@ -54,15 +59,15 @@ class MultiHeadAttention(Attending):
     def __init__(
         self, num_heads, key_dim, value_dim=None, dropout=0.0, use_bias=True, output_shape=None, attention_axes=None,
         flash_attention=None, kernel_initializer="glorot_uniform", bias_initializer="zeros", seed=None,
-        use_causal_mask=False, **base,
+        use_causal_mask=False, return_attention_scores=False, **base,
     ):  # fmt: skip
         super().__init__(**base)
         example = "MultiHeadAttention(num_heads=4, key_dim=32)"
         self.num_heads = arguments.whole(self, "num_heads", num_heads, example)
         self.key_dim = arguments.whole(self, "key_dim", key_dim, example)
         self.value_dim = None if value_dim is None else arguments.whole(self, "value_dim", value_dim, example)
-        self.keep_dropout(dropout, seed)
-        self.use_bias, self.use_causal_mask, self.flash_attention = use_bias, bool(use_causal_mask), flash_attention
+        self.keep_how(dropout, seed, use_causal_mask, return_attention_scores)
+        self.use_bias, self.flash_attention = use_bias, flash_attention
         asked = output_shape if isinstance(output_shape, (tuple, list)) or output_shape is None else (output_shape,)
         self.asked = asked and tuple(arguments.whole(self, "output_shape", n, "output_shape=64") for n in asked)
         axes = [attention_axes] if isinstance(attention_axes, int) else attention_axes

@@ -102,29 +102,47 @@ class Transformer(Container):
     # ---- y = x + drop(f(norm(x))), or norm(x + drop(f(x)))
 
     def forward_around(self, x, f, norm, drop, training):
-        """y of a sublayer; f is a function of what goes into it."""
-        h = f(norm.forward(x, training) if self.normalize_first else x)
-        h = drop.forward(h, training)
-        y = self.buffer(f"around {norm.name}", x.shape)
-        self.k.add(x, h, out=y)
+        """y of a sublayer; f is a function of what goes into it, whose last kernel adds the shortcut that it gets."""
+        h = norm.forward(x, training) if self.normalize_first else x
+        if drop.passes(training, drop.rate == 0) and not self._hooked("forward"):
+            y = f(h, shortcut=x)
+        else:
+            h = drop.forward(f(h), training)
+            y = self.buffer(f"around {norm.name}", x.shape)
+            self.k.add(x, h, out=y)
         return y if self.normalize_first else norm.forward(y, training)
 
     def backward_around(self, dy, f, norm, drop):
-        """(dx, what else f gives), from dy; f makes the gradient of its inputs of that of its output."""
+        """(dx, what else f gives), from dy; f makes the gradients of its inputs, the first one + the shortcut's."""
         if not self.normalize_first:
             dy = norm.backward(dy)
-        dh, *more = f(drop.backward(dy))
+        way = {} if self._hooked("backward") else {"shortcut": dy}
         if self.normalize_first:
-            dh = norm.backward(dh)
-        self.k.add(dy, dh, out=dh)
+            dh, *more = f(drop.backward(dy))
+            dh = norm.backward(dh, **way)
+        else:
+            dh, *more = f(drop.backward(dy), **way)
+        if not way:
+            self.k.add(dy, dh, out=dh)
         return dh, *more
+
+    def _hooked(self, method):
+        """Whether a method was put on one of the layers inside: it takes no shortcut."""
+        return any(method in vars(part) for part in self.inner())
 
     def dense_forward(self, training):
         """f of the two Dense layers."""
         first, second = (self.parts[name] for name in DENSE)
-        return lambda h: second.forward(first.forward(h, training), training)
+        return lambda h, **way: second.forward(first.forward(h, training), training, **way)
 
     def dense_backward(self):
-        """Its gradient."""
+        """Its gradient: what the second one passes down meets the slope of a on the way, where forward has kept it."""
         first, second = (self.parts[name] for name in DENSE)
-        return lambda dh: (first.backward(second.backward(dh)),)
+
+        def f(dh, **way):
+            slope = None if self._hooked("backward") else first.slope()
+            if slope is None:
+                return (first.backward(second.backward(dh), **way),)
+            return (first.backward_from_z(second.backward(dh, times=slope), **way),)  # dz = (dh W₂ᵀ) · a'(z)
+
+        return f

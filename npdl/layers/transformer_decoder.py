@@ -87,12 +87,16 @@ class TransformerDecoder(Transformer):
         masks = tuple(mask) if isinstance(mask, (tuple, list)) else (mask, None)
         x, *encoded = several.parts(x)
         attention, norm, drop = self._sublayer("self_attention")
-        h = self.forward_around(x, lambda a: attention.forward(a, training, masks[0]), norm, drop, training)
+        h = self.forward_around(
+            x, lambda a, **way: attention.forward(a, training, masks[0], **way), norm, drop, training
+        )
         if encoded:
             cross, norm, drop = self._sublayer("cross_attention")
             places = masks[1] is None or len(masks[1].shape) == 2
             seen = (self.compute_mask(x, masks[0]), masks[1]) if places else masks[1]
-            h = self.forward_around(h, lambda a: cross.forward((a, *encoded), training, seen), norm, drop, training)
+            h = self.forward_around(
+                h, lambda a, **way: cross.forward((a, *encoded), training, seen, **way), norm, drop, training
+            )
         *_, norm, drop = self.inner()
         return self.forward_around(h, self.dense_forward(training), norm, drop, training)
 
@@ -104,5 +108,5 @@ class TransformerDecoder(Transformer):
             cross, norm, drop = self._sublayer("cross_attention")
             dh, *encoded = self.backward_around(dh, cross.backward, norm, drop)
         attention, norm, drop = self._sublayer("self_attention")
-        (dx,) = self.backward_around(dh, lambda da: (attention.backward(da),), norm, drop)
+        (dx,) = self.backward_around(dh, lambda da, **way: (attention.backward(da, **way),), norm, drop)
         return (dx, *encoded) if encoded else dx

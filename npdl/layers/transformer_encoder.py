@@ -54,11 +54,11 @@ class TransformerEncoder(Transformer):
 
     def forward(self, x, training=False, mask=None):
         attention, norm, drop, last_norm, *_, last_drop = self.inner()
-        h = self.forward_around(x, lambda a: attention.forward(a, training, mask), norm, drop, training)
+        h = self.forward_around(x, lambda a, **way: attention.forward(a, training, mask, **way), norm, drop, training)
         return self.forward_around(h, self.dense_forward(training), last_norm, last_drop, training)
 
     def backward(self, dy):
         attention, norm, drop, last_norm, *_, last_drop = self.inner()
         (dh,) = self.backward_around(dy, self.dense_backward(), last_norm, last_drop)
-        (dx,) = self.backward_around(dh, lambda da: (attention.backward(da),), norm, drop)
+        (dx,) = self.backward_around(dh, lambda da, **way: (attention.backward(da, **way),), norm, drop)
         return dx

@@ -30,7 +30,8 @@ class Loss:
 
     Attributes:
         total, count: of the last forward, Σ wₙ Lₙ (float64) and M; L = total / count, 0 where count is 0. None where
-            a subclass has a forward of its own that does not set them.
+            a subclass has a forward of its own that does not set them. In `fit` on a GPU total is an array there, and
+            forward returns None: reading it would wait for the GPU.
         folds: name of the final activation that a trainer skips to give the loss logits, or None.
         counts_parts: whether M depends on the targets too, as where some positions are ignored.
         needs_targets: whether y_true says anything; else it may be None.
@@ -238,7 +239,11 @@ class Loss:
         """L of values Lₙ; sets `total` and `count`."""
         total = self.buffer("total", (1,), FLOAT64)
         self.k.weighted_sum(values, weights, out=total)  # Σ wₙ Lₙ
-        self.total, self.count = float(self.device.to_host(total)[0]), m
+        self.count = m
+        if self.device.driver is not None and devices.current_workspace() is not None:
+            self.total = total  # who wants it, reads it
+            return None
+        self.total = float(self.device.to_host(total)[0])
         return self.total / (m or 1)
 
     def _slopes(self, y_pred):

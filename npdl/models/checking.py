@@ -42,13 +42,14 @@ class _Checked:
         for place, x in enumerate(self.xs):
             testing.nudge_array(x, random.key(seed, "nudge", place, "input"), nudge)
         self.before = [(p, p.step, {name: a.copy() for name, a in p.state.items()}) for p in self.parts]
+        self.states = {id(part): state for part, _, state in self.before if state}
         self.views = testing.Views([op.layer for op in graph.ops])
 
     def terms(self):
         """The losses times their weights, and the penalties, after a forward; dropout draws the same mask each time."""
         put_back(self.before)
         with devices.use_workspace(devices.Workspace(self.graph.device)):
-            outputs, _ = self.graph.forward(self.xs, True)
+            outputs, _ = self.graph.forward(self.xs, True, look=self._hold)
             penalty = [penalties(self.penalized)] if self.penalized else []
             outputs = [np.array(y) for y in outputs]
         losses = [
@@ -58,11 +59,18 @@ class _Checked:
         ]
         return np.array(losses + penalty)
 
+    def _hold(self, layer, x, y):
+        """After each call of a layer: state stays where it was. What one call of a BatchNormalization writes there,
+        another that is fixed to inference would read, and backward takes it as given."""
+        for part in layer.walk():
+            for name, values in self.states.get(id(part), {}).items():
+                part.state[name][...] = values
+
     def compare(self, options):
         """The report."""
         put_back(self.before)
         with devices.use_workspace(devices.Workspace(self.graph.device)):  # as in fit, where dy may be written over
-            outputs, _ = self.graph.forward(self.xs, True)
+            outputs, _ = self.graph.forward(self.xs, True, look=self._hold)
             outputs = [np.array(y) for y in outputs]
             dys = [None] * len(outputs)
             for (head, loss), target, w in zip(self.heads, self.targets, self.ws, strict=True):

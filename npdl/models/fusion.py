@@ -89,7 +89,7 @@ def looked_at(layers):
 def is_hooked(layer):
     """Whether a layer is called as it is: a `forward` or `backward` was put on this one object, in place of its
     class's, or there is a penalty on its output."""
-    return "forward" in vars(layer) or "backward" in vars(layer) or layer.activity_regularizer is not None
+    return "forward" in vars(layer) or "backward" in vars(layer) or layer.penalizes
 
 
 def _inside(layer):

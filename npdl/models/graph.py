@@ -135,7 +135,7 @@ class Graph:
         seen = set(self.outputs)
         for chain in reversed(chains):
             parts = (part for layer in chain.owners for part in layer.walk())
-            chain.penalized = any(part.activity_regularizer is not None for part in parts)
+            chain.penalized = any(part.penalizes for part in parts)
             chain.last = tuple(slot not in seen for slot in chain.sources)
             seen.update(chain.sources)
         return chains

@@ -119,9 +119,10 @@ class Network(Trainer, Layer):
 
     def to(self, device):
         """Move the model to a device by name; models that share its weights move too. Returns the model."""
-        self._device = devices.get(device)
-        if self.store is not None and self._device is not self.store.device:
-            self.store.to(self._device)
+        device = devices.get(device)
+        if self.store is not None and device is not self.store.device:
+            self.store.to(device)
+        self._device = device
         return self
 
     # ---- the layers

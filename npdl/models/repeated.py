@@ -54,7 +54,7 @@ class Repeated(Layer):
         """[(layer, penalty on its outputs of the earlier calls)] by hand; inside fit the workspace adds them up."""
         if devices.current_workspace() is not None or self is self.together[0]:
             return []
-        return [(part, part._activity_loss) for part in self.layer.walk() if part.activity_regularizer is not None]
+        return [(part, part._activity_loss) for part in self.layer.walk() if part.penalizes]
 
     def backward(self, dy):
         for part, values in self.saved():

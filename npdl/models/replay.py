@@ -3,7 +3,7 @@
 Around its kernels a layer looks up weights, asks for memory and saves what backward needs, and it does so in every step
 with the same result: the same kernels on the same memory, but for the batch. In a small net that takes longer than the
 arithmetic. So a step on a batch like one before it is noted, and from then on its calls alone are repeated, while the
-attributes of all layers stay what they were. Every bit stays the same.
+attributes of all layers stay what they were. Every bit stays the same. On a GPU the notes are a graph of its own.
 
 Only models of one chain of layers of `REPLAYED` can be noted: whose Python does nothing else, draws no random numbers,
 and decides nothing by the values of a batch.
@@ -14,26 +14,38 @@ import threading
 
 import numpy as np
 
-from npdl import devices, layers, losses
+from npdl import activations, devices, layers, losses
+from npdl.models.captured import Captured
 from npdl.models.plan import look, unchanged, watch
 from npdl.penalties import penalized
 
 REPLAYED = {
     layers.Activation, layers.AveragePooling1D, layers.AveragePooling2D, layers.BatchNormalization, layers.Conv1D,
-    layers.Conv2D, layers.Conv2DTranspose, layers.Dense, layers.DepthwiseConv2D, layers.ELU, layers.Flatten,
-    layers.GELU, layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D, layers.LayerNormalization,
-    layers.LeakyReLU, layers.MaxPooling1D, layers.MaxPooling2D, layers.ReLU, layers.Reshape, layers.Residual,
-    layers.SeparableConv2D, layers.Sigmoid, layers.Softmax, layers.Tanh,
+    layers.Conv2D, layers.Conv2DTranspose, layers.Dense, layers.DepthwiseConv2D, layers.Dropout, layers.ELU,
+    layers.Embedding, layers.Flatten, layers.GELU, layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D,
+    layers.GroupedQueryAttention, layers.LayerNormalization, layers.LeakyReLU, layers.MaxPooling1D, layers.MaxPooling2D,
+    layers.MultiHeadAttention, layers.PositionEmbedding, layers.ReLU, layers.Reshape, layers.Residual,
+    layers.SeparableConv2D, layers.Sigmoid, layers.SinePositionEncoding, layers.Softmax, layers.Tanh,
+    layers.TokenAndPositionEmbedding, layers.TransformerDecoder, layers.TransformerEncoder,
 }  # fmt: skip
-"""Exact types: a subclass of yours may do more than its kernels."""
+"""Exact types: a subclass of yours may do more than its kernels. None of them may drop anything (`drops`)."""
 
 LOSSES = {
     losses.BinaryCrossentropy, losses.CategoricalCrossentropy, losses.Huber, losses.MeanAbsoluteError,
     losses.MeanSquaredError, losses.SparseCategoricalCrossentropy,
 }  # fmt: skip
 
-OWN = {"forward", "backward", "values", "gradient"}
-"""Methods that a user may have put on one object."""
+OWN = {"forward", "backward", "values", "gradient", "values_and_gradient"}
+"""Methods that a user may have put on one object, or for a while on a class."""
+
+WRITTEN = {kind: [(name, getattr(kind, name)) for name in OWN if hasattr(kind, name)] for kind in REPLAYED | LOSSES}
+"""Those methods as npdl wrote them."""
+
+
+def drops(part):
+    """Whether a layer draws random numbers for a dropout."""
+    return bool(getattr(part, "rate", 0) or getattr(part, "dropout", 0))
+
 
 _one_at_a_time = threading.Lock()  # threads may share layers, and their kernels can stand in for one step at a time
 
@@ -56,7 +68,8 @@ class Notes:
         calls: [(kernel, list of arguments, dict of named ones)].
         marked, output: how many of them are forward and loss, and what came out.
         possible: whether they can be repeated: only whole given arrays stand in them, and none of them came out.
-        places: (name, list or dict of arguments, its key, shape) where a given array, or a view of it, stands.
+        places: (name, list or dict of arguments, its key, shape) where a given array, or a view of it, stands; shape
+            None: the array's own.
     """
 
     def __init__(self, kernels, workspace, given):
@@ -75,12 +88,15 @@ class Notes:
         return call
 
     def _note(self, kernel, args, named):
+        if kernel is self._kernels.activation_grad and args[2] is activations.linear and named["out"] is args[0]:
+            return  # dy stays what it is
         for holder, items in ((args, enumerate(args)), (named, named.items())):
             for key, value in list(items):
                 if isinstance(value, np.ndarray):
                     holder[key] = self._workspace.keep(value)
                     if (name := self._name_of(value)) is not None:
-                        self.places.append((name, holder, key, value.shape))
+                        shape = None if value.shape == self._given[name].shape else value.shape
+                        self.places.append((name, holder, key, shape))
         self.calls.append((kernel, args, named))
 
     def _name_of(self, array):
@@ -120,36 +136,45 @@ class Replay:
             if head.activation is not None and head.metrics:  # the probabilities were made last
                 self.output = self.before[-1][2]["out"]
 
-    def _give(self, **given):
-        """Put these arrays where those stood that were noted."""
+    def _give(self, given):
+        """Put these arrays, by name, where those stood that were noted."""
         for name, holder, key, shape in self.places:
-            array = given[name]
-            holder[key] = array if array.shape == shape else array.reshape(shape)
+            holder[key] = given[name] if shape is None else given[name].reshape(shape)
 
     def let_go(self):
         """Refer to no given array any more."""
         for _, holder, key, _ in self.places:
             holder[key] = None
 
+    def _forward(self, **given):
+        """Whether the kernels took these arrays: one refuses an index that its table does not have."""
+        self._give(given)
+        try:
+            for kernel, args, named in self.before:
+                kernel(*args, **named)
+        except IndexError:
+            self.let_go()
+            return False
+        return True
+
     def train(self, x, target, totals):
-        """The gradients of a batch; adds to the `EpochTotals`."""
-        self._give(x=x, target=target)
-        for kernel, args, named in self.before:
-            kernel(*args, **named)
+        """The gradients of a batch; adds to the `EpochTotals`. False: a kernel refused it, and the layer says why."""
+        if not self._forward(x=x, target=target):
+            return False
         totals.batches += 1
         (own,) = totals.totals
-        own.add_loss(float(self.total[0]), self.count)
+        own.add_loss(self.total.item(), self.count)
         if own.metrics:
             own.add_metrics(target, self.output, None)
         for kernel, args, named in self.after:
             kernel(*args, **named)
         self.let_go()
+        return True
 
     def infer(self, x):
-        """The output, which the next call writes over."""
-        self._give(x=x)
-        for kernel, args, named in self.before:
-            kernel(*args, **named)
+        """The output, which the next call writes over. None: a kernel refused x, and the layer says why."""
+        if not self._forward(x=x):
+            return None
         self.let_go()
         return self.output
 
@@ -167,8 +192,10 @@ class Replays:
     def __init__(self, plan, store, workspace, head=None):
         self.plan, self.store, self.workspace, self.head = plan, store, workspace, head
         self.noted, self.met, self.wasted, self.repeated = {}, set(), 0, False
+        self._latest = (), None  # the kind of the batch before, and its `Replay`
         self._watched, self._seen, self._data, self._outgrown = (), None, None, None
         self.possible = self._is_possible()
+        self.kinds = self._kinds() if self.possible else ()
 
     def _is_possible(self):
         if not self.plan.runs:
@@ -177,14 +204,21 @@ class Replays:
         parts = [*self.plan.parts, *(part for layer in run.layers for part in layer.walk())]  # what wraps a call, too
         return (
             len(self.plan.runs) == len(self.plan.graph.outputs) == len(self.plan.graph.inputs) == 1
-            and type(self.store.device) is devices.Device
+            and (type(self.store.device) is devices.Device or self.store.device.driver is not None)
             and not (run.several or run.many or run.penalized)
             and all(type(part) in REPLAYED and not OWN & vars(part).keys() for part in parts)
+            and not any(part.makes_mask for part in parts)
             and not penalized(parts)
             and (head is None or (type(head.loss) in LOSSES and not head.loss.counts_parts and head.weight == 1))
             and (head is None or not OWN & vars(head.loss).keys())
             and (head is None or not any(hasattr(metric, "loss") for metric in head.metrics))
         )
+
+    def _kinds(self):
+        """The classes whose methods a step runs."""
+        run = self.plan.runs[0]
+        parts = [*self.plan.parts, *(part for layer in run.layers for part in layer.walk())]
+        return {type(part) for part in parts} | (set() if self.head is None else {type(self.head.loss)})
 
     def find(self, batch):
         """The `Replay` for a batch of these host arrays, None where there is none."""
@@ -192,21 +226,30 @@ class Replays:
             return None
         if not self._is_current():
             self.noted.clear()
+            self._latest = (), None
             self.wasted = 0 if self.repeated else self.wasted + 1
             self.repeated, self.possible = False, self.possible and self.wasted < WASTED
             return None
-        replay = self.noted.get(_kind(batch))
-        if replay is None or devices.debugging() or not all(array.flags.c_contiguous for array in batch):
+        kind = _kind(batch)
+        if kind != self._latest[0]:  # to compare it is cheap, to look it up takes a hash of each type
+            self._latest = kind, self.noted.get(kind)
+        replay = self._latest[1]
+        if replay is None or devices.debugging():
             return None
+        for array in batch:
+            if not array.flags.c_contiguous:
+                return None
         self.repeated = True
         return replay
 
     def wants(self, batch):
         """Whether the step that comes is to be noted: one like it has been before."""
-        if not self.possible or devices.debugging() or not len(batch[0]) or len(self.met) > MOST:
+        if not self.possible or devices.debugging() or not len(batch[0]) or len(self.met) > MOST or self._is_patched():
             return False
         kind = _kind(batch)
         if kind in self.met:
+            if self.store.device.driver is not None:  # a batch is copied there
+                return True
             mine = (self.store.data, self.store.grad, self.store.state)
             return all(
                 array.flags.c_contiguous and not any(np.may_share_memory(array, own) for own in mine) for array in batch
@@ -220,20 +263,41 @@ class Replays:
             self._data is self.store.data
             and self._outgrown == self.workspace.outgrown
             and unchanged(self._seen, self._watched)
+            and not self._is_patched()
         )
+
+    def _is_patched(self):
+        """Whether a class has another method than npdl wrote, by `unittest.mock.patch.object(layers.Dense, ...)`."""
+        return any(getattr(kind, name) is not method for kind in self.kinds for name, method in WRITTEN[kind])
+
+    def _look(self):
+        """Remember what is seen now, and settle `possible`; returns what has a table of kernels."""
+        self._watched, self._data = [watch(part) for part in self.plan.parts], self.store.data
+        self._outgrown, self._seen, kernels = self.workspace.outgrown, look(self._watched), self.store.device.kernels
+        parts = [part for layer in self.plan.layers for part in layer.walk()]
+        parts += [] if self.head is None else [self.head, self.head.loss]
+        self.possible = all(part.k is kernels and not drops(part) for part in parts)  # and no table of a user's own
+        return parts
+
+    def capture(self, run, **batch):
+        """A step on a GPU as a graph, from now on found for batches like this one: see `Captured`; None if it cannot be
+        one."""
+        self._look()
+        if not self.possible:
+            return None
+        captured = Captured(self.store.device, batch, run)
+        self._latest = (), None
+        self.noted[_kind(batch.values())] = captured
+        return captured
 
     @contextlib.contextmanager
     def noting(self, **batch):
         """A context in which a step is made on this batch, and noted; it calls `mark` of the `Notes` that it gets."""
-        self._watched, self._data = [watch(part) for part in self.plan.parts], self.store.data
-        self._outgrown, self._seen, kernels = self.workspace.outgrown, look(self._watched), self.store.device.kernels
+        parts, kernels = self._look(), self.store.device.kernels
         notes = Notes(kernels, self.workspace, batch)
-        parts = [part for layer in self.plan.layers for part in layer.walk()]
-        parts += [] if self.head is None else [self.head, self.head.loss]
         if not _one_at_a_time.acquire(blocking=False):  # this step may be part of one that is noted: by a metric
             yield None
             return
-        self.possible = all(part.k is kernels for part in parts)  # and no table of a user's own
         try:
             for part in parts if self.possible else ():
                 part.k = notes
@@ -244,6 +308,7 @@ class Replays:
             _one_at_a_time.release()
         self.possible = self.possible and notes.possible
         if self.possible:
+            self._latest = (), None
             self.noted[_kind(batch.values())] = Replay(notes, kernels, self.head)
 
 

@@ -16,13 +16,24 @@ class Totals:
 
     def __init__(self, loss, metrics, weighted):
         self.loss, self.metrics, self.weighted = loss, metrics, weighted
-        self.total = self.count = 0.0
+        self._total = self.count = 0.0
+        self._there = None  # what has come from a GPU, added up there
         for metric in metrics:
             metric.reset_state()
 
     def add_loss(self, total, count):
-        """Take in one batch: the sum of its samples' losses and their number."""
-        self.total, self.count = self.total + total, self.count + count
+        """Take in one batch: the sum of its samples' losses, a float or an array on a GPU, and their number."""
+        self.count += count
+        if isinstance(total, float):
+            self._total += total
+        else:
+            self._there = self._there or self.loss.device.running_sum()
+            self._there.add(total)
+
+    @property
+    def total(self):
+        """The sum of all samples' losses."""
+        return self._total if self._there is None else self._total + float(self._there)
 
     def add_metrics(self, target, output, w, mask=None, unweighted=None):
         """Take in one batch of host arrays; a metric of the user's own may keep them, so it gets no reused memory.

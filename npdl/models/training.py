@@ -123,7 +123,7 @@ class Trainer(Fed):
         for number, (x, y, w) in enumerate(batches):
             caller.on_train_batch_begin(number)
             step.train(x, y, self._sample_weights(class_weight, y, w), totals)
-            caller.on_train_batch_end(number, totals.logs())
+            caller.on_train_batch_end(number, totals.logs)
             if self.stop_training:
                 break
         checks.some_batches(totals.batches)
@@ -152,7 +152,7 @@ class Trainer(Fed):
         for number, (x, y, w) in enumerate(batches):
             caller.on_test_batch_begin(number)
             step.test(x, y, w, totals, workspace)
-            caller.on_test_batch_end(number, totals.logs())
+            caller.on_test_batch_end(number, totals.logs)
         checks.some_batches(totals.batches)
         results = totals.logs()
         step.keep(totals)

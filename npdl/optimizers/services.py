@@ -77,6 +77,8 @@ class Services:
     def service_slots(self, parts=None):
         """Names of the state arrays; `parts` are how many, None as many as there are now."""
         accumulates, parts = self.gradient_accumulation_steps is not None, len(self.parts) if parts is None else parts
+        if not (accumulates or self.use_ema):
+            return ()
         names = ("accumulated", *(f"accumulated{part}" for part in range(1, parts))) if accumulates else ()
         return ("average",) * self.use_ema + names
 

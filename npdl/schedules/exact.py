@@ -4,6 +4,7 @@ A C library's own differ in the last bit from one to the next, and so would the 
 Each is right to about two units in the last place.
 """
 
+import functools
 import math
 
 LN2_HIGH, LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10  # ln 2 as a sum; k · LN2_HIGH is exact for |k| < 2²⁰
@@ -66,12 +67,19 @@ def whole_power(base, t):
     True
     """
     result = 1.0
-    while t:
-        if t & 1:
-            result *= base
-        base *= base
-        t >>= 1
+    for place, square in enumerate(_squares(base, t.bit_length())):
+        if t >> place & 1:
+            result *= square
     return result
+
+
+@functools.lru_cache(64, typed=True)  # an optimizer asks for powers of the same base in each step
+def _squares(base, count):
+    """(base, base², base⁴, ...), so many, each the square of the one before."""
+    squares = [base]
+    while len(squares) < count:
+        squares.append(squares[-1] * squares[-1])
+    return squares
 
 
 def cos(x):

@@ -13,7 +13,8 @@ EACH = (
     GELU(approximate=True), activations.sigmoid, activations.tanh, activations.selu, CELU(0.5), activations.silu,
     activations.softplus, activations.log_sigmoid, activations.softsign, activations.mish, activations.exponential,
     activations.hard_sigmoid, activations.hard_silu, activations.hard_shrink, activations.soft_shrink,
-    activations.tanh_shrink, Threshold(0.3, 0.1), activations.squareplus, activations.sparse_plus, Softmax(),
+    activations.tanh_shrink, Threshold(0.3, 0.1), activations.squareplus, activations.sparse_plus,
+    activations.Softplus(1.7, 2.0), Softmax(),
     Softmax(axis=1), LogSoftmax(), Sparsemax(), Sparsemax(axis=1),
 )  # fmt: skip
 

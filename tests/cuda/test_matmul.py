@@ -25,6 +25,14 @@ def test_epilogue(compare, activation):
     a, b, bias = floats(2, 5, 12), floats(12, 10), floats(10)
     outs = {"out": (2, 5, 10), "z": (2, 5, 10)}
     compare("matmul", "matmul", a, b, out=outs, bias=bias, activation=activation, rtol=1e-5)
+    if activation is activations.gelu:
+        outs["slope"] = (2, 5, 10)
+    more = {"add": floats(2, 5, 10), "times": floats(2, 5, 10)}
+    compare("matmul", "matmul", a, b, out=outs, bias=bias, activation=activation, rtol=1e-5, atol=1e-5, **more)
+
+
+def test_sums_beside_a_product(compare):
+    compare("matmul", "matmul", floats(9, 4), floats(9, 35), out={"out": (4, 35), "sums": (35,)}, transpose_a=True)
 
 
 @pytest.mark.parametrize("rows", (0, 1, 7, 256, 257, 5000))

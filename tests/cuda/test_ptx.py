@@ -22,7 +22,11 @@ def has_toolkit():
 pytestmark = pytest.mark.skipif(not has_toolkit(), reason='compiling for GPUs needs pip install ".[cuda]"')
 CAPABILITIES = ((8, 0), (9, 0))  # A100, H100
 REGISTERS = 64  # of a thread: with 64, one of an A100's processors holds 1,024 threads
-DOUBLES = {"weighted_total"}  # a loss is added up in float64, once a step by one block
+DOUBLES = {
+    "weighted_total", "number_adder", "penalty_part", "penalty_total",  # a loss is added up in float64
+    "sum_pieces", "join_pieces",  # and so are the norms of tensors
+    "lamb_moments", "trust_ratios", "factored_squares", "factored_sizes",
+}  # fmt: skip
 
 
 def kernels():

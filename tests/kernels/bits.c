@@ -549,13 +549,38 @@ static void FN(try_semi_hard)(int64_t samples, int64_t size) {
 }
 
 static void FN(try_power)(int64_t n) {
-    static const double exponents[] = {1, 2, 0.5, 3, -0.75};
+    static const double exponents[] = {1, 2, 0.5, 3, 13, 1.7, -0.75};
     REAL *x = FN(numbers)(n, 8), *dy = FN(numbers)(n, 1), *out = FN(empty)(n);
     for (int64_t i = 0; i < COUNT(exponents); i++) {
         FN(npdl_powers)(NULL, x, exponents[i], out, n);
         FN(see)(out, n);
         FN(npdl_powers)(dy, x, exponents[i], out, n);
         FN(see)(out, n);
+    }
+}
+
+/* Three tensors with gaps between them, the last one cut in two, in two blocks. */
+static void FN(try_update)(int64_t n) {
+    const int64_t blocks[] = {0, 2, 4}, a = n / 4, b = n / 2;
+    const int64_t pieces[] = {0, a, 0, a + 1, b, 1, b + 3, b + 20, 2, b + 20, n, 2};
+    const double segments[] = {0, a, 1, 0, 1, a + 1, b, 0.5, 0.125, 1, b + 3, n, 2, 0.25, 1};
+    const double hyper[] = {0.01, 0.9, 0.999, 0.1, 0.001, 1e-7};
+    const npdl_block each[] = {FN(npdl_adam), FN(npdl_adamw)};
+    for (int variant = 0; variant < 4; variant++) {
+        REAL *p = FN(numbers)(n, 1), *g = FN(numbers)(n, 1), *m = FN(numbers)(n, 1), *v = FN(numbers)(n, 1);
+        REAL *most = FN(numbers)(n, 1);
+        for (int64_t i = 0; i < n; i++) v[i] *= v[i];
+        const void *context[] = {blocks, pieces, segments, hyper, p, g, m, v, variant < 2 ? NULL : most};
+        npdl_parallel(each[variant % 2], (void *)context, 2, 0);
+        FN(see)(p, n);
+        FN(see)(m, n);
+        FN(see)(v, n);
+        FN(see)(most, n);
+        const double rate[] = {0.01, 0.9, variant % 2, variant / 2};
+        const void *sgd[] = {blocks, pieces, segments, rate, p, g, variant ? m : NULL, NULL, NULL};
+        npdl_parallel(FN(npdl_sgd), (void *)sgd, 2, 0);
+        FN(see)(p, n);
+        FN(see)(m, n);
     }
 }
 
@@ -814,6 +839,7 @@ static void FN(cases)(void) {
     CASE(FN(try_several)(3, 5000), "several%d long", bits);
     CASE(FN(try_semi_hard)(50, 33), "semi_hard%d", bits);
     CASE(FN(try_power)(40001), "power%d", bits);
+    CASE(FN(try_update)(5003), "update%d", bits);
     CASE(FN(try_ctc)(7, 50, 30, 12), "ctc%d", bits);
     CASE(FN(try_shape)(3, 70, 33), "shape%d small", bits);
     CASE(FN(try_shape)(2, 300, 129), "shape%d large", bits);

@@ -31,6 +31,8 @@ FUNCTIONS = [
     activations.CELU(0.7),
     activations.silu,
     activations.softplus,
+    activations.Softplus(1.7, 2.0),
+    activations.Softplus(0.3),
     activations.log_sigmoid,
     activations.softsign,
     activations.mish,
@@ -340,6 +342,39 @@ def test_sparsemax_of_hard_rows(rng, dtype):
             y = forward(cpu, array, fn)
             assert np.abs(y - forward(reference, array.astype("float64"), fn)).max() < 40 * eps
             assert np.abs(y.sum(axis=fn.axis) - 1).max() < 40 * eps * len(row) ** 0.5
+
+
+@needs_compiled
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("n", [1, 3, 16, 40])
+def test_a_bad_number_spoils_its_row(bad, n, rng):
+    """As in the reference: all of its row is NaN, no other row changes; −∞ spoils nothing."""
+    z = rng.standard_normal((6, n)).astype("float32")
+    z[1, n // 2], z[4, 0] = bad, bad
+    z[2, 1:] = -np.inf
+    for kind in (activations.Softmax, activations.LogSoftmax, activations.Sparsemax):
+        y, columns = forward(cpu, z, kind(-1)), forward(cpu, np.ascontiguousarray(z.T), kind(0)).T
+        for made in (y, columns):
+            assert np.isnan(made[[1, 4]]).all() and not np.isnan(made[[0, 2, 3, 5]]).any()
+        np.testing.assert_allclose(y[[0, 3, 5]], forward(reference, z[[0, 3, 5]], kind(-1)), atol=1e-5)
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(forward(reference, z, activations.sparsemax)[[1, 4]]).all()
+
+
+def test_softplus_with_a_threshold():
+    for fn in (activations.Softplus(2.0, 3.0), activations.get({"class_name": "Softplus", "config": {"beta": 2.0}})):
+        z = np.array([-800.0, -1.0, 0.0, 1.4, 1.6, 800.0])
+        inside = (2 * z <= 3) | (fn.threshold is None)
+        want = np.where(inside, np.logaddexp(0, 2 * z) / 2, z)
+        np.testing.assert_allclose(forward(reference, z, fn), want, rtol=1e-12)
+        slope = np.where(inside, special.expit(2 * z), 1)
+        np.testing.assert_allclose(backward(reference, np.ones_like(z), z, fn), slope, rtol=1e-12)
+    with pytest.raises(
+        ValueError, match=r"Softplus needs beta above 0 and threshold to be a number or None, got beta=0"
+    ):
+        activations.Softplus(0)
+    with pytest.raises(ValueError, match=r"threshold='20'; pass e\.g\. Softplus\(beta=1\.0, threshold=20\)"):
+        activations.Softplus(threshold="20")
 
 
 # ---- elementary functions

@@ -157,6 +157,8 @@ def test_in_place_and_in_part(kernels, rng, shape):
     own, alone = dy.copy(), np.full_like(gamma, np.nan)
     kernels.layer_norm_grad(own, x, mean, inverse, gamma, dx=own)
     np.testing.assert_array_equal(own, dx)
+    kernels.layer_norm_grad(dy, x, mean, inverse, gamma, dx=own, add=x)
+    np.testing.assert_array_equal(own, dx + x)
     kernels.layer_norm_grad(dy, x, mean, inverse, gamma, dbeta=alone)
     np.testing.assert_array_equal(alone, dbeta)
     kernels.layer_norm_grad(dy, x, mean, inverse, gamma, dgamma=alone)
@@ -270,6 +272,8 @@ def test_wrong_calls_raise():
         cpu.layer_norm(x, row, row, 0.1, out=x, mean=row)
     with pytest.raises(ValueError, match=r"rms_norm: out must have shape \(2, 3\), got \(6,\)"):
         cpu.rms_norm(x, row, 0.1, out=x.ravel())
+    with pytest.raises(ValueError, match="layer_norm_grad: add must"):
+        cpu.layer_norm_grad(x, x, of_rows, of_rows, row, dx=x, add=row)
     with pytest.raises(TypeError, match="layer_norm_grad: mean must be a NumPy array, got NoneType"):
         cpu.layer_norm_grad(x, x, None, of_rows, row, dx=x)
     with pytest.raises(TypeError, match="unit_norm_grad: inverse must be a NumPy array, got NoneType"):

@@ -11,7 +11,9 @@ from npdl.kernels.reference import matmul as reference
 
 needs_compiled = pytest.mark.skipif(not compiled(), reason="installed without compiled kernels")
 if compiled():
+    from npdl.kernels.cpu import activation as cpu_activation
     from npdl.kernels.cpu import matmul as cpu
+    from npdl.kernels.cpu import merge
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
 # Around every build's tile: 4, 6, 8 and 12 rows, vectors of 2 to 16 numbers, panels of two; k around the block of 256.
@@ -109,6 +111,66 @@ def test_epilogue(rng, dtype, activation, m):
 
 
 @needs_compiled
+@pytest.mark.parametrize("dtype", ("float32", "float64"))
+@pytest.mark.parametrize("activation", (None, activations.gelu, activations.GELU(True), activations.softmax), ids=str)
+@pytest.mark.parametrize(
+    ("m", "n", "k", "turned"),
+    ((13, 35, 300, "b"), (1, 40, 70, ""), (1, 37, 600, ""), (13, 19, 0, ""), (30, 33, 5000, "a"), (7, 5, 1, "")),
+)
+def test_what_is_added_and_multiplied(rng, dtype, activation, m, n, k, turned):
+    """Tiles, a single row, no sum at all, partial sums, an outer product; each with every part of the epilogue."""
+    turn = {"transpose_a": turned == "a", "transpose_b": turned == "b"}
+    a, b = operands(rng, m, n, k, dtype, **turn)
+    a /= np.sqrt(max(k, 1)).astype(dtype)
+    bias, add, times = (rng.standard_normal(shape).astype(dtype) for shape in (n, (m, n), (m, n)))
+    keeps = activation is not None and activation.keeps_slope
+    for chosen in itertools.product((False, True), repeat=4):
+        given = {name: x for name, x, on in zip(("bias", "add", "times"), (bias, add, times), chosen) if on}
+        names = ("out", "z", "slope") if keeps else ("out", "z")
+        got, expected = ({name: np.full((m, n), np.nan, dtype) for name in names} for _ in range(2))
+        for kernel, arrays in ((cpu, got), (reference, expected)):
+            outputs = arrays if chosen[3] else {"out": arrays["out"]}
+            kernel.matmul(a, b, activation=activation, **given, **turn, **outputs)
+        for name in names if chosen[3] else ("out",):
+            close(got[name], expected[name], dtype)
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", ("float32", "float64"))
+@pytest.mark.parametrize(
+    ("m", "n", "k"),
+    ((5, 3, 7), (130, 70, 1), (200, 64, 256), (100, 600, 300), (13, 100, 700), (20, 300, 5000), (3, 70, 0), (0, 70, 9)),
+)
+@pytest.mark.parametrize("transpose_a", (False, True))
+def test_sums_of_the_rows(rng, dtype, m, n, k, transpose_a):
+    """In one task and many, one part and many, of few columns and none: the bits of sum_rows, and none other of out."""
+    a, b = operands(rng, m, n, k, dtype, transpose_a)
+    out, plain, sums, total = np.empty((m, n), dtype), np.empty((m, n), dtype), *np.full((2, n), np.nan, dtype)
+    cpu.matmul(a, b, out=out, sums=sums, transpose_a=transpose_a)
+    cpu.matmul(a, b, out=plain, transpose_a=transpose_a)
+    cpu.sum_rows(b, out=total)
+    np.testing.assert_array_equal(out, plain)
+    np.testing.assert_array_equal(sums, total)
+
+
+@needs_compiled
+def test_an_epilogue_has_the_bits_of_kernels_one_by_one(rng):
+    """Of a product, then add, multiply and the activation."""
+    a, b = operands(rng, 25, 70, 300, "float32")
+    add, times = rng.standard_normal((2, 25, 70)).astype("f4")
+    out, plain, z, slope, ones = (np.ones((25, 70), "f4") for _ in range(5))
+    for activation in (activations.gelu, activations.GELU(True)):
+        cpu.matmul(a, b, out=out, add=add, times=times, activation=activation, slope=slope)
+        cpu.matmul(a, b, out=z)
+        merge.add(z, add, out=z)
+        merge.multiply(z, times, out=z)
+        cpu_activation.activation(z, activation, out=plain)
+        np.testing.assert_array_equal(out, plain)
+        cpu_activation.activation_grad(ones, z, activation, out=plain)
+        np.testing.assert_array_equal(slope, plain)
+
+
+@needs_compiled
 def test_empty_sums_and_empty_results():
     out, bias = np.full((3, 4), np.nan, "f4"), np.arange(4, dtype="f4")
     cpu.matmul(np.empty((3, 0), "f4"), np.empty((0, 4), "f4"), out=out, bias=bias)
@@ -196,6 +258,14 @@ def test_wrong_calls_raise():
         cpu.matmul(a, b, out=out, bias=np.zeros(3, "f4"))
     with pytest.raises(ValueError, match=r"matmul: z must have shape \(3, 4\), got \(4, 3\)"):
         cpu.matmul(a, b, out=out, z=np.zeros((4, 3), "f4"))
+    for name in ("add", "times", "slope"):
+        with pytest.raises(ValueError, match=rf"matmul: {name} must have shape \(3, 4\), got \(4, 3\)"):
+            cpu.matmul(a, b, out=out, activation=activations.gelu, **{name: np.zeros((4, 3), "f4")})
+    for turned, of in ((b, 3), (np.zeros((4, 5), "f4"), 4)):
+        with pytest.raises(ValueError, match=r"sums must have shape \(4,\), and b is not transposed then"):
+            cpu.matmul(a, turned, out=out, sums=np.zeros(of, "f4"), transpose_b=of == 4)
+    with pytest.raises(ValueError, match="slope is of activations that keep it, such as GELU, got activation=ReLU"):
+        cpu.matmul(a, b, out=out, activation=activations.relu, slope=np.zeros((3, 4), "f4"))
     with pytest.raises(TypeError, match="matmul: b must be float32, got float64; convert it by astype"):
         cpu.matmul(a, b.astype("f8"), out=out)
     with pytest.raises(TypeError, match="matmul works in float32 or float64, got out of int32"):

@@ -76,6 +76,15 @@ def test_frozen_and_inference_keep_the_running_statistics(rng, device):
         assert all((a == b).all() for a, b in zip(kept, layer.state.values()))
 
 
+def test_an_empty_batch(device):
+    """PyTorch's rule: nothing comes out, and the statistics stay."""
+    layer = layers.BatchNormalization().init((2, 3), device=device)
+    x = np.zeros((0, 2, 3), "float32")
+    assert layer(x).shape == layer(x, training=True).shape == layer.backward(x).shape == (0, 2, 3)
+    assert not any(grad.any() for grad in layer.grads.values())
+    assert layer.state["moving_mean"].tolist() == [0, 0, 0] and layer.state["moving_variance"].tolist() == [1, 1, 1]
+
+
 def test_an_axis_is_the_last_one_of_the_moved_array(rng, device):
     x = rng.normal(size=(5, 3, 4, 2))
     last = layers.BatchNormalization().init((4, 2, 3), dtype="float64", device=device)

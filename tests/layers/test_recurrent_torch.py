@@ -142,3 +142,37 @@ def test_other_activations(activation, rng):
     close(layer.backward(dy), tx.grad)
     for one, other in zip(layer.grads.values(), (W, R, b)):
         close(one, other.grad)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_projected_states(bidirectional, rng):
+    """LSTM(proj_size=...), with first states where it runs one way."""
+    module = modules("LSTM", proj_size=3, bidirectional=bidirectional)
+    layer, ends = layers.ProjectedLSTM(U, 3, return_sequences=True, return_state=True), ["_l0", "_l0_reverse"]
+    if bidirectional:
+        layer = layers.Bidirectional(layers.ProjectedLSTM(U, 3, return_sequences=True))
+    ends = ends[: 1 + bidirectional]
+    weights = [
+        [*weights_of("LSTM", module, end), getattr(module, f"weight_hr{end}").detach().numpy().T] for end in ends
+    ]
+    x, dy = torch.tensor(rng.normal(size=(N, T, D)), requires_grad=True), rng.normal(size=(N, T, 3 * len(ends)))
+    states = [torch.tensor(rng.normal(size=(1, N, size)), requires_grad=True) for size in (3, U)]
+    given = x.detach().numpy() if bidirectional else tuple(one.detach().numpy() for one in (x, *(s[0] for s in states)))
+    layer.init((T, D) if bidirectional else ((T, D), (3,), (U,)), dtype="float64")
+    layer.set_weights([array for some in weights for array in some])
+    y, (r, c) = module(x) if bidirectional else module(x, tuple(states))
+    if bidirectional:
+        close(layer(given, training=True), y)
+        torch.autograd.backward([y], [torch.tensor(dy)])
+        close(layer.backward(dy), x.grad)
+    else:
+        last = rng.normal(size=(N, 3)), rng.normal(size=(N, U))
+        for one, other in zip(layer(given, training=True), (y, r[0], c[0]), strict=True):
+            close(one, other)
+        torch.autograd.backward([y, r, c], [torch.tensor(one) for one in (dy, last[0][None], last[1][None])])
+        for one, other in zip(layer.backward((dy, *last)), (x.grad, *(s.grad[0] for s in states)), strict=True):
+            close(one, other)
+    expected = [array for end in ends for array in
+                (*gradients_of("LSTM", module, end), getattr(module, f"weight_hr{end}").grad.numpy().T)]  # fmt: skip
+    for one, other in zip([g for part in layer.walk() for g in part.grads.values()], expected, strict=True):
+        close(one, other)

@@ -18,6 +18,7 @@ Encoder, Decoder = layers.TransformerEncoder, layers.TransformerDecoder
     [
         (Encoder(7, 2, activation="gelu", normalize_first=True), (4, 6)),
         (Encoder(5, 1, dropout=0.3), (None, 4)),
+        (Encoder(5, 2), (3, 4)),
         (Decoder(7, 2, normalize_first=True, layer_norm_epsilon=1e-3), (5, 4)),
         (Decoder(6, 3, dropout=0.2, activation="tanh"), (3, 6)),
     ],
@@ -28,10 +29,10 @@ def test_contract(layer, shape):
 
 
 @pytest.mark.parametrize("first", (True, False))
-@pytest.mark.parametrize("masked", (None, "places", "pairs"))
-def test_two_inputs(rng, first, masked):
+@pytest.mark.parametrize("masked, dropout", ((None, 0.2), (None, 0), ("places", 0), ("pairs", 0.2)))
+def test_two_inputs(rng, first, masked, dropout):
     x, e = (rng.standard_normal((2, *shape)) for shape in ((4, 6), (5, 3)))
-    layer = Decoder(7, 2, dropout=0.2, activation="gelu", normalize_first=first)
+    layer = Decoder(7, 2, dropout=dropout, activation="gelu", normalize_first=first)
     layer.init(((4, 6), (5, 3)), dtype="float64", seed=1)
     mask = {
         "places": (np.arange(4) < [[3], [4]], np.arange(5) < [[5], [2]]), "pairs": (None, rng.random((2, 4, 5)) < 0.7),
@@ -49,6 +50,25 @@ def test_two_inputs(rng, first, masked):
     tensors += [(f"{p.name} {name}", p.params[name], p.grads[name]) for p in layer.walk() for name in p.params]
     checks = [Tensor(layer.name, name, a, np.array(g), lambda: y() * r) for name, a, g in tensors]
     compare(checks, entries=5).raise_if_wrong()
+
+
+@pytest.mark.parametrize("first", (True, False))
+@pytest.mark.parametrize("method", ("forward", "backward"))
+@pytest.mark.parametrize("name", ("self_attention", "feedforward_output_dense", "feedforward_layer_norm"))
+def test_a_layer_inside_with_a_method_of_its_own(rng, first, method, name):
+    """It is called as it is, with nothing to add, and all comes to the same."""
+    x, dy = rng.standard_normal((2, 2, 4, 6))
+    results, calls = [], []
+    for hooked in (False, True):
+        block = Decoder(7, 2, activation="gelu", normalize_first=first).init((4, 6), dtype="float64", seed=1)
+        part = block.parts[name]
+        if hooked:
+            own = getattr(part, method)
+            setattr(part, method, lambda *args, own=own: (calls.append(args), own(*args))[1])
+        results.append((block.forward(x, training=True), block.backward(dy.copy()), *block.store.grad[None]))
+    assert len(calls) == 1
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-13)
 
 
 def test_a_call_takes_every_mask_that_forward_takes(rng):

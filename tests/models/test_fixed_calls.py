@@ -102,6 +102,17 @@ def test_one_layer_called_both_ways(rng):
     assert "training=False in 1 of 2 calls" in _summary(model)
 
 
+@pytest.mark.parametrize("fixed_first", (True, False))
+def test_gradient_check_of_a_layer_called_both_ways(rng, fixed_first):
+    """What the normal call writes into the moving statistics is no part of the fixed call's gradient."""
+    inputs, norm = layers.Input((3,)), layers.BatchNormalization(momentum=0.5)
+    h = layers.Dense(3)(inputs)
+    ways = [norm(h, training=False) if fixed else norm(h) for fixed in (fixed_first, not fixed_first)]
+    model = Model(inputs, layers.Dense(1)(layers.Multiply()(ways)), seed=0, dtype="float64")
+    model.compile("sgd", "mse")
+    model.gradient_check(rng.normal(size=(6, 3)), rng.normal(size=(6, 1))).raise_if_wrong()
+
+
 @pytest.mark.parametrize(
     "make",
     (

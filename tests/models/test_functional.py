@@ -461,6 +461,47 @@ def test_what_a_merging_layer_gives_the_loss_must_be_said():
     model.fit(X, LABELS, verbose=0)
 
 
+def two_inputs():
+    a, b = layers.Input((3,), name="a"), layers.Input((), name="b")
+    y = layers.Add()([layers.Dense(1)(a), layers.Reshape((1,))(b)])
+    model = Model([a, b], y, seed=0)
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_lists_of_numbers_are_the_inputs(rng, rows):
+    """Whatever the number of rows; in fit and predict, beside arrays; a list of lists of arrays is one of batches."""
+    x, y = (
+        (rng.normal(size=(rows, 3)).astype("float32"), rng.normal(size=rows).astype("float32")),
+        rng.normal(size=(rows, 1)),
+    )
+    model, lists = two_inputs(), [part.tolist() for part in x]
+    want = model.predict(x)
+    for same in (list(x), lists, tuple(lists), {"a": lists[0], "b": lists[1]}, [x[0], lists[1]], [lists[0], x[1]]):
+        np.testing.assert_array_equal(model.predict(same), want)
+    for batches in ([x], [list(x)], [{"a": x[0], "b": lists[1]}]):
+        np.testing.assert_array_equal(model.predict(batches), want)
+    losses = [two_inputs().fit(one, y.tolist(), shuffle=False, verbose=0).history["loss"] for one in (list(x), lists)]
+    assert losses[0] == losses[1]
+    with pytest.raises(
+        ValueError, match=r"x has 3 parts, and the model has 2 inputs: 'a', 'b'; pass a list with an arr"
+    ):
+        model.predict([*lists, lists[1]])
+    with pytest.raises(ValueError, match=r"x\['a'\]: the rows of x differ: x\[0\] has"):
+        model.predict([[[1.0, 2.0, 3.0], [1.0]], [1.0, 2.0]])
+
+
+def test_lists_of_one_input_and_two_outputs(rng):
+    inputs = layers.Input((2,))
+    model = Model(inputs, [layers.Dense(1, name="one")(inputs), layers.Dense(2, name="two")(inputs)], seed=0)
+    model.compile("sgd", "mse")
+    x, y = rng.normal(size=(4, 2)).astype("float32"), [rng.normal(size=(4, 1)), rng.normal(size=(4, 2))]
+    for got, want in zip(model.predict(x.tolist()), model.predict(x), strict=True):
+        np.testing.assert_array_equal(got, want)
+    assert model.evaluate(x.tolist(), [part.tolist() for part in y], verbose=0) == model.evaluate(x, y, verbose=0)
+
+
 def test_validation_split_of_indices():
     """Each of several inputs keeps its type in both parts."""
     one, ids = layers.Input((4,), name="one"), layers.Input((3,), name="ids")

@@ -4,6 +4,7 @@ import concurrent.futures
 import gc
 import itertools
 import weakref
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from npdl.models.step import Step
 
 RNG = np.random.default_rng(0)
 X, IMAGES = RNG.normal(size=(22, 6)).astype("float32"), RNG.normal(size=(22, 8, 8, 3)).astype("float32")
-LABELS = RNG.integers(0, 4, 22)
+LABELS, TOKENS = RNG.integers(0, 4, 22), RNG.integers(0, 9, (22, 6))
 
 NETS = {
     "dense": (X, lambda: [layers.Dense(8, activation="relu"), layers.Dense(4, activation="softmax")]),
@@ -45,6 +46,23 @@ NETS = {
         ],
     ),
     "flat first": (IMAGES, lambda: [layers.Flatten(), layers.Dense(4), layers.Activation("tanh"), layers.Dense(4)]),
+    "attention": (
+        TOKENS,
+        lambda: [
+            layers.TokenAndPositionEmbedding(9, 6, 8), layers.MultiHeadAttention(2, 4, use_causal_mask=True),
+            layers.TransformerEncoder(16, 2), layers.GroupedQueryAttention(4, 2, 1), layers.Dropout(0),
+            layers.GlobalAveragePooling1D(), layers.Dense(4),
+        ],
+    ),
+    "decoder": (
+        TOKENS.astype("int32"),
+        lambda: [
+            layers.Embedding(9, 8), layers.Residual([layers.PositionEmbedding(6)]),
+            layers.Residual([layers.SinePositionEncoding()]),
+            layers.TransformerDecoder(16, 2, activation="gelu", normalize_first=True), layers.GlobalAveragePooling1D(),
+            layers.Dense(4),
+        ],
+    ),
     "globally": (IMAGES, lambda: [layers.Conv2D(4, 2), layers.GlobalAveragePooling2D(), layers.Dense(4)]),
 }  # fmt: skip
 
@@ -163,6 +181,28 @@ class Scaled(layers.Dense):
     [
         (lambda: model_of([Scaled(4)]), {}),
         (lambda: model_of([layers.Dropout(0.5), layers.Dense(4)]), {}),
+        (
+            lambda: model_of(
+                [
+                    layers.Reshape((2, 3)),
+                    layers.TransformerEncoder(8, 1, dropout=0.5),
+                    layers.Flatten(),
+                    layers.Dense(4),
+                ]
+            ),
+            {},
+        ),
+        (
+            lambda: model_of(
+                [
+                    layers.Reshape((2, 3)),
+                    layers.MultiHeadAttention(2, 4, dropout=0.5),
+                    layers.Flatten(),
+                    layers.Dense(4),
+                ]
+            ),
+            {},
+        ),
         (lambda: model_of([layers.Dense(4, kernel_regularizer="l2")]), {}),
         (lambda: model_of([layers.Dense(4)], losses.SparseCategoricalCrossentropy(ignore_class=3)), {}),
         (lambda: model_of([layers.Dense(4)]), {"sample_weight": np.arange(22.0)}),
@@ -170,6 +210,31 @@ class Scaled(layers.Dense):
 )
 def test_what_is_not_replayed(monkeypatch, make, options):
     check(monkeypatch, make, X, LABELS, 0, **options)
+
+
+def test_dropout_that_begins_later_and_masks_are_not_replayed(monkeypatch):
+    class Begin(Change):
+        def change(self, model):
+            model.layers[1].rate = 0.5
+
+    def make(mask_zero=False):
+        return model_of([layers.Embedding(9, 8, mask_zero=mask_zero), layers.Dropout(0), *NETS["attention"][1]()[-2:]])
+
+    check(monkeypatch, make, TOKENS, LABELS, 2, callbacks=[Begin])
+    check(monkeypatch, lambda: make(mask_zero=True), TOKENS, LABELS, 0)
+
+
+def test_an_index_that_there_is_not_is_named_by_its_layer():
+    x, make = NETS["decoder"]
+    model, wrong = model_of(make()), np.full_like(x[:5], 9)
+    model.build(x.shape[1:])
+    for _ in range(4):
+        model.train_on_batch(x[:5], LABELS[:5])
+        model.predict_on_batch(x[:5])
+    for call in (lambda: model.train_on_batch(wrong, LABELS[:5]), lambda: model.predict_on_batch(wrong)):
+        with pytest.raises(IndexError, match=r"embedding has input_dim=9.*make it one more than the largest"):
+            call()
+    np.testing.assert_array_equal(model.predict_on_batch(x[:5]), model.predict(x)[:5])
 
 
 def test_it_takes_no_memory_of_its_own(monkeypatch):
@@ -368,6 +433,28 @@ def watch_calls(function, calls):
         return function(*args, **named)
 
     return call
+
+
+def test_a_patched_class_is_seen():
+    """For as long as it is patched; then steps are noted again."""
+    model, plain = (model_of([layers.Dense(8), layers.Dense(4)]) for _ in range(2))
+
+    def train(steps=3):
+        return [model.train_on_batch(X, LABELS) for _ in range(steps)]
+
+    found = train()
+    for kind, name, times in (
+        (layers.Dense, "forward", 6),
+        (losses.SparseCategoricalCrossentropy, "values_and_gradient", 3),
+    ):
+        assert model._step.replays.noted
+        with mock.patch.object(kind, name, autospec=True, side_effect=getattr(kind, name)) as patched:
+            found += train()
+        assert patched.call_count == times and not model._step.replays.noted
+        found += train()
+    assert model._step.replays.noted
+    with mock.patch.object(replay, "MOST", -1):
+        assert found == [plain.train_on_batch(X, LABELS) for _ in range(len(found))]
 
 
 def test_a_table_of_kernels_of_ones_own_stays():

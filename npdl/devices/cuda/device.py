@@ -4,6 +4,25 @@ import numpy as np
 
 from npdl.devices.base import Device
 from npdl.devices.cuda.array import CudaArray
+from npdl.kernels.cuda.loss import add_number
+
+
+class RunningSum:
+    """A sum of numbers that lie on the device: it grows there, and is read when somebody asks.
+
+    Args:
+        device: a `CudaDevice`.
+    """
+
+    def __init__(self, device):
+        self._device, self._sum = device, device.zeros((1,), np.float64)
+
+    def add(self, number):
+        """Add a float64 array of one element, as it is when the work before is done."""
+        add_number(number, out=self._sum)
+
+    def __float__(self):
+        return float(self._device.to_host(self._sum)[0])
 
 
 class CudaDevice(Device):
@@ -18,6 +37,10 @@ class CudaDevice(Device):
     def __init__(self, name, kernels, driver):
         super().__init__(name, kernels)
         self.driver = driver
+
+    def running_sum(self):
+        """A `RunningSum`, 0 to begin with."""
+        return RunningSum(self)
 
     def alloc(self, shape, dtype):
         return self.driver.array(shape, dtype)

@@ -27,6 +27,21 @@ class Memory:
         return self.bytes.ctypes.data
 
 
+class Graph:
+    """Captured work: calls with the arguments that they had."""
+
+    def begin(self):
+        self.calls = []
+
+    def end(self):
+        """Nothing to compile."""
+
+    def launch(self):
+        """Do it all."""
+        for call in self.calls:
+            call()
+
+
 class StandIn(Driver):
     """A driver that computes on the CPU.
 
@@ -39,16 +54,22 @@ class StandIn(Driver):
         super().__init__()
         self.order, self.launched = 1, {}
 
-    def allocate(self, nbytes):
+    def _allocate(self, nbytes):
         return Memory(self, nbytes)
 
-    def upload(self, array, host):
+    def _upload(self, array, host):
         _host(array)[...] = host
 
-    def download(self, array):
-        return _host(array).copy()
+    def _download(self, array, host):
+        host[...] = _host(array)
 
-    def launch(self, kernel, blocks, threads, arguments):
+    def synchronize(self):
+        """Nothing is ever left to do."""
+
+    def _new_graph(self):
+        return Graph()
+
+    def _launch(self, kernel, blocks, threads, arguments):
         """As a GPU would.
 
         Raises:
@@ -60,13 +81,23 @@ class StandIn(Driver):
                 f"{MOST_THREADS}, got grid {tuple(blocks)} and block {tuple(threads)}"
             )
         given = [_argument(value, kind) for value, kind in zip(arguments, kernel.kinds, strict=True)]
+        self._do(lambda: self._run(kernel, blocks, threads, given))
+
+    def _run(self, kernel, blocks, threads, given):
         self.launched[kernel.name] = self.launched.get(kernel.name, 0) + 1
         replay(kernel.function)(blocks, threads, *given, order=self.order)
 
-    def product(self, a, b, out, transpose_a, transpose_b):
-        """out = op(a) op(b) of matrices; cuBLAS' part."""
-        a, b = _host(a), _host(b)
-        np.matmul(a.T if transpose_a else a, b.T if transpose_b else b, out=_host(out))
+    def _product(self, a, b, out, transpose_a, transpose_b, add):
+        """cuBLAS' part."""
+        a, b, out = _host(a), _host(b), _host(out)
+        a, b = a.T if transpose_a else a, b.T if transpose_b else b
+        self._do(lambda: np.add(out, a @ b, out=out) if add else np.matmul(a, b, out=out))
+
+    def _do(self, call):
+        if self.capturing:
+            self._graph.calls.append(call)
+        else:
+            call()
 
 
 def _host(array):

@@ -7,58 +7,14 @@ permuted first, which takes memory for the copy.
 
 import functools
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from npdl.kernels.cpu import matmul, shape
 from npdl.kernels.cpu.build import lib
+from npdl.kernels.letters import order_of, plan
 
 expect = lib.expect
-
-
-class Plan(NamedTuple):
-    """How an equation becomes matrix products; an order is None where the array lies as it is needed."""
-
-    each: tuple  # letters of all three
-    rows: tuple
-    summed: tuple
-    columns: tuple
-    a_order: tuple | None
-    b_order: tuple | None
-    out_order: tuple | None  # from (each, rows, columns) to out
-    transpose_a: bool
-    transpose_b: bool
-
-
-def _order(letters, wanted):
-    return None if letters == wanted else tuple(map(letters.index, wanted))
-
-
-@functools.lru_cache(256)
-def plan(equation):
-    """The `Plan` of an equation.
-
-    Raises:
-        ValueError: an equation of another kind.
-    """
-    inputs, _, out = equation.partition("->")
-    a, _, b = inputs.partition(",")
-    a, b, out = tuple(a), tuple(b), tuple(out)
-    sound = all(len(set(one)) == len(one) for one in (a, b, out)) and set(out) <= {*a, *b}
-    if not sound or any((x in a) + (x in b) + (x in out) < 2 for x in (*a, *b)):
-        raise ValueError(f'einsum: each letter must be in two of a, b and out, e.g. "ab,bc->ac", got {equation!r}')
-    each = tuple(x for x in out if x in a and x in b)
-    rows, columns = tuple(x for x in out if x not in b), tuple(x for x in out if x not in a)
-    summed = tuple(x for x in a if x in b and x not in out)
-    transpose_a = a == each + summed + rows and bool(rows and summed)
-    transpose_b = b == each + columns + summed and bool(columns and summed)
-    return Plan(
-        each, rows, summed, columns,
-        None if transpose_a else _order(a, each + rows + summed),
-        None if transpose_b else _order(b, each + summed + columns),
-        _order(each + rows + columns, out), transpose_a, transpose_b,
-    )  # fmt: skip
 
 
 def _permuted(x, order):
@@ -108,8 +64,8 @@ def sum_to(x, *, out):
     summed = tuple(i for i in range(x.ndim) if i not in kept)
     if x.size and summed and kept[:1] == (0,) and x.ndim == out.ndim:  # in an order that the number of samples leaves
         n = x.size // out.size
-        x = _permuted(x, _order(tuple(range(x.ndim)), kept + summed)).reshape(out.size, n)
+        x = _permuted(x, order_of(tuple(range(x.ndim)), kept + summed)).reshape(out.size, n)
         matmul.matmul(x, _ones(n, x.dtype), out=out.reshape(out.size, 1))
         return
-    x = _permuted(x, _order(tuple(range(x.ndim)), summed + kept))
+    x = _permuted(x, order_of(tuple(range(x.ndim)), summed + kept))
     matmul.sum_rows(x.reshape(-1, out.size) if x.size else np.zeros((0, out.size), x.dtype), out=out.reshape(out.size))

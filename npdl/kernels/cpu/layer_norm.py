@@ -25,13 +25,14 @@ def layer_norm(x, gamma, beta, epsilon, *, out, mean=None, inverse=None):
     lib.row_norm("layer_norm", lib.LAYER_NORM, x, gamma, beta, epsilon, out, mean, inverse, *sizes)
 
 
-def layer_norm_grad(dy, x, mean, inverse, gamma, *, dx=None, dgamma=None, dbeta=None):
-    """dx = (g − Σ g / D − x̂ Σ g x̂ / D) / σ with g = γ dy; dγ = Σ dy x̂, dβ = Σ dy over the rows; dx may be dy."""
+def layer_norm_grad(dy, x, mean, inverse, gamma, *, dx=None, dgamma=None, dbeta=None, add=None):
+    """dx = (g − Σ g / D − x̂ Σ g x̂ / D) / σ + add with g = γ dy; dγ = Σ dy x̂, dβ = Σ dy over the rows; dx may be dy."""
     sizes = _check(
-        "layer_norm_grad", x, like_x={"dy": dy, "dx": dx}, like_row={"gamma": gamma, "dgamma": dgamma, "dbeta": dbeta},
-        of_rows={"mean": mean, "inverse": inverse}, optional=("dx", "gamma", "dgamma", "dbeta"),
+        "layer_norm_grad", x, like_x={"dy": dy, "dx": dx, "add": add},
+        like_row={"gamma": gamma, "dgamma": dgamma, "dbeta": dbeta}, of_rows={"mean": mean, "inverse": inverse},
+        optional=("dx", "gamma", "dgamma", "dbeta", "add"),
     )  # fmt: skip
-    lib.row_norm_grad("layer_norm_grad", lib.LAYER_NORM, dy, x, mean, inverse, gamma, dx, dgamma, dbeta, *sizes)
+    lib.row_norm_grad("layer_norm_grad", lib.LAYER_NORM, dy, x, mean, inverse, gamma, add, dx, dgamma, dbeta, *sizes)
 
 
 def rms_norm(x, gamma, epsilon, *, out, inverse=None):
@@ -49,7 +50,7 @@ def rms_norm_grad(dy, x, inverse, gamma, *, dx=None, dgamma=None):
         "rms_norm_grad", x, like_x={"dy": dy, "dx": dx}, like_row={"gamma": gamma, "dgamma": dgamma},
         of_rows={"inverse": inverse}, optional=("dx", "gamma", "dgamma"),
     )  # fmt: skip
-    lib.row_norm_grad("rms_norm_grad", lib.RMS_NORM, dy, x, None, inverse, gamma, dx, dgamma, None, *sizes)
+    lib.row_norm_grad("rms_norm_grad", lib.RMS_NORM, dy, x, None, inverse, gamma, None, dx, dgamma, None, *sizes)
 
 
 def unit_norm(x, *, out, inverse=None):
@@ -61,4 +62,4 @@ def unit_norm(x, *, out, inverse=None):
 def unit_norm_grad(dy, x, inverse, *, dx):
     """dx = (dy − y Σ dy y) / ‖x‖, y = x / ‖x‖; dx may be dy."""
     sizes = _check("unit_norm_grad", x, like_x={"dy": dy, "dx": dx}, of_rows={"inverse": inverse})
-    lib.row_norm_grad("unit_norm_grad", lib.UNIT_NORM, dy, x, None, inverse, None, dx, None, None, *sizes)
+    lib.row_norm_grad("unit_norm_grad", lib.UNIT_NORM, dy, x, None, inverse, None, None, dx, None, None, *sizes)

@@ -27,15 +27,20 @@ def finish(after, out):
         activations.activation(out, after, out=out)
 
 
-def matmul(a, b, *, out, bias=None, activation=None, z=None, transpose_a=False, transpose_b=False):
-    """As npdl.kernels.reference.matmul.matmul. `out` and `z` must not overlap the inputs.
+def matmul(
+    a, b, *, out, bias=None, add=None, times=None, activation=None, z=None, slope=None, sums=None,
+    transpose_a=False, transpose_b=False,
+):  # fmt: skip
+    """As npdl.kernels.reference.matmul.matmul. No output may overlap an input.
 
     Raises:
-        ValueError: shapes that do not fit each other.
+        ValueError: shapes that do not fit each other; a slope of an activation that does not keep it.
         TypeError: arrays of different types, or not C-contiguous.
     """
     code, constants, after = epilogue(activation)
-    lib.matmul(a, b, out, bias, z, transpose_a, transpose_b, code, constants)
+    if slope is not None and not (after is None and activation is not None and activation.keeps_slope):
+        raise ValueError(f"matmul: slope is of activations that keep it, such as GELU, got activation={activation!r}")
+    lib.matmul(a, b, out, bias, add, times, z, slope, sums, transpose_a, transpose_b, code, constants)
     finish(after, out)
 
 

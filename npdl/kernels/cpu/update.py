@@ -1,7 +1,9 @@
-"""Fused updates: one pass over all weights, compiled by Numba, run in blocks by npdl's thread pool.
+"""Fused updates: one pass over all weights, run in blocks by npdl's thread pool.
 
-The loops are in npdl/kernels/cpu/bodies. Numba is imported by the first update of a process; the machine code is kept
-in Numba's cache: `__pycache__` beside the bodies, else the user's cache folder, or NUMBA_CACHE_DIR.
+SGD, Adam and AdamW are compiled with the other kernels (kernels/update.h). All other loops are in
+npdl/kernels/cpu/bodies and compiled by Numba, as are those three where npdl was installed without compiled kernels.
+Numba is imported by the first such update of a process; the machine code is kept in Numba's cache: `__pycache__` beside
+the bodies, else the user's cache folder, or NUMBA_CACHE_DIR.
 """
 
 import ctypes
@@ -30,6 +32,9 @@ from npdl.kernels.segments import check, cut
 
 if compiled():
     from npdl.kernels.cpu import build
+
+UPDATES = build.lib.UPDATES if compiled() else {}
+"""(kernel, number type) -> the address of a body in the compiled module."""
 
 BLOCK = 16384
 """Elements a thread takes at a time: small tensors share a block, large ones are cut. From 8,192 to 65,536 Adam on 2.2
@@ -105,11 +110,25 @@ def clip(p, segments, hyper):
 # ---- compiling and running
 
 
+class Compiled:
+    """A body that is compiled already: as one of Numba's.
+
+    Args:
+        address: of its machine code.
+    """
+
+    def __init__(self, address):
+        self.address = address
+        self.ctypes = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)(address)
+
+
 @functools.cache
 def _compiled(kernel, dtype, given):
     """The machine code of one body; `given`: which of its arrays are not None."""
     if dtype not in (np.float32, np.float64):
         raise TypeError(f"{kernel} works in float32 or float64")
+    if (kernel, dtype.name) in UPDATES:
+        return Compiled(UPDATES[kernel, dtype.name])
     make, options = BODIES[kernel], ()
     if kernel == "sgd":
         options = given[2:3]

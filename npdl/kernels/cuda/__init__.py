@@ -6,7 +6,9 @@ yet.
 
 from pathlib import Path
 
-NO_FAMILIES = ("__init__", "elementary", "kernel", "reduction")
+NO_FAMILIES = (
+    "__init__", "channels", "elementary", "index", "kernel", "memory", "philox", "reduction", "strided",
+)  # fmt: skip
 """Files of this folder that hold what the families are written with."""
 
 

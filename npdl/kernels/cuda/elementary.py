@@ -158,6 +158,16 @@ def softplus_slope(y, p, q, r):
 
 
 @device
+def general_softplus(z, p, q, r):
+    return z if p * z > q else r * softplus(p * z, p, q, r)
+
+
+@device
+def general_softplus_slope(z, p, q, r):
+    return float32(1) if p * z > q else sigmoid(p * z)
+
+
+@device
 def log_sigmoid(z, p, q, r):
     return at_most(z, float32(0)) - math.log1p(math.exp(-abs(z)))
 
@@ -288,11 +298,12 @@ FORWARD = {
     0: linear, 1: relu, 2: general_relu, 3: leaky_relu, 4: elu, 5: gelu, 6: gelu_tanh, 7: logistic, 8: tanh,
     12: general_elu, 13: silu, 14: softplus, 15: log_sigmoid, 16: softsign, 17: mish, 18: exponential, 19: clipped,
     20: hard_silu, 21: hard_shrink, 22: soft_shrink, 23: tanh_shrink, 24: threshold, 25: squareplus, 26: sparse_plus,
+    27: general_softplus,
 }  # fmt: skip
 SLOPES = {
     1: relu_slope, 2: general_relu_slope, 3: leaky_relu_slope, 4: elu_slope, 5: gelu_slope, 6: gelu_tanh_slope,
     7: logistic_slope, 8: tanh_slope, 12: general_elu_slope, 13: silu_slope, 14: softplus_slope, 15: softplus_slope,
     16: softsign_slope, 17: mish_slope, 18: exponential_slope, 19: clipped_slope, 20: hard_silu_slope,
     21: shrink_slope, 22: shrink_slope, 23: tanh_shrink_slope, 24: threshold_slope, 25: squareplus_slope,
-    26: sparse_plus_slope,
+    26: sparse_plus_slope, 27: general_softplus_slope,
 }  # fmt: skip

@@ -25,6 +25,8 @@ Ints = types.CPointer(types.int32)
 Longs = types.CPointer(types.int64)
 Bytes = types.CPointer(types.uint8)
 Float = types.float32
+Double = types.float64
+UInt = types.uint32
 Int = types.int32
 """Sizes and strides below 2³¹: a division of 64-bit integers takes a GPU dozens of instructions."""
 Long = types.int64

@@ -230,6 +230,16 @@ def weighted_total(values: Floats, weights: Floats, out: Doubles, n: Long):
         out[0] = s[0]
 
 
+@kernel
+def number_adder(number: Doubles, out: Doubles):
+    out[0] += number[0]
+
+
+def add_number(number, *, out):
+    """out += number, arrays of one float64."""
+    launch(number_adder, 1, 1, number, out)
+
+
 def _terms(out, positions):
     """Room for a sample's terms: `out` itself where it has one."""
     return out if positions == 1 else out.memory.driver.scratch(len(out) * positions)

@@ -6,7 +6,7 @@ from numba import cuda, float32
 
 from npdl.kernels.checks import LINEAR, WHOLE_ROWS
 from npdl.kernels.cuda import activation as activations
-from npdl.kernels.cuda.elementary import FORWARD
+from npdl.kernels.cuda.elementary import FORWARD, SLOPES
 from npdl.kernels.cuda.kernel import Float, Floats, Int, Long, expect, kernel, launch, launch_each, variants
 
 TILE = 32
@@ -19,17 +19,23 @@ LEAST, MOST_PARTS = 256, 128
 
 @variants(*zip(FORWARD))
 def _epilogue(code):
-    function = FORWARD[code]
+    function, derivative = FORWARD[code], SLOPES.get(code, FORWARD[LINEAR])
 
     @kernel
     def epilogue(
         out: Floats,
         bias: Floats,
+        add: Floats,
+        times: Floats,
         z: Floats,
+        slope: Floats,
         n: Long,
         width: Int,
         has_bias: Int,
+        has_add: Int,
+        has_times: Int,
         has_z: Int,
+        has_slope: Int,
         p: Float,
         q: Float,
         r: Float,
@@ -39,8 +45,14 @@ def _epilogue(code):
             v = out[i]
             if has_bias:
                 v += bias[i % width]
+            if has_add:
+                v += add[i]
+            if has_times:
+                v *= times[i]
             if has_z:
                 z[i] = v
+            if has_slope:
+                slope[i] = derivative(v, p, q, r)
             out[i] = function(v, p, q, r)
             i += cuda.gridsize(1)
 
@@ -80,7 +92,10 @@ def sum_parts(parts: Floats, out: Floats, count: Int, width: Int):
         out[j] = total
 
 
-def matmul(a, b, *, out, bias=None, activation=None, z=None, transpose_a=False, transpose_b=False):
+def matmul(
+    a, b, *, out, bias=None, add=None, times=None, activation=None, z=None, slope=None, sums=None,
+    transpose_a=False, transpose_b=False,
+):  # fmt: skip
     """As npdl.kernels.reference.matmul.matmul."""
     a, b, flat = _matrix(a), _matrix(b), _matrix(out)
     (rows, inner), (mine, columns) = (s.shape[::-1] if t else s.shape for s, t in ((a, transpose_a), (b, transpose_b)))
@@ -88,23 +103,25 @@ def matmul(a, b, *, out, bias=None, activation=None, z=None, transpose_a=False, 
         raise ValueError(f"matmul: a and b must agree on the inner axis, got {inner} and {mine}")
     expect("matmul", "out", flat, (rows, columns))
     expect("matmul", "bias", bias, (columns,))
-    expect("matmul", "z", z, out.shape)
+    for name, array in (("add", add), ("times", times), ("z", z), ("slope", slope)):
+        expect("matmul", name, array, out.shape)
+    if sums is not None:
+        sum_rows(b, out=sums)
     if not out.size:
         return
     out.memory.driver.product(a, b, flat, transpose_a, transpose_b)
-    finish(out, bias, activation, z)
+    finish(out, bias, activation, z, add, times, slope)
 
 
-def finish(out, bias, activation, z):
-    """z = out + bias, out = a(z): how every kernel with an epilogue ends."""
+def finish(out, bias, activation, z, add=None, times=None, slope=None):
+    """z = (out + bias + add) · times, slope = a'(z), out = a(z): how every kernel with an epilogue ends."""
     code = LINEAR if activation is None else activations.built_in(activation)
     now = LINEAR if code in WHOLE_ROWS else code
-    if now != LINEAR or bias is not None or z is not None:
+    given = bias, add, times, z, slope
+    if now != LINEAR or any(array is not None for array in given):
         constants = activations.constants(activation) if now != LINEAR else (0.0, 0.0, 0.0)
-        launch_each(
-            _epilogue(now), out.size, out, bias, z, out.size, out.shape[-1], int(bias is not None), int(z is not None),
-            *constants,
-        )  # fmt: skip
+        there = [int(array is not None) for array in given]
+        launch_each(_epilogue(now), out.size, out, *given, out.size, out.shape[-1], *there, *constants)
     if code in WHOLE_ROWS:
         activations.activation(out, activation, out=out)
 

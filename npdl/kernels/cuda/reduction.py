@@ -34,6 +34,44 @@ def fold_max(s):
 
 
 @device
+def fold_lanes(s, wide):
+    """s[j] = Σ s[j + i · wide] over the block's threads, halves again and again."""
+    half = cuda.blockDim.x // 2
+    cuda.syncthreads()
+    while half >= wide:
+        if cuda.threadIdx.x < half:
+            s[cuda.threadIdx.x] += s[cuda.threadIdx.x + half]
+        half //= 2
+        cuda.syncthreads()
+
+
+@device
+def fold_pair(s, z):
+    """`fold_sum` of two arrays with the barriers of one."""
+    half = cuda.blockDim.x // 2
+    cuda.syncthreads()
+    while half > 0:
+        if cuda.threadIdx.x < half:
+            s[cuda.threadIdx.x] += s[cuda.threadIdx.x + half]
+            z[cuda.threadIdx.x] += z[cuda.threadIdx.x + half]
+        half //= 2
+        cuda.syncthreads()
+
+
+@device
+def fold_lane_pair(s, z, wide):
+    """`fold_lanes` of two arrays."""
+    half = cuda.blockDim.x // 2
+    cuda.syncthreads()
+    while half >= wide:
+        if cuda.threadIdx.x < half:
+            s[cuda.threadIdx.x] += s[cuda.threadIdx.x + half]
+            z[cuda.threadIdx.x] += z[cuda.threadIdx.x + half]
+        half //= 2
+        cuda.syncthreads()
+
+
+@device
 def own_max(x, start, n, step, t, threads):
     """The largest x[start + i step] with i < n of thread t, whose i are t, t + threads, and so on; NaN if one is."""
     top = float32(-math.inf)

@@ -35,12 +35,12 @@ def layer_norm(x, gamma, beta, epsilon, *, out, mean=None, inverse=None):
     out[...] = y if beta is None else y + beta
 
 
-def layer_norm_grad(dy, x, mean, inverse, gamma, *, dx=None, dgamma=None, dbeta=None):
+def layer_norm_grad(dy, x, mean, inverse, gamma, *, dx=None, dgamma=None, dbeta=None, add=None):
     """Gradients of `layer_norm`.
 
         x̂ = (x − μ) / σ         g = γ dy
         dβ = Σ dy               dγ = Σ dy x̂         over the rows
-        dx = (g − Σ g / D − x̂ Σ g x̂ / D) / σ        over each row
+        dx = (g − Σ g / D − x̂ Σ g x̂ / D) / σ + add  over each row
 
     Args:
         dy, x: (..., D).
@@ -48,6 +48,7 @@ def layer_norm_grad(dy, x, mean, inverse, gamma, *, dx=None, dgamma=None, dbeta=
         gamma: (D,), or None for 1.
         dx: like x, or None; it may be dy.
         dgamma, dbeta: (D,), or None.
+        add: like x, the gradient of a way around; None is 0.
     """
     factor = inverse[..., None]
     normal = (x - mean[..., None]) * factor
@@ -55,7 +56,7 @@ def layer_norm_grad(dy, x, mean, inverse, gamma, *, dx=None, dgamma=None, dbeta=
     sum_dy, sum_dy_normal = _rows(dy).sum(axis=0), _rows(dy * normal).sum(axis=0)
     if dx is not None:
         shares = g.mean(axis=-1, keepdims=True), (g * normal).mean(axis=-1, keepdims=True)
-        dx[...] = (g - shares[0] - normal * shares[1]) * factor
+        dx[...] = (g - shares[0] - normal * shares[1]) * factor + (0 if add is None else add)
     _put(dgamma, sum_dy_normal)
     _put(dbeta, sum_dy)
 

@@ -144,7 +144,8 @@ def check_shapes(p, factors, shapes, segments):
             f"adafactor: shapes must be C-contiguous int64 of shape ({len(segments)}, 4), got {shapes.dtype} of shape "
             f"{shapes.shape}"
         )
-    if factors.dtype != p.dtype or factors.ndim != 1 or not factors.flags.c_contiguous:
+    strides = getattr(factors, "strides", (p.dtype.itemsize,))  # a GPU's arrays have none: they are contiguous
+    if factors.dtype != p.dtype or len(factors.shape) != 1 or (len(factors) > 1 and strides != (p.dtype.itemsize,)):
         raise TypeError(
             f"adafactor: factors must be flat, contiguous and {p.dtype} like p, got {factors.dtype} of shape "
             f"{factors.shape}"

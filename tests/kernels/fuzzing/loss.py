@@ -165,7 +165,7 @@ fuzz_semi_hard_grad = fuzz_semi_hard
 
 
 def fuzz_power(case):
-    shape, p = case.note(shape=(case.whole(0, 4), case.size(2000))), case.pick(1, 2, 0.5, 3, 1.7, -0.75)
+    shape, p = case.note(shape=(case.whole(0, 4), case.size(2000))), case.pick(1, 2, 0.5, 3, 10, 1.7, -0.75)
     x, dy, out, dx = case.shares(*shape), case.numbers(*shape), case.out(*shape), case.out(*shape)
     x *= np.where(case.rng.uniform(size=shape) < 0.5, -1, 1).astype(x.dtype)
     if case.note(exponent=p) > 0:

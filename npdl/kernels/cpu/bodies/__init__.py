@@ -9,6 +9,8 @@ over plain pointers, which the pool calls from its threads. context: blocks, pie
 in the order of the call. Block b is the pieces blocks[b] ... blocks[b + 1] − 1. Each element is read and written once,
 which also lets the loop vectorise. The lines before the loop are alike in all of them: of a function that calls another
 one it was given, Numba finds the machine code again in no other process.
+
+SGD, Adam and AdamW are in kernels/update.h, too; those of here serve where npdl was installed without compiled kernels.
 """
 
 from npdl.kernels.cpu.bodies.adaptive import adadelta, adagrad, rmsprop

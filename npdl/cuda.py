@@ -1,0 +1,54 @@
+"""NVIDIA GPUs: `model.to("cuda")` computes there, `model.to("cuda:1")` on the second one.
+
+They need the packages of `pip install "npdl-engine[cuda]"` and NVIDIA's driver. The kernels are Python, compiled by
+numba-cuda when they are first called and kept in a folder on disk (`$NPDL_CUDA_CACHE`).
+"""
+
+from npdl import devices
+from npdl.devices.cuda import find
+from npdl.devices.cuda.driver import set_debug
+
+__all__ = ["allow_tf32", "count", "debug", "info", "is_available"]
+
+
+def is_available():
+    """Whether `model.to("cuda")` will do: the packages, the driver and a GPU are there."""
+    return find.obstacle(0) is None
+
+
+def count():
+    """How many GPUs there are."""
+    return find.count()
+
+
+def info(device="cuda"):
+    """A GPU's name, capability and memory in bytes, and the versions of the packages that serve it.
+
+    Raises:
+        RuntimeError: it cannot be used; the message says what is missing.
+    """
+    driver = devices.get(device).driver
+    free, total = driver.memory_left()
+    return {
+        "name": driver.device.name,
+        "capability": driver.capability,
+        "memory": {"free": free, "total": total},
+        "tf32": driver.tf32,
+        "versions": find.versions(),
+    }
+
+
+def allow_tf32(on=True, device="cuda"):
+    """Let matrix products round their factors to TF32, with 10 bits instead of 23: several times as fast on an A100
+    or newer, and about three digits exact. Off to begin with, as for PyTorch's products.
+    """
+    devices.get(device).driver.tf32 = on
+
+
+def debug(on=True):
+    """Wait for every kernel, so that what went wrong in it is raised by the line that called it; slow.
+
+    Returns:
+        what it was before.
+    """
+    return set_debug(on)

@@ -1,0 +1,171 @@
+"""The driver of a real GPU: memory, launches and graphs through cuda.core, matrix products through cuBLAS.
+
+Numba compiles a kernel once for this GPU (compiler.py; cache.py keeps the result on disk); from then on a launch is one
+call into CUDA of about a microsecond. All work goes to one stream, in the order in which it is asked.
+"""
+
+import threading
+
+import numpy as np
+from cuda.bindings import driver as cu
+from cuda.core import Device, LaunchConfig, ObjectCode, launch
+from numba import types
+
+from npdl.devices.cuda import cache
+from npdl.devices.cuda.cublas import Cublas
+from npdl.devices.cuda.driver import Driver
+
+WORKSPACE = 32 << 20
+"""Bytes for cuBLAS to work in: with room of its own it allocates none, as a graph demands."""
+
+
+class Memory:
+    """A piece of a GPU's memory; it goes back to the pool when nobody refers to it."""
+
+    __slots__ = ("address", "buffer", "driver")
+
+    def __init__(self, driver, buffer):
+        self.driver, self.buffer, self.address = driver, buffer, int(buffer.handle)
+
+
+class Graph:
+    """Captured work, which one call starts."""
+
+    def __init__(self, gpu):
+        self._gpu, self._builder, self._graph = gpu, gpu.device.create_graph_builder(), None
+
+    def begin(self):
+        self._builder.begin_building()
+        self._gpu.direct(self._builder, self._builder.stream.handle)
+
+    def end(self):
+        self._gpu.direct(self._gpu.stream, self._gpu.stream.handle)
+        self._graph = self._builder.end_building().complete()
+
+    def launch(self):
+        """Start it all."""
+        self._graph.launch(self._gpu.stream)
+
+
+class Gpu(Driver):
+    """One GPU.
+
+    Args:
+        number: which, from 0.
+
+    Attributes:
+        device: cuda.core's.
+        capability: such as (9, 0) for an H100.
+        stream: where all work goes.
+    """
+
+    def __init__(self, number=0):
+        super().__init__()
+        self.device = Device(number)
+        self._threads = threading.local()
+        self._be_current()
+        self.stream = self.device.create_stream()
+        self.capability = tuple(self.device.compute_capability)
+        self._kernels, self._configs = {}, {}
+        self._room = self._allocate(WORKSPACE)
+        self._blas = Cublas(int(self.stream.handle), self._room.address, WORKSPACE)
+        self._target = self.stream
+
+    @property
+    def tf32(self):
+        """Whether products may round their factors to TF32, which has 10 bits, for several times the speed."""
+        return self._blas.tf32
+
+    @tf32.setter
+    def tf32(self, on):
+        self._blas.tf32 = bool(on)
+
+    def direct(self, target, stream):
+        """Send what comes to this stream, or into this graph that is being built on one."""
+        self._target = target
+        self._blas.use_stream(int(stream))
+
+    def memory_left(self):
+        """(bytes free, bytes in all)"""
+        self._be_current()
+        return _checked(cu.cuMemGetInfo())
+
+    def synchronize(self):
+        self.stream.sync()
+
+    def _be_current(self):
+        """CUDA asks each thread which GPU it means."""
+        if not getattr(self._threads, "done", False):
+            self.device.set_current()
+            self._threads.done = True
+
+    def _allocate(self, nbytes):
+        self._be_current()
+        try:
+            return Memory(self, self.device.allocate(max(nbytes, 1), stream=self.stream))
+        except Exception as error:
+            if "OUT_OF_MEMORY" not in str(error):
+                raise
+            free, total = self.memory_left()
+            raise MemoryError(
+                f"{self.device.name} has no room for {nbytes:,} bytes: {free:,} of {total:,} are free; use a smaller "
+                "batch_size"
+            ) from None
+
+    def _upload(self, array, host):
+        self._be_current()
+        _checked(cu.cuMemcpyHtoDAsync(array.address, host.ctypes.data, array.nbytes, self.stream.handle))
+
+    def _download(self, array, host):
+        self._be_current()
+        _checked(cu.cuMemcpyDtoHAsync(host.ctypes.data, array.address, array.nbytes, self.stream.handle))
+        self.synchronize()
+
+    def _launch(self, kernel, blocks, threads, arguments):
+        code, kinds = self._kernels.get(kernel) or self._load(kernel)
+        size = blocks, threads
+        if size not in self._configs:
+            self._configs[size] = LaunchConfig(grid=blocks, block=threads)
+        launch(self._target, self._configs[size], code, *[pack(value) for pack, value in zip(kinds, arguments)])
+
+    def _load(self, kernel):
+        """(the kernel on this GPU, what makes each of its arguments from ours)"""
+        code, entry = cache.cubin(kernel, self.capability)
+        packs = [_address_of(kind) if isinstance(kind, types.CPointer) else np.dtype(kind.name).type
+                 for kind in kernel.kinds]  # fmt: skip
+        self._kernels[kernel] = ObjectCode.from_cubin(code).get_kernel(entry), packs
+        return self._kernels[kernel]
+
+    def _product(self, a, b, out, transpose_a, transpose_b, add):
+        self._blas.product(a, b, out, transpose_a, transpose_b, add)
+
+    def _new_graph(self):
+        self._be_current()
+        return Graph(self)
+
+
+def _address_of(kind):
+    """A function from an array of this pointer's dtype to its address; None is an array that is not read."""
+    dtype = np.dtype(kind.dtype.name)
+
+    def address(array):
+        if array is None:
+            return 0
+        if array.dtype != dtype:
+            raise TypeError(f"a kernel's argument of {dtype} got an array of {array.dtype}")
+        return array.address
+
+    return address
+
+
+def _checked(result):
+    """The values of a call of CUDA's.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    status, *values = result
+    if status != cu.CUresult.CUDA_SUCCESS:
+        _, name = cu.cuGetErrorName(status)
+        raise RuntimeError(f"CUDA: {(name or b'unknown error').decode()}")
+    return values

@@ -1,0 +1,1 @@
+"""The kernels of convolution; npdl/kernels/cuda/conv.py puts them together."""

@@ -1,0 +1,417 @@
+"""What needs a number of each tensor as a whole, as numba.cuda kernels: sums over it, LAMB, Adafactor.
+
+As in update.py a block takes one piece of a tensor, and what the host computes for each tensor lies in `scalars`.
+A tensor's sum is made in float64 of the sums of its pieces, which lie between spans[2 row] and spans[2 row + 1]. LAMB
+and Adafactor leave it on the device; `dot`, `sum_abs` and `max_abs` put it where their callers read it, on the host.
+"""
+
+import math
+
+import numpy as np
+from numba import cuda, float32, float64
+
+from npdl.kernels.cuda.kernel import Doubles, Floats, Int, Longs, device, kernel, launch
+from npdl.kernels.cuda.memory import areas, viewed
+from npdl.kernels.cuda.reduction import fold_lanes, fold_max, fold_pair, fold_sum
+from npdl.kernels.cuda.update import PIECE, THREADS, _decay
+from npdl.kernels.reference.layerwise import ADAFACTOR_HYPER, LAMB_HYPER, check_shapes
+from npdl.kernels.segments import check, check_out, cut
+
+DOT, ABS, MAX = 0, 1, 2
+
+
+@kernel
+def sum_pieces(pieces: Longs, x: Floats, y: Floats, out: Doubles, kind: Int):
+    """out[piece] = Σ x y, Σ |x|, or max |x| but for NaN."""
+    s = cuda.shared.array(256, float64)
+    t = cuda.threadIdx.x
+    total = float64(0)
+    i = pieces[3 * cuda.blockIdx.x] + t
+    while i < pieces[3 * cuda.blockIdx.x + 1]:
+        v = float64(x[i])
+        if kind == DOT:
+            total += v * float64(y[i])
+        elif kind == ABS:
+            total += abs(v)
+        elif abs(v) > total:
+            total = abs(v)
+        i += cuda.blockDim.x
+    s[t] = total
+    if kind == MAX:
+        fold_max(s)
+    else:
+        fold_sum(s)
+    if t == 0:
+        out[cuda.blockIdx.x] = s[0]
+
+
+@kernel
+def join_pieces(spans: Longs, parts: Doubles, out: Doubles, kind: Int):
+    """out[row] from the pieces of that row, a block each."""
+    s = cuda.shared.array(256, float64)
+    t = cuda.threadIdx.x
+    total = float64(0)
+    i = spans[2 * cuda.blockIdx.x] + t
+    while i < spans[2 * cuda.blockIdx.x + 1]:
+        if kind == MAX:
+            total = max(total, parts[i])
+        else:
+            total += parts[i]
+        i += cuda.blockDim.x
+    s[t] = total
+    if kind == MAX:
+        fold_max(s)
+    else:
+        fold_sum(s)
+    if t == 0:
+        out[cuda.blockIdx.x] = s[0]
+
+
+@kernel
+def lamb_moments(
+    pieces: Longs, scalars: Floats, width: Int, p: Floats, g: Floats, m: Floats, v: Floats, parts: Doubles, count: Int
+):
+    """m and v of this step; parts[piece] = Σ p², parts[count + piece] = Σ u²."""
+    s = cuda.shared.array(256, float64)
+    z = cuda.shared.array(256, float64)
+    t = cuda.threadIdx.x
+    at = pieces[3 * cuda.blockIdx.x + 2] * width
+    weights = float64(0)
+    steps = float64(0)
+    i = pieces[3 * cuda.blockIdx.x] + t
+    while i < pieces[3 * cuda.blockIdx.x + 1]:
+        d = g[i]
+        first = scalars[at + 3] * m[i] + scalars[at + 4] * d
+        second = scalars[at + 5] * v[i] + scalars[at + 6] * (d * d)
+        m[i] = first
+        v[i] = second
+        u = lamb_step(scalars, at, p[i], first, second)
+        weights += float64(p[i]) * float64(p[i])
+        steps += float64(u) * float64(u)
+        i += cuda.blockDim.x
+    s[t] = weights
+    z[t] = steps
+    fold_pair(s, z)
+    if t == 0:
+        parts[cuda.blockIdx.x] = s[0]
+        parts[count + cuda.blockIdx.x] = z[0]
+
+
+@device
+def lamb_step(scalars, at, p, m, v):
+    """u = m / (1 − β₁ᵗ) / (√v / √(1 − β₂ᵗ) + ε) + λ p"""
+    return scalars[at + 7] * m / (math.sqrt(v) * scalars[at + 8] + scalars[at + 9]) + scalars[at + 1] * p
+
+
+@kernel
+def trust_ratios(spans: Longs, parts: Doubles, count: Int, scalars: Floats, width: Int, steps: Floats):
+    """steps[row] = η ‖p‖ / ‖u‖, η where one of the norms is 0; a block a row."""
+    s = cuda.shared.array(256, float64)
+    z = cuda.shared.array(256, float64)
+    t = cuda.threadIdx.x
+    weights = float64(0)
+    total = float64(0)
+    i = spans[2 * cuda.blockIdx.x] + t
+    while i < spans[2 * cuda.blockIdx.x + 1]:
+        weights += parts[i]
+        total += parts[count + i]
+        i += cuda.blockDim.x
+    s[t] = weights
+    z[t] = total
+    fold_pair(s, z)
+    if t == 0:
+        ratio = math.sqrt(s[0] / z[0]) if s[0] > float64(0) and z[0] > float64(0) else float64(1)
+        steps[cuda.blockIdx.x] = float32(float64(scalars[cuda.blockIdx.x * width]) * ratio)
+
+
+@kernel
+def lamb_update(pieces: Longs, scalars: Floats, width: Int, steps: Floats, p: Floats, m: Floats, v: Floats):
+    """p = keep p − step u"""
+    row = pieces[3 * cuda.blockIdx.x + 2]
+    at = row * width
+    step = steps[row]
+    i = pieces[3 * cuda.blockIdx.x] + cuda.threadIdx.x
+    while i < pieces[3 * cuda.blockIdx.x + 1]:
+        w = p[i]
+        p[i] = scalars[at + 2] * w - step * lamb_step(scalars, at, w, m[i], v[i])
+        i += cuda.blockDim.x
+
+
+# ---- Adafactor. `info` has for each row of the segments: start, stop, rows, columns, where r and where k begin in
+# `factors`, the number of its first matrix. A vector has rows 0.
+
+
+@kernel
+def row_means(lines: Longs, scalars: Floats, width: Int, g: Floats, factors: Floats):
+    """r = r + c (mean of g² − r), a block for each row of a matrix: (start, columns, place of r, row of segments)."""
+    s = cuda.shared.array(256, float32)
+    t = cuda.threadIdx.x
+    start = lines[4 * cuda.blockIdx.x]
+    columns = lines[4 * cuda.blockIdx.x + 1]
+    total = float32(0)
+    i = t
+    while i < columns:
+        total += g[start + i] * g[start + i]
+        i += cuda.blockDim.x
+    s[t] = total
+    fold_sum(s)
+    if t == 0:
+        at = lines[4 * cuda.blockIdx.x + 3] * width
+        place = lines[4 * cuda.blockIdx.x + 2]
+        factors[place] = scalars[at + 1] * factors[place] + scalars[at] * (s[0] / float32(columns))
+
+
+@kernel
+def column_means(tiles: Longs, scalars: Floats, width: Int, g: Floats, factors: Floats):
+    """k = k + c (mean of g² − k), a block for 32 columns: (start, rows, columns, first column, place of k, row)."""
+    s = cuda.shared.array(256, float32)
+    t = cuda.threadIdx.x
+    wide = 32
+    tile = 6 * cuda.blockIdx.x
+    rows = tiles[tile + 1]
+    columns = tiles[tile + 2]
+    column = tiles[tile + 3] + t % wide
+    total = float32(0)
+    if column < columns:
+        i = t // wide
+        while i < rows:
+            d = g[tiles[tile] + i * columns + column]
+            total += d * d
+            i += cuda.blockDim.x // wide
+    s[t] = total
+    fold_lanes(s, wide)
+    if t < wide and column < columns:
+        at = tiles[tile + 5] * width
+        place = tiles[tile + 4] + column
+        factors[place] = scalars[at + 1] * factors[place] + scalars[at] * (s[t] / float32(rows))
+
+
+@kernel
+def mean_factors(matrices: Longs, scalars: Floats, width: Int, factors: Floats, means: Floats):
+    """means[matrix] = max(mean of r, ε₁), a block for each matrix: (place of r, rows, row of segments)."""
+    s = cuda.shared.array(256, float32)
+    t = cuda.threadIdx.x
+    place = matrices[3 * cuda.blockIdx.x]
+    rows = matrices[3 * cuda.blockIdx.x + 1]
+    total = float32(0)
+    i = t
+    while i < rows:
+        total += factors[place + i]
+        i += cuda.blockDim.x
+    s[t] = total
+    fold_sum(s)
+    if t == 0:
+        mean = s[0] / float32(rows)
+        least = scalars[matrices[3 * cuda.blockIdx.x + 2] * width + 3]
+        means[cuda.blockIdx.x] = least if mean < least else mean
+
+
+@device
+def factored_step(i, d, info, row, factors, means, least):
+    """u = g / √max(v, ε₁²), v = r kᵀ / mean of r"""
+    place = 7 * row
+    local = i - info[place]
+    rows = info[place + 2]
+    columns = info[place + 3]
+    line = local // columns
+    matrix = line // rows if rows > 0 else 0
+    v = factors[info[place + 5] + matrix * columns + local - line * columns]
+    if rows > 0:
+        v *= factors[info[place + 4] + line] / means[info[place + 6] + matrix]
+    return d / math.sqrt(least if v < least else v)
+
+
+@kernel
+def factored_squares(
+    pieces: Longs, info: Longs, scalars: Floats, width: Int, p: Floats, g: Floats, factors: Floats, means: Floats,
+    parts: Doubles, count: Int,
+):  # fmt: skip
+    """parts[piece] = Σ p², parts[count + piece] = Σ u²."""
+    s = cuda.shared.array(256, float64)
+    z = cuda.shared.array(256, float64)
+    t = cuda.threadIdx.x
+    row = pieces[3 * cuda.blockIdx.x + 2]
+    weights = float64(0)
+    steps = float64(0)
+    i = pieces[3 * cuda.blockIdx.x] + t
+    while i < pieces[3 * cuda.blockIdx.x + 1]:
+        u = factored_step(i, g[i], info, row, factors, means, scalars[row * width + 2])
+        weights += float64(p[i]) * float64(p[i])
+        steps += float64(u) * float64(u)
+        i += cuda.blockDim.x
+    s[t] = weights
+    z[t] = steps
+    fold_pair(s, z)
+    if t == 0:
+        parts[cuda.blockIdx.x] = s[0]
+        parts[count + cuda.blockIdx.x] = z[0]
+
+
+@kernel
+def factored_sizes(spans: Longs, parts: Doubles, count: Int, info: Longs, scalars: Floats, width: Int, steps: Floats):
+    """steps[row] = ρ max(ε₂, rms(p)) / max(1, rms(u) / d), a block a row."""
+    s = cuda.shared.array(256, float64)
+    z = cuda.shared.array(256, float64)
+    t = cuda.threadIdx.x
+    at = cuda.blockIdx.x * width
+    weights = float64(0)
+    total = float64(0)
+    i = spans[2 * cuda.blockIdx.x] + t
+    while i < spans[2 * cuda.blockIdx.x + 1]:
+        weights += parts[i]
+        total += parts[count + i]
+        i += cuda.blockDim.x
+    s[t] = weights
+    z[t] = total
+    fold_pair(s, z)
+    if t == 0 and info[7 * cuda.blockIdx.x + 1] > info[7 * cuda.blockIdx.x]:
+        size = float64(info[7 * cuda.blockIdx.x + 1] - info[7 * cuda.blockIdx.x])
+        large = max(float64(scalars[at + 6]), math.sqrt(s[0] / size))
+        steps[cuda.blockIdx.x] = float32(
+            float64(scalars[at + 5]) * large / max(float64(1), math.sqrt(z[0] / size) / float64(scalars[at + 7]))
+        )
+
+
+@kernel
+def factored_update(
+    pieces: Longs, info: Longs, scalars: Floats, width: Int, steps: Floats, p: Floats, g: Floats, factors: Floats,
+    means: Floats,
+):  # fmt: skip
+    """p = (1 − η λ) p − step u"""
+    row = pieces[3 * cuda.blockIdx.x + 2]
+    at = row * width
+    step = steps[row]
+    i = pieces[3 * cuda.blockIdx.x] + cuda.threadIdx.x
+    while i < pieces[3 * cuda.blockIdx.x + 1]:
+        p[i] = scalars[at + 4] * p[i] - step * factored_step(i, g[i], info, row, factors, means, scalars[at + 2])
+        i += cuda.blockDim.x
+
+
+# ---- as every device calls them
+
+
+def dot(x, y, segments, *, out):
+    """As `npdl.kernels.reference.layerwise.dot`."""
+    _reduce("dot", DOT, {"x": x, "y": y}, segments, out)
+
+
+def sum_abs(x, segments, *, out):
+    """As `npdl.kernels.reference.layerwise.sum_abs`."""
+    _reduce("sum_abs", ABS, {"x": x}, segments, out)
+
+
+def max_abs(x, segments, *, out):
+    """As `npdl.kernels.reference.layerwise.max_abs`."""
+    _reduce("max_abs", MAX, {"x": x}, segments, out)
+
+
+def _reduce(kernel, kind, arrays, segments, out):
+    check(kernel, arrays, segments, np.zeros(0), ())
+    check_out(kernel, segments, out)
+    x = arrays["x"]
+    driver = x.memory.driver
+    pieces, spans, count = _plan(driver, kernel, segments, len(x))
+    out[...] = 0
+    if count:
+        parts, sums = (viewed(area, "float64") for area in areas(driver, 2 * count, 2 * len(segments)))
+        launch(sum_pieces, count, THREADS, pieces, x, arrays.get("y"), parts, kind)
+        launch(join_pieces, len(segments), THREADS, spans, parts, sums, kind)
+        out[...] = driver.download(sums[0 : len(segments)])
+
+
+def _plan(driver, kernel, segments, length):
+    """(pieces, spans) on the device, and how many pieces there are; made once for where segments lie."""
+    key = "layerwise", segments[:, [0, 1, 4]].tobytes(), length, PIECE
+    if key not in driver.kept:
+        pieces = cut(kernel, segments, length, PIECE)
+        ends = np.searchsorted(pieces[:, 2], np.arange(len(segments) + 1))
+        spans = np.stack([ends[:-1], ends[1:]], axis=1).astype(np.int64)
+        driver.kept[key] = driver.filled(pieces), driver.filled(spans), len(pieces)
+    return driver.kept[key]
+
+
+def _scalars(driver, kernel, segments, *columns):
+    """What the kernels read of each tensor, written anew in each step: (rows, columns) on the device."""
+    table = np.empty((len(segments), len(columns)), np.float32)
+    for place, column in enumerate(columns):
+        table[:, place] = column
+    key = kernel, "scalars", table.shape
+    if key not in driver.kept:
+        driver.kept[key] = driver.array(table.shape, np.float32)
+    driver.upload(driver.kept[key], table)
+    return driver.kept[key]
+
+
+def lamb(p, g, m, v, segments, hyper):
+    """As `npdl.kernels.reference.layerwise.lamb`."""
+    check("lamb", {"p": p, "g": g, "m": m, "v": v}, segments, hyper, LAMB_HYPER)
+    learning_rate, beta_1, beta_2, bias_1, bias_2, epsilon, decoupled = hyper.tolist()
+    driver = p.memory.driver
+    pieces, spans, count = _plan(driver, "lamb", segments, len(p))
+    if not count:
+        return
+    eta = learning_rate * segments[:, 2]
+    numbers = (beta_1, 1 - beta_1, beta_2, 1 - beta_2, 1 / bias_1, 1 / math.sqrt(bias_2), epsilon)
+    scalars = _scalars(driver, "lamb", segments, eta, *_decay(eta, segments[:, 3], decoupled), *numbers)
+    width = scalars.shape[1]
+    parts, steps = areas(driver, 4 * count, len(segments))
+    parts = viewed(parts, "float64")
+    launch(lamb_moments, count, THREADS, pieces, scalars, width, p, g, m, v, parts, count)
+    launch(trust_ratios, len(segments), THREADS, spans, parts, count, scalars, width, steps)
+    launch(lamb_update, count, THREADS, pieces, scalars, width, steps, p, m, v)
+
+
+def adafactor(p, g, factors, shapes, segments, hyper):
+    """As `npdl.kernels.reference.layerwise.adafactor`."""
+    check("adafactor", {"p": p, "g": g}, segments, hyper, ADAFACTOR_HYPER)
+    check_shapes(p, factors, shapes, segments)
+    learning_rate, rho, rest, epsilon_1, epsilon_2, threshold = hyper.tolist()
+    driver = p.memory.driver
+    pieces, spans, count = _plan(driver, "adafactor", segments, len(p))
+    if not count:
+        return
+    info, lines, tiles, matrices = _places(driver, shapes, segments)
+    scale, decay = segments[:, 2], segments[:, 3]
+    least = max(epsilon_1**2, float(np.finfo(np.float32).tiny))
+    numbers = (rest, np.float32(1) - np.float32(rest), least, epsilon_1)
+    sizes = (1 - learning_rate * scale * decay, rho * scale, epsilon_2, threshold)
+    scalars = _scalars(driver, "adafactor", segments, *numbers, *sizes)
+    width = scalars.shape[1]
+    parts, steps, means = areas(driver, 4 * count, len(segments), 0 if matrices is None else len(matrices))
+    parts = viewed(parts, "float64")
+    for one, table, outs in (
+        (row_means, lines, (g, factors)),
+        (column_means, tiles, (g, factors)),
+        (mean_factors, matrices, (factors, means)),
+    ):
+        if table is not None:
+            launch(one, len(table), THREADS, table, scalars, width, *outs)
+    launch(factored_squares, count, THREADS, pieces, info, scalars, width, p, g, factors, means, parts, count)
+    launch(factored_sizes, len(segments), THREADS, spans, parts, count, info, scalars, width, steps)
+    launch(factored_update, count, THREADS, pieces, info, scalars, width, steps, p, g, factors, means)
+
+
+def _places(driver, shapes, segments):
+    """(info, lines, tiles, matrices) of the trainable tensors on the device, made once for their shapes and places."""
+    key = "adafactor", shapes.tobytes(), segments[:, [0, 1, 4]].tobytes()
+    if key not in driver.kept:
+        info, lines, tiles, matrices = [], [], [], []
+        for row, ((start, stop, _, _, trainable), (count, rows, columns, at)) in enumerate(
+            zip(segments.tolist(), shapes.tolist(), strict=True)
+        ):
+            start, stop, k = int(start), int(stop), at + count * rows
+            info.append((start, stop, rows, columns, at, k, len(matrices)))
+            if not trainable or start == stop:
+                continue
+            for matrix in range(count if rows else 1):
+                first = start + matrix * rows * columns
+                for column in range(0, columns, 32):
+                    tiles.append((first, max(rows, 1), columns, column, k + matrix * columns, row))
+                lines += ((first + i * columns, columns, at + matrix * rows + i, row) for i in range(rows))
+                if rows:
+                    matrices.append((at + matrix * rows, rows, row))
+        tables = ((info, 7), (lines, 4), (tiles, 6), (matrices, 3))
+        driver.kept[key] = [
+            driver.filled(np.array(table, np.int64).reshape(-1, n)) if table else None for table, n in tables
+        ]
+    return driver.kept[key]

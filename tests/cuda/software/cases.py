@@ -1,0 +1,104 @@
+"""What test_software_gpu.py runs, each in a process whose libcuda is the software GPU's: python cases.py NAME."""
+
+import sys
+
+import numpy as np
+from gpu import SoftwareGpu
+
+import npdl
+from npdl import Sequential, devices, layers
+
+software = SoftwareGpu()
+
+
+def raised(call):
+    """The error that a call ends in."""
+    try:
+        call()
+    except Exception as error:
+        return error
+    raise AssertionError("no error")
+
+
+def memory():
+    """Arrays there and back; how many bytes are free; an array too large."""
+    assert npdl.cuda.is_available() and npdl.cuda.count() == 1
+    device, free = devices.get("cuda"), npdl.cuda.info()["memory"]["free"]
+    host = np.arange(30, dtype=np.float32).reshape(5, 6)
+    there = device.from_host(host)
+    np.testing.assert_array_equal(device.to_host(there), host)
+    np.testing.assert_array_equal(device.to_host(there[1:3]), host[1:3])
+    np.testing.assert_array_equal(device.to_host(device.zeros((3,), "int64")), np.zeros(3, "int64"))
+    assert npdl.cuda.info()["memory"]["free"] == free - host.nbytes
+    del there
+    assert npdl.cuda.info()["memory"]["free"] == free
+    error = raised(lambda: device.alloc((1 << 30,), "float32"))
+    assert isinstance(error, MemoryError) and "no room for 4,294,967,296 bytes" in str(error), error
+    assert "there are 1 GPUs here" in str(raised(lambda: devices.get("cuda:1")))
+    assert devices.get("cuda:0") is device
+
+
+def _model(device):
+    model = Sequential(
+        [layers.Input((20,)), layers.Dense(33, activation="relu"), layers.Dense(17, "gelu"), layers.Dense(5)], seed=0
+    ).to(device)
+    model.compile("adam", npdl.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
+def training():
+    """`fit` ends in the very weights of the stand-in."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((90, 20)).astype("float32"), rng.integers(0, 5, 90)
+    found = {}
+    for device in ("stand-in", "cuda"):
+        model = _model(device)
+        model.fit(x, y, epochs=3, batch_size=32, verbose=0)
+        found[device] = model.get_weights()
+    for a, b in zip(*found.values(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)  # its products are another's
+    assert software.launches and software.graphs == 5 + 2  # of the steps of 32 and of 26 rows all but the first
+
+
+def graph():
+    """Work noted once and started twice; what cannot be part of it is refused."""
+    device = devices.get("cuda")
+    driver, k = device.driver, device.kernels
+    a, b = (device.from_host(np.full((4, 4), value, "float32")) for value in (1, 2))
+    out = device.zeros((4, 4), "float32")
+    with driver.capture() as work:
+        k.matmul(a, b, out=a)
+        k.add(out, a, out=out)
+        zeros = np.zeros((4, 4), "float32")
+        assert "copied to the host" in str(raised(lambda: device.to_host(a)))
+        assert "copied from the host" in str(raised(lambda: device.write(a, zeros)))
+    assert device.to_host(a)[0, 0] == 1 and software.graphs == 0
+    work.launch()
+    work.launch()
+    assert device.to_host(a)[0, 0] == 64 and device.to_host(out)[0, 0] == 8 + 64 and software.graphs == 2
+    with driver.capture() as late:
+        k.add(device.view(out), out, out=out)
+    del out
+    assert "LAUNCH_FAILED" in str(raised(late.launch))
+    assert "no memory at" in str(software.errors[-1]), software.errors
+    software.errors.clear()
+
+
+def faults():
+    """A kernel that fails is named while `debug` is on; a model that finds no room stays whole."""
+    model = _model("cpu")
+    weights = model.get_weights()
+    big = Sequential([layers.Input((1 << 14,)), layers.Dense(1 << 13)], seed=0)
+    before = big.get_weights()[0][0].copy()
+    assert isinstance(raised(lambda: big.to("cuda")), MemoryError)
+    assert big.device.name == "cpu"
+    np.testing.assert_array_equal(big.get_weights()[0][0], before)
+    model.to("cuda").to("cpu")
+    for a, b in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]]()
+    assert not software.errors, software.errors
+    print("fine")

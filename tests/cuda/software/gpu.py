@@ -1,0 +1,122 @@
+"""Runs what the libraries of this folder are asked to do, over the very addresses that they were given.
+
+So the real driver class is at work, with cuda.core's memory, streams and graphs and the calls of cuBLAS; only the code
+of the kernels is not a GPU's.
+"""
+
+import ctypes
+
+import numpy as np
+from numba import types
+
+from npdl.devices.cuda import cache
+from npdl.devices.cuda.replay import replay
+
+RUN, NOTE, END, GRAPH = range(4)
+FAILED = 719  # CUDA_ERROR_LAUNCH_FAILED
+address, number = ctypes.c_uint64, ctypes.c_int
+ON_WORK = ctypes.CFUNCTYPE(
+    number, number, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint), ctypes.POINTER(ctypes.c_void_p)
+)
+MATRIX = address, number  # where it lies, and its leading dimension
+ON_PRODUCT = ctypes.CFUNCTYPE(
+    number, ctypes.c_void_p, *(number,) * 5, ctypes.c_float, *MATRIX, *MATRIX, ctypes.c_float, *MATRIX, number
+)
+
+
+class SoftwareGpu:
+    """Stands behind libcuda.so.1 and libcublas.so.13 of this process.
+
+    Attributes:
+        errors: what went wrong in kernels and products: CUDA only says that something did.
+        launches, graphs: how many kernels and products were started one by one, and how many graphs.
+    """
+
+    def __init__(self):
+        self.cuda, self.blas = ctypes.CDLL("libcuda.so.1"), ctypes.CDLL("libcublas.so.13")
+        self.errors, self.launches, self.graphs = [], 0, 0
+        self._names, self._noted, self._captured = {}, [], []
+        self._kept = ON_WORK(self._on_work), ON_PRODUCT(self._on_product)  # C does not keep them alive
+        self.cuda.software_on_work(self._kept[0])
+        self.blas.software_on_product(self._kept[1])
+        cache.cubin = self._no_code
+
+    def _no_code(self, kernel, capability):
+        """Instead of compiling: a name under which the kernel is found again."""
+        name = f"kernel_{len(self._names)}"
+        self._names[name.encode()] = kernel
+        return b"no code", name
+
+    def _on_work(self, kind, name, dims, parameters):
+        try:
+            if kind == END:
+                self._captured.append(self._noted)
+                self._noted = []
+                return 0
+            if kind == GRAPH:
+                self.graphs += 1
+                for call in self._captured[dims[0]]:
+                    call()
+                return 0
+            kernel = self._names[name]
+            blocks, threads = tuple(dims[0:3]), tuple(dims[3:6])
+            given = [_given(parameters[place], kind) for place, kind in enumerate(kernel.kinds)]
+
+            def run():
+                replay(kernel.function)(blocks, threads, *map(self._argument, given, kernel.kinds))
+
+            return self._do(run, kind == NOTE)
+        except Exception as error:  # it would be lost in C
+            self.errors.append(error)
+            return FAILED
+
+    def _on_product(self, stream, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, compute):
+        try:
+
+            def run():
+                left = self._columns(a, *((k, m) if transpose_a else (m, k)), lda)
+                right = self._columns(b, *((n, k) if transpose_b else (k, n)), ldb)
+                out = self._columns(c, m, n, ldc)
+                product = alpha * ((left.T if transpose_a else left) @ (right.T if transpose_b else right))
+                out[...] = product + beta * out if beta else product
+
+            return self._do(run, self.cuda.software_is_captured(ctypes.c_void_p(stream)))
+        except Exception as error:  # it would be lost in C
+            self.errors.append(error)
+            return FAILED
+
+    def _do(self, call, noted):
+        if noted:
+            self._noted.append(call)
+        else:
+            self.launches += 1
+            call()
+        return 0
+
+    def _memory(self, start, dtype):
+        """The rest of the piece of memory in which an address lies."""
+        first, size = address(), ctypes.c_size_t()
+        if not self.cuda.software_find(address(start), ctypes.byref(first), ctypes.byref(size)):
+            raise MemoryError(f"no memory at {start:#x}")
+        left = (first.value + size.value - start) // dtype.itemsize
+        raw = ctypes.cast(start, ctypes.POINTER(ctypes.c_uint8))
+        return np.ctypeslib.as_array(raw, (left * dtype.itemsize,)).view(dtype)
+
+    def _argument(self, value, kind):
+        if not isinstance(kind, types.CPointer):
+            return value
+        dtype = np.dtype(kind.dtype.name)
+        return self._memory(int(value), dtype) if value else np.empty(0, dtype)
+
+    def _columns(self, start, rows, columns, leading):
+        """A matrix that lies column after column."""
+        flat = self._memory(start, np.dtype(np.float32))
+        if columns and leading * (columns - 1) + rows > flat.size:
+            raise MemoryError(f"a matrix of {rows} x {columns} ends outside its memory")
+        return np.lib.stride_tricks.as_strided(flat, (rows, columns), (4, 4 * leading))
+
+
+def _given(place, kind):
+    """A parameter of a launch: a number, or an address. A graph keeps these, not what lies there."""
+    dtype = np.dtype(np.uint64 if isinstance(kind, types.CPointer) else kind.name)
+    return np.frombuffer(ctypes.string_at(place, dtype.itemsize), dtype)[0]
