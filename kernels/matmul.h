@@ -31,7 +31,7 @@
 #define NPDL_AHEAD 4   /* rows of a and b that are fetched before they are packed */
 #define NPDL_MB 96     /* rows of op(a) packed at a time: a multiple of every build's NPDL_MR */
 #define NPDL_TASK_ROWS 960    /* a task's rectangle at most: a multiple of NPDL_MB, ... */
-#define NPDL_TASK_COLUMNS 256 /* (twice as many where k is short: longer runs of each row of out are written), ... */
+#define NPDL_TASK_COLUMNS 256 /* ... and of NPDL_NW; ... */
 #define NPDL_TASK_WORK 131072 /* ... how many multiply-adds are worth a task of their own, ... */
 #define NPDL_TASK_K 8         /* ... and how many of them an output is worth that takes fewer: it is written, too */
 #define NPDL_FEW_OUTPUTS 32768 /* at most so many, and sums this long: the block sums are made side by side */
@@ -497,8 +497,7 @@ static void FN(npdl_run_product)(FN(npdl_product) *s) {
     int64_t each = s->a && s->transpose_a && !FN(npdl_reads_in_place)(s) ? 2 : 4;
     int64_t wanted = npdl_get_num_threads() > 1 ? npdl_get_num_threads() * each : 1;
     int64_t rows = npdl_min(npdl_round_up(s->m, NPDL_MR), NPDL_TASK_ROWS);
-    int64_t widest = s->a && 2 * s->k <= NPDL_KB ? 2 * NPDL_TASK_COLUMNS : NPDL_TASK_COLUMNS;
-    int64_t columns = npdl_min(npdl_round_up(s->n, NPDL_NW), widest);
+    int64_t columns = npdl_min(npdl_round_up(s->n, NPDL_NW), NPDL_TASK_COLUMNS);
     int64_t part_k = npdl_max(npdl_min(s->part_k, s->k), NPDL_TASK_K);
     while (s->parts * npdl_ceil_div(s->m, rows) * npdl_ceil_div(s->n, columns) < wanted &&
            npdl_min(rows, s->m) * columns * part_k >= 2 * NPDL_TASK_WORK) {
