@@ -62,10 +62,11 @@ static inline int64_t npdl_even_rows(int64_t m, int64_t rows, int64_t step, int6
 #endif
 
 #define NPDL_NW (2 * VL)          /* columns of a panel */
-/* From row to row of packed op(a), and of its transpose. A vector of room after each row lets copies be careless, and
- * keeps the step from being a power of two, which would crowd the rows into few cache sets. */
+/* From row to row of packed op(a), and from strip to strip of its transpose, in which the numbers of NPDL_MR rows, a
+ * tile's, stand side by side for each k. A vector of room after each lets copies be careless, and keeps the step from
+ * being a power of two, which would crowd the rows into few cache sets. */
 #define NPDL_A_STEP (NPDL_KB + 16)
-#define NPDL_AT_STEP (NPDL_MB + 16)
+#define NPDL_AT_STRIP (NPDL_KB * NPDL_MR + 16)
 
 typedef struct FN(npdl_product) FN(npdl_product);
 struct FN(npdl_product) {
@@ -288,16 +289,22 @@ static void FN(npdl_pack_b)(const REAL *b, int64_t b_step, int transpose, int64_
     }
 }
 
-/* Rows [m0, m0 + m) and columns [k0, k0 + k) of op(a): as [m][NPDL_A_STEP], or transposed [k][NPDL_AT_STEP]. */
+/* Rows [m0, m0 + m) and columns [k0, k0 + k) of op(a): as [m][NPDL_A_STEP], or transposed in strips. */
 static void FN(npdl_pack_a)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t k0, int64_t k, REAL *to) {
-    int64_t row = m0, rows = m, column = k0, columns = k, step = NPDL_A_STEP;
-    if (s->transpose_a) row = k0, rows = k, column = m0, columns = m, step = NPDL_AT_STEP;
-    const REAL *from = s->a + row * s->a_step + column;
-    for (int64_t r = 0; r < rows; r++) {
-        if (s->transpose_a)
-            for (int64_t j = 0; j < columns; j += 64 / sizeof(REAL)) /* short pieces of rows, which may lie pages apart */
-                __builtin_prefetch(from + (r + NPDL_AHEAD) * s->a_step + j);
-        memcpy(to + r * step, from + r * s->a_step, columns * sizeof(REAL));
+    enum { wide = (NPDL_MR + VL - 1) / VL * VL };
+    if (!s->transpose_a) {
+        const REAL *from = s->a + m0 * s->a_step + k0;
+        for (int64_t r = 0; r < m; r++) memcpy(to + r * NPDL_A_STEP, from + r * s->a_step, k * sizeof(REAL));
+        return;
+    }
+    for (int64_t r = 0; r < k; r++) {
+        const REAL *from = s->a + (k0 + r) * s->a_step + m0, *next = from + NPDL_AHEAD * s->a_step;
+        REAL *out = to + r * NPDL_MR;
+        for (int64_t i = 0; i < m; i += NPDL_MR, out += NPDL_AT_STRIP)
+            if (i + wide <= s->m - m0) { /* what is copied too much is written over by the next row */
+                __builtin_prefetch(next + i); /* short pieces of rows, which may lie pages apart */
+                for (int j = 0; j < NPDL_MR; j += VL) ST(out + j, LD(from + i + j));
+            } else for (int64_t j = 0; j < npdl_min(NPDL_MR, m - i); j++) out[j] = from[i + j];
     }
 }
 
@@ -329,7 +336,7 @@ static void FN(npdl_empty_sums)(REAL *out, int64_t out_step, int64_t m, int64_t 
 
 /* Bytes of working memory of npdl_rectangle. */
 static size_t FN(npdl_rectangle_bytes)(const FN(npdl_product) *s, int64_t rows, int64_t columns) {
-    int64_t packed_a = s->transpose_a ? NPDL_KB * NPDL_AT_STEP : npdl_min(rows, NPDL_MB) * NPDL_A_STEP;
+    int64_t packed_a = s->transpose_a ? NPDL_MB / NPDL_MR * NPDL_AT_STRIP : npdl_min(rows, NPDL_MB) * NPDL_A_STEP;
     return (NPDL_KB * npdl_round_up(columns, NPDL_NW) + packed_a) * sizeof(REAL);
 }
 
@@ -364,10 +371,12 @@ static void FN(npdl_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m,
                                int64_t k1, REAL *out, int64_t out_step, int finish, void *work) {
     REAL *panels = work, *packed = panels + NPDL_KB * npdl_round_up(n, NPDL_NW);
     int64_t in_place = FN(npdl_reads_in_place)(s), from = NPDL_A_STEP, step = 1;
-    if (s->transpose_a) from = 1, step = in_place ? s->a_step : NPDL_AT_STEP;
+    const int strips = s->transpose_a && !in_place;
+    if (s->transpose_a) from = 1, step = in_place ? s->a_step : NPDL_MR;
     else if (in_place) from = s->a_step;
     npdl_row row[NPDL_MB];
-    for (int64_t i = 0; i < npdl_min(m, NPDL_MB); i++) row[i] = (npdl_row){i * from, i * out_step};
+    for (int64_t i = 0; i < npdl_min(m, NPDL_MB); i++)
+        row[i] = (npdl_row){strips ? i / NPDL_MR * NPDL_AT_STRIP + i % NPDL_MR : i * from, i * out_step};
     int64_t place[NPDL_KB];
     for (int64_t i = 0; i < npdl_min(k1 - k0, NPDL_KB); i++) place[i] = i * step;
     const REAL *bias = finish && s->bias ? s->bias + n0 : NULL;
