@@ -131,6 +131,7 @@ EDITS = {
             "layers.scoring:Scoring.compute_mask", "(mask, None) if self.return_attention_scores else mask", "mask",
             "test_masks",
         ),
+        ("layers.weighing:Weighing.given_back", "inputs < 3", "inputs < 2", "test_several_inputs[2-plain]"),
         (
             "layers.scoring:Scoring.add_scores_grad", 'self.k.add(dk, more["dk"], out=dk)', "pass",
             "test_several_inputs[2-plain]",
@@ -207,9 +208,9 @@ EDITS = {
             'math.sqrt(self.heads["query"])', "test_the_formula",
         ),
         ("layers.scoring:Scoring.how", "self.step += 1", "pass", "test_dropout_does_not_depend_on_the_batch"),
-        ("layers.scoring:Scoring.given_back", "inputs < 3", "inputs < 2", "test_several_inputs[plain-value]"),
+        ("layers.attending:Attending.backward", "inputs < 3", "inputs < 2", "test_several_inputs[plain-value]"),
         (
-            "layers.attending:Attending.backward", "if self.needs_dx", "if not self.needs_dx",
+            "layers.attending:Attending.backward", "if not self.needs_dx", "if self.needs_dx",
             "test_a_query_that_sees_nothing",
         ),
         ("layers.attending:Attending.flops", "t * seen", "t", "test_flops"),
@@ -276,6 +277,20 @@ EDITS = {
         (
             "layers.category_encoding:CategoryEncoding.forward", 'None if self.output_mode == "count" else 1', "None",
             "test_categories",
+        ),
+    ],
+    "layers/test_projected_lstm.py": [
+        (
+            "layers.projected_lstm:ProjectedLSTM.run", 'last(seen), end, r0', 'last(seen), end, end',
+            "test_the_formula[cpu]",
+        ),
+        (
+            "layers.projected_lstm:ProjectedLSTM.run_grad", "self._add(dR, r0, dz1)", "pass",
+            "test_gradients_of_all_there_is[True]",
+        ),
+        (
+            "layers.projected_lstm:ProjectedLSTM._firsts", "seen is None else steps", "True else steps",
+            "test_the_formula[cpu]",
         ),
     ],
     "layers/test_recurrent.py": [
@@ -461,6 +476,12 @@ EDITS = {
         ),
         ("metrics.from_loss:CosineSimilarity.values", "-super()", "super()", "test_more_by_hand"),
     ],
+    "models/test_fixed_calls.py": [
+        (
+            "models.checking:_Checked._hold", "part.state[name][...] = values", "pass",
+            "test_gradient_check_of_a_layer_called_both_ways",
+        ),
+    ],
     "models/test_functional.py": [
         (
             "models.graph:total", "others and devices.current_workspace() is None", "False",
@@ -509,6 +530,9 @@ EDITS = {
             "layer.forward(x, training)", "test_layers_get_the_mask",
         ),
     ],
+    "models/test_replay.py": [
+        ("models.replay:Replays._is_patched", "is not method", "is None", "test_a_patched_class_is_seen"),
+    ],
     "optimizers/test_services.py": [
         (
             "optimizers.services:Services.accumulate", "float(number > 1), weight", "1.0, weight",
@@ -541,6 +565,13 @@ EDITS = {
             "optimizers.state:State.get_state", "if self.accumulated[0]:", "if False:",
             "test_an_accumulation_is_resumed_in_its_midst",
         ),
+    ],
+    "test_added_losses.py": [
+        (
+            "penalties:Ruled._sum", "gradient is None or is_unpenalized()", "gradient is None",
+            "test_accumulated_gradients_are_those_of_the_big_batch",
+        ),
+        ("penalties:Ruled.penalizes", "self.adds_loss or ", "", "test_it_is_in_the_loss"),
     ],
     "test_schedules.py": [
         (

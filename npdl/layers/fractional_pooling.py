@@ -1,6 +1,5 @@
 """What pooling shares whose windows lie a fraction of a place apart."""
 
-import functools
 import math
 import numbers
 
@@ -14,8 +13,9 @@ from npdl.layers.base import Layer
 class FractionalMaxPool(Layer):
     """The windows' places, and the maximum of each.
 
-    Kernels that were there do the rest: the numbers of every window are looked up like rows of an embedding, and are
-    one bin of adaptive pooling. That holds each number as often as windows overlap.
+    Kernels that were there do the rest: the numbers of every window are looked up like rows of an embedding, the first
+    ones of all windows beside each other, then the second ones, and are one bin of adaptive pooling. That holds each
+    number as often as windows overlap. The gradient goes back to the places that won, as to rows of an embedding.
     """
 
     axes: int
@@ -69,51 +69,42 @@ class FractionalMaxPool(Layer):
         return random.per_sample(key, self.step, samples, channels * self.axes).reshape(samples, channels, self.axes)
 
     def places(self, u):
-        """The place of each number of each window among those of x, (N, out..., C, taps); on the host, as u is.
-
-        It is a sum of a part for each axis, and one array of all of them is made at the end only.
-        """
+        """(where the first number of each window lies among those of x, (N, out..., C); how far the others are from
+        it, (taps,)); on the host, as u is."""
         samples, channels = u.shape[:2]
         kind = np.int32 if samples * math.prod(self.input_shape) < 2**31 else np.int64
-        parts, stride = [np.arange(channels).reshape(channels, *(1,) * self.axes)], channels
+        first, apart, stride = np.arange(channels), np.zeros(1, kind), channels
         for axis in reversed(range(self.axes)):
             size, pool, out = self.input_shape[axis], self.pool_size[axis], self.output_shape[axis]
             step, own = (size - pool) / max(out - 1, 1), u[:, :, axis, None]
             starts = np.floor((np.arange(out) + own) * step) - np.floor(own * step)  # (N, C, out)
             starts[:, :, -1] = size - pool
-            shape = [1] * (2 * self.axes + 2)
-            shape[0], shape[1 + axis], shape[1 + self.axes] = samples, out, channels
-            taps = [1] * (2 * self.axes + 2)
-            taps[2 + self.axes + axis] = pool
-            first = starts.transpose(0, 2, 1).reshape(shape).astype(kind)
-            parts.append((first + np.arange(pool, dtype=kind).reshape(taps)) * kind(stride))
+            shape = (samples, *(out if a == axis else 1 for a in range(self.axes)), channels)
+            first = starts.transpose(0, 2, 1).reshape(shape).astype(kind) * kind(stride) + first.astype(kind)
+            apart = (np.arange(pool, dtype=kind)[:, None] * kind(stride) + apart).reshape(-1)
             stride *= size
-        parts.append((np.arange(samples) * stride).reshape(samples, *(1,) * (2 * self.axes + 1)))
-        whole = functools.reduce(np.add, [part.astype(kind, copy=False) for part in reversed(parts[2:])])
-        at = np.empty((samples, *self.output_shape, *self.pool_size), kind)
-        np.add(whole, parts[1] + parts[0].astype(kind), out=at)
-        return at.reshape(samples, *self.output_shape, math.prod(self.pool_size))
+        return first + (np.arange(samples) * stride).astype(kind).reshape(samples, *(1,) * (self.axes + 1)), apart
 
     def forward(self, x, training=False):
-        n, taps, random_places = len(x), math.prod(self.pool_size), self.varies(training)
-        places = self.places(self.draw(n) if random_places else np.full((n, x.shape[-1], self.axes), 0.5))
-        y, seen = self.buffer("y", (n, *self.output_shape)), self.buffer("seen", (*places.shape, 1))
-        self.k.embedding(places, x.reshape(x.size, 1), out=seen)
-        winners = self.buffer("winners", (y.size, 1, 1), "int32") if training else None
-        self.k.adaptive_max_pool(seen.reshape(y.size, taps, 1), out=y.reshape(y.size, 1, 1), winners=winners)
+        n, random_places = len(x), self.varies(training)
+        first, apart = self.places(self.draw(n) if random_places else np.full((n, x.shape[-1], self.axes), 0.5))
+        y, seen = self.buffer("y", first.shape), self.buffer("seen", (n, len(apart), *self.output_shape))
+        ids = np.empty(seen.shape, first.dtype)
+        np.add(first[:, None], apart.reshape(len(apart), *(1,) * (self.axes + 1)), out=ids)
+        self.k.embedding(ids, x.reshape(x.size, 1), out=seen.reshape(*ids.shape, 1))
+        one_bin = n, 1, first.size // max(n, 1)
+        winners = self.buffer("winners", one_bin, "int32") if training else None
+        self.k.adaptive_max_pool(seen.reshape(n, len(apart), one_bin[2]), out=y.reshape(one_bin), winners=winners)
         if training:
             self.step += random_places
-            self.save(x.shape, places, winners)
+            won = apart.take(self.device.to_host(winners)).reshape(first.shape)
+            self.save(x.shape, np.ascontiguousarray(won + first))
         else:
             self.forget()
         return y
 
     def backward(self, dy):
-        shape, places, winners = self.saved()
-        taps, dx = math.prod(self.pool_size), self.buffer("dx", shape)
-        dseen = self.buffer("dseen", (dy.size, taps, 1))
-        self.k.adaptive_max_pool_grad(dy.reshape(dy.size, 1, 1), winners, out=dseen)
-        self.k.embedding_grad(
-            dseen.reshape(dy.size * taps, 1), places.reshape(dy.size * taps), out=dx.reshape(dx.size, 1)
-        )
+        shape, places = self.saved()
+        dx = self.buffer("dx", shape)
+        self.k.embedding_grad(dy.reshape(dy.size, 1), places.reshape(dy.size), out=dx.reshape(dx.size, 1))
         return dx

@@ -114,15 +114,6 @@ class Scoring(Layer):
             self.k.fill(0.0, out=(dy := self.buffer("dy", shape)))
         return dy
 
-    def given_back(self, dquery, dvalue, dkey):
-        """dx, from the gradients of the three: those that are one input are added up."""
-        inputs = several.count(self.input_shape)
-        if inputs < 3:
-            self.k.add(dvalue, dkey, out=dvalue)
-        if inputs == 1:
-            self.k.add(dquery, dvalue, out=dquery)
-        return dquery if inputs == 1 else (dquery, dvalue, dkey)[:inputs]
-
     def unit(self, samples, places, heads=1):
         """A unit matrix (samples, S, G, S) for each head: S values of which an average shows its weights."""
         ones, lines = self.scratch("ones", (places, 1, 1)), self.scratch("lines", (places, places + 1, 1))

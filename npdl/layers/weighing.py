@@ -76,6 +76,15 @@ class Weighing(Scoring):
         dquery, dkey = self.compared_grad(dq, dk, query, key, *kept)
         return self.given_back(dquery, dv.reshape(*v.shape[:2], v.shape[3]), dkey)
 
+    def given_back(self, dquery, dvalue, dkey):
+        """dx, from the gradients of the three: those that are one input are added up."""
+        inputs = several.count(self.input_shape)
+        if inputs < 3:
+            self.k.add(dvalue, dkey, out=dvalue)
+        if inputs == 1:
+            self.k.add(dquery, dvalue, out=dquery)
+        return dquery if inputs == 1 else (dquery, dvalue, dkey)[:inputs]
+
     # ---- scores by sums
 
     def concatenated(self, query, key):

@@ -137,7 +137,7 @@ class Head:
         if totals.loss is not None:
             dy = self._loss(totals, output, target, w, gradient)
         if totals.metrics:
-            found = tuple(map(device.to_host, output)) if self.together else device.to_host(self._probabilities(output))
+            found = tuple(map(device.to_host, output)) if self.together else device.to_host(self.probabilities(output))
             unweighted = (whole[0], found.reshape(whole[1].shape)) if steps and plain is None else (target, found)
             totals.add_metrics(target, found, w, plain, unweighted)
         return dy.reshape(whole[1].shape) if steps and dy is not None else dy
@@ -169,7 +169,7 @@ class Head:
                 self.k.scale(part, self.weight, out=part)
         return dy
 
-    def _probabilities(self, output):
+    def probabilities(self, output):
         """What `predict` would give, from what the loss got."""
         if self.activation is None:
             return output

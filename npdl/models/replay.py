@@ -3,7 +3,7 @@
 Around its kernels a layer looks up weights, asks for memory and saves what backward needs, and it does so in every step
 with the same result: the same kernels on the same memory, but for the batch. In a small net that takes longer than the
 arithmetic. So a step on a batch like one before it is noted, and from then on its calls alone are repeated, while the
-attributes of all layers stay what they were. Every bit stays the same.
+attributes of all layers stay what they were. Every bit stays the same. On a GPU the notes are a graph of its own.
 
 Only models of one chain of layers of `REPLAYED` can be noted: whose Python does nothing else, draws no random numbers,
 and decides nothing by the values of a batch.
@@ -15,6 +15,7 @@ import threading
 import numpy as np
 
 from npdl import activations, devices, layers, losses
+from npdl.models.captured import Captured
 from npdl.models.plan import look, unchanged, watch
 from npdl.penalties import penalized
 
@@ -203,7 +204,7 @@ class Replays:
         parts = [*self.plan.parts, *(part for layer in run.layers for part in layer.walk())]  # what wraps a call, too
         return (
             len(self.plan.runs) == len(self.plan.graph.outputs) == len(self.plan.graph.inputs) == 1
-            and type(self.store.device) is devices.Device
+            and (type(self.store.device) is devices.Device or self.store.device.driver is not None)
             and not (run.several or run.many or run.penalized)
             and all(type(part) in REPLAYED and not OWN & vars(part).keys() for part in parts)
             and not any(part.makes_mask for part in parts)
@@ -247,6 +248,8 @@ class Replays:
             return False
         kind = _kind(batch)
         if kind in self.met:
+            if self.store.device.driver is not None:  # a batch is copied there
+                return True
             mine = (self.store.data, self.store.grad, self.store.state)
             return all(
                 array.flags.c_contiguous and not any(np.may_share_memory(array, own) for own in mine) for array in batch
@@ -267,18 +270,34 @@ class Replays:
         """Whether a class has another method than npdl wrote, by `unittest.mock.patch.object(layers.Dense, ...)`."""
         return any(getattr(kind, name) is not method for kind in self.kinds for name, method in WRITTEN[kind])
 
+    def _look(self):
+        """Remember what is seen now, and settle `possible`; returns what has a table of kernels."""
+        self._watched, self._data = [watch(part) for part in self.plan.parts], self.store.data
+        self._outgrown, self._seen, kernels = self.workspace.outgrown, look(self._watched), self.store.device.kernels
+        parts = [part for layer in self.plan.layers for part in layer.walk()]
+        parts += [] if self.head is None else [self.head, self.head.loss]
+        self.possible = all(part.k is kernels and not drops(part) for part in parts)  # and no table of a user's own
+        return parts
+
+    def capture(self, run, **batch):
+        """A step on a GPU as a graph, from now on found for batches like this one: see `Captured`; None if it cannot be
+        one."""
+        self._look()
+        if not self.possible:
+            return None
+        captured = Captured(self.store.device, batch, run)
+        self._latest = (), None
+        self.noted[_kind(batch.values())] = captured
+        return captured
+
     @contextlib.contextmanager
     def noting(self, **batch):
         """A context in which a step is made on this batch, and noted; it calls `mark` of the `Notes` that it gets."""
-        self._watched, self._data = [watch(part) for part in self.plan.parts], self.store.data
-        self._outgrown, self._seen, kernels = self.workspace.outgrown, look(self._watched), self.store.device.kernels
+        parts, kernels = self._look(), self.store.device.kernels
         notes = Notes(kernels, self.workspace, batch)
-        parts = [part for layer in self.plan.layers for part in layer.walk()]
-        parts += [] if self.head is None else [self.head, self.head.loss]
         if not _one_at_a_time.acquire(blocking=False):  # this step may be part of one that is noted: by a metric
             yield None
             return
-        self.possible = all(part.k is kernels and not drops(part) for part in parts)  # and no table of a user's own
         try:
             for part in parts if self.possible else ():
                 part.k = notes

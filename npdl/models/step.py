@@ -3,11 +3,12 @@
 import numpy as np
 
 from npdl import activations, devices, testing
+from npdl.models.captured import Caught
 from npdl.models.first_step import FirstStep, check_custom_gradients
 from npdl.models.fusion import looked_at
 from npdl.models.heads import Head, by_place
 from npdl.models.plan import Plan
-from npdl.models.replay import Replays
+from npdl.models.replay import LOSSES, Replays
 from npdl.models.totals import EpochTotals, Totals
 from npdl.penalties import penalized, penalties, unpenalized
 
@@ -34,6 +35,7 @@ class Step:
         self.plan = Plan(graph, [head.instead for head in self.heads if head.instead is not None])
         self.device, self.penalized = model.device, penalized(model.layers)
         self.first, self.made_for = True, self._signature()
+        self._checked = (), None, None  # shapes of a batch (x, y) that were right, dtype and shape of its targets
         self.close()
 
     def _signature(self):
@@ -93,7 +95,7 @@ class Step:
             self.first = False
             return
         check = FirstStep(self.plan.layers) if first else None
-        xs = [self.device.from_host(x) for x in xs]
+        given, xs = xs, [self.device.from_host(x) for x in xs]
         with devices.use_workspace(self.workspace):
             if weighed and not optimizer.takes_closure and (len(self.heads) > 1 or self.penalized):
                 self._accumulate(xs, targets, ws, totals, check)
@@ -101,7 +103,7 @@ class Step:
                 return
             before = totals.sums() if weighed else None
             if replay is None or not weighed or not replay.train(xs[0], targets[0], totals):
-                self._noted_gradients(xs, targets, ws, totals, check)
+                self._noted_gradients(given, xs, targets, ws, totals, check)
             if optimizer.takes_closure:
                 optimizer.step(model, lambda: self._again(xs, targets, ws), totals.since(before)[0])
             elif weighed:
@@ -110,16 +112,34 @@ class Step:
                 optimizer.step(model)
         self.first = False
 
-    def _noted_gradients(self, xs, targets, ws, totals, check):
-        """As `_gradients`, noted where that is of use."""
-        if ws[0] is not None or not self.replays.wants((xs[0], targets[0])):
+    def _noted_gradients(self, given, xs, targets, ws, totals, check):
+        """As `_gradients`, noted where that is of use; `given` are the inputs on the host."""
+        if ws[0] is not None or not self.replays.wants((given[0], targets[0])):
             self._gradients(xs, targets, ws, totals, check)
+            return
+        if self.device.driver is not None:
+            captured = self.replays.capture(self._as_graph, x=given[0], target=targets[0])
+            if captured is None:
+                self._gradients(xs, targets, ws, totals, check)
+            else:
+                captured.train(given[0], targets[0], totals)
             return
         target = targets[0]
         if np.may_share_memory(xs[0], target):  # each must be told from the other
             target = target.copy()
         with self.replays.noting(x=xs[0], target=target) as notes:
             self._gradients(xs, [target], ws, totals, notes=notes)
+
+    def _as_graph(self, x, target):
+        """What `Captured` runs: forward, loss and backward on arrays of the device, with nothing read back."""
+        (head,), outputs = self.heads, self.plan.forward([x], True)[0]
+        caught = Caught(head.loss)
+        dy = head.score(outputs[0], None, target, None, caught, gradient=True)
+        output = head.probabilities(outputs[0]) if head.metrics else None
+        del outputs
+        with self.plan.unread_gradients():
+            self.plan.backward([dy])
+        return output, (caught.total, caught.count)
 
     def _gradients(self, xs, targets, ws, totals, check=None, notes=None):
         """Forward, loss, backward and penalties."""
@@ -189,8 +209,15 @@ class Step:
     def parts(self, x, y, w, dtype=None):
         """(inputs, targets as the losses take them, sample weights), a tuple each."""
         if self.model.is_plain:
+            plain = w is None and dtype is None and type(x) is type(y) is np.ndarray
+            if plain and (x.shape, y.shape) == self._checked[0]:  # all that is left to do is to convert the targets
+                return (x,), (np.ascontiguousarray(y, self._checked[1]).reshape(self._checked[2]),), (None,)
             self.model.check_shapes((x.shape[1:],))
-            return (x,), (self.heads[0].target(y, len(x), dtype),), (self.heads[0].weights(w, len(x)),)
+            head = self.heads[0]
+            target = head.target(y, len(x), dtype)
+            if plain and type(head.loss) in LOSSES and "prepare" not in vars(head.loss):
+                self._checked = (x.shape, y.shape), target.dtype, target.shape
+            return (x,), (target,), (head.weights(w, len(x)),)
         self.model.check_shapes([one.shape[1:] for one in x])
         y = (None,) * len(self.heads) if y is None else y
         w = w if isinstance(w, tuple) else (w,) * len(self.heads)

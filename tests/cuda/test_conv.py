@@ -14,6 +14,7 @@ IMAGES = {  # shape of a sample, kernel, strides, padding, dilation, filters, gr
     "strides": ((10, 9, 2), (3, 2), (2, 3), "same", (1, 1), 6, 1),
     "dilation": ((9, 12, 2), (3, 2), (2, 1), "same", (2, 3), 4, 1),
     "far dilation": ((4, 5, 2), (3, 3), (1, 1), "same", (7, 1), 3, 1),
+    "many columns": ((6, 7, 9), (3, 3), (1, 1), "same", (1, 1), 7, 1),
     "groups": ((6, 5, 6), (3, 3), (1, 2), "same", (1, 1), 8, 2),
     "1x1": ((5, 6, 7), (1, 1), (1, 1), "valid", (1, 1), 9, 1),
     "1x1, strides": ((5, 6, 7), (1, 1), (2, 2), "same", (1, 1), 9, 1),
@@ -59,7 +60,7 @@ def test_volumes(compare, geometry):
     check(compare, 3, geometry)
 
 
-@pytest.mark.parametrize("name", ("same", "groups", "all"))
+@pytest.mark.parametrize("name", ("many columns", "groups", "all"))
 def test_slabs(compare, monkeypatch, name):
     """One sample a slab, or two and a rest of one."""
     geometry, axes = (VOLUMES[name], 3) if name in VOLUMES else (IMAGES[name], 2)

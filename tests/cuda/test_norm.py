@@ -22,9 +22,9 @@ def moments(x):
 
 
 def test_parts_follow_the_shape():
-    assert tiling(128, 32) == (32, 1, 128, 1)
-    assert tiling(129, 33) == (32, 2, 65, 2)
-    assert tiling(5, 1) == (1, 1, 5, 1)
+    assert tiling(128, 32) == (5, 1, 128, 1)
+    assert tiling(129, 33) == (5, 2, 65, 2)
+    assert tiling(5, 1) == (0, 1, 5, 1)
     _, tiles, part, parts = tiling(3_000_000, 64)
     assert tiles * parts <= 1056 and (parts - 1) * part < 3_000_000 <= parts * part
     assert tiling(10**8, 3, each=8, most=65535)[3] <= 65535

@@ -22,8 +22,8 @@ class Driver(abc.ABC):
     """Moves bytes, launches kernels, multiplies matrices, all in the order in which it is asked.
 
     Inside `with driver.capture() as graph:` launches and products are not done but noted, with the arguments that they
-    have now, and `graph.launch()` does them all, as often as one likes. Nothing else is possible there: memory asked
-    for, and what is copied from or to the host, would not be part of the graph.
+    have now, and `graph.launch()` does them all, as often as one likes. Memory that is asked for there lives as long as
+    the graph. Copies from and to the host are not possible: they would not be part of it.
 
     Attributes:
         kept: what kernels keep on the device from call to call, by keys of their own.
@@ -69,10 +69,11 @@ class Driver(abc.ABC):
 
         Raises:
             MemoryError: there is no room.
-            RuntimeError: while a graph is captured.
         """
-        self._refuse("memory is asked for")
-        return self._allocate(nbytes)
+        memory = self._allocate(nbytes)
+        if self._graph is not None:
+            self._graph.held.append(memory)
+        return memory
 
     def upload(self, array, host):
         """Copy a host array into a `CudaArray` of the same shape and dtype."""
@@ -104,6 +105,7 @@ class Driver(abc.ABC):
         if self._graph is not None:
             raise RuntimeError("a graph is being captured already; end it first")
         graph = self._new_graph()
+        graph.held = [self._scratch]
         graph.begin()
         self._graph = graph
         try:
@@ -136,7 +138,7 @@ class Driver(abc.ABC):
 
     def _refuse(self, what):
         if self._graph is not None:
-            raise RuntimeError(f"{what} while a graph is captured; run the same step once before, or do it outside")
+            raise RuntimeError(f"{what} while a graph is captured; do it before or after")
 
     def _wait_for(self, what):
         try:

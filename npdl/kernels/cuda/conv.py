@@ -9,7 +9,7 @@ a slab after the other, whose dW add up in their order. How large a slab is foll
 here do:
 
 - a window of one place, or of the whole sample: x is its own cols
-- a group a channel: kernels of their own (convolution/depthwise.py), for these matrices would be one column wide
+- images, a group a channel: kernels of their own (convolution/depthwise.py), for these matrices would have one column
 - several groups: what belongs to one is copied together, for a product reads whole matrices
 """
 
@@ -51,6 +51,14 @@ def _volume(g):
     pairs = [g[i : i + 2] for i in (3, 5, 7, 9, 11)]
     rest = [number for before, pair in zip((1, 1, 0, 1, 1), pairs) for number in (before, *pair)]
     return Window3D(1, g.in_h, g.in_w, g.channels, *rest, g.filters, g.groups)
+
+
+@functools.lru_cache(1024)
+def _image(g):
+    """The window as one of images, or None where the volumes have a depth."""
+    if g[0] == g[4] == g[7] == g[16] == 1 and g[10] == 0:
+        return Window2D(*(getattr(g, name) for name in Window2D._fields))
+    return None
 
 
 def _axes(g):
@@ -159,13 +167,13 @@ def _fill(out, value):
 
 def _forward(x, w, g, out):
     """out = im2col(x) W"""
-    driver, w = out.memory.driver, _matrix(w)
+    driver, w, image = out.memory.driver, _matrix(w), _image(g)
     if _is_nothing(g, x, out):
         _fill(out, 0.0)
     elif _is_columns(g):
         driver.product(x.reshape(out.size // g.filters, w.shape[0]), w, _matrix(out), False, False)
-    elif depthwise.is_depthwise(g):
-        depthwise.forward(x, w, g, out)
+    elif image and depthwise.is_depthwise(image):
+        depthwise.forward(x, w, image, out)
     else:
         for part in _slabs(len(x), g):
             y, filters = _matrix(out[part]), g.filters // g.groups
@@ -181,13 +189,13 @@ def _forward(x, w, g, out):
 
 def _input_gradient(dz, w, g, out):
     """out = col2im(dz Wᵀ)"""
-    driver, w = out.memory.driver, _matrix(w)
+    driver, w, image = out.memory.driver, _matrix(w), _image(g)
     if _is_nothing(g, dz, out):
         _fill(out, 0.0)
     elif _is_columns(g):
         driver.product(_matrix(dz), w, out.reshape(dz.size // g.filters, w.shape[0]), False, True)
-    elif depthwise.is_depthwise(g):
-        depthwise.input_gradient(dz, w, g, out)
+    elif image and depthwise.is_depthwise(image):
+        depthwise.input_gradient(dz, w, image, out)
     else:
         for part in _slabs(len(out), g):
             dy, filters = _matrix(dz[part]), g.filters // g.groups
@@ -200,13 +208,13 @@ def _input_gradient(dz, w, g, out):
 
 def _kernel_gradient(x, dz, g, out):
     """out = im2col(x)ᵀ dz"""
-    driver, dw = out.memory.driver, _matrix(out)
+    driver, dw, image = out.memory.driver, _matrix(out), _image(g)
     if _is_nothing(g, x, dz):
         _fill(out, 0.0)
     elif _is_columns(g):
         driver.product(x.reshape(dz.size // g.filters, dw.shape[0]), _matrix(dz), dw, True, False)
-    elif depthwise.is_depthwise(g):
-        depthwise.kernel_gradient(x, dz, g, out)
+    elif image and depthwise.is_depthwise(image):
+        depthwise.kernel_gradient(x, dz, image, out)
     else:
         slabs, filters = _slabs(len(x), g), g.filters // g.groups
         rows = (slabs[0].stop - slabs[0].start) * math.prod(g.out)

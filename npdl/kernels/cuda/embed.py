@@ -14,7 +14,7 @@ import math
 
 from numba import cuda, float32, int32
 
-from npdl.kernels.cuda.channels import THREADS, WIDEST, tiling
+from npdl.kernels.cuda.channels import THREADS, tiling
 from npdl.kernels.cuda.kernel import Bytes, Float, Floats, Int, Ints, Long, Longs, expect, kernel, launch, launch_each
 from npdl.kernels.cuda.mask import fill
 from npdl.kernels.cuda.memory import areas, viewed
@@ -25,17 +25,18 @@ CHUNK = 4096
 
 
 @kernel
-def take_rows(ids: Longs, table: Floats, out: Floats, places: Int, rows: Int, width: Int, wide: Int, part: Int):
-    """A block takes `wide` columns of `part` places."""
-    j = cuda.blockIdx.x * wide + cuda.threadIdx.x % wide
+def take_rows(ids: Longs, table: Floats, out: Floats, places: Int, rows: Int, width: Int, shift: Int, part: Int):
+    """A block takes 2^shift columns of `part` places."""
+    t = cuda.threadIdx.x
+    j = (cuda.blockIdx.x << shift) + (t & ((1 << shift) - 1))
     if j >= width:
         return
-    i = cuda.blockIdx.y * part + cuda.threadIdx.x // wide
+    i = cuda.blockIdx.y * part + (t >> shift)
     stop = min((cuda.blockIdx.y + 1) * part, places)
     while i < stop:
         row = ids[i]
         out[i * width + j] = table[row * width + j] if row >= 0 and row < rows else float32(math.nan)
-        i += cuda.blockDim.x // wide
+        i += cuda.blockDim.x >> shift
 
 
 @kernel
@@ -81,20 +82,21 @@ def rank_places(ids: Longs, order: Ints, runs: Ints, places: Int, rows: Int):
 
 
 @kernel
-def add_runs(dy: Floats, ids: Longs, order: Ints, runs: Ints, out: Floats, first: Int, width: Int, wide: Int):
+def add_runs(dy: Floats, ids: Longs, order: Ints, runs: Ints, out: Floats, first: Int, width: Int, shift: Int):
     """out[v] += Σ dy over a run of places with the index v, a block for each place of the chunk where one may begin."""
     s = cuda.shared.array(256, float32)
     t = cuda.threadIdx.x
-    j = cuda.blockIdx.y * wide + t % wide
+    wide = 1 << shift
+    j = (cuda.blockIdx.y << shift) + (t & (wide - 1))
     begin = first + cuda.blockIdx.x
     count = runs[begin]
     if count > 0:
         total = float32(0)
         if j < width:
-            k = t // wide
+            k = t >> shift
             while k < count:
                 total += dy[order[begin + k] * width + j]
-                k += cuda.blockDim.x // wide
+                k += cuda.blockDim.x >> shift
         s[t] = total
         fold_lanes(s, wide)
         if t < wide and j < width:
@@ -163,9 +165,9 @@ def embedding(ids, table, *, out):
     """out[i...] = table[ids[i...]], NaN where there is no such row"""
     _check("embedding", ids, "table", table, "out", out)
     if out.size:
-        wide, tiles, part, parts = tiling(ids.size, table.shape[1], each=4, most=65535)
+        shift, tiles, part, parts = tiling(ids.size, table.shape[1], each=4, most=65535)
         launch(
-            _for(ids, take_rows), (tiles, parts), THREADS, ids, table, out, ids.size, *table.shape, wide, part
+            _for(ids, take_rows), (tiles, parts), THREADS, ids, table, out, ids.size, *table.shape, shift, part
         )  # fmt: skip
 
 
@@ -178,10 +180,10 @@ def embedding_grad(dy, ids, *, out):
     places, (rows, width) = ids.size, out.shape
     order, runs = (viewed(area, "int32") for area in areas(out.memory.driver, places, places))
     launch(_for(ids, rank_places), -(-places // THREADS), THREADS, ids, order, runs, places, rows)
-    wide = min(WIDEST, 1 << (width - 1).bit_length())
+    shift, tiles, *_ = tiling(places, width)
     for first in range(0, places, CHUNK):
-        blocks = min(CHUNK, places - first), -(-width // wide)
-        launch(_for(ids, add_runs), blocks, THREADS, dy, ids, order, runs, out, first, width, wide)
+        blocks = min(CHUNK, places - first), tiles
+        launch(_for(ids, add_runs), blocks, THREADS, dy, ids, order, runs, out, first, width, shift)
 
 
 def not_zero(ids, *, out):

@@ -35,34 +35,18 @@ def extend_kernel(x: Floats, out: Floats, n: Long, before: Int, length: Int, aft
 
 @kernel
 def extend_grad_kernel(dy: Floats, dx: Floats, n: Long, before: Int, length: Int, after: Int, behind: Int, mode: Int):
-    """dx[l] = Σ dy over the places that show l: its own, then those before the axis' first place, then those behind."""
+    """dx[l] = Σ dy over the places that show l: its own, and those of the margins, one after the other."""
     e = cuda.grid(1)
     while e < n:
         place = e // behind
         row = over(place, length)
         l = place - row * length
-        start = row * (before + length + after) * behind + e - place * behind
-        total = dy[start + (before + l) * behind]
-        low = 0  # from low to high: the places before; from first to last: those behind
-        high = before if mode == 1 and l == 0 else 0
-        first = before + length
-        last = first + after if mode == 1 and l == length - 1 else first
-        if mode == 0 and l > 0 and l <= before:
-            low = before - l
-            high = low + 1
-        if mode == 0 and l < length - 1 and l >= length - 1 - after:
-            first = before + 2 * (length - 1) - l
-            last = first + 1
-        if mode == 2 and l >= length - before:
-            low = l - length + before
-            high = low + 1
-        if mode == 2 and l < after:
-            first = before + length + l
-            last = first + 1
-        for i in range(low, high):
-            total += dy[start + i * behind]
-        for i in range(first, last):
-            total += dy[start + i * behind]
+        start = row * (before + length + after) + before
+        total = dy[(start + l) * behind + e - place * behind]
+        for i in range(before + after):
+            at = i - before if i < before else i - before + length
+            if source(at, length, mode) == l:
+                total += dy[(start + at) * behind + e - place * behind]
         dx[e] = total
         e += cuda.gridsize(1)
 

@@ -105,24 +105,25 @@ def row_slopes(
 @kernel
 def weights_part(
     dy: Floats, x: Floats, mean: Floats, inverse: Floats, sums: Floats, dots: Floats,
-    rows: Int, width: Int, wide: Int, part: Int, has_mean: Int,
+    rows: Int, width: Int, shift: Int, part: Int, has_mean: Int,
 ):  # fmt: skip
-    """sums[b, j] = Σ dy and dots[b, j] = Σ dy x̂ over the rows of part b; a block takes `wide` features."""
+    """sums[b, j] = Σ dy and dots[b, j] = Σ dy x̂ over the rows of part b; a block takes 2^shift features."""
     s = cuda.shared.array(256, float32)
     z = cuda.shared.array(256, float32)
     t = cuda.threadIdx.x
-    j = cuda.blockIdx.x * wide + t % wide
+    wide = 1 << shift
+    j = (cuda.blockIdx.x << shift) + (t & (wide - 1))
     total = float32(0)
     dot = float32(0)
     if j < width:
-        i = cuda.blockIdx.y * part + t // wide
+        i = cuda.blockIdx.y * part + (t >> shift)
         stop = min((cuda.blockIdx.y + 1) * part, rows)
         while i < stop:
             centre = mean[i] if has_mean else float32(0)
             d = dy[i * width + j]
             total += d
             dot += d * ((x[i * width + j] - centre) * inverse[i])
-            i += cuda.blockDim.x // wide
+            i += cuda.blockDim.x >> shift
     s[t] = total
     z[t] = dot
     fold_lane_pair(s, z, wide)
@@ -154,10 +155,10 @@ def _norm(kind, x, gamma, beta, epsilon, out, mean, inverse, rows, width):
 
 def _norm_grad(kind, dy, x, mean, inverse, gamma, dx, dgamma, dbeta, rows, width, add=None):
     if dgamma is not None or dbeta is not None:  # first, for dx may be dy
-        wide, tiles, part, parts = tiling(rows, width)
+        shift, tiles, part, parts = tiling(rows, width)
         sums, dots = areas(x.memory.driver, parts * width, parts * width)
         launch(
-            weights_part, (tiles, parts), THREADS, dy, x, mean, inverse, sums, dots, rows, width, wide, part,
+            weights_part, (tiles, parts), THREADS, dy, x, mean, inverse, sums, dots, rows, width, shift, part,
             int(mean is not None),
         )  # fmt: skip
         launch(

@@ -57,7 +57,7 @@ def training():
         found[device] = model.get_weights()
     for a, b in zip(*found.values(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)  # its products are another's
-    assert software.launches > 100 and not software.errors
+    assert software.launches and software.graphs == 5 + 2  # of the steps of 32 and of 26 rows all but the first
 
 
 def graph():
@@ -70,7 +70,6 @@ def graph():
         k.matmul(a, b, out=a)
         k.add(out, a, out=out)
         zeros = np.zeros((4, 4), "float32")
-        assert "memory is asked for while a graph" in str(raised(lambda: device.alloc((1,), "float32")))
         assert "copied to the host" in str(raised(lambda: device.to_host(a)))
         assert "copied from the host" in str(raised(lambda: device.write(a, zeros)))
     assert device.to_host(a)[0, 0] == 1 and software.graphs == 0

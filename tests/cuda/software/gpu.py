@@ -18,8 +18,9 @@ address, number = ctypes.c_uint64, ctypes.c_int
 ON_WORK = ctypes.CFUNCTYPE(
     number, number, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint), ctypes.POINTER(ctypes.c_void_p)
 )
+MATRIX = address, number  # where it lies, and its leading dimension
 ON_PRODUCT = ctypes.CFUNCTYPE(
-    number, *(number,) * 5, ctypes.c_float, address, number, address, number, ctypes.c_float, address, number, number
+    number, ctypes.c_void_p, *(number,) * 5, ctypes.c_float, *MATRIX, *MATRIX, ctypes.c_float, *MATRIX, number
 )
 
 
@@ -69,7 +70,7 @@ class SoftwareGpu:
             self.errors.append(error)
             return FAILED
 
-    def _on_product(self, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, compute):
+    def _on_product(self, stream, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, compute):
         try:
 
             def run():
@@ -79,7 +80,7 @@ class SoftwareGpu:
                 product = alpha * ((left.T if transpose_a else left) @ (right.T if transpose_b else right))
                 out[...] = product + beta * out if beta else product
 
-            return self._do(run, self.cuda.software_is_capturing())
+            return self._do(run, self.cuda.software_is_captured(ctypes.c_void_p(stream)))
         except Exception as error:  # it would be lost in C
             self.errors.append(error)
             return FAILED

@@ -2,16 +2,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef int (*on_product)(int transpose_a, int transpose_b, int m, int n, int k, float alpha, uint64_t a, int lda,
+typedef int (*on_product)(void *stream, int transpose_a, int transpose_b, int m, int n, int k, float alpha, uint64_t a, int lda,
                           uint64_t b, int ldb, float beta, uint64_t c, int ldc, int compute);
 static on_product product;
 void software_on_product(on_product function) { product = function; }
 
 int cublasCreate_v2(void **handle) { *handle = (void *)0x77; return 0; }
-int cublasSetStream_v2(void *handle, void *stream) { return 0; }
+static void *current;
+int cublasSetStream_v2(void *handle, void *stream) { current = stream; return 0; }
 int cublasSetWorkspace_v2(void *handle, void *room, size_t size) { return 0; }
 int cublasGemmEx(void *handle, int transpose_a, int transpose_b, int m, int n, int k, const float *alpha, uint64_t a,
                  int type_a, int lda, uint64_t b, int type_b, int ldb, const float *beta, uint64_t c, int type_c,
                  int ldc, int compute, int algorithm) {
-    return product(transpose_a, transpose_b, m, n, k, *alpha, a, lda, b, ldb, *beta, c, ldc, compute);
+    return product(current, transpose_a, transpose_b, m, n, k, *alpha, a, lda, b, ldb, *beta, c, ldc, compute);
 }

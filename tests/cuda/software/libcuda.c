@@ -113,34 +113,36 @@ result cuGetErrorString(int e, const char **s) { return cuGetErrorName(e, s); }
 /* ---- kernels and graphs: a kernel's handle is its name, an executable graph's is its number */
 
 enum { GRAPHS = 0x900000 };
-static int capturing, graphs;
+static int graphs;
+static void *captured; /* the stream of which a graph is being made, else null */
+typedef struct { unsigned dims[6], shared; void *stream; } launch_config; /* CUlaunchConfig begins so */
 result cuLibraryGetKernel(void **k, void *library, const char *name) { *k = strdup(name); return SUCCESS; }
 result cuKernelGetFunction(void **f, void *k) { *f = k; return SUCCESS; }
 result cuKernelGetAttribute(int *v, int a, void *k, int d) { *v = 1024; return SUCCESS; }
 result cuFuncGetAttribute(int *v, int a, void *f) { *v = 1024; return SUCCESS; }
 result cuKernelGetParamInfo(void *k, size_t i, size_t *offset, size_t *size) { return 1; } /* no such parameter */
-static result start(void *kernel, const unsigned *dims, void **parameters) {
-    return work(capturing ? NOTE : RUN, kernel, dims, parameters);
+int software_is_captured(void *stream) { return stream && stream == captured; }
+static result start(void *stream, void *kernel, const unsigned *dims, void **parameters) {
+    return work(software_is_captured(stream) ? NOTE : RUN, kernel, dims, parameters);
 }
-result cuLaunchKernelEx(const unsigned *config, void *kernel, void **parameters, void **extra) {
-    return start(kernel, config, parameters);
+result cuLaunchKernelEx(const launch_config *config, void *kernel, void **parameters, void **extra) {
+    return start(config->stream, kernel, config->dims, parameters);
 }
 result cuLaunchKernel(void *kernel, unsigned a, unsigned b, unsigned c, unsigned d, unsigned e, unsigned f, unsigned shared,
                       void *stream, void **parameters, void **extra) {
     const unsigned dims[] = {a, b, c, d, e, f};
-    return start(kernel, dims, parameters);
+    return start(stream, kernel, dims, parameters);
 }
-int software_is_capturing(void) { return capturing; }
-static result begin(void) { capturing = 1; return SUCCESS; }
-result cuStreamBeginCapture_v2(void *s, int mode) { return begin(); }
-result cuStreamBeginCaptureToGraph(void *s, void *g, void *d, void *e, size_t n, int mode) { return begin(); }
+static result begin(void *stream) { captured = stream; return SUCCESS; }
+result cuStreamBeginCapture_v2(void *s, int mode) { return begin(s); }
+result cuStreamBeginCaptureToGraph(void *s, void *g, void *d, void *e, size_t n, int mode) { return begin(s); }
 result cuStreamEndCapture(void *s, void **graph) {
-    capturing = 0, *graph = (void *)0x2000;
+    captured = 0, *graph = (void *)0x2000;
     return work(END, "", 0, 0);
 }
-result cuStreamIsCapturing(void *s, int *status) { *status = capturing; return SUCCESS; }
+result cuStreamIsCapturing(void *s, int *status) { *status = software_is_captured(s); return SUCCESS; }
 result cuStreamGetCaptureInfo_v3(void *s, int *status, uint64_t *id, void **g, void **d, void **e, size_t *n) {
-    *status = capturing;
+    *status = software_is_captured(s);
     if (id) *id = 1;
     if (g) *g = (void *)0x2000;
     if (d) *d = 0;
