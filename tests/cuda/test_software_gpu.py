@@ -10,7 +10,7 @@ import sys
 import pytest
 
 FOLDER = pathlib.Path(__file__).parent / "software"
-LIBRARIES = {"libcuda.so.1": "libcuda.c", "libcublas.so.13": "libcublas.c", "libcublasLt.so.13": "libcublas.c"}
+LIBRARIES = {"libcuda.so.1": "libcuda.c", "libcublas.so.13": "libcublas.c"}
 COMPILER = next(filter(None, map(shutil.which, ("gcc", "clang"))), None)
 
 pytestmark = [

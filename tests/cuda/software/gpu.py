@@ -5,11 +5,12 @@ of the kernels is not a GPU's.
 """
 
 import ctypes
+import types
 
 import numpy as np
-from numba import types
+from numba.types import CPointer
 
-from npdl.devices.cuda import cache
+from npdl.devices.cuda import cache, cublas
 from npdl.devices.cuda.replay import replay
 
 RUN, NOTE, END, GRAPH = range(4)
@@ -40,6 +41,7 @@ class SoftwareGpu:
         self.cuda.software_on_work(self._kept[0])
         self.blas.software_on_product(self._kept[1])
         cache.cubin = self._no_code
+        cublas.load_nvidia_dynamic_lib = lambda name: types.SimpleNamespace(abs_path=f"lib{name}.so.13")
 
     def _no_code(self, kernel, capability):
         """Instead of compiling: a name under which the kernel is found again."""
@@ -103,7 +105,7 @@ class SoftwareGpu:
         return np.ctypeslib.as_array(raw, (left * dtype.itemsize,)).view(dtype)
 
     def _argument(self, value, kind):
-        if not isinstance(kind, types.CPointer):
+        if not isinstance(kind, CPointer):
             return value
         dtype = np.dtype(kind.dtype.name)
         return self._memory(int(value), dtype) if value else np.empty(0, dtype)
@@ -118,5 +120,5 @@ class SoftwareGpu:
 
 def _given(place, kind):
     """A parameter of a launch: a number, or an address. A graph keeps these, not what lies there."""
-    dtype = np.dtype(np.uint64 if isinstance(kind, types.CPointer) else kind.name)
+    dtype = np.dtype(np.uint64 if isinstance(kind, CPointer) else kind.name)
     return np.frombuffer(ctypes.string_at(place, dtype.itemsize), dtype)[0]
