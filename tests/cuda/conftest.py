@@ -1,6 +1,7 @@
 """What the tests of GPU kernels share: a device whose driver is the stand-in, and the comparison with the reference."""
 
 import importlib
+import pathlib
 
 import numpy as np
 import pytest
@@ -9,6 +10,14 @@ from npdl.devices.cuda.device import CudaDevice
 from npdl.devices.cuda.stand_in import StandIn
 
 FLOAT32 = np.dtype("float32")
+HERE = pathlib.Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items):
+    """With several processes (`-n 2 --dist loadgroup`) one runs all of these tests: each kernel is compiled once."""
+    for item in items:
+        if HERE in item.path.parents and item.path.stem != "test_ptx":
+            item.add_marker(pytest.mark.xdist_group("cuda"))
 
 
 @pytest.fixture
