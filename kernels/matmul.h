@@ -28,10 +28,10 @@
 #define NPDL_SUM_FOLD 16     /* ... so many rows side by side; same */
 
 #define NPDL_MR_IN_REGISTERS 9 /* rows of the tile whose address has a register of its own: x86-64 has 16 */
-#define NPDL_AHEAD 16  /* rows of b that are fetched before they are packed */
+#define NPDL_AHEAD 4   /* rows of a and b that are fetched before they are packed */
 #define NPDL_MB 96     /* rows of op(a) packed at a time: a multiple of every build's NPDL_MR */
 #define NPDL_TASK_ROWS 960    /* a task's rectangle at most: a multiple of NPDL_MB, ... */
-#define NPDL_TASK_COLUMNS 256 /* (twice as many where k is short: longer runs of each row of out are written), ... */
+#define NPDL_TASK_COLUMNS 256 /* ... and of NPDL_NW; ... */
 #define NPDL_TASK_WORK 131072 /* ... how many multiply-adds are worth a task of their own, ... */
 #define NPDL_TASK_K 8         /* ... and how many of them an output is worth that takes fewer: it is written, too */
 #define NPDL_FEW_OUTPUTS 32768 /* at most so many, and sums this long: the block sums are made side by side */
@@ -62,10 +62,11 @@ static inline int64_t npdl_even_rows(int64_t m, int64_t rows, int64_t step, int6
 #endif
 
 #define NPDL_NW (2 * VL)          /* columns of a panel */
-/* From row to row of packed op(a), and of its transpose. A vector of room after each row lets copies be careless, and
- * keeps the step from being a power of two, which would crowd the rows into few cache sets. */
+/* From row to row of packed op(a). Room after each row keeps the step from being a power of two, which would crowd the
+ * rows into few cache sets. A transposed one is packed in strips of NPDL_MR rows of op(a) each, k by k, so that what a
+ * tile reads lies together. */
 #define NPDL_A_STEP (NPDL_KB + 16)
-#define NPDL_AT_STEP (NPDL_MB + 16)
+#define NPDL_A_STRIP (NPDL_KB * NPDL_MR)
 
 typedef struct FN(npdl_product) FN(npdl_product);
 struct FN(npdl_product) {
@@ -94,14 +95,13 @@ struct FN(npdl_product) {
     REAL *partial;           /* (parts, m, n) */
 };
 
-/* ---- register tile: out (+)= a · b for mr rows and nv vectors of columns, n of which are stored, (+ bias), (+ more), (times).
+/* ---- register tile: out (+)= a · b for mr rows and nv vectors of columns, n of which are stored, (+ bias).
  *
  * Number k of row i is a[row[i].from + place[k]], and the row goes to out + row[i].to: so windows of an image are read
- * where they lie, as packed rows are. b's row k is at b + k·bs, rows of more and of times lie as those of out do. mr
- * and nv are constants where this is used. */
+ * where they lie, as packed rows are. b's row k is at b + k·bs. mr and nv are constants where this is used. */
 NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const npdl_row *row,
                                const int64_t *place, int64_t k, const REAL *b, int64_t bs, REAL *out, int64_t n,
-                               int add, const REAL *bias, const REAL *more, const REAL *times) {
+                               int add, const REAL *bias) {
     const REAL *from[NPDL_MR], *volatile others[NPDL_MR];
     VEC acc[NPDL_MR][8];
     #pragma GCC unroll 16
@@ -109,11 +109,7 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const 
         if (i < NPDL_MR_IN_REGISTERS) from[i] = a + row[i].from;
         else others[i] = a + row[i].from;
         #pragma GCC unroll 8
-        for (int j = 0; j < nv; j++) {
-            acc[i][j] = BC(0);
-            if (more) __builtin_prefetch(more + row[i].to + j * VL);
-            if (times) __builtin_prefetch(times + row[i].to + j * VL);
-        }
+        for (int j = 0; j < nv; j++) acc[i][j] = BC(0);
     }
     for (const int64_t *end = place + k; place < end; place++, b += bs) {
         VEC panel[8];
@@ -139,14 +135,10 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const 
             if (lanes == VL) {
                 if (add) v = LD(to) + v;
                 if (bias) v += shift;
-                if (more) v += LD(more + row[i].to + j * VL);
-                if (times) v *= LD(times + row[i].to + j * VL);
                 ST(to, v);
             } else {
                 if (add) v = LDN(to, lanes) + v;
                 if (bias) v += shift;
-                if (more) v += LDN(more + row[i].to + j * VL, lanes);
-                if (times) v *= LDN(times + row[i].to + j * VL, lanes);
                 STN(to, v, lanes);
             }
         }
@@ -157,8 +149,8 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const 
 #define NPDL_ROWS_OF(mr, nv)                                                                                          \
     static __attribute__((noinline)) void FN(npdl_rows_##mr##_##nv)(                                                  \
         const REAL *a, const npdl_row *row, const int64_t *place, int64_t k, const REAL *panel, REAL *out, int64_t n, \
-        int add, const REAL *bias, const REAL *more, const REAL *times) {                                             \
-        FN(npdl_tile)(mr, nv, a, row, place, k, panel, nv * VL, out, n, add, bias, more, times);                      \
+        int add, const REAL *bias) {                                                                                  \
+        FN(npdl_tile)(mr, nv, a, row, place, k, panel, nv * VL, out, n, add, bias);                                   \
     }
 #define NPDL_ROWS(mr) NPDL_ROWS_OF(mr, 1) NPDL_ROWS_OF(mr, 2)
 NPDL_ROWS(1) NPDL_ROWS(2) NPDL_ROWS(3) NPDL_ROWS(4)
@@ -174,12 +166,31 @@ NPDL_ROWS(9) NPDL_ROWS(10) NPDL_ROWS(11) NPDL_ROWS(12)
 #undef NPDL_ROWS
 #undef NPDL_ROWS_OF
 
+/* out = (out + more) times on n columns of some rows, which lie in `more` and `times`, or NULL, as in out: a pass of its
+ * own, over what is in the first cache, so that tiles without it stay as they are. With `fetch` both are only asked for. */
+static void FN(npdl_and_more)(const npdl_row *row, int64_t rows, REAL *out, int64_t n, const REAL *more,
+                              const REAL *times, int fetch) {
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0, at = row[i].to; j < n; j += VL, at += VL) {
+            const int64_t lanes = npdl_min(n - j, VL);
+            if (fetch) {
+                if (more) __builtin_prefetch(more + at);
+                if (times) __builtin_prefetch(times + at);
+                continue;
+            }
+            VEC v = LDN(out + at, lanes);
+            if (more) v += LDN(more + at, lanes);
+            if (times) v *= LDN(times + at, lanes);
+            STN(out + at, v, lanes);
+        }
+}
+
 /* `rows` rows of a times all panels of packed b: as few tiles as can be, all about equally large. */
 static void FN(npdl_tiles_and_more)(const REAL *a, const npdl_row *row, int64_t rows, const int64_t *place, int64_t k,
                                     const REAL *panels, REAL *out, int64_t n, int add, const REAL *bias,
                                     const REAL *more, const REAL *times) {
     static void (*const of_size[][2])(const REAL *, const npdl_row *, const int64_t *, int64_t, const REAL *, REAL *,
-                                      int64_t, int, const REAL *, const REAL *, const REAL *) = {
+                                      int64_t, int, const REAL *) = {
 #define NPDL_ROWS(mr) {FN(npdl_rows_##mr##_1), FN(npdl_rows_##mr##_2)}
         {NULL}, NPDL_ROWS(1), NPDL_ROWS(2), NPDL_ROWS(3), NPDL_ROWS(4),
 #if NPDL_MR >= 6
@@ -196,9 +207,14 @@ static void FN(npdl_tiles_and_more)(const REAL *a, const npdl_row *row, int64_t 
     int64_t mr, tiles = npdl_ceil_div(rows, NPDL_MR);
     for (; tiles > 0; tiles--, rows -= mr, row += mr) {
         mr = npdl_ceil_div(rows, tiles);
-        for (int64_t j = 0; j < n; j += NPDL_NW)
+        for (int64_t j = 0; j < n; j += NPDL_NW) {
+            const REAL *plus = more ? more + j : NULL, *by = times ? times + j : NULL;
+            const int64_t columns = npdl_min(n - j, NPDL_NW);
+            if (more || times) FN(npdl_and_more)(row, mr, out + j, columns, plus, by, 1);
             of_size[mr][n - j > VL](a, row, place, k, panels + j * NPDL_KB, out + j, n - j, add,
-                                    bias ? bias + j : NULL, more ? more + j : NULL, times ? times + j : NULL);
+                                    bias ? bias + j : NULL);
+            if (more || times) FN(npdl_and_more)(row, mr, out + j, columns, plus, by, 0);
+        }
     }
 }
 
@@ -210,22 +226,19 @@ static void FN(npdl_tiles)(const REAL *a, const npdl_row *row, int64_t rows, con
 /* One row times b where it lies: packing b would cost as much as the product. Eight vectors of columns at a time.
  * Columns beyond the last whole vector are left to others; returns how many are done. */
 static int64_t FN(npdl_one_row)(const REAL *a, const REAL *b, int64_t b_step, int64_t k, REAL *out, int64_t n,
-                                const REAL *bias, const REAL *more, const REAL *times) {
+                                const REAL *bias) {
     int64_t done = n / VL * VL;
     const npdl_row row = {0, 0};
     int64_t place[NPDL_KB];
     for (int64_t i = 0; i < NPDL_KB; i++) place[i] = i;
     for (int64_t kb = 0; kb < k; kb += NPDL_KB, a += NPDL_KB, b += NPDL_KB * b_step) {
         int64_t kc = npdl_min(k - kb, NPDL_KB);
-        int last = kb + kc == k;
-        const REAL *shift = last ? bias : NULL, *plus = last ? more : NULL, *by = last ? times : NULL;
+        const REAL *last = kb + kc == k ? bias : NULL;
         int64_t j = 0;
         for (; j + 8 * VL <= n; j += 8 * VL)
-            FN(npdl_tile)(1, 8, a, &row, place, kc, b + j, b_step, out + j, 8 * VL, kb > 0,
-                          shift ? shift + j : NULL, plus ? plus + j : NULL, by ? by + j : NULL);
+            FN(npdl_tile)(1, 8, a, &row, place, kc, b + j, b_step, out + j, 8 * VL, kb > 0, last ? last + j : NULL);
         for (; j < done; j += VL)
-            FN(npdl_tile)(1, 1, a, &row, place, kc, b + j, b_step, out + j, VL, kb > 0,
-                          shift ? shift + j : NULL, plus ? plus + j : NULL, by ? by + j : NULL);
+            FN(npdl_tile)(1, 1, a, &row, place, kc, b + j, b_step, out + j, VL, kb > 0, last ? last + j : NULL);
     }
     return k > 0 ? done : 0;
 }
@@ -252,26 +265,29 @@ NPDL_INLINE void FN(npdl_transpose)(const REAL *from, int64_t from_step, REAL *t
 }
 
 /* k rows and n columns of op(b) into rows `row` ... of panels [n / NW][NPDL_KB][NW]; the last panel is a vector wide if
- * that will do. */
+ * that will do. Whole rows of b are read, since the next one may lie pages away. */
 static void FN(npdl_pack_b)(const REAL *b, int64_t b_step, int transpose, int64_t k, int64_t n, REAL *panels,
                             int64_t row) {
-    for (; n > 0; n -= NPDL_NW, panels += NPDL_KB * NPDL_NW) {
+    const int64_t whole = transpose ? 0 : n / NPDL_NW * NPDL_NW;
+    for (int64_t r = 0; r < k; r++) {
+        const REAL *from = b + r * b_step;
+        REAL *to = panels + (row + r) * NPDL_NW;
+        for (int64_t j = 0; j < whole; j += VL) {
+            __builtin_prefetch(from + NPDL_AHEAD * b_step + j);
+            ST(to + j / NPDL_NW * NPDL_KB * NPDL_NW + j % NPDL_NW, LD(from + j));
+        }
+    }
+    b += whole, panels += whole * NPDL_KB;
+    for (n -= whole; n > 0; n -= NPDL_NW, panels += NPDL_KB * NPDL_NW) {
         int64_t width = npdl_min(n, NPDL_NW), bs = n > VL ? NPDL_NW : VL;
         const REAL *from = b;
         REAL *to = panels + row * bs;
         b += transpose ? NPDL_NW * b_step : NPDL_NW;
         if (!transpose) {
-            if (width == bs)
-                for (int64_t r = 0; r < k; r++, from += b_step)
-                    for (int64_t j = 0; j < bs; j += VL) {
-                        __builtin_prefetch(from + NPDL_AHEAD * b_step + j); /* rows may lie pages apart */
-                        ST(to + r * bs + j, LD(from + j));
-                    }
-            else
-                for (int64_t r = 0; r < k; r++, from += b_step) {
-                    if (bs > VL) ST(to + r * bs, LD(from));
-                    ST(to + (r + 1) * bs - VL, LDN(from + bs - VL, width - bs + VL));
-                }
+            for (int64_t r = 0; r < k; r++, from += b_step) {
+                if (bs > VL) ST(to + r * bs, LD(from));
+                ST(to + (r + 1) * bs - VL, LDN(from + bs - VL, width - bs + VL));
+            }
             continue;
         }
         int64_t j = 0;
@@ -288,24 +304,30 @@ static void FN(npdl_pack_b)(const REAL *b, int64_t b_step, int transpose, int64_
     }
 }
 
-/* Rows [m0, m0 + m) and columns [k0, k0 + k) of op(a): as [m][NPDL_A_STEP], or transposed [k][NPDL_AT_STEP]. */
+/* Rows [m0, m0 + m) and columns [k0, k0 + k) of op(a): as [m][NPDL_A_STEP], or transposed [m / MR][NPDL_KB][MR]. */
 static void FN(npdl_pack_a)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t k0, int64_t k, REAL *to) {
-    int64_t row = m0, rows = m, column = k0, columns = k, step = NPDL_A_STEP;
-    if (s->transpose_a) row = k0, rows = k, column = m0, columns = m, step = NPDL_AT_STEP;
-    const REAL *from = s->a + row * s->a_step + column;
-    for (int64_t r = 0; r < rows; r++) {
-        if (s->transpose_a)
-            for (int64_t j = 0; j < columns; j += 64 / sizeof(REAL)) /* short pieces of rows, which may lie pages apart */
-                __builtin_prefetch(from + (r + NPDL_AHEAD) * s->a_step + j);
-        memcpy(to + r * step, from + r * s->a_step, columns * sizeof(REAL));
+    if (!s->transpose_a) {
+        const REAL *from = s->a + m0 * s->a_step + k0;
+        for (int64_t i = 0; i < m; i++, from += s->a_step) {
+            for (int64_t j = 0; j < k; j += VL) __builtin_prefetch(from + NPDL_AHEAD * s->a_step + j);
+            memcpy(to + i * NPDL_A_STEP, from, k * sizeof(REAL));
+        }
+        return;
     }
+    const REAL *from = s->a + k0 * s->a_step + m0;
+    for (int64_t i = 0; i < m; i += NPDL_MR, from += NPDL_MR, to += NPDL_A_STRIP)
+        for (int64_t r = 0; r < k; r++)
+            for (int64_t j = 0; j < npdl_min(m - i, NPDL_MR); j += VL) { /* into the next k's, which comes after it */
+                int64_t lanes = npdl_min(m - i - j, VL);
+                const REAL *p = from + r * s->a_step + j;
+                ST(to + r * NPDL_MR + j, lanes == VL ? LD(p) : LDN(p, lanes));
+            }
 }
 
-/* Whether a is read where it lies rather than packed: where its rows do not crowd into few sets of the first cache, or
- * if it is transposed, where a block of it takes few pages. The same bits either way. */
+/* Whether a is read where it lies rather than packed: where its rows do not crowd into few sets of the first cache; if
+ * it is transposed, where each number is read only once or twice. The same bits either way. */
 static int FN(npdl_reads_in_place)(const FN(npdl_product) *s) {
-    int64_t bytes = s->a_step * (int64_t)sizeof(REAL);
-    return s->transpose_a ? npdl_min(s->k, NPDL_KB) * bytes <= 64 * 4096 : (bytes + 128) % 4096 >= 256;
+    return s->transpose_a ? s->n <= NPDL_NW : (s->a_step * (int64_t)sizeof(REAL) + 128) % 4096 >= 256;
 }
 
 /* ---- tasks */
@@ -329,7 +351,7 @@ static void FN(npdl_empty_sums)(REAL *out, int64_t out_step, int64_t m, int64_t 
 
 /* Bytes of working memory of npdl_rectangle. */
 static size_t FN(npdl_rectangle_bytes)(const FN(npdl_product) *s, int64_t rows, int64_t columns) {
-    int64_t packed_a = s->transpose_a ? NPDL_KB * NPDL_AT_STEP : npdl_min(rows, NPDL_MB) * NPDL_A_STEP;
+    int64_t packed_a = npdl_min(npdl_round_up(rows, NPDL_MR), NPDL_MB) * NPDL_A_STEP; /* strips are smaller, with room */
     return (NPDL_KB * npdl_round_up(columns, NPDL_NW) + packed_a) * sizeof(REAL);
 }
 
@@ -363,11 +385,13 @@ static void FN(npdl_sum_block)(const REAL *b, int64_t b_step, int64_t k, int64_t
 static void FN(npdl_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t n0, int64_t n, int64_t k0,
                                int64_t k1, REAL *out, int64_t out_step, int finish, void *work) {
     REAL *panels = work, *packed = panels + NPDL_KB * npdl_round_up(n, NPDL_NW);
-    int64_t in_place = FN(npdl_reads_in_place)(s), from = NPDL_A_STEP, step = 1;
-    if (s->transpose_a) from = 1, step = in_place ? s->a_step : NPDL_AT_STEP;
-    else if (in_place) from = s->a_step;
+    int64_t in_place = FN(npdl_reads_in_place)(s), from = in_place ? s->a_step : NPDL_A_STEP, step = 1;
+    if (s->transpose_a) from = 1, step = in_place ? s->a_step : NPDL_MR;
     npdl_row row[NPDL_MB];
-    for (int64_t i = 0; i < npdl_min(m, NPDL_MB); i++) row[i] = (npdl_row){i * from, i * out_step};
+    for (int64_t i = 0; i < npdl_min(m, NPDL_MB); i++) {
+        int64_t strip = s->transpose_a && !in_place ? i / NPDL_MR * (NPDL_A_STRIP - NPDL_MR) : 0;
+        row[i] = (npdl_row){i * from + strip, i * out_step};
+    }
     int64_t place[NPDL_KB];
     for (int64_t i = 0; i < npdl_min(k1 - k0, NPDL_KB); i++) place[i] = i * step;
     const REAL *bias = finish && s->bias ? s->bias + n0 : NULL;
@@ -426,8 +450,8 @@ static void FN(npdl_product_task)(void *ctx, int64_t task, void *work) {
     if (s->m == 1 && s->a && !s->transpose_a && !s->transpose_b) {
         const REAL *bias = finish && s->bias ? s->bias + n0 : NULL, *more = finish && s->add ? s->add + n0 : NULL;
         const REAL *times = finish && s->times ? s->times + n0 : NULL;
-        int64_t done = FN(npdl_one_row)(s->a + k0, s->b + k0 * s->b_step + n0, s->b_step, k1 - k0, out, n, bias, more,
-                                        times);
+        int64_t done = FN(npdl_one_row)(s->a + k0, s->b + k0 * s->b_step + n0, s->b_step, k1 - k0, out, n, bias);
+        if (more || times) FN(npdl_and_more)(&(npdl_row){0, 0}, 1, out, done, more, times, 0);
         if (finish) FN(npdl_epilogue)(s, 0, 1, n0, done);
         n0 += done, n -= done, out += done;
         if (n == 0) return;
@@ -473,8 +497,7 @@ static void FN(npdl_run_product)(FN(npdl_product) *s) {
     int64_t each = s->a && s->transpose_a && !FN(npdl_reads_in_place)(s) ? 2 : 4;
     int64_t wanted = npdl_get_num_threads() > 1 ? npdl_get_num_threads() * each : 1;
     int64_t rows = npdl_min(npdl_round_up(s->m, NPDL_MR), NPDL_TASK_ROWS);
-    int64_t widest = s->a && 2 * s->k <= NPDL_KB ? 2 * NPDL_TASK_COLUMNS : NPDL_TASK_COLUMNS;
-    int64_t columns = npdl_min(npdl_round_up(s->n, NPDL_NW), widest);
+    int64_t columns = npdl_min(npdl_round_up(s->n, NPDL_NW), NPDL_TASK_COLUMNS);
     int64_t part_k = npdl_max(npdl_min(s->part_k, s->k), NPDL_TASK_K);
     while (s->parts * npdl_ceil_div(s->m, rows) * npdl_ceil_div(s->n, columns) < wanted &&
            npdl_min(rows, s->m) * columns * part_k >= 2 * NPDL_TASK_WORK) {

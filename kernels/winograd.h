@@ -155,10 +155,10 @@ NPDL_INLINE void FN(npdl_winograd_pixels)(const REAL *image, int64_t height, int
     }
 }
 
-/* One vector of channels of a tile, n of which exist: Bᵀ x B of 6x6 pixels, or A x Aᵀ of 4x4. What the tile to the
- * right reads, `ahead` of it, is fetched meanwhile: the processor does not foresee so many short runs. */
-NPDL_INLINE void FN(npdl_winograd_vector)(const int size, const REAL *const *pixel, int64_t channel, int64_t n, REAL *to,
-                                          int64_t plane, int64_t ahead) {
+/* One vector of channels of a tile, n of which exist: rows [i0, i1) of Bᵀ x B of 6x6 pixels, or of A x Aᵀ of 4x4. What
+ * the tile to the right reads, `ahead` of it, is fetched meanwhile: the processor does not foresee so many short runs. */
+NPDL_INLINE void FN(npdl_winograd_vector)(const int size, const int i0, const int i1, const REAL *const *pixel,
+                                          int64_t channel, int64_t n, REAL *to, int64_t plane, int64_t ahead) {
     VEC half[6][6], in[6], out[6];
     #pragma GCC unroll 6
     for (int j = 0; j < size; j++) {
@@ -171,31 +171,36 @@ NPDL_INLINE void FN(npdl_winograd_vector)(const int size, const REAL *const *pix
         if (size == 6) FN(npdl_winograd_bt)(in, out);
         else FN(npdl_winograd_a)(in, out);
         #pragma GCC unroll 6
-        for (int i = 0; i < 6; i++) half[i][j] = out[i];
+        for (int i = i0; i < i1; i++) half[i][j] = out[i];
     }
     #pragma GCC unroll 6
-    for (int i = 0; i < 6; i++) {
+    for (int i = i0; i < i1; i++) {
         if (size == 6) FN(npdl_winograd_bt)(half[i], out);
         else FN(npdl_winograd_a)(half[i], out);
         #pragma GCC unroll 6
-        for (int j = 0; j < 6; j++) ST(to + (i * 6 + j) * plane, out[j]);
+        for (int j = 0; j < 6; j++) ST(to + ((i - i0) * 6 + j) * plane, out[j]);
     }
 }
 
-/* Channels [first, end) of a tile to panels `wide` channels wide that lie `step` apart, in each of 36 planes; behind
- * the last channel zeros up to a whole vector. */
-#define NPDL_WINOGRAD_TILE_OF(name, size)                                                                             \
+/* Channels [first, end) of a tile to panels `wide` channels wide that lie `step` apart, in each of the planes: 36, or
+ * those of the rows [i0, i1); behind the last channel zeros up to a whole vector. */
+#define NPDL_WINOGRAD_TILE_OF(name, size, i0, i1)                                                                     \
     static __attribute__((noinline)) void FN(name)(const REAL *const *pixel, int64_t first, int64_t end, REAL *to,    \
                                                    int64_t wide, int64_t step, int64_t plane, int64_t ahead) {        \
         for (; first < end; first += wide, to += step) {                                                              \
             int64_t c = first, stop = npdl_min(end, first + wide);                                                    \
             for (; c + VL <= stop; c += VL)                                                                           \
-                FN(npdl_winograd_vector)(size, pixel, c, VL, to + c - first, plane, ahead);                           \
-            if (c < stop) FN(npdl_winograd_vector)(size, pixel, c, stop - c, to + c - first, plane, ahead);           \
+                FN(npdl_winograd_vector)(size, i0, i1, pixel, c, VL, to + c - first, plane, ahead);                   \
+            if (c < stop)                                                                                             \
+                FN(npdl_winograd_vector)(size, i0, i1, pixel, c, stop - c, to + c - first, plane, ahead);             \
         }                                                                                                             \
     }
-NPDL_WINOGRAD_TILE_OF(npdl_winograd_tile_x, 6)
-NPDL_WINOGRAD_TILE_OF(npdl_winograd_tile_dy, 4)
+NPDL_WINOGRAD_TILE_OF(npdl_winograd_tile_x, 6, 0, 6)
+NPDL_WINOGRAD_TILE_OF(npdl_winograd_upper_x, 6, 0, 3)
+NPDL_WINOGRAD_TILE_OF(npdl_winograd_lower_x, 6, 3, 6)
+NPDL_WINOGRAD_TILE_OF(npdl_winograd_tile_dy, 4, 0, 6)
+NPDL_WINOGRAD_TILE_OF(npdl_winograd_upper_dy, 4, 0, 3)
+NPDL_WINOGRAD_TILE_OF(npdl_winograd_lower_dy, 4, 3, 6)
 #undef NPDL_WINOGRAD_TILE_OF
 
 /* ---- forward and the input's gradient */

@@ -97,14 +97,14 @@ class FractionalMaxPool(Layer):
         self.k.adaptive_max_pool(seen.reshape(n, len(apart), one_bin[2]), out=y.reshape(one_bin), winners=winners)
         if training:
             self.step += random_places
-            won = apart.take(self.device.to_host(winners)).reshape(first.shape)
-            self.save(x.shape, np.ascontiguousarray(won + first))
+            self.save(x.shape, seen.shape, ids, winners)
         else:
             self.forget()
         return y
 
     def backward(self, dy):
-        shape, places = self.saved()
-        dx = self.buffer("dx", shape)
-        self.k.embedding_grad(dy.reshape(dy.size, 1), places.reshape(dy.size), out=dx.reshape(dx.size, 1))
+        shape, seen, ids, winners = self.saved()
+        dx, dseen = self.buffer("dx", shape), self.buffer("dseen", (*seen[:2], winners.shape[2]))
+        self.k.adaptive_max_pool_grad(dy.reshape(winners.shape), winners, out=dseen)
+        self.k.embedding_grad(dseen.reshape(dseen.size, 1), ids.reshape(ids.size), out=dx.reshape(dx.size, 1))
         return dx

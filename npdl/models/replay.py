@@ -10,6 +10,7 @@ and decides nothing by the values of a batch.
 """
 
 import contextlib
+import operator
 import threading
 
 import numpy as np
@@ -23,12 +24,13 @@ REPLAYED = {
     layers.Activation, layers.AveragePooling1D, layers.AveragePooling2D, layers.BatchNormalization, layers.Conv1D,
     layers.Conv2D, layers.Conv2DTranspose, layers.Dense, layers.DepthwiseConv2D, layers.Dropout, layers.ELU,
     layers.Embedding, layers.Flatten, layers.GELU, layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D,
-    layers.GroupedQueryAttention, layers.LayerNormalization, layers.LeakyReLU, layers.MaxPooling1D, layers.MaxPooling2D,
-    layers.MultiHeadAttention, layers.PositionEmbedding, layers.ReLU, layers.Reshape, layers.Residual,
-    layers.SeparableConv2D, layers.Sigmoid, layers.SinePositionEncoding, layers.Softmax, layers.Tanh,
-    layers.TokenAndPositionEmbedding, layers.TransformerDecoder, layers.TransformerEncoder,
+    layers.GroupedQueryAttention, layers.GRU, layers.LayerNormalization, layers.LeakyReLU, layers.LSTM,
+    layers.MaxPooling1D, layers.MaxPooling2D, layers.MultiHeadAttention, layers.PositionEmbedding, layers.ReLU,
+    layers.Reshape, layers.Residual, layers.SeparableConv2D, layers.Sigmoid, layers.SimpleRNN,
+    layers.SinePositionEncoding, layers.Softmax, layers.Tanh, layers.TokenAndPositionEmbedding,
+    layers.TransformerDecoder, layers.TransformerEncoder,
 }  # fmt: skip
-"""Exact types: a subclass of yours may do more than its kernels. None of them may drop anything (`drops`)."""
+"""Exact types: a subclass of yours may do more than its kernels. None of them may vary (`varies`)."""
 
 LOSSES = {
     losses.BinaryCrossentropy, losses.CategoricalCrossentropy, losses.Huber, losses.MeanAbsoluteError,
@@ -38,13 +40,17 @@ LOSSES = {
 OWN = {"forward", "backward", "values", "gradient", "values_and_gradient"}
 """Methods that a user may have put on one object, or for a while on a class."""
 
-WRITTEN = {kind: [(name, getattr(kind, name)) for name in OWN if hasattr(kind, name)] for kind in REPLAYED | LOSSES}
-"""Those methods as npdl wrote them."""
+OF_A_KIND = {kind: operator.attrgetter(*[name for name in OWN if hasattr(kind, name)]) for kind in REPLAYED | LOSSES}
+WRITTEN = {kind: of(kind) for kind, of in OF_A_KIND.items()}
+"""What gets those methods of a class, and what they are as npdl wrote them."""
 
 
-def drops(part):
-    """Whether a layer draws random numbers for a dropout."""
-    return bool(getattr(part, "rate", 0) or getattr(part, "dropout", 0))
+VARYING = ("rate", "dropout", "recurrent_dropout", "stateful")
+
+
+def varies(part):
+    """Whether a layer draws random numbers, or remembers what the batch before it left."""
+    return any(getattr(part, name, 0) for name in VARYING)
 
 
 _one_at_a_time = threading.Lock()  # threads may share layers, and their kernels can stand in for one step at a time
@@ -195,7 +201,8 @@ class Replays:
         self._latest = (), None  # the kind of the batch before, and its `Replay`
         self._watched, self._seen, self._data, self._outgrown = (), None, None, None
         self.possible = self._is_possible()
-        self.kinds = self._kinds() if self.possible else ()
+        self.kinds = [(kind, OF_A_KIND[kind]) for kind in (self._kinds() if self.possible else ())]
+        self.written = [WRITTEN[kind] for kind, _ in self.kinds]
 
     def _is_possible(self):
         if not self.plan.runs:
@@ -268,7 +275,7 @@ class Replays:
 
     def _is_patched(self):
         """Whether a class has another method than npdl wrote, by `unittest.mock.patch.object(layers.Dense, ...)`."""
-        return any(getattr(kind, name) is not method for kind in self.kinds for name, method in WRITTEN[kind])
+        return [of(kind) for kind, of in self.kinds] != self.written
 
     def _look(self):
         """Remember what is seen now, and settle `possible`; returns what has a table of kernels."""
@@ -276,7 +283,7 @@ class Replays:
         self._outgrown, self._seen, kernels = self.workspace.outgrown, look(self._watched), self.store.device.kernels
         parts = [part for layer in self.plan.layers for part in layer.walk()]
         parts += [] if self.head is None else [self.head, self.head.loss]
-        self.possible = all(part.k is kernels and not drops(part) for part in parts)  # and no table of a user's own
+        self.possible = all(part.k is kernels and not varies(part) for part in parts)  # and no table of a user's own
         return parts
 
     def capture(self, run, **batch):

@@ -1,13 +1,10 @@
 """Every kernel compiled for real GPUs, with no GPU: no slow arithmetic, no spilled registers, room for many threads."""
 
-import importlib
-import pkgutil
 import re
 
 import pytest
 
-from npdl.kernels import cuda as package
-from npdl.kernels.cuda.kernel import Kernel
+from npdl.kernels.cuda.kernel import every_kernel
 
 
 def has_toolkit():
@@ -22,6 +19,8 @@ def has_toolkit():
 pytestmark = pytest.mark.skipif(not has_toolkit(), reason='compiling for GPUs needs pip install ".[cuda]"')
 CAPABILITIES = ((8, 0), (9, 0))  # A100, H100
 REGISTERS = 64  # of a thread: with 64, one of an A100's processors holds 1,024 threads
+MOST = {"attend": 128, "attend_grad": 255}
+"""Registers of kernels that multiply tiles and hold what they add up: one or two blocks of 256 threads a processor."""
 DOUBLES = {
     "weighted_total", "number_adder", "penalty_part", "penalty_total",  # a loss is added up in float64
     "sum_pieces", "join_pieces",  # and so are the norms of tensors
@@ -29,20 +28,8 @@ DOUBLES = {
 }  # fmt: skip
 
 
-def kernels():
-    """(name, kernel) of the whole package, of each variant that a function makes."""
-    found = {}
-    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-        for name, value in vars(importlib.import_module(module.name)).items():
-            if isinstance(value, Kernel):
-                found[value] = name
-            elif hasattr(value, "keys_of_kernels"):
-                found.update({value(*key): f"{name}{key}" for key in value.keys_of_kernels})
-    return {name: kernel for kernel, name in found.items()}.items()
-
-
 @pytest.mark.parametrize("capability", CAPABILITIES, ids="sm_{0[0]}{0[1]}".format)
-@pytest.mark.parametrize("kernel", [pytest.param(kernel, id=name) for name, kernel in kernels()])
+@pytest.mark.parametrize("kernel", [pytest.param(kernel, id=name) for name, kernel in every_kernel().items()])
 def test_compiles_well(kernel, capability):
     from npdl.devices.cuda import compiler
 
@@ -51,4 +38,4 @@ def test_compiles_well(kernel, capability):
     assert not doubles or kernel.name in DOUBLES, f"{len(doubles)} in float64: a literal without float32()?"
     _, report = compiler.cubin(kernel, capability)
     assert re.search(r"\b0 bytes spill stores, 0 bytes spill loads", report), report
-    assert int(re.search(r"Used (\d+) registers", report).group(1)) <= REGISTERS, report
+    assert int(re.search(r"Used (\d+) registers", report).group(1)) <= MOST.get(kernel.name, REGISTERS), report

@@ -105,10 +105,10 @@ def test_error_grows_slowly_with_the_channels(rng, channels):
         close(run(Winograd, x, w, dz, g), expected(x, w, dz, g), 2.5e-6)
 
 
-@pytest.mark.parametrize(("images", "filters"), ((11, 33), (30, 33), (11, 65)))
+@pytest.mark.parametrize(("images", "filters"), ((11, 33), (30, 33), (30, 90), (4, 180)))
 def test_long_sums_over_the_batch(rng, images, filters):
     """Several block sums of tiles, the last one short; an image's tiles fall into two of them. With few filters they
-    fall into parts, and a part may have several."""
+    fall into parts, and a part may have several; with more of them a task makes half of the places."""
     g = geometry(19, 22, 20, filters)
     x, w, dz = arrays(rng, g, images, "float32")
     close(run(Winograd, x, w, dz, g), expected(x, w, dz, g), 5e-6)
@@ -129,6 +129,7 @@ def test_epilogue(rng, activation):
 SHAPES = (
     (5, 7, 16, 17), (14, 14, 40, 32), (8, 8, 64, 96), (4, 4, 300, 64),
     (17, 26, 16, 17),  # many block sums in parts
+    (24, 26, 48, 64),  # the same, half of the places at a time
     (7, 6, 150, 230),  # many weights
 )  # fmt: skip
 

@@ -63,6 +63,14 @@ NETS = {
             layers.Dense(4),
         ],
     ),
+    "recurrent": (
+        TOKENS,
+        lambda: [
+            layers.Embedding(9, 8), layers.LSTM(5, return_sequences=True, go_backwards=True),
+            layers.GRU(6, return_sequences=True, reset_after=False), layers.GRU(5, return_sequences=True),
+            layers.SimpleRNN(7), layers.Dense(4),
+        ],
+    ),
     "globally": (IMAGES, lambda: [layers.Conv2D(4, 2), layers.GlobalAveragePooling2D(), layers.Dense(4)]),
 }  # fmt: skip
 

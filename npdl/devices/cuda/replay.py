@@ -16,7 +16,7 @@ What a GPU leaves undefined is an error here, or shows:
 - an index outside an array, below 0 too: IndexError
 
 It does not see that a barrier is missing at the edge of a loop or branch that holds another one: here all threads have
-come to such an edge before one goes on, as if a barrier stood there. On a GPU some would be ahead.
+come to such an edge before one goes on, as if a barrier stood there. On a GPU some would be ahead. races.py sees it.
 """
 
 import ast
@@ -39,9 +39,11 @@ DIVERGED = "threads of one block disagree about a branch or loop that holds a ba
 
 
 @njit
-def _inside(index):
+def _inside(index, count):
     if index < 0:
         raise IndexError("index below 0: a GPU would read or write before the array")
+    if index >= count:
+        raise IndexError("index beyond the end: a GPU would read or write behind the array")
     return index
 
 
@@ -63,11 +65,11 @@ def replay(function):
         argument.annotation = None
     names = [argument.arg for argument in kernel.args.args]
     scope = _scope(function)
-    kernel = _Inlined(outside_names(function)).visit(kernel)
+    kernel = Inlined(outside_names(function)).visit(kernel)
     own = {n.id for n in ast.walk(kernel) if isinstance(n, ast.Name)}
     if any(name.startswith("_") for name in own.union(names)):
         raise NotImplementedError("names that begin with an underscore: they are the stand-in's own")
-    kernel = _Indices(scope).visit(_Places().visit(kernel))
+    kernel = _Indices(scope).visit(Places().visit(kernel))
     build = _with_barriers if _has_barrier(kernel) else _without_barriers
     run = build(kernel, names, scope, function)
 
@@ -101,7 +103,7 @@ def _device_function(function):
 
 
 def _compiled(tree, scope, name):
-    return njit(_made(tree, scope, name), error_model="numpy", boundscheck=True)
+    return njit(_made(tree, scope, name), error_model="numpy", no_cfunc_wrapper=True)
 
 
 def _made(tree, scope, name):
@@ -133,7 +135,7 @@ def _launch(_gx, _gy, _gz, _bx, _by, _bz, _order, {arguments}):
     )
 
 
-class _Places(ast.NodeTransformer):
+class Places(ast.NodeTransformer):
     """cuda.threadIdx.x becomes _threadIdx_x, cuda.grid(1) what it stands for."""
 
     def visit_Attribute(self, node):
@@ -154,7 +156,7 @@ class _Places(ast.NodeTransformer):
 
 
 class _Indices(ast.NodeTransformer):
-    """x[i, j] becomes x[_inside(i), _inside(j)], but for what lies outside the function: tuples."""
+    """x[i, j] becomes x[_inside(i, x.shape[0]), _inside(j, x.shape[1])], but for what lies outside: tuples."""
 
     def __init__(self, scope):
         self.scope = scope
@@ -163,12 +165,16 @@ class _Indices(ast.NodeTransformer):
         self.generic_visit(node)
         if not (isinstance(node.value, ast.Name) and node.value.id in self.scope):
             parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-            parts = [ast.Call(ast.Name("_inside", ast.Load()), [part], []) for part in parts]
+            parts = [self._inside(node.value, axis, part) for axis, part in enumerate(parts)]
             node.slice = ast.Tuple(parts, ast.Load()) if len(parts) > 1 else parts[0]
         return node
 
+    @staticmethod
+    def _inside(array, axis, index):
+        return ast.parse(f"_inside({ast.unparse(index)}, {ast.unparse(array)}.shape[{axis}])", mode="eval").body
 
-class _Inlined(ast.NodeTransformer):
+
+class Inlined(ast.NodeTransformer):
     """A call of a device function that holds barriers becomes its statements, with names of their own."""
 
     def __init__(self, scope):
@@ -191,6 +197,12 @@ class _Inlined(ast.NodeTransformer):
 
 def _is_call_by_name(node):
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+
+
+def holds_barrier(function):
+    """Whether a kernel's Python function has a barrier, or one of the device functions that it calls."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    return _has_barrier(Inlined(outside_names(function)).visit(tree))
 
 
 def _has_barrier(node):
@@ -251,10 +263,10 @@ class _Plain(ast.NodeTransformer):
         return ast.Pass() if ast.unparse(node) == BARRIER else node
 
     def visit_Assign(self, node):
-        return ast.Pass() if _is_shared(node) else node
+        return ast.Pass() if is_shared(node) else node
 
 
-def _is_shared(node):
+def is_shared(node):
     return isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("cuda.shared.array(")
 
 
@@ -273,31 +285,74 @@ def _variable_types(function, types, names):
     return found
 
 
+class _ReadFirst(ast.NodeVisitor):
+    """Which variables statements may read before they write them."""
+
+    def __init__(self):
+        self.known, self.found = set(), set()
+
+    def visit_Name(self, node):
+        if isinstance(node.ctx, ast.Store):
+            self.known.add(node.id)
+        elif node.id not in self.known:
+            self.found.add(node.id)
+
+    def visit_Assign(self, node):
+        self._visit_all([node.value, *node.targets])
+
+    def visit_AugAssign(self, node):
+        if isinstance(node.target, ast.Name):
+            self.visit_Name(ast.Name(node.target.id, ast.Load()))
+        self._visit_all([node.value, node.target])
+
+    def visit_If(self, node):
+        self.visit(node.test)
+        before = set(self.known)
+        self._visit_all(node.body)
+        after_one, self.known = self.known, before
+        self._visit_all(node.orelse)
+        self.known &= after_one
+
+    def visit_For(self, node):
+        self.visit(node.iter)
+        before = set(self.known)
+        self._visit_all([node.target, *node.body])
+        self.known = before  # it may have run no time
+
+    def visit_While(self, node):
+        self.visit(node.test)
+        before = set(self.known)
+        self._visit_all(node.body)
+        self.known = before
+
+    def _visit_all(self, nodes):
+        for node in nodes:
+            self.visit(node)
+
+
 class _Cut:
     """Splits a kernel's statements into pieces between barriers."""
 
     def __init__(self, kernel, names, scope):
         self.names = names
-        self.body = [statement for statement in kernel.body if not _is_shared(statement)]
+        self.body = [statement for statement in kernel.body if not is_shared(statement)]
         self.shared = {
-            ast.unparse(statement.targets[0]): _shared(statement.value, scope)
+            ast.unparse(statement.targets[0]): shared_array(statement.value, scope)
             for statement in kernel.body
-            if _is_shared(statement)
+            if is_shared(statement)
         }
         parts = [node for statement in self.body for node in ast.walk(statement)]
         self.private = {n.id for n in parts if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         self.lasting, self.ordered = self._lasting(), sorted(self.private)
 
     def _lasting(self):
-        """Variables that live in more than one piece, or around a loop: an element a thread."""
-        around = [node for statement in self.body if _has_barrier(statement) for node in ast.walk(statement)]
-        looped = {node.id for node in around if isinstance(node, ast.Name) and node.id in self.private}
-        seen = {}
-        for number, piece in enumerate(self._pieces(self.body)):
-            for node in ast.walk(piece):
-                if isinstance(node, ast.Name) and node.id in self.private:
-                    seen.setdefault(node.id, set()).add(number)
-        return sorted(looped.union(name for name, numbers in seen.items() if len(numbers) > 1))
+        """Variables that some piece may read before it writes them: an element a thread."""
+        found = set()
+        for piece in self._pieces(self.body):
+            reads = _ReadFirst()
+            reads.visit(piece)
+            found |= reads.found & self.private
+        return sorted(found)
 
     def _pieces(self, statements):
         """Every run of statements without a barrier, and every condition, as one tree each."""
@@ -386,7 +441,7 @@ def _each(name):
     return f"_each_{name}"
 
 
-def _shared(call, scope):
+def shared_array(call, scope):
     """An array for a block's shared memory."""
     shape, dtype = (eval(ast.unparse(part), scope) for part in call.args)
     return np.zeros(shape, as_dtype(dtype))

@@ -10,6 +10,7 @@ import numpy as np
 from numba import types
 
 from npdl.devices.cuda.driver import Driver
+from npdl.devices.cuda.races import Race, races
 from npdl.devices.cuda.replay import replay
 
 RUBBISH = 0xAB
@@ -45,14 +46,19 @@ class Graph:
 class StandIn(Driver):
     """A driver that computes on the CPU.
 
+    Args:
+        watch: whether launches are run by races.py, which looks for races and takes about a millisecond a thread.
+
     Attributes:
         order: 1 runs a block's threads in ascending order, -1 in descending: results may not depend on it.
         launched: how many times each kernel was launched, by name.
+        watched: the Python functions of the kernels in which it looked for races.
     """
 
-    def __init__(self):
+    def __init__(self, watch=False):
         super().__init__()
         self.order, self.launched = 1, {}
+        self.watch, self.watched = watch, set()
 
     def _allocate(self, nbytes):
         return Memory(self, nbytes)
@@ -74,6 +80,7 @@ class StandIn(Driver):
 
         Raises:
             ValueError: no blocks or threads, or too many threads.
+            Race: with `watch`, the result depends on which thread is first.
         """
         if min(*blocks, *threads) < 1 or math.prod(threads) > MOST_THREADS:
             raise ValueError(
@@ -85,7 +92,13 @@ class StandIn(Driver):
 
     def _run(self, kernel, blocks, threads, given):
         self.launched[kernel.name] = self.launched.get(kernel.name, 0) + 1
-        replay(kernel.function)(blocks, threads, *given, order=self.order)
+        if not self.watch:
+            replay(kernel.function)(blocks, threads, *given, order=self.order)
+            return
+        self.watched.add(kernel.function)
+        found = races(kernel, blocks, threads, *given)
+        if found:
+            raise Race("; ".join(found))
 
     def _product(self, a, b, out, transpose_a, transpose_b, add):
         """cuBLAS' part."""

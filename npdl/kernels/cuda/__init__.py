@@ -7,7 +7,8 @@ yet.
 from pathlib import Path
 
 NO_FAMILIES = (
-    "__init__", "channels", "elementary", "index", "kernel", "memory", "philox", "reduction", "strided",
+    "__init__", "channels", "element_formulas", "elementary", "index", "kernel", "memory", "philox", "reduction",
+    "strided",
 )  # fmt: skip
 """Files of this folder that hold what the families are written with."""
 

@@ -10,6 +10,7 @@ here do:
 
 - a window of one place, or of the whole sample: x is its own cols
 - images, a group a channel: kernels of their own (convolution/depthwise.py), for these matrices would have one column
+- images of few channels, few filters, forward: a kernel that multiplies without cols (convolution/implicit.py)
 - several groups: what belongs to one is copied together, for a product reads whole matrices
 """
 
@@ -21,15 +22,14 @@ from numba import cuda
 from npdl.kernels.checks import whole_window
 from npdl.kernels.cuda import merge
 from npdl.kernels.cuda.convolution import columns as windows
-from npdl.kernels.cuda.convolution import depthwise
+from npdl.kernels.cuda.convolution import depthwise, implicit
 from npdl.kernels.cuda.kernel import Float, Floats, Long, expect, kernel, launch_each
 from npdl.kernels.cuda.matmul import finish
+from npdl.kernels.cuda.memory import areas
 from npdl.kernels.geometry import Window2D, Window3D
 
 MOST_COLUMNS = 1 << 26
 """Numbers of a slab of cols at most, but for a single sample: 256 MiB."""
-LINE = 64
-"""Numbers that the parts of scratch memory start at a multiple of: 256 bytes."""
 
 
 @kernel
@@ -132,12 +132,7 @@ def _slabs(n, g):
 
 def _rooms(driver, *shapes):
     """Arrays in scratch memory."""
-    starts, end = [], 0
-    for shape in shapes:
-        starts.append(end)
-        end += -(-math.prod(shape) // LINE) * LINE
-    whole = driver.scratch(end)
-    return [whole[start : start + math.prod(s)].reshape(s) for start, s in zip(starts, shapes)]
+    return [room.reshape(shape) for room, shape in zip(areas(driver, *map(math.prod, shapes)), shapes)]
 
 
 def _matrix(array):
@@ -174,6 +169,8 @@ def _forward(x, w, g, out):
         driver.product(x.reshape(out.size // g.filters, w.shape[0]), w, _matrix(out), False, False)
     elif image and depthwise.is_depthwise(image):
         depthwise.forward(x, w, image, out)
+    elif image and implicit.is_small(image):
+        implicit.forward(x, w, image, out)
     else:
         for part in _slabs(len(x), g):
             y, filters = _matrix(out[part]), g.filters // g.groups

@@ -13,7 +13,8 @@ from numba import cuda, float32, int64
 from npdl.kernels.cuda.elementary import at_least, at_most
 from npdl.kernels.cuda.index import over
 from npdl.kernels.cuda.kernel import Float, Floats, Int, Ints, Long, Longs, device, expect, kernel, launch_each
-from npdl.kernels.cuda.shape import joined, on_device, strides
+from npdl.kernels.cuda.shape import joined, on_device
+from npdl.kernels.cuda.strided import broadcast_strides
 from npdl.kernels.reference.image import FILL_MODES, INTERPOLATIONS
 
 WHOLE = 1 << 32
@@ -224,8 +225,7 @@ def _against(kernel, x, **parameters):
         given = ", ".join(f"{name} of shape {shape}" for name, shape in zip(parameters, shapes))
         raise ValueError(f"{kernel}: {given} must broadcast against x of shape {x.shape}") from None
     driver, rank = x.memory.driver, len(x.shape)
-    own = [tuple(0 if n == 1 else step for n, step in zip(shape, strides(shape))) for shape in shapes]
-    rows = joined(x.shape, *((0,) * (rank - len(steps)) + steps for steps in own))
+    rows = joined(x.shape, *(broadcast_strides(shape, x.shape) for shape in shapes))
     if not rows or not any(step for _, *steps in rows for step in steps):
         rows = ()  # numbers alone
     arrays = [

@@ -15,7 +15,10 @@ would be seven arguments. A literal is a float64 to Numba, and a GPU is slow in 
 
 import dis
 import functools
+import importlib
 import inspect
+import pathlib
+import pkgutil
 
 from numba import types
 
@@ -88,6 +91,18 @@ def variants(*keys):
         return made
 
     return decorate
+
+
+def every_kernel():
+    """{name: kernel} of this package, and of each variant that a function makes."""
+    found = {}
+    for module in pkgutil.walk_packages([str(pathlib.Path(__file__).parent)], f"{__package__}."):
+        for name, value in vars(importlib.import_module(module.name)).items():
+            if isinstance(value, Kernel):
+                found[value] = name
+            elif hasattr(value, "keys_of_kernels"):
+                found.update({value(*key): f"{name}{key}" for key in value.keys_of_kernels})
+    return {name: kernel for kernel, name in found.items()}
 
 
 def launch(kernel, blocks, threads, *arguments):

@@ -8,11 +8,12 @@ and Adafactor leave it on the device; `dot`, `sum_abs` and `max_abs` put it wher
 import math
 
 import numpy as np
-from numba import cuda, float32, float64
+from numba import cuda, float64
 
-from npdl.kernels.cuda.kernel import Doubles, Floats, Int, Longs, device, kernel, launch
+from npdl.kernels.cuda import bodies
+from npdl.kernels.cuda.kernel import Doubles, Floats, Int, Longs, kernel, launch
 from npdl.kernels.cuda.memory import areas, viewed
-from npdl.kernels.cuda.reduction import fold_lanes, fold_max, fold_pair, fold_sum
+from npdl.kernels.cuda.reduction import fold_max, fold_sum
 from npdl.kernels.cuda.update import PIECE, THREADS, _decay
 from npdl.kernels.reference.layerwise import ADAFACTOR_HYPER, LAMB_HYPER, check_shapes
 from npdl.kernels.segments import check, check_out, cut
@@ -65,226 +66,6 @@ def join_pieces(spans: Longs, parts: Doubles, out: Doubles, kind: Int):
         fold_sum(s)
     if t == 0:
         out[cuda.blockIdx.x] = s[0]
-
-
-@kernel
-def lamb_moments(
-    pieces: Longs, scalars: Floats, width: Int, p: Floats, g: Floats, m: Floats, v: Floats, parts: Doubles, count: Int
-):
-    """m and v of this step; parts[piece] = Σ p², parts[count + piece] = Σ u²."""
-    s = cuda.shared.array(256, float64)
-    z = cuda.shared.array(256, float64)
-    t = cuda.threadIdx.x
-    at = pieces[3 * cuda.blockIdx.x + 2] * width
-    weights = float64(0)
-    steps = float64(0)
-    i = pieces[3 * cuda.blockIdx.x] + t
-    while i < pieces[3 * cuda.blockIdx.x + 1]:
-        d = g[i]
-        first = scalars[at + 3] * m[i] + scalars[at + 4] * d
-        second = scalars[at + 5] * v[i] + scalars[at + 6] * (d * d)
-        m[i] = first
-        v[i] = second
-        u = lamb_step(scalars, at, p[i], first, second)
-        weights += float64(p[i]) * float64(p[i])
-        steps += float64(u) * float64(u)
-        i += cuda.blockDim.x
-    s[t] = weights
-    z[t] = steps
-    fold_pair(s, z)
-    if t == 0:
-        parts[cuda.blockIdx.x] = s[0]
-        parts[count + cuda.blockIdx.x] = z[0]
-
-
-@device
-def lamb_step(scalars, at, p, m, v):
-    """u = m / (1 − β₁ᵗ) / (√v / √(1 − β₂ᵗ) + ε) + λ p"""
-    return scalars[at + 7] * m / (math.sqrt(v) * scalars[at + 8] + scalars[at + 9]) + scalars[at + 1] * p
-
-
-@kernel
-def trust_ratios(spans: Longs, parts: Doubles, count: Int, scalars: Floats, width: Int, steps: Floats):
-    """steps[row] = η ‖p‖ / ‖u‖, η where one of the norms is 0; a block a row."""
-    s = cuda.shared.array(256, float64)
-    z = cuda.shared.array(256, float64)
-    t = cuda.threadIdx.x
-    weights = float64(0)
-    total = float64(0)
-    i = spans[2 * cuda.blockIdx.x] + t
-    while i < spans[2 * cuda.blockIdx.x + 1]:
-        weights += parts[i]
-        total += parts[count + i]
-        i += cuda.blockDim.x
-    s[t] = weights
-    z[t] = total
-    fold_pair(s, z)
-    if t == 0:
-        ratio = math.sqrt(s[0] / z[0]) if s[0] > float64(0) and z[0] > float64(0) else float64(1)
-        steps[cuda.blockIdx.x] = float32(float64(scalars[cuda.blockIdx.x * width]) * ratio)
-
-
-@kernel
-def lamb_update(pieces: Longs, scalars: Floats, width: Int, steps: Floats, p: Floats, m: Floats, v: Floats):
-    """p = keep p − step u"""
-    row = pieces[3 * cuda.blockIdx.x + 2]
-    at = row * width
-    step = steps[row]
-    i = pieces[3 * cuda.blockIdx.x] + cuda.threadIdx.x
-    while i < pieces[3 * cuda.blockIdx.x + 1]:
-        w = p[i]
-        p[i] = scalars[at + 2] * w - step * lamb_step(scalars, at, w, m[i], v[i])
-        i += cuda.blockDim.x
-
-
-# ---- Adafactor. `info` has for each row of the segments: start, stop, rows, columns, where r and where k begin in
-# `factors`, the number of its first matrix. A vector has rows 0.
-
-
-@kernel
-def row_means(lines: Longs, scalars: Floats, width: Int, g: Floats, factors: Floats):
-    """r = r + c (mean of g² − r), a block for each row of a matrix: (start, columns, place of r, row of segments)."""
-    s = cuda.shared.array(256, float32)
-    t = cuda.threadIdx.x
-    start = lines[4 * cuda.blockIdx.x]
-    columns = lines[4 * cuda.blockIdx.x + 1]
-    total = float32(0)
-    i = t
-    while i < columns:
-        total += g[start + i] * g[start + i]
-        i += cuda.blockDim.x
-    s[t] = total
-    fold_sum(s)
-    if t == 0:
-        at = lines[4 * cuda.blockIdx.x + 3] * width
-        place = lines[4 * cuda.blockIdx.x + 2]
-        factors[place] = scalars[at + 1] * factors[place] + scalars[at] * (s[0] / float32(columns))
-
-
-@kernel
-def column_means(tiles: Longs, scalars: Floats, width: Int, g: Floats, factors: Floats):
-    """k = k + c (mean of g² − k), a block for 32 columns: (start, rows, columns, first column, place of k, row)."""
-    s = cuda.shared.array(256, float32)
-    t = cuda.threadIdx.x
-    wide = 32
-    tile = 6 * cuda.blockIdx.x
-    rows = tiles[tile + 1]
-    columns = tiles[tile + 2]
-    column = tiles[tile + 3] + t % wide
-    total = float32(0)
-    if column < columns:
-        i = t // wide
-        while i < rows:
-            d = g[tiles[tile] + i * columns + column]
-            total += d * d
-            i += cuda.blockDim.x // wide
-    s[t] = total
-    fold_lanes(s, wide)
-    if t < wide and column < columns:
-        at = tiles[tile + 5] * width
-        place = tiles[tile + 4] + column
-        factors[place] = scalars[at + 1] * factors[place] + scalars[at] * (s[t] / float32(rows))
-
-
-@kernel
-def mean_factors(matrices: Longs, scalars: Floats, width: Int, factors: Floats, means: Floats):
-    """means[matrix] = max(mean of r, ε₁), a block for each matrix: (place of r, rows, row of segments)."""
-    s = cuda.shared.array(256, float32)
-    t = cuda.threadIdx.x
-    place = matrices[3 * cuda.blockIdx.x]
-    rows = matrices[3 * cuda.blockIdx.x + 1]
-    total = float32(0)
-    i = t
-    while i < rows:
-        total += factors[place + i]
-        i += cuda.blockDim.x
-    s[t] = total
-    fold_sum(s)
-    if t == 0:
-        mean = s[0] / float32(rows)
-        least = scalars[matrices[3 * cuda.blockIdx.x + 2] * width + 3]
-        means[cuda.blockIdx.x] = least if mean < least else mean
-
-
-@device
-def factored_step(i, d, info, row, factors, means, least):
-    """u = g / √max(v, ε₁²), v = r kᵀ / mean of r"""
-    place = 7 * row
-    local = i - info[place]
-    rows = info[place + 2]
-    columns = info[place + 3]
-    line = local // columns
-    matrix = line // rows if rows > 0 else 0
-    v = factors[info[place + 5] + matrix * columns + local - line * columns]
-    if rows > 0:
-        v *= factors[info[place + 4] + line] / means[info[place + 6] + matrix]
-    return d / math.sqrt(least if v < least else v)
-
-
-@kernel
-def factored_squares(
-    pieces: Longs, info: Longs, scalars: Floats, width: Int, p: Floats, g: Floats, factors: Floats, means: Floats,
-    parts: Doubles, count: Int,
-):  # fmt: skip
-    """parts[piece] = Σ p², parts[count + piece] = Σ u²."""
-    s = cuda.shared.array(256, float64)
-    z = cuda.shared.array(256, float64)
-    t = cuda.threadIdx.x
-    row = pieces[3 * cuda.blockIdx.x + 2]
-    weights = float64(0)
-    steps = float64(0)
-    i = pieces[3 * cuda.blockIdx.x] + t
-    while i < pieces[3 * cuda.blockIdx.x + 1]:
-        u = factored_step(i, g[i], info, row, factors, means, scalars[row * width + 2])
-        weights += float64(p[i]) * float64(p[i])
-        steps += float64(u) * float64(u)
-        i += cuda.blockDim.x
-    s[t] = weights
-    z[t] = steps
-    fold_pair(s, z)
-    if t == 0:
-        parts[cuda.blockIdx.x] = s[0]
-        parts[count + cuda.blockIdx.x] = z[0]
-
-
-@kernel
-def factored_sizes(spans: Longs, parts: Doubles, count: Int, info: Longs, scalars: Floats, width: Int, steps: Floats):
-    """steps[row] = ρ max(ε₂, rms(p)) / max(1, rms(u) / d), a block a row."""
-    s = cuda.shared.array(256, float64)
-    z = cuda.shared.array(256, float64)
-    t = cuda.threadIdx.x
-    at = cuda.blockIdx.x * width
-    weights = float64(0)
-    total = float64(0)
-    i = spans[2 * cuda.blockIdx.x] + t
-    while i < spans[2 * cuda.blockIdx.x + 1]:
-        weights += parts[i]
-        total += parts[count + i]
-        i += cuda.blockDim.x
-    s[t] = weights
-    z[t] = total
-    fold_pair(s, z)
-    if t == 0 and info[7 * cuda.blockIdx.x + 1] > info[7 * cuda.blockIdx.x]:
-        size = float64(info[7 * cuda.blockIdx.x + 1] - info[7 * cuda.blockIdx.x])
-        large = max(float64(scalars[at + 6]), math.sqrt(s[0] / size))
-        steps[cuda.blockIdx.x] = float32(
-            float64(scalars[at + 5]) * large / max(float64(1), math.sqrt(z[0] / size) / float64(scalars[at + 7]))
-        )
-
-
-@kernel
-def factored_update(
-    pieces: Longs, info: Longs, scalars: Floats, width: Int, steps: Floats, p: Floats, g: Floats, factors: Floats,
-    means: Floats,
-):  # fmt: skip
-    """p = (1 − η λ) p − step u"""
-    row = pieces[3 * cuda.blockIdx.x + 2]
-    at = row * width
-    step = steps[row]
-    i = pieces[3 * cuda.blockIdx.x] + cuda.threadIdx.x
-    while i < pieces[3 * cuda.blockIdx.x + 1]:
-        p[i] = scalars[at + 4] * p[i] - step * factored_step(i, g[i], info, row, factors, means, scalars[at + 2])
-        i += cuda.blockDim.x
 
 
 # ---- as every device calls them
@@ -356,9 +137,9 @@ def lamb(p, g, m, v, segments, hyper):
     width = scalars.shape[1]
     parts, steps = areas(driver, 4 * count, len(segments))
     parts = viewed(parts, "float64")
-    launch(lamb_moments, count, THREADS, pieces, scalars, width, p, g, m, v, parts, count)
-    launch(trust_ratios, len(segments), THREADS, spans, parts, count, scalars, width, steps)
-    launch(lamb_update, count, THREADS, pieces, scalars, width, steps, p, m, v)
+    launch(bodies.lamb_moments, count, THREADS, pieces, scalars, width, p, g, m, v, parts, count)
+    launch(bodies.trust_ratios, len(segments), THREADS, spans, parts, count, scalars, width, steps)
+    launch(bodies.lamb_update, count, THREADS, pieces, scalars, width, steps, p, m, v)
 
 
 def adafactor(p, g, factors, shapes, segments, hyper):
@@ -380,15 +161,15 @@ def adafactor(p, g, factors, shapes, segments, hyper):
     parts, steps, means = areas(driver, 4 * count, len(segments), 0 if matrices is None else len(matrices))
     parts = viewed(parts, "float64")
     for one, table, outs in (
-        (row_means, lines, (g, factors)),
-        (column_means, tiles, (g, factors)),
-        (mean_factors, matrices, (factors, means)),
+        (bodies.row_means, lines, (g, factors)),
+        (bodies.column_means, tiles, (g, factors)),
+        (bodies.mean_factors, matrices, (factors, means)),
     ):
         if table is not None:
             launch(one, len(table), THREADS, table, scalars, width, *outs)
-    launch(factored_squares, count, THREADS, pieces, info, scalars, width, p, g, factors, means, parts, count)
-    launch(factored_sizes, len(segments), THREADS, spans, parts, count, info, scalars, width, steps)
-    launch(factored_update, count, THREADS, pieces, info, scalars, width, steps, p, g, factors, means)
+    launch(bodies.factored_squares, count, THREADS, pieces, info, scalars, width, p, g, factors, means, parts, count)
+    launch(bodies.factored_sizes, len(segments), THREADS, spans, parts, count, info, scalars, width, steps)
+    launch(bodies.factored_update, count, THREADS, pieces, info, scalars, width, steps, p, g, factors, means)
 
 
 def _places(driver, shapes, segments):

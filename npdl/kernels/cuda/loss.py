@@ -8,29 +8,13 @@ import math
 import numpy as np
 from numba import cuda, float32, float64
 
-from npdl.kernels.cuda.elementary import at_least, at_most, sigmoid
-from npdl.kernels.cuda.kernel import Doubles, Float, Floats, Int, Ints, Long, Longs, kernel, launch, launch_each
+from npdl.kernels.cuda.element_loss import mean_of_terms, mean_over_elements, room_for_terms
+from npdl.kernels.cuda.elementary import at_least, at_most
+from npdl.kernels.cuda.kernel import Doubles, Float, Floats, Int, Ints, Long, Longs, expect, kernel, launch
 from npdl.kernels.cuda.reduction import fold_max, fold_sum, own_max, threads_for
 
 NO_LABEL = -(2**31)
 """Stands for `ignore` where no label is ignored."""
-
-
-@kernel
-def sample_means(terms: Floats, out: Floats, samples: Int, positions: Int):
-    """out[n] = mean of a sample's terms, a block a sample."""
-    s = cuda.shared.array(256, float32)
-    t = cuda.threadIdx.x
-    n = cuda.blockIdx.x
-    total = float32(0)
-    i = t
-    while i < positions:
-        total += terms[n * positions + i]
-        i += cuda.blockDim.x
-    s[t] = total
-    fold_sum(s)
-    if t == 0:
-        out[n] = s[0] / float32(positions)
 
 
 @kernel
@@ -166,54 +150,6 @@ def cross_entropy(
 
 
 @kernel
-def element_terms(t: Floats, y: Floats, terms: Floats, n: Long, kind: Int, delta: Float, smoothing: Float):
-    """kind 0: (p − t)², 1: |p − t|, 2: Huber's, 3: binary cross-entropy of logits, 4: of probabilities."""
-    i = cuda.grid(1)
-    while i < n:
-        e = y[i] - t[i]
-        want = t[i] * (float32(1) - smoothing) + float32(0.5) * smoothing
-        if kind == 0:
-            value = e * e
-        elif kind == 1:
-            value = abs(e)
-        elif kind == 2:
-            near = at_most(abs(e), delta)
-            value = float32(0.5) * (near * near) + delta * (abs(e) - near)
-        elif kind == 3:
-            value = at_least(y[i], float32(0)) - y[i] * want + math.log1p(math.exp(-abs(y[i])))
-        else:
-            p = at_most(at_least(y[i], float32(1e-7)), float32(1 - 1e-7))
-            value = -want * math.log(p) - (float32(1) - want) * math.log1p(-p)
-        terms[i] = value
-        i += cuda.gridsize(1)
-
-
-@kernel
-def element_slopes(
-    t: Floats, y: Floats, scale: Floats, out: Floats, n: Long, width: Int, kind: Int, delta: Float, smoothing: Float
-):
-    """The gradients of `element_terms`, times s[n] / width."""
-    i = cuda.grid(1)
-    while i < n:
-        factor = scale[i // width] / float32(width)
-        e = y[i] - t[i]
-        want = t[i] * (float32(1) - smoothing) + float32(0.5) * smoothing
-        if kind == 0:
-            d = float32(2) * e
-        elif kind == 1:
-            d = float32(1) if e > float32(0) else (float32(-1) if e < float32(0) else e)
-        elif kind == 2:
-            d = at_most(at_least(e, -delta), delta)
-        elif kind == 3:
-            d = sigmoid(y[i]) - want
-        else:
-            p = at_most(at_least(y[i], float32(1e-7)), float32(1 - 1e-7))
-            d = (p - want) / (p * (float32(1) - p)) if p == y[i] or y[i] != y[i] else float32(0)
-        out[i] = float32(0) if factor == float32(0) else factor * d
-        i += cuda.gridsize(1)
-
-
-@kernel
 def weighted_total(values: Floats, weights: Floats, out: Doubles, n: Long):
     """One block: Σ wₙ vₙ in float64, where wₙ is not 0."""
     s = cuda.shared.array(256, float64)
@@ -240,129 +176,128 @@ def add_number(number, *, out):
     launch(number_adder, 1, 1, number, out)
 
 
-def _terms(out, positions):
-    """Room for a sample's terms: `out` itself where it has one."""
-    return out if positions == 1 else out.memory.driver.scratch(len(out) * positions)
+def _classes(kernel, target, labels, y_pred, out, scale, dy, weights=None):
+    """(positions of a sample, classes), with every array's shape checked."""
+    shape = y_pred.shape
+    if len(shape) < 2 or (not y_pred.size and shape[0]):
+        raise ValueError(f"{kernel}: y_pred must be (N, ..., classes) with at least one class, got shape {shape}")
+    expect(kernel, "y_true", target, shape)
+    expect(kernel, "labels", labels, shape[:-1])
+    if labels is not None and labels.dtype not in (np.int32, np.int64):
+        raise TypeError(f"{kernel}: labels must be int32 or int64, got {labels.dtype}; convert them by astype")
+    expect(kernel, "out", out, shape[:1])
+    if dy is not None:
+        expect(kernel, "out" if out is None else "dy", dy, shape)
+        expect(kernel, "scale", scale, shape[:1])
+    expect(kernel, "weights", weights, shape[-1:])
+    return y_pred.size // max(len(y_pred) * shape[-1], 1), shape[-1]
 
 
-def _mean(terms, out, positions):
-    if positions != 1 and len(out):
-        launch(sample_means, len(out), threads_for(positions), terms, out, len(out), positions)
+def _room(out, y_pred, positions):
+    """Room for the terms of all positions; a gradient alone puts them where nobody reads them."""
+    rows = len(y_pred) * positions
+    return y_pred.memory.driver.scratch(rows) if out is None else room_for_terms(out, positions)
 
 
-def _positions(y_pred):
-    classes = y_pred.shape[-1]
-    return y_pred.size // max(len(y_pred) * classes, 1), classes
+def _sparse(kernel, labels, y_pred, from_logits, out, scale, dy, weights, ignore):
+    positions, classes = _classes(kernel, None, labels, y_pred, out, scale, dy, weights)
+    if not y_pred.size:
+        return
+    terms = _room(out, y_pred, positions)
+    kind = 2 if from_logits is None else int(from_logits)
+    launch(
+        of_int32 if labels.dtype == np.int32 else sparse_cross_entropy, len(y_pred) * positions, threads_for(classes),
+        labels, y_pred, weights, scale, terms, dy,
+        classes, positions, kind, int(weights is not None), int(dy is not None), int(ignore is not None),
+        NO_LABEL if ignore is None else ignore,
+    )  # fmt: skip
+    if out is not None:
+        mean_of_terms(terms, out, positions)
 
 
 def sparse_categorical_cross_entropy(
     labels, y_pred, from_logits, *, out, scale=None, dy=None, weights=None, ignore=None
 ):
     """As npdl.kernels.reference.loss.sparse_categorical_cross_entropy."""
-    positions, _ = _positions(y_pred)
-    terms = _terms(out, positions)
-    _sparse_rows(labels, y_pred, from_logits, terms, scale, dy, weights, ignore)
-    _mean(terms, out, positions)
-
-
-def _sparse_rows(labels, y_pred, from_logits, terms, scale, dy, weights, ignore):
-    positions, classes = _positions(y_pred)
-    rows = len(y_pred) * positions
-    if not rows:
-        return
-    kind = 2 if from_logits is None else int(from_logits)
-    launch(
-        of_int32 if labels.dtype == np.int32 else sparse_cross_entropy, rows, threads_for(classes),
-        labels, y_pred, weights, scale, terms, dy,
-        classes, positions, kind, int(weights is not None), int(dy is not None), int(ignore is not None),
-        NO_LABEL if ignore is None else ignore,
-    )  # fmt: skip
+    _sparse("sparse_categorical_cross_entropy", labels, y_pred, from_logits, out, scale, dy, weights, ignore)
 
 
 def sparse_categorical_cross_entropy_grad(labels, y_pred, from_logits, scale, *, out, weights=None, ignore=None):
     """As npdl.kernels.reference.loss.sparse_categorical_cross_entropy_grad."""
-    positions, _ = _positions(y_pred)
-    terms = out.memory.driver.scratch(len(y_pred) * positions)
-    _sparse_rows(labels, y_pred, from_logits, terms, scale, out, weights, ignore)
+    _sparse("sparse_categorical_cross_entropy_grad", labels, y_pred, from_logits, None, scale, out, weights, ignore)
+
+
+def _whole(kernel, y_true, y_pred, logits, label_smoothing, out, scale, dy):
+    positions, classes = _classes(kernel, y_true, None, y_pred, out, scale, dy)
+    if not y_pred.size:
+        return
+    terms = _room(out, y_pred, positions)
+    launch(
+        cross_entropy, len(y_pred) * positions, threads_for(classes), y_true, y_pred, scale, terms, dy,
+        classes, positions, int(logits), int(dy is not None), label_smoothing,
+    )  # fmt: skip
+    if out is not None:
+        mean_of_terms(terms, out, positions)
 
 
 def categorical_cross_entropy(y_true, y_pred, from_logits, label_smoothing, *, out, scale=None, dy=None):
     """As npdl.kernels.reference.loss.categorical_cross_entropy."""
-    positions, _ = _positions(y_pred)
-    terms = _terms(out, positions)
-    _rows(y_true, y_pred, from_logits, label_smoothing, terms, scale, dy)
-    _mean(terms, out, positions)
-
-
-def _rows(y_true, y_pred, logits, label_smoothing, terms, scale, dy):
-    positions, classes = _positions(y_pred)
-    rows = len(y_pred) * positions
-    if rows:
-        launch(
-            cross_entropy, rows, threads_for(classes), y_true, y_pred, scale, terms, dy,
-            classes, positions, int(logits), int(dy is not None), label_smoothing,
-        )  # fmt: skip
-
-
-def weighted_sum(values, weights, *, out):
-    """As npdl.kernels.reference.loss.weighted_sum."""
-    launch(weighted_total, 1, 256, values, weights, out, values.size)
-
-
-def _elements(kind, y_true, y_pred, out, delta=0.0, smoothing=0.0):
-    width = y_pred.size // max(len(y_pred), 1)
-    terms = _terms(out, width)
-    launch_each(element_terms, y_pred.size, y_true, y_pred, terms, y_pred.size, kind, delta, smoothing)
-    _mean(terms, out, width)
-
-
-def _slopes(kind, y_true, y_pred, scale, out, delta=0.0, smoothing=0.0):
-    width = y_pred.size // max(len(y_pred), 1)
-    launch_each(element_slopes, y_pred.size, y_true, y_pred, scale, out, y_pred.size, width, kind, delta, smoothing)
-
-
-def mean_squared_error(y_true, y_pred, *, out):
-    """out[n] = Σ (p − t)² / D"""
-    _elements(0, y_true, y_pred, out)
-
-
-def mean_squared_error_grad(y_true, y_pred, scale, *, out):
-    """out = s · 2 (p − t) / D"""
-    _slopes(0, y_true, y_pred, scale, out)
-
-
-def mean_absolute_error(y_true, y_pred, *, out):
-    """out[n] = Σ |p − t| / D"""
-    _elements(1, y_true, y_pred, out)
-
-
-def mean_absolute_error_grad(y_true, y_pred, scale, *, out):
-    """out = s · sign(p − t) / D"""
-    _slopes(1, y_true, y_pred, scale, out)
-
-
-def huber(y_true, y_pred, delta, *, out):
-    """out[n] = Σ h(p − t) / D"""
-    _elements(2, y_true, y_pred, out, delta)
-
-
-def huber_grad(y_true, y_pred, delta, scale, *, out):
-    """out = s · clip(p − t, −δ, δ) / D"""
-    _slopes(2, y_true, y_pred, scale, out, delta)
-
-
-def binary_cross_entropy(y_true, y_pred, from_logits, label_smoothing, *, out):
-    """As npdl.kernels.reference.loss.binary_cross_entropy."""
-    _elements(3 if from_logits else 4, y_true, y_pred, out, smoothing=label_smoothing)
-
-
-def binary_cross_entropy_grad(y_true, y_pred, from_logits, label_smoothing, scale, *, out):
-    """As npdl.kernels.reference.loss.binary_cross_entropy_grad."""
-    _slopes(3 if from_logits else 4, y_true, y_pred, scale, out, smoothing=label_smoothing)
+    _whole("categorical_cross_entropy", y_true, y_pred, from_logits, label_smoothing, out, scale, dy)
 
 
 def categorical_cross_entropy_grad(y_true, y_pred, from_logits, label_smoothing, scale, *, out):
     """As npdl.kernels.reference.loss.categorical_cross_entropy_grad."""
-    positions, _ = _positions(y_pred)
-    terms = out.memory.driver.scratch(len(y_pred) * positions)
-    _rows(y_true, y_pred, from_logits, label_smoothing, terms, scale, out)
+    _whole("categorical_cross_entropy_grad", y_true, y_pred, from_logits, label_smoothing, None, scale, out)
+
+
+def weighted_sum(values, weights, *, out):
+    """As npdl.kernels.reference.loss.weighted_sum."""
+    expect("weighted_sum", "weights", weights, values.shape)
+    expect("weighted_sum", "out", out, (1,))
+    launch(weighted_total, 1, 256, values, weights, out, values.size)
+
+
+def mean_squared_error(y_true, y_pred, *, out):
+    """out[n] = Σ (p − t)² / D"""
+    mean_over_elements("mean_squared_error", "squared", (), y_true, y_pred, out)
+
+
+def mean_squared_error_grad(y_true, y_pred, scale, *, out):
+    """out = s · 2 (p − t) / D"""
+    mean_over_elements("mean_squared_error_grad", "squared", (), y_true, y_pred, out, scale)
+
+
+def mean_absolute_error(y_true, y_pred, *, out):
+    """out[n] = Σ |p − t| / D"""
+    mean_over_elements("mean_absolute_error", "absolute", (), y_true, y_pred, out)
+
+
+def mean_absolute_error_grad(y_true, y_pred, scale, *, out):
+    """out = s · sign(p − t) / D"""
+    mean_over_elements("mean_absolute_error_grad", "absolute", (), y_true, y_pred, out, scale)
+
+
+def huber(y_true, y_pred, delta, *, out):
+    """out[n] = Σ h(p − t) / D"""
+    mean_over_elements("huber", "huber", (delta,), y_true, y_pred, out)
+
+
+def huber_grad(y_true, y_pred, delta, scale, *, out):
+    """out = s · clip(p − t, −δ, δ) / D"""
+    mean_over_elements("huber_grad", "huber", (delta,), y_true, y_pred, out, scale)
+
+
+def _binary(from_logits):
+    return "binary_logits" if from_logits else "binary"
+
+
+def binary_cross_entropy(y_true, y_pred, from_logits, label_smoothing, *, out):
+    """As npdl.kernels.reference.loss.binary_cross_entropy."""
+    mean_over_elements("binary_cross_entropy", _binary(from_logits), (label_smoothing,), y_true, y_pred, out)
+
+
+def binary_cross_entropy_grad(y_true, y_pred, from_logits, label_smoothing, scale, *, out):
+    """As npdl.kernels.reference.loss.binary_cross_entropy_grad."""
+    mean_over_elements(
+        "binary_cross_entropy_grad", _binary(from_logits), (label_smoothing,), y_true, y_pred, out, scale
+    )

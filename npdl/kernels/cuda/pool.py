@@ -13,6 +13,7 @@ from numba import cuda, float32, int32
 from npdl.kernels.checks import needs_y, wants_relu, whole_window
 from npdl.kernels.cuda.index import over, shown, which
 from npdl.kernels.cuda.kernel import Bytes, Floats, Int, Ints, Long, device, expect, kernel, launch, launch_each
+from npdl.kernels.cuda.memory import viewed
 
 TILE, THREADS = 32, 256
 """Channels that a block takes of a whole image at most, and its threads at most."""
@@ -353,5 +354,4 @@ def mean_of_counted(y, mask, *, out):
     if len(mask.shape) != 2 or len(y.shape) != 2 or len(y) != len(mask):
         raise ValueError(f"mean_of_counted: expected y (N, C) and mask (N, T), got shapes {y.shape} and {mask.shape}")
     expect("mean_of_counted", "out", out, y.shape)
-    as_bytes = type(mask)(mask.memory, mask.offset, mask.shape, np.uint8)  # a bool is a byte, 0 or 1
-    launch_each(counted_kernel, y.size, y, as_bytes, out, y.size, y.shape[1], mask.shape[1])
+    launch_each(counted_kernel, y.size, y, viewed(mask, np.uint8), out, y.size, y.shape[1], mask.shape[1])

@@ -16,6 +16,7 @@ from numba import cuda, float32
 
 from npdl.kernels.cuda.index import over
 from npdl.kernels.cuda.kernel import Floats, Int, Long, Longs, expect, kernel, launch, launch_each
+from npdl.kernels.cuda.strided import strides_of
 
 TILE, ROWS = 32, 8
 """A block's tile of a matrix that is turned over, and its rows of threads."""
@@ -108,11 +109,6 @@ def repeat_grad_kernel(
 # ---- tables
 
 
-def strides(shape):
-    """How far apart neighbours along each axis lie, in numbers."""
-    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
-
-
 @functools.lru_cache(1024)
 def joined(sizes, *strides):
     """((size, stride, ...), ...) of axes, the last first; axes whose strides all fit make one."""
@@ -148,7 +144,7 @@ def permute(x, axes, *, out):
     axes = tuple(axes)
     if sorted(axes) != list(range(len(x.shape))):
         raise ValueError(f"permute: axes must be those of x of shape {x.shape}, each once, got {axes}")
-    sizes, steps = tuple(x.shape[a] for a in axes), strides(x.shape)
+    sizes, steps = tuple(x.shape[a] for a in axes), strides_of(x.shape)
     expect("permute", "out", out, sizes)
     if not out.size:
         return
@@ -186,7 +182,7 @@ def _margins(kernel, name, large, margins, small):
 
 def crop(x, margins, *, out):
     """out = x without its margins"""
-    before, steps = _margins("crop", "x", x.shape, margins, out.shape), strides(x.shape)
+    before, steps = _margins("crop", "x", x.shape, margins, out.shape), strides_of(x.shape)
     _move(x, out, out.shape, steps, sum(n * step for n, step in zip(before, steps)))
 
 
@@ -224,7 +220,7 @@ def repeat(x, times, *, out):
     _times("repeat", out.shape, x.shape, times)
     each = (1, *times, *(1,) * (len(x.shape) - len(times) - 1))
     sizes = tuple(n for size, count in zip(x.shape, each) for n in (size, count))
-    _move(x, out, sizes, tuple(n for step in strides(x.shape) for n in (step, 0)))
+    _move(x, out, sizes, tuple(n for step in strides_of(x.shape) for n in (step, 0)))
 
 
 def repeat_grad(dy, times, *, out):
