@@ -48,8 +48,8 @@ def test_windows_a_fraction_apart(rng, device):
     x = rng.normal(size=(3, 20, 30, 2)).astype("float32")
     starts = []
     for _ in range(2):
-        u = layer.draw(3)
-        places = np.asarray(layer.places(u)).reshape(3, 12, 18, 2, 2, 2)
+        first, apart = layer.places(layer.draw(3))
+        places = (first[..., None] + apart).reshape(3, 12, 18, 2, 2, 2)
         rows = places[..., 0, 0] // 2 // 30 % 20
         steps = np.diff(rows, axis=1)
         assert (rows[:, 0] == 0).all() and (rows[:, -1] == 18).all() and set(steps.ravel()) <= {1, 2}
