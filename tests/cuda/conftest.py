@@ -6,6 +6,8 @@ import pathlib
 import numpy as np
 import pytest
 
+from npdl import devices
+from npdl.devices.cuda import find
 from npdl.devices.cuda.device import CudaDevice
 from npdl.devices.cuda.stand_in import StandIn
 
@@ -20,9 +22,17 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.xdist_group("cuda"))
 
 
+@pytest.fixture(params=["stand-in", pytest.param("cuda", marks=pytest.mark.gpu)])
+def place(request):
+    """The name of a device: `pytest -m gpu` runs the same tests on a GPU."""
+    if request.param == "cuda" and (reason := find.obstacle(0)):
+        pytest.skip(reason)
+    return request.param
+
+
 @pytest.fixture
-def device():
-    return CudaDevice("stand-in", None, StandIn())
+def device(place):
+    return CudaDevice(place, None, StandIn()) if place == "stand-in" else devices.get(place)
 
 
 @pytest.fixture

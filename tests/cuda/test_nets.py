@@ -69,10 +69,10 @@ def gradients(name, device, dtype, weights):
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_gradients_are_the_references(name):
+def test_gradients_are_the_references(name, place):
     weights = made(name, "cpu").get_weights()
     want = gradients(name, "reference", "float64", weights)
-    found = gradients(name, "stand-in", "float32", weights)
+    found = gradients(name, place, "float32", weights)
     assert want.keys() == found.keys()
     whole = np.sqrt(sum(np.square(grad).sum() for grad in want.values()))
     for weight, grad in want.items():
@@ -88,15 +88,15 @@ def followed(name, device):
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_ten_steps_as_on_the_cpu(name, monkeypatch):
-    launches = []
-    stand_in = devices.get("stand-in").driver
-    new_graph = stand_in._new_graph
-    monkeypatch.setattr(stand_in, "_new_graph", lambda: launches.append(new_graph()) or launches[-1])
-    wanted, found = followed(name, "cpu"), followed(name, "stand-in")
-    assert len(launches) == 1
+def test_ten_steps_as_on_the_cpu(name, place, monkeypatch):
+    graphs = []
+    driver = devices.get(place).driver
+    new_graph = driver._new_graph
+    monkeypatch.setattr(driver, "_new_graph", lambda: graphs.append(new_graph()) or graphs[-1])
+    wanted, found = followed(name, "cpu"), followed(name, place)
+    assert len(graphs) == 1
     monkeypatch.setattr(Replays, "wants", lambda self, batch: False)
-    np.testing.assert_array_equal(followed(name, "stand-in"), found)  # each step by itself: the same bits
-    assert len(launches) == 1
+    np.testing.assert_array_equal(followed(name, place), found)  # each step by itself: the same bits
+    assert len(graphs) == 1
     np.testing.assert_allclose(found, wanted, rtol=1e-4)
     assert wanted[-1] < wanted[0]
