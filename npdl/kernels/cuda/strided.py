@@ -1,8 +1,13 @@
 """Arrays read in another order than memory's: an element's place as Σ stride · coordinate, by tables on the device."""
 
+import math
+
 import numpy as np
 
 from npdl.kernels.cuda.kernel import device
+
+MOST = 1 << 31
+"""Elements of an array whose places are counted in 32 bits."""
 
 
 @device
@@ -57,6 +62,8 @@ def offsets(driver, shape, axes):
     """Places of the elements along some axes, the others' coordinates being 0; int32, kept on the device."""
     key = "offsets", tuple(shape), tuple(axes)
     if key not in driver.kept:
+        if math.prod(shape) > MOST:
+            raise ValueError(f"an array of shape {tuple(shape)} has more than 2³¹ elements, too many to count in 32 bits")
         found, strides = np.zeros(1, np.int32), strides_of(shape)
         for axis in axes:
             steps = np.arange(shape[axis], dtype=np.int32) * np.int32(strides[axis])
