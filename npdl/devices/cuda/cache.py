@@ -61,11 +61,11 @@ def _described(function):
 def _write(file, content):
     """All or nothing, also where several processes compile the same."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = tempfile.NamedTemporaryFile(dir=file.parent, delete=False)
+    handle, part = tempfile.mkstemp(dir=file.parent)
     try:
-        with part:
-            part.write(content)
-        os.replace(part.name, file)
+        with open(handle, "wb") as opened:
+            opened.write(content)
+        os.replace(part, file)
     except BaseException:
-        os.unlink(part.name)
+        os.unlink(part)
         raise

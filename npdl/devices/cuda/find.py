@@ -7,7 +7,7 @@ import importlib.util
 PACKAGES = ("cuda.core", "cuda.bindings", "numba_cuda")
 DISTRIBUTIONS = ("numba-cuda", "cuda-core", "cuda-bindings", "nvidia-nvvm", "nvidia-nvjitlink", "nvidia-cublas")
 OLDEST = 13000
-"""What NVIDIA's driver must say of the CUDA that it runs: 580 and newer run 13.0, by whose tools kernels are compiled."""
+"""The CUDA that NVIDIA's driver must run: 13.0, by whose tools kernels are compiled; drivers from 580 on do."""
 INSTALL = 'pip install "npdl-engine[cuda]"'
 
 

@@ -76,8 +76,8 @@ class Gpu(Driver):
 
     @property
     def tf32(self):
-        """Whether products may round their factors to TF32, which has 10 bits, for several times the speed. A graph keeps
-        what was so when it was captured."""
+        """Whether products may round their factors to TF32, which has 10 bits, for several times the speed. A
+        graph keeps what was so when it was captured."""
         return self._blas.tf32
 
     @tf32.setter

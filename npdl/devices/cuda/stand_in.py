@@ -90,8 +90,8 @@ class StandIn(Driver):
             )
         if any(n > most for n, most in zip((*blocks, *threads), (*MOST_BLOCKS, *MOST_EACH), strict=True)):
             raise ValueError(
-                f"{kernel.name}: a grid has at most {MOST_BLOCKS} blocks and a block {MOST_EACH} threads along x, y and "
-                f"z, got grid {tuple(blocks)} and block {tuple(threads)}"
+                f"{kernel.name}: a grid has at most {MOST_BLOCKS} blocks and a block {MOST_EACH} threads, "
+                f"got {tuple(blocks)} and {tuple(threads)}"
             )
         given = [_argument(value, kind) for value, kind in zip(arguments, kernel.kinds, strict=True)]
         self._do(lambda: self._run(kernel, blocks, threads, given))

@@ -63,7 +63,7 @@ def offsets(driver, shape, axes):
     key = "offsets", tuple(shape), tuple(axes)
     if key not in driver.kept:
         if math.prod(shape) > MOST:
-            raise ValueError(f"an array of shape {tuple(shape)} has more than 2³¹ elements, too many to count in 32 bits")
+            raise ValueError(f"an array of shape {tuple(shape)} has more than 2³¹ elements: too many for these tables")
         found, strides = np.zeros(1, np.int32), strides_of(shape)
         for axis in axes:
             steps = np.arange(shape[axis], dtype=np.int32) * np.int32(strides[axis])
