@@ -9,6 +9,7 @@ from numba import cuda
 from npdl import Sequential, layers
 from npdl.devices.cuda import cache, compiler
 from npdl.devices.cuda.stand_in import StandIn
+from npdl.devices.registry import get, kernel_table
 from npdl.kernels.cuda.kernel import Floats, Int, kernel, launch
 from npdl.kernels.cuda.strided import offsets
 
@@ -96,3 +97,9 @@ def test_a_graph_keeps_no_rounding_that_was_turned_off(monkeypatch):
         for _ in range(4):
             model.predict(x, verbose=0)
     assert len(captured) == 2
+
+
+def test_a_gpu_has_a_kernel_for_every_name():
+    device = get("stand-in")
+    for name in kernel_table("reference"):
+        assert callable(getattr(device.kernels, name)), name
