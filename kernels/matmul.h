@@ -520,7 +520,7 @@ NPDL_API void FN(npdl_sum_rows)(const REAL *x, int64_t rows, int64_t columns, RE
 NPDL_API void FN(npdl_matmul)(const REAL *a, const REAL *b, REAL *out, const REAL *bias, const REAL *add,
                               const REAL *times, REAL *z, REAL *slope, REAL *sums, int64_t m, int64_t n, int64_t k,
                               int transpose_a, int transpose_b, int code, const double *constants) {
-    const int wide = k > 0 && m > 0 && n >= NPDL_SUM_NARROW;
+    const int wide = k > 0 && (transpose_a ? m > 0 : m > 1) && n >= NPDL_SUM_NARROW; /* npdl_one_row makes no sums */
     FN(npdl_product) s = {
         .m = m, .n = n, .k = k,
         .a = a, .a_step = transpose_a ? m : k, .transpose_a = transpose_a,

@@ -16,7 +16,7 @@ class Callback:
         params: {"epochs": number of epochs, "steps": batches an epoch or None, "verbose": 0, 1 or 2, "validation_freq":
             every how many epochs is validated, or the list of these epochs}.
         takes_late_logs: whether the logs at a batch's end may be a function that makes them, for a callback that
-            rarely looks: on a GPU making them waits for it.
+            rarely looks: on a GPU making them waits for it. It holds for methods of the class that says so.
 
     >>> class Shout(Callback):
     ...     def on_epoch_end(self, epoch, logs=None):
@@ -110,6 +110,7 @@ class CallbackList(Callback):
             self.set_model(model)
         self.set_params(dict(params or {}))
         self._listeners = {hook: [*self._overriding(hook)] for hook in HOOKS}
+        self._late = [method for callback in self.callbacks for method in _taking_late_logs(callback)]
 
     def _overriding(self, hook):
         """The methods to call: those that a callback wrote itself, so that a step costs nothing for the others."""
@@ -181,9 +182,17 @@ class CallbackList(Callback):
     def _call_late(self, hook, batch, logs):
         """With logs that may be a function: they cost something and are made when the first callback wants them."""
         for method in self._listeners[hook]:
-            if callable(logs) and not getattr(method, "__self__", self).takes_late_logs:
+            if callable(logs) and method not in self._late:
                 logs = logs()
             method(batch, _given(logs))
+
+
+def _taking_late_logs(callback):
+    """Those methods of a callback whose class says so: one that a subclass or an object has instead gets a dict."""
+    for hook in ("on_train_batch_end", "on_test_batch_end"):
+        kind = next(kind for kind in type(callback).__mro__ if hook in vars(kind))
+        if hook not in vars(callback) and vars(kind).get("takes_late_logs"):
+            yield getattr(callback, hook)
 
 
 def _given(logs):

@@ -121,7 +121,8 @@ class Scoring(Layer):
         self.k.pad(ones, ((0, places),), out=lines)  # ones a line and one place apart
         matrix = lines.reshape(lines.size)[: places * places].reshape(1, 1, places, 1, places)
         units = self.buffer("unit", (samples, places, heads, places))
-        self.k.repeat(matrix, (samples, 1, heads), out=units.reshape(1, *units.shape))
+        if samples:
+            self.k.repeat(matrix, (samples, 1, heads), out=units.reshape(1, *units.shape))
         return units
 
     def _kept(self, how):

@@ -11,6 +11,10 @@ from npdl.penalties import rule_names
 
 DENSE = ("feedforward_intermediate_dense", "feedforward_output_dense")
 
+INSIDE = (Dense, Dropout, LayerNormalization, MultiHeadAttention)
+WRITTEN = {(kind, method): getattr(kind, method) for kind in INSIDE for method in ("forward", "backward")}
+"""The methods that may take a shortcut; those that a subclass of yours has, or a patched class, may not."""
+
 
 class Transformer(Container):
     """Sublayers f one after the other, attention and two Dense layers, each in x + f(norm(x)) or norm(x + f(x)).
@@ -127,8 +131,11 @@ class Transformer(Container):
         return dh, *more
 
     def _hooked(self, method):
-        """Whether a method was put on one of the layers inside: it takes no shortcut."""
-        return any(method in vars(part) for part in self.inner())
+        """Whether a method was put on one of the layers inside, or on its class: it takes no shortcut."""
+        return any(
+            method in vars(part) or getattr(type(part), method) is not WRITTEN.get((type(part), method))
+            for part in self.inner()
+        )
 
     def dense_forward(self, training):
         """f of the two Dense layers."""

@@ -268,10 +268,16 @@ class Replays:
         """Whether what was noted still lies where it lay, and every layer is what it was."""
         return (
             self._data is self.store.data
+            and self._tf32 == self._rounds()
             and self._outgrown == self.workspace.outgrown
             and unchanged(self._seen, self._watched)
             and not self._is_patched()
         )
+
+    def _rounds(self):
+        """Whether products on a GPU round their factors."""
+        driver = self.store.device.driver
+        return driver is not None and driver.tf32
 
     def _is_patched(self):
         """Whether a class has another method than npdl wrote, by `unittest.mock.patch.object(layers.Dense, ...)`."""
@@ -280,6 +286,7 @@ class Replays:
     def _look(self):
         """Remember what is seen now, and settle `possible`; returns what has a table of kernels."""
         self._watched, self._data = [watch(part) for part in self.plan.parts], self.store.data
+        self._tf32 = self._rounds()
         self._outgrown, self._seen, kernels = self.workspace.outgrown, look(self._watched), self.store.device.kernels
         parts = [part for layer in self.plan.layers for part in layer.walk()]
         parts += [] if self.head is None else [self.head, self.head.loss]

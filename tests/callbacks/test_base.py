@@ -92,3 +92,27 @@ def test_close_reaches_all():
 
     CallbackList([Mine(), ProgressBar(0), Mine()]).close()
     assert closed == [True, True]
+
+
+def test_logs_that_are_made_late_reach_every_function_as_a_dict():
+    seen = []
+
+    class Mine:
+        def at_the_end(self, batch, logs):
+            seen.append(logs["loss"])
+
+    class Bar(ProgressBar):
+        def on_train_batch_end(self, batch, logs=None):
+            super().on_train_batch_end(batch, logs)
+            seen.append(logs["loss"])
+
+    caller = CallbackList([ProgressBar(0), Bar(0), LambdaCallback(on_train_batch_end=Mine().at_the_end)])
+    caller.on_train_begin()
+    caller.on_epoch_begin(0)
+    caller.on_train_batch_end(0, lambda: {"loss": 0.5})
+    assert seen == [0.5, 0.5]
+    CallbackList(LambdaCallback(on_test_batch_end=print)).on_test_batch_end(0, lambda: {"loss": 0.5})
+    only_a_bar = CallbackList(ProgressBar(0))
+    only_a_bar.on_train_begin()
+    only_a_bar.on_epoch_begin(0)
+    only_a_bar.on_train_batch_end(0, lambda: pytest.fail("nobody looks"))

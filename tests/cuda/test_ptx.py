@@ -19,7 +19,7 @@ def has_toolkit():
 pytestmark = pytest.mark.skipif(not has_toolkit(), reason='compiling for GPUs needs pip install ".[cuda]"')
 CAPABILITIES = ((8, 0), (9, 0))  # A100, H100
 REGISTERS = 64  # of a thread: with 64, one of an A100's processors holds 1,024 threads
-MOST = {"attend": 128, "attend_grad": 255}
+MOST = {"attend": 96, "attend_grad": 168}
 """Registers of kernels that multiply tiles and hold what they add up: one or two blocks of 256 threads a processor."""
 DOUBLES = {
     "weighted_total", "number_adder", "penalty_part", "penalty_total",  # a loss is added up in float64

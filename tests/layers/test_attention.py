@@ -243,3 +243,15 @@ def test_calls_that_do_not_fit(rng):
         layer.attention_scores(x)
     with pytest.raises(TypeError, match=r"a mask is an array of bool"):
         Attention().init((4, 6), dtype="float64").attention_scores(x, np.ones((3, 4)))
+
+
+@pytest.mark.parametrize("make", [*GIVING, lambda: Attention(score_mode="concat"), Additive])
+def test_an_empty_batch(make):
+    layer = make().init(SHAPES)
+    x = tuple(np.zeros((0, *shape), "float32") for shape in SHAPES)
+    y = layer.forward(x, training=True)
+    parts = y if isinstance(y, tuple) else (y,)
+    shapes = layer.output_shape if isinstance(y, tuple) else (layer.output_shape,)
+    assert [part.shape for part in parts] == [(0, *shape) for shape in shapes]
+    assert [dx.shape for dx in layer.backward(y)] == [part.shape for part in x]
+    assert not any(grad.any() for grad in layer.grads.values())

@@ -71,6 +71,21 @@ def test_a_layer_inside_with_a_method_of_its_own(rng, first, method, name):
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize("first", (True, False))
+def test_a_class_with_another_method_for_a_while(rng, first, monkeypatch):
+    """It gets what a layer's method gets, and nothing to add."""
+    x, dy = rng.standard_normal((2, 2, 4, 6))
+    block = Decoder(7, 2, activation="gelu", normalize_first=first).init((4, 6), dtype="float64", seed=1)
+    expected = block.forward(x, training=True), block.backward(dy.copy()), *block.store.grad.copy()[None]
+    forward, backward, calls = layers.Dense.forward, layers.Dense.backward, []
+    monkeypatch.setattr(layers.Dense, "forward", lambda dense, x, training=False: forward(dense, x, training))
+    monkeypatch.setattr(layers.Dense, "backward", lambda dense, dy: (calls.append(dy), backward(dense, dy))[1])
+    got = block.forward(x, training=True), block.backward(dy.copy()), *block.store.grad[None]
+    assert len(calls) == 2
+    for one, other in zip(expected, got, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-13)
+
+
 def test_a_call_takes_every_mask_that_forward_takes(rng):
     x, e = (rng.standard_normal((2, *shape)) for shape in ((4, 6), (5, 3)))
     places, pairs = np.arange(4) < [[3], [4]], rng.random((2, 4, 4)) < 0.7

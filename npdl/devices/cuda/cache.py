@@ -2,9 +2,10 @@
 
 A file's name is a hash of all that the code depends on: the kernel's source and types, those of the device functions
 that it calls, the values that it closes over, the GPU's capability, and the versions of what compiles. Nothing is ever
-overwritten with other content; the folder may be deleted at any time.
+overwritten with other content; the folder may be deleted at any time. Where it cannot be written, nothing is kept.
 """
 
+import contextlib
 import hashlib
 import inspect
 import os
@@ -22,11 +23,15 @@ def cubin(kernel, capability):
     key = kernel, capability
     if key not in _compiled:
         file = folder() / _name(kernel, capability)
-        if not file.exists():
+        try:
+            content = file.read_bytes()
+        except OSError:
             entry = compiler.entry(compiler.ptx(kernel, capability))
             code, _ = compiler.cubin(kernel, capability)
-            _write(file, entry.encode() + b"\n" + code)
-        entry, code = file.read_bytes().split(b"\n", 1)
+            content = entry.encode() + b"\n" + code
+            with contextlib.suppress(OSError):
+                _write(file, content)
+        entry, code = content.split(b"\n", 1)
         _compiled[key] = code, entry.decode()
     return _compiled[key]
 
@@ -56,6 +61,11 @@ def _described(function):
 def _write(file, content):
     """All or nothing, also where several processes compile the same."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as part:
-        part.write(content)
-    os.replace(part.name, file)
+    handle, part = tempfile.mkstemp(dir=file.parent)
+    try:
+        with open(handle, "wb") as opened:
+            opened.write(content)
+        os.replace(part, file)
+    except BaseException:
+        os.unlink(part)
+        raise

@@ -3,6 +3,7 @@
 import abc
 import contextlib
 import math
+import threading
 
 import numpy as np
 
@@ -25,12 +26,18 @@ class Driver(abc.ABC):
     have now, and `graph.launch()` does them all, as often as one likes. Memory that is asked for there lives as long as
     the graph. Copies from and to the host are not possible: they would not be part of it.
 
+    Several threads may ask: each has scratch memory of its own, and what others ask for while one captures waits.
+
     Attributes:
         kept: what kernels keep on the device from call to call, by keys of their own.
+        tf32: whether products may round their factors to TF32.
     """
 
+    tf32 = False
+
     def __init__(self):
-        self._scratch, self.kept, self._graph = None, {}, None
+        self.kept, self._graph = {}, None
+        self._own, self._lock = threading.local(), threading.RLock()
 
     # ---- what a driver writes
 
@@ -70,49 +77,55 @@ class Driver(abc.ABC):
         Raises:
             MemoryError: there is no room.
         """
-        memory = self._allocate(nbytes)
-        if self._graph is not None:
-            self._graph.held.append(memory)
-        return memory
+        with self._lock:
+            memory = self._allocate(nbytes)
+            if self._graph is not None:
+                self._graph.held.append(memory)
+            return memory
 
     def upload(self, array, host):
         """Copy a host array into a `CudaArray` of the same shape and dtype."""
-        self._refuse("an array is copied from the host")
-        self._upload(array, host)
+        with self._lock:
+            self._refuse("an array is copied from the host")
+            self._upload(array, host)
 
     def download(self, array):
         """A NumPy array with a `CudaArray`'s values, after all work before."""
-        self._refuse("an array is copied to the host")
+        with self._lock:
+            self._refuse("an array is copied to the host")
         host = np.empty(array.shape, array.dtype)
         self._download(array, host)
         return host
 
     def launch(self, kernel, blocks, threads, arguments):
         """Start a kernel on blocks (x, y, z) of threads (x, y, z)."""
-        self._launch(kernel, blocks, threads, arguments)
+        with self._lock:
+            self._launch(kernel, blocks, threads, arguments)
         if _debug and self._graph is None:
             self._wait_for(f"kernel {kernel.name!r} with blocks {tuple(blocks)} of threads {tuple(threads)}")
 
     def product(self, a, b, out, transpose_a, transpose_b, add=False):
         """out = op(a) op(b) of matrices; with `add` out += op(a) op(b)."""
-        self._product(a, b, out, transpose_a, transpose_b, add)
+        with self._lock:
+            self._product(a, b, out, transpose_a, transpose_b, add)
         if _debug and self._graph is None:
             self._wait_for(f"a product of matrices {a.shape} and {b.shape}")
 
     @contextlib.contextmanager
     def capture(self):
         """A context that gives a graph of what is asked for in it."""
-        if self._graph is not None:
-            raise RuntimeError("a graph is being captured already; end it first")
-        graph = self._new_graph()
-        graph.held = [self._scratch]
-        graph.begin()
-        self._graph = graph
-        try:
-            yield graph
-        finally:
-            self._graph = None
-            graph.end()
+        with self._lock:
+            if self._graph is not None:
+                raise RuntimeError("a graph is being captured already; end it first")
+            graph = self._new_graph()
+            graph.held = [getattr(self._own, "scratch", None)]
+            graph.begin()
+            self._graph = graph
+            try:
+                yield graph
+            finally:
+                self._graph = None
+                graph.end()
 
     @property
     def capturing(self):
@@ -131,10 +144,11 @@ class Driver(abc.ABC):
         return array
 
     def scratch(self, count):
-        """An array of `count` float32, the caller's until it asks again or another does."""
-        if self._scratch is None or self._scratch.size < count:
-            self._scratch = self.array((count,), np.float32)
-        return self._scratch[0:count]
+        """An array of `count` float32, the calling thread's until it asks again."""
+        scratch = getattr(self._own, "scratch", None)
+        if scratch is None or scratch.size < count:
+            scratch = self._own.scratch = self.array((count,), np.float32)
+        return scratch[0:count]
 
     def _refuse(self, what):
         if self._graph is not None:

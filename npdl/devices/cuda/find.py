@@ -6,6 +6,8 @@ import importlib.util
 
 PACKAGES = ("cuda.core", "cuda.bindings", "numba_cuda")
 DISTRIBUTIONS = ("numba-cuda", "cuda-core", "cuda-bindings", "nvidia-nvvm", "nvidia-nvjitlink", "nvidia-cublas")
+OLDEST = 13000
+"""The CUDA that NVIDIA's driver must run: 13.0, by whose tools kernels are compiled; drivers from 580 on do."""
 INSTALL = 'pip install "npdl-engine[cuda]"'
 
 
@@ -56,6 +58,10 @@ def _gpus():
 
     try:
         (status,) = cu.cuInit(0)
+        if status == cu.CUresult.CUDA_SUCCESS:
+            status, version = cu.cuDriverGetVersion()
+            if status == cu.CUresult.CUDA_SUCCESS and version < OLDEST:
+                return 0, f"NVIDIA's driver runs CUDA {version // 1000}.{version % 1000 // 10} at most"
         if status == cu.CUresult.CUDA_SUCCESS:
             status, number = cu.cuDeviceGetCount()
             if status == cu.CUresult.CUDA_SUCCESS:

@@ -15,6 +15,9 @@ from npdl.devices.cuda import cache
 from npdl.devices.cuda.cublas import Cublas
 from npdl.devices.cuda.driver import Driver
 
+_threads = threading.local()
+"""Attributes `gpu`: the one that a thread's calls of CUDA mean."""
+
 WORKSPACE = 32 << 20
 """Bytes for cuBLAS to work in: with room of its own it allocates none, as a graph demands."""
 
@@ -44,6 +47,7 @@ class Graph:
 
     def launch(self):
         """Start it all."""
+        self._gpu.be_current()
         self._graph.launch(self._gpu.stream)
 
 
@@ -62,8 +66,7 @@ class Gpu(Driver):
     def __init__(self, number=0):
         super().__init__()
         self.device = Device(number)
-        self._threads = threading.local()
-        self._be_current()
+        self.be_current()
         self.stream = self.device.create_stream()
         self.capability = tuple(self.device.compute_capability)
         self._kernels, self._configs = {}, {}
@@ -73,7 +76,8 @@ class Gpu(Driver):
 
     @property
     def tf32(self):
-        """Whether products may round their factors to TF32, which has 10 bits, for several times the speed."""
+        """Whether products may round their factors to TF32, which has 10 bits, for several times the speed. A
+        graph keeps what was so when it was captured."""
         return self._blas.tf32
 
     @tf32.setter
@@ -87,20 +91,20 @@ class Gpu(Driver):
 
     def memory_left(self):
         """(bytes free, bytes in all)"""
-        self._be_current()
+        self.be_current()
         return _checked(cu.cuMemGetInfo())
 
     def synchronize(self):
         self.stream.sync()
 
-    def _be_current(self):
-        """CUDA asks each thread which GPU it means."""
-        if not getattr(self._threads, "done", False):
+    def be_current(self):
+        """CUDA asks each thread which GPU it means; with two of them that changes."""
+        if getattr(_threads, "gpu", None) is not self:
             self.device.set_current()
-            self._threads.done = True
+            _threads.gpu = self
 
     def _allocate(self, nbytes):
-        self._be_current()
+        self.be_current()
         try:
             return Memory(self, self.device.allocate(max(nbytes, 1), stream=self.stream))
         except Exception as error:
@@ -113,15 +117,16 @@ class Gpu(Driver):
             ) from None
 
     def _upload(self, array, host):
-        self._be_current()
+        self.be_current()
         _checked(cu.cuMemcpyHtoDAsync(array.address, host.ctypes.data, array.nbytes, self.stream.handle))
 
     def _download(self, array, host):
-        self._be_current()
+        self.be_current()
         _checked(cu.cuMemcpyDtoHAsync(host.ctypes.data, array.address, array.nbytes, self.stream.handle))
         self.synchronize()
 
     def _launch(self, kernel, blocks, threads, arguments):
+        self.be_current()
         code, kinds = self._kernels.get(kernel) or self._load(kernel)
         size = blocks, threads
         if size not in self._configs:
@@ -137,10 +142,11 @@ class Gpu(Driver):
         return self._kernels[kernel]
 
     def _product(self, a, b, out, transpose_a, transpose_b, add):
+        self.be_current()
         self._blas.product(a, b, out, transpose_a, transpose_b, add)
 
     def _new_graph(self):
-        self._be_current()
+        self.be_current()
         return Graph(self)
 
 

@@ -14,7 +14,8 @@ from npdl.devices.cuda.races import Race, races
 from npdl.devices.cuda.replay import replay
 
 RUBBISH = 0xAB
-MOST_THREADS = 1024  # of a block, on every GPU
+MOST_THREADS, MOST_EACH = 1024, (1024, 1024, 64)  # of a block, and along x, y and z, on every GPU
+MOST_BLOCKS = (1 << 31) - 1, 65535, 65535
 
 
 class Memory:
@@ -79,13 +80,18 @@ class StandIn(Driver):
         """As a GPU would.
 
         Raises:
-            ValueError: no blocks or threads, or too many threads.
+            ValueError: no blocks or threads, or too many.
             Race: with `watch`, the result depends on which thread is first.
         """
         if min(*blocks, *threads) < 1 or math.prod(threads) > MOST_THREADS:
             raise ValueError(
                 f"{kernel.name}: sizes of a grid and its blocks must be 1 or more, and a block's product at most "
                 f"{MOST_THREADS}, got grid {tuple(blocks)} and block {tuple(threads)}"
+            )
+        if any(n > most for n, most in zip((*blocks, *threads), (*MOST_BLOCKS, *MOST_EACH), strict=True)):
+            raise ValueError(
+                f"{kernel.name}: a grid has at most {MOST_BLOCKS} blocks and a block {MOST_EACH} threads, "
+                f"got {tuple(blocks)} and {tuple(threads)}"
             )
         given = [_argument(value, kind) for value, kind in zip(arguments, kernel.kinds, strict=True)]
         self._do(lambda: self._run(kernel, blocks, threads, given))

@@ -11,6 +11,9 @@ was added up before shrinks by e^(old − new), and the division by the sum come
 Online normalizer calculation for softmax, 2018; Dao et al., FlashAttention, 2022). Backward that runs again and leaves
 each row's top and 1 / Σ; with these a tile's P and dS are made again where they are needed: for dq, dk and dv.
 All sums have an order that the shapes set.
+
+A thread goes through the rows i in steps of `cuda.blockDim.y`, which is 8: said as a number, the compiler lays the four
+rows out one after another and keeps their addresses, in a third more registers.
 """
 
 import math
@@ -63,10 +66,12 @@ def tile_product(a, a_at, a_count, a_step, b, b_at, b_count, b_step, size, sa, s
     start = 0
     while start < size:
         cuda.syncthreads()
-        for i in range(y, 32, 8):
+        i = y
+        while i < 32:
             inside = start + x < size
             sa[i, x] = a[a_at + i * a_step + start + x] if inside and i < a_count else float32(0)
             sb[i, x] = b[b_at + i * b_step + start + x] if inside and i < b_count else float32(0)
+            i += cuda.blockDim.y
         cuda.syncthreads()
         for d in range(32):
             w = sb[x, d]
@@ -83,10 +88,12 @@ def add_rows(s, x, x_at, x_count, x_step, columns, sx, acc):
     """acc[i, c] += Σⱼ s[i, j] x[j, c], rows of x from `count` and columns from `columns` on being 0."""
     tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
     cuda.syncthreads()
-    for j in range(ty, 32, 8):
+    j = ty
+    while j < 32:
         at = x_at + j * x_step + tx
         sx[j, tx] = x[at] if j < x_count and tx < columns else float32(0)
         sx[j, tx + 32] = x[at + 32] if j < x_count and tx + 32 < columns else float32(0)
+        j += cuda.blockDim.y
     cuda.syncthreads()
     a0, a1, a2, a3 = float32(0), float32(0), float32(0), float32(0)
     b0, b1, b2, b3 = float32(0), float32(0), float32(0), float32(0)
@@ -157,9 +164,11 @@ def attend(
     rows, columns = min(32, queries - first), min(64, value_size - chunk)
     q_step, k_step, v_step = heads * size, groups * size, groups * value_size
     q_at = ((n * queries + first) * heads + head) * size
-    for i in range(ty, 32, 8):
+    i = ty
+    while i < 32:
         acc[i, tx] = float32(0)
         acc[i, tx + 32] = float32(0)
+        i += cuda.blockDim.y
     if ty == 0:
         top[tx] = float32(-math.inf)
         total[tx] = float32(0)
@@ -169,17 +178,21 @@ def attend(
         count = min(32, stop - key)
         k_at = ((n * keys + key) * groups + group) * size
         tile_product(q, q_at, rows, q_step, k, k_at, count, k_step, size, sa, sb, s)
-        for i in range(ty, 32, 8):
+        i = ty
+        while i < 32:
             looks = i < rows and tx < count
             if looks:
                 looks = may(n, first + i, key + tx, queries, keys, masks, query_mask, key_mask, value_mask, pair_mask)
             s[i, tx] = s[i, tx] * scale if looks else float32(-math.inf)
+            i += cuda.blockDim.y
         next_top(s, top, factor)
-        for i in range(ty, 32, 8):
+        i = ty
+        while i < 32:
             w = s[i, tx]
             s[i, tx] = float32(0) if w == float32(-math.inf) else math.exp(w - top[i])
             acc[i, tx] *= factor[i]
             acc[i, tx + 32] *= factor[i]
+            i += cuda.blockDim.y
         cuda.syncthreads()
         if ty == 0:
             part = float32(0)
@@ -188,14 +201,17 @@ def attend(
             total[tx] = total[tx] * factor[tx] + part
         if threshold != 0:
             cuda.syncthreads()
-            for i in range(ty, 32, 8):
+            i = ty
+            while i < 32:
                 element = (head * queries + first + i) * keys + key + tx
                 s[i, tx] = dropped(s[i, tx], n, element, threshold, step, k0, k1, kept)
+                i += cuda.blockDim.y
         v_at = ((n * keys + key) * groups + group) * value_size + chunk
         add_rows(s, v, v_at, count, v_step, columns, sx, acc)
         key += 32
     cuda.syncthreads()
-    for i in range(ty, 32, 8):
+    i = ty
+    while i < 32:
         if i < rows:
             row = (n * queries + first + i) * heads + head
             at = row * value_size + chunk + tx
@@ -206,6 +222,7 @@ def attend(
                 out[at] = acc[i, tx] * share
             if tx + 32 < columns:
                 out[at + 32] = acc[i, tx + 32] * share
+        i += cuda.blockDim.y
 
 
 @kernel
@@ -258,9 +275,11 @@ def attend_grad(
     own_at, own_step = own_row * size, my_heads * size
     own_value_at, own_value_step = own_row * value_size, my_heads * value_size
     other_step, other_value_step, x_step = other_heads * size, other_heads * value_size, other_heads * width
-    for i in range(ty, 32, 8):
+    i = ty
+    while i < 32:
         acc[i, tx] = float32(0)
         acc[i, tx + 32] = float32(0)
+        i += cuda.blockDim.y
     start, stop = 0, others
     if masks & CAUSAL != 0:
         start = 0 if of_queries else first
@@ -277,7 +296,8 @@ def attend_grad(
                     own_value, own_value_at, rows, own_value_step, other_value, other_value_at, count,
                     other_value_step, value_size, sa, sb, e,
                 )  # fmt: skip
-            for i in range(ty, 32, 8):
+            i = ty
+            while i < 32:
                 t = first + i if of_queries else at + tx
                 key = at + tx if of_queries else first + i
                 looks = i < rows and tx < count
@@ -294,17 +314,20 @@ def attend_grad(
                         s[i, tx] = scale * p * (slope - deltas[row])
                     else:
                         s[i, tx] = dropped(p, n, element, threshold, step, k0, k1, kept)
+                i += cuda.blockDim.y
             add_rows(s, x, x_at, count, x_step, columns, sx, acc)
             at += 32
         head += 1
     cuda.syncthreads()
-    for i in range(ty, 32, 8):
+    i = ty
+    while i < 32:
         if i < rows:
             here = ((n * mine + first + i) * my_heads + my_head) * width + chunk + tx
             if tx < columns:
                 out[here] = acc[i, tx]
             if tx + 32 < columns:
                 out[here + 32] = acc[i, tx + 32]
+        i += cuda.blockDim.y
 
 
 # ---- as every device calls them

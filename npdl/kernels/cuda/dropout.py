@@ -7,7 +7,7 @@ import math
 from numba import cuda, float32, uint32
 
 from npdl.kernels.checks import key_words
-from npdl.kernels.cuda.kernel import Float, Floats, Int, Ints, Long, UInt, device, expect, kernel, launch_each
+from npdl.kernels.cuda.kernel import Float, Floats, Int, Long, Longs, UInt, device, expect, kernel, launch_each
 from npdl.kernels.cuda.philox import normal, philox, word_of
 from npdl.kernels.cuda.strided import broadcast_strides, place_of, table_for
 from npdl.kernels.reference.dropout import ALPHA_LOW, MASK_BITS, alpha_affine
@@ -42,7 +42,7 @@ def drop(
 
 @kernel
 def drop_together(
-    x: Floats, out: Floats, table: Ints, axes: Int, size: Int, n: Long, scale: Float, shift: Float, dropped: Float,
+    x: Floats, out: Floats, table: Longs, axes: Int, size: Int, n: Long, scale: Float, shift: Float, dropped: Float,
     threshold: UInt, step: UInt, k0: UInt, k1: UInt,
 ):  # fmt: skip
     """A mask of a smaller shape, repeated along axes: each element computes its own word. n elements."""

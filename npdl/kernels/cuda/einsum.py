@@ -10,7 +10,7 @@ import math
 from numba import cuda, float32
 
 from npdl.kernels.cuda import matmul
-from npdl.kernels.cuda.kernel import Floats, Int, Ints, Long, expect, kernel, launch, launch_each
+from npdl.kernels.cuda.kernel import Floats, Int, Ints, Long, Longs, expect, kernel, launch, launch_each
 from npdl.kernels.cuda.mask import fill
 from npdl.kernels.cuda.reduction import fold_sum, threads_for
 from npdl.kernels.cuda.strided import broadcast_strides, offsets, place_of, table_for
@@ -56,7 +56,7 @@ def product_tile(
 
 
 @kernel
-def add_repeated(bias: Floats, out: Floats, table: Ints, axes: Int, n: Long):
+def add_repeated(bias: Floats, out: Floats, table: Longs, axes: Int, n: Long):
     """out += bias, which `table` repeats along axes."""
     i = cuda.grid(1)
     while i < n:

@@ -13,8 +13,7 @@ from numba import cuda, float32, int64
 from npdl.kernels.cuda.elementary import at_least, at_most
 from npdl.kernels.cuda.index import over
 from npdl.kernels.cuda.kernel import Float, Floats, Int, Ints, Long, Longs, device, expect, kernel, launch_each
-from npdl.kernels.cuda.shape import joined, on_device
-from npdl.kernels.cuda.strided import broadcast_strides
+from npdl.kernels.cuda.strided import broadcast_strides, joined, on_device
 from npdl.kernels.reference.image import FILL_MODES, INTERPOLATIONS
 
 WHOLE = 1 << 32

@@ -11,12 +11,11 @@ the two scattered over memory.
 import functools
 import math
 
-import numpy as np
 from numba import cuda, float32
 
 from npdl.kernels.cuda.index import over
 from npdl.kernels.cuda.kernel import Floats, Int, Long, Longs, expect, kernel, launch, launch_each
-from npdl.kernels.cuda.strided import strides_of
+from npdl.kernels.cuda.strided import joined, on_device, place_of, strides_of
 
 TILE, ROWS = 32, 8
 """A block's tile of a matrix that is turned over, and its rows of threads."""
@@ -27,14 +26,7 @@ def move_kernel(x: Floats, out: Floats, table: Longs, axes: Int, start: Long, n:
     """out[i, ..., k] = x[start + i · stride + ... + k · stride]; table: (size, stride) of each axis, the last first."""
     e = cuda.grid(1)
     while e < n:
-        rest = e + 0
-        at = start + 0
-        for axis in range(axes):
-            size = table[2 * axis]
-            up = rest // size
-            at += (rest - up * size) * table[2 * axis + 1]
-            rest = up
-        out[e] = x[at]
+        out[e] = x[start + place_of(e, table, axes)]
         e += cuda.gridsize(1)
 
 
@@ -107,26 +99,6 @@ def repeat_grad_kernel(
 
 
 # ---- tables
-
-
-@functools.lru_cache(1024)
-def joined(sizes, *strides):
-    """((size, stride, ...), ...) of axes, the last first; axes whose strides all fit make one."""
-    rows = []
-    for size, *steps in reversed(list(zip(sizes, *strides))):
-        if rows and all(step == before * rows[-1][0] for step, before in zip(steps, rows[-1][1:])):
-            rows[-1] = (rows[-1][0] * size, *rows[-1][1:])
-        elif size != 1:
-            rows.append((size, *steps))
-    return tuple(rows)
-
-
-def on_device(driver, rows):
-    """A table in the driver's memory, where it stays."""
-    key = "table", rows
-    if key not in driver.kept:
-        driver.kept[key] = driver.filled(np.array(rows, np.int64).reshape(-1))
-    return driver.kept[key]
 
 
 def _move(x, out, sizes, steps, start=0):

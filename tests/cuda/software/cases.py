@@ -84,6 +84,21 @@ def graph():
     software.errors.clear()
 
 
+def two():
+    """Of two GPUs in one thread each is current when it is asked."""
+    from npdl.devices.cuda import gpu
+
+    one, other = (gpu.Gpu() for _ in range(2))
+    made = [0]
+    other.device = type("Counted", (), {"set_current": lambda _: made.append(made.pop() + 1)})()
+    a = [driver.filled(np.ones(3, "float32")) for driver in (one, one)]
+    assert gpu._threads.gpu is one and made == [0]
+    other.be_current()
+    assert gpu._threads.gpu is other and made == [1]
+    one.download(a[0])
+    assert gpu._threads.gpu is one
+
+
 def faults():
     """A kernel that fails is named while `debug` is on; a model that finds no room stays whole."""
     model = _model("cpu")
