@@ -2,6 +2,7 @@
 
 from npdl import activations, initializers
 from npdl.layers import arguments, several
+from npdl.layers.around import takes_shortcut
 from npdl.layers.container import Container
 from npdl.layers.dense import Dense
 from npdl.layers.dropout import Dropout
@@ -10,10 +11,6 @@ from npdl.layers.multi_head_attention import MultiHeadAttention
 from npdl.penalties import rule_names
 
 DENSE = ("feedforward_intermediate_dense", "feedforward_output_dense")
-
-INSIDE = (Dense, Dropout, LayerNormalization, MultiHeadAttention)
-WRITTEN = {(kind, method): getattr(kind, method) for kind in INSIDE for method in ("forward", "backward")}
-"""The methods that may take a shortcut; those that a subclass of yours has, or a patched class, may not."""
 
 
 class Transformer(Container):
@@ -120,22 +117,20 @@ class Transformer(Container):
         """(dx, what else f gives), from dy; f makes the gradients of its inputs, the first one + the shortcut's."""
         if not self.normalize_first:
             dy = norm.backward(dy)
-        way = {} if self._hooked("backward") else {"shortcut": dy}
+        if not (way := {} if self._hooked("backward") else {"shortcut": dy}):  # f may write over dy
+            self.k.copy(dy, out=(around := self.buffer(f"d around {norm.name}", dy.shape)))
         if self.normalize_first:
             dh, *more = f(drop.backward(dy))
             dh = norm.backward(dh, **way)
         else:
             dh, *more = f(drop.backward(dy), **way)
         if not way:
-            self.k.add(dy, dh, out=dh)
+            self.k.add(around, dh, out=dh)
         return dh, *more
 
     def _hooked(self, method):
-        """Whether a method was put on one of the layers inside, or on its class: it takes no shortcut."""
-        return any(
-            method in vars(part) or getattr(type(part), method) is not WRITTEN.get((type(part), method))
-            for part in self.inner()
-        )
+        """Whether a layer inside takes no shortcut, as one with a method that was put on it."""
+        return not all(takes_shortcut(part, method) for part in self.inner())
 
     def dense_forward(self, training):
         """f of the two Dense layers."""

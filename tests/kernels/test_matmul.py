@@ -140,8 +140,16 @@ def test_what_is_added_and_multiplied(rng, dtype, activation, m, n, k, turned):
 @pytest.mark.parametrize(
     ("m", "n", "k"),
     (
-        (5, 3, 7), (130, 70, 1), (200, 64, 256), (100, 600, 300), (13, 100, 700), (20, 300, 5000), (3, 70, 0),
-        (0, 70, 9), (1, 64, 5), (1, 70, 300),
+        (5, 3, 7),
+        (130, 70, 1),
+        (200, 64, 256),
+        (100, 600, 300),
+        (13, 100, 700),
+        (20, 300, 5000),
+        (3, 70, 0),
+        (0, 70, 9),
+        (1, 64, 5),
+        (1, 70, 300),
     ),  # fmt: skip
 )
 @pytest.mark.parametrize("transpose_a", (False, True))

@@ -86,6 +86,26 @@ def test_a_class_with_another_method_for_a_while(rng, first, monkeypatch):
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize("first", (True, False))
+@pytest.mark.parametrize("name", ("self_attention_layer", "feedforward_output_dense"))
+def test_a_penalty_on_what_a_layer_inside_gives(rng, first, name):
+    """It is that of the layer's own output, without what goes around it."""
+    x, y = rng.standard_normal((2, 3, 4, 6))
+    model = npdl.Sequential([layers.Dense(6), Encoder(7, 2, normalize_first=first)], seed=1, dtype="float64")
+    model.compile("sgd", "mse")
+    model.build((4, 6))
+    before, seen = model.evaluate(x, y, verbose=0), []
+    part = model.layers[1].parts[name]
+    part.activity_regularizer = npdl.regularizers.L2(0.3)
+    model.compile("sgd", "mse")
+    model.gradient_check(x, y).raise_if_wrong()
+    after, penalize = model.evaluate(x, y, verbose=0), part.penalize
+    part.penalize = lambda y: (seen.append(y.copy()), penalize(y))[1]
+    part.forward = part.forward  # called as it is, with nothing to add
+    model.evaluate(x, y, verbose=0)
+    np.testing.assert_allclose(after - before, 0.3 * np.sum(seen[0] ** 2) / 3, rtol=1e-9)
+
+
 def test_a_call_takes_every_mask_that_forward_takes(rng):
     x, e = (rng.standard_normal((2, *shape)) for shape in ((4, 6), (5, 3)))
     places, pairs = np.arange(4) < [[3], [4]], rng.random((2, 4, 4)) < 0.7
