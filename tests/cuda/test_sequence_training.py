@@ -36,16 +36,26 @@ def step(layer, device, dtype, x, mask):
     return {name: np.array(array) for name, array in found.items()}
 
 
+def near(found, wanted):
+    """Raise unless all is wanted to 5 digits.
+
+    A gradient may be 0 but for rounding, as that of the keys' bias is, which a softmax takes no notice of: a hundredth
+    of the largest array counts as its size.
+    """
+    assert list(wanted) == list(found)
+    least = max(np.linalg.norm(want) for want in wanted.values()) / 100
+    for name, want in wanted.items():
+        error = np.linalg.norm(found[name] - want) / max(np.linalg.norm(want), least)
+        assert error < 1e-5, (name, error)
+
+
 @pytest.mark.parametrize("layer, shape, masked", LAYERS, ids=[type(layer).__name__ for layer, *_ in LAYERS])
 def test_layers(layer, shape, masked):
     x, mask = RNG.standard_normal((3, *shape)).astype("float32"), None
     if masked:
         mask = np.array([[1, 1, 1, 1], [0, 1, 0, 1], [1, 1, 0, 0]], bool)
     wanted, found = step(layer, "reference", "float64", x, mask), step(layer, "stand-in", "float32", x, mask)
-    assert list(wanted) == list(found)
-    for name, want in wanted.items():
-        error = np.linalg.norm(found[name] - want) / max(np.linalg.norm(want), 1e-6)
-        assert error < 1e-5, (name, error)
+    near(found, wanted)
 
 
 def recurrent(layer):
@@ -98,17 +108,16 @@ def first_step(name, device, dtype):
     scale = where.from_host(np.full(len(x), 1 / len(x), dtype))
     where.kernels.sparse_categorical_cross_entropy(where.from_host(labels), y, True, out=out, scale=scale, dy=dy)
     model.backward(dy)
-    return [
-        (f"{part.name}/{key}", np.array(where.to_host(grad)))
+    return {
+        f"{part.name}/{key}": np.array(where.to_host(grad))
         for layer in model.layers
         for part in layer.walk()
         for key, grad in part.grads.items()
-    ]
+    }
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_first_gradients_as_the_reference(name):
     wanted = first_step(name, "reference", "float64")
     assert len(wanted) > 4
-    for (key, want), (_, found) in zip(wanted, first_step(name, "stand-in", "float32"), strict=True):
-        assert np.linalg.norm(found - want) <= 1e-5 * np.linalg.norm(want), key
+    near(first_step(name, "stand-in", "float32"), wanted)
