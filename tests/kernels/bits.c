@@ -208,9 +208,17 @@ static void FN(see)(const REAL *p, int64_t n) {
 static void FN(try_matmul)(int64_t m, int64_t n, int64_t k, int ta, int tb, int bias, int z, int code) {
     REAL *a = FN(numbers)(m * k, 1), *b = FN(numbers)(k * n, 1), *c = FN(numbers)(n, 1);
     REAL *out = FN(empty)(m * n), *before = FN(empty)(m * n);
-    FN(npdl_matmul)(a, b, out, bias ? c : NULL, z ? before : NULL, m, n, k, ta, tb, code, CONSTANTS);
+    FN(npdl_matmul)(a, b, out, bias ? c : NULL, NULL, NULL, z ? before : NULL, NULL, NULL, m, n, k, ta, tb, code, CONSTANTS);
     FN(see)(out, m * n);
     if (z) FN(see)(before, m * n);
+    if (z) return;
+    REAL *add = FN(numbers)(m * n, 1), *times = FN(numbers)(m * n, 1), *slope = FN(empty)(m * n), *sums = FN(empty)(n);
+    const int keeps = code == NPDL_GELU || code == NPDL_GELU_TANH;
+    FN(npdl_matmul)(a, b, out, bias ? c : NULL, add, times, NULL, keeps ? slope : NULL, tb ? NULL : sums, m, n, k, ta, tb,
+                    code, CONSTANTS);
+    FN(see)(out, m * n);
+    if (keeps) FN(see)(slope, m * n);
+    if (!tb) FN(see)(sums, n);
 }
 
 static void FN(try_sum_rows)(int64_t rows, int64_t columns) {
@@ -366,11 +374,11 @@ static void FN(try_row_norm)(int kind, int64_t rows, int64_t d, int affine) {
     FN(see)(y, rows * d);
     FN(see)(mean, rows);
     FN(see)(inverse, rows);
-    FN(npdl_row_norm_grad)(kind, dy, x, mean, inverse, gamma, y, dgamma, dbeta, rows, d);
+    FN(npdl_row_norm_grad)(kind, dy, x, mean, inverse, gamma, NULL, y, dgamma, dbeta, rows, d);
     FN(see)(y, rows * d);
     FN(see)(dgamma, d);
     FN(see)(dbeta, d);
-    FN(npdl_row_norm_grad)(kind, dy, x, mean, inverse, gamma, y, NULL, NULL, rows, d);
+    FN(npdl_row_norm_grad)(kind, dy, x, mean, inverse, gamma, x, y, NULL, NULL, rows, d);
     FN(see)(y, rows * d);
 }
 
