@@ -150,7 +150,7 @@ def test_what_is_added_and_multiplied(rng, dtype, activation, m, n, k, turned):
         (0, 70, 9),
         (1, 64, 5),
         (1, 70, 300),
-    ),  # fmt: skip
+    ),
 )
 @pytest.mark.parametrize("transpose_a", (False, True))
 def test_sums_of_the_rows(rng, dtype, m, n, k, transpose_a):
