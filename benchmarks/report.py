@@ -31,6 +31,10 @@ TITLES = {
     "neighbours": "How many times as long a step takes beside busy processes, or in turn with NumPy's products",
     "size": "Installed size",
 }
+GPU = (
+    "GPU: not measured, for no GPU was at hand; to be measured are the fused updates against a copy's speed, launches, "
+    "and training steps of all nets against PyTorch eager, in a CUDA graph and compiled, float32 and TF32 apart"
+)
 OPPONENTS = {"torch": "PyTorch", "sklearn": "scikit-learn", None: "-"}
 PICTURES = ("models.png", "convolutions.png", "operations.png")
 
@@ -187,6 +191,7 @@ def markdown(results, about, pictures=PICTURES):
         f"- {len(results)} of {len(ROWS)} rows" + ("" if len(results) == len(ROWS) else ": **a part of the table**"),
         f"- peak: {peaks['flops'][0] / 1e9:.0f} GFLOP/s ({peaks['flops'][1]}), "
         f"{peaks['bytes'][0] / 1e9:.1f} GB/s read and written by a copy ({peaks['bytes'][1]})",
+        f"- {GPU}",
         "",
         "A ratio is the opponent's median time by npdl's, the two taking turns: above 1, npdl is faster; **below 1**, "
         "it is slower. *Of minima* is the ratio of the best times, *alone* that of the medians without turns. In "
