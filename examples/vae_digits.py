@@ -58,8 +58,7 @@ class Draw(layers.Layer):
 
     def backward(self, dz):
         mean, log_var, spread = self.saved()
-        n = len(mean)
-        return self.with_loss((dz, dz * spread / 2), (mean / n, (np.exp(log_var) - 1) / 2 / n))
+        return self.with_loss((dz, dz * spread / 2), (mean / len(mean), (np.exp(log_var) - 1) / 2 / len(mean)))
 
 
 # 1. Pictures as rows of numbers 0 ... 1.
