@@ -10,400 +10,30 @@ Backward, from the last step to the first: a thread for each unit of each sample
 of what the step after left, and from it its numbers of dz; then comes the product dz Rᵀ. dh meanwhile holds what goes
 around that product. The kernels' gradients are products over all steps, which the layers ask for at the end.
 
-A kernel is made for each pair of activations that is used, with their formulas inside.
+The kernels of the gates are in npdl/kernels/cuda/cells; one is made for each pair of activations that is used, with
+their formulas inside.
 """
 
 import math
 
-from numba import cuda, float32, uint8
+from numba import cuda, uint8
 
-from npdl.kernels.checks import LINEAR, WHOLE_ROWS
+from npdl.kernels.checks import WHOLE_ROWS
+from npdl.kernels.cuda import cells
 from npdl.kernels.cuda.activation import built_in, constants
-from npdl.kernels.cuda.elementary import FORWARD, SLOPES
 from npdl.kernels.cuda.kernel import (
     Bytes,
-    Float,
     Floats,
     Int,
     Ints,
     Long,
     Longs,
-    device,
     expect,
     kernel,
     launch_each,
-    variants,
 )
 from npdl.kernels.cuda.memory import areas, viewed
 from npdl.kernels.cuda.merge import multiply_kernel, put_kernel, scale_kernel, take_kernel
-
-COMMON = ((8, False), (1, False), (LINEAR, False), (13, True))
-"""tanh, ReLU, none and SiLU; whether z is kept for the derivative, or y."""
-PAIRS = ((8, False, 7, False), (1, False, 19, False), (13, True, 17, True))
-"""Of the activation and of the recurrent one: the usual ones, and the longest formulas."""
-
-
-@device
-def _one(saved, p, q, r):
-    return float32(1)
-
-
-def _formulas(code):
-    """(a, a') as device functions"""
-    return FORWARD[code], _one if code == LINEAR else SLOPES[code]
-
-
-@device
-def arriving(i, dh, past, extra, keep, has_past, has_extra, has_keep):
-    """dh + (past + extra) · keep: the gradient of a state, of what the step after left of it."""
-    d = dh[i]
-    if has_past:
-        through = past[i]
-        if has_extra:
-            through += extra[i]
-        d += through * keep[i] if has_keep else through
-    return d
-
-
-@kernel
-def arrive(dh: Floats, past: Floats, extra: Floats, keep: Floats, n: Int, has_extra: Int, has_keep: Int):
-    """The gradient of the first state: what is left to do after the last step backward."""
-    i = cuda.grid(1)
-    while i < n:
-        dh[i] = arriving(i, dh, past, extra, keep, True, has_extra, has_keep)
-        i += cuda.gridsize(1)
-
-
-# ---- a simple step
-
-
-@variants(*COMMON)
-def _simple_step(code, keeps_z):
-    a, _ = _formulas(code)
-
-    @kernel
-    def simple_step(
-        z: Floats, product: Floats, h: Floats, new: Floats, mask: Bytes, keep: Floats, operand: Floats,
-        n: Int, units: Int, has_mask: Int, has_keep: Int, has_operand: Int, p: Float, q: Float, r: Float,
-    ):  # fmt: skip
-        i = cuda.grid(1)
-        while i < n:
-            v = z[i] + product[i]
-            y = a(v, p, q, r)
-            z[i] = v if keeps_z else y
-            if has_mask and not mask[i // units]:
-                y = h[i]
-            new[i] = y
-            if has_operand:
-                operand[i] = y * keep[i] if has_keep else y
-            i += cuda.gridsize(1)
-
-    return simple_step
-
-
-@variants(*COMMON)
-def _simple_back(code, keeps_z):
-    _, slope = _formulas(code)
-
-    @kernel
-    def simple_back(
-        dy: Floats, z: Floats, mask: Bytes, keep: Floats, past: Floats, dz: Floats, dh: Floats,
-        n: Int, units: Int, has_dy: Int, has_mask: Int, has_keep: Int, has_past: Int, p: Float, q: Float, r: Float,
-    ):  # fmt: skip
-        i = cuda.grid(1)
-        while i < n:
-            d = arriving(i, dh, past, past, keep, has_past, False, has_keep)
-            if has_dy:
-                d += dy[i]
-            if has_mask and not mask[i // units]:
-                dz[i] = float32(0)
-                dh[i] = d
-            else:
-                dz[i] = d * slope(z[i], p, q, r)
-                dh[i] = float32(0)
-            i += cuda.gridsize(1)
-
-    return simple_back
-
-
-# ---- LSTM
-
-
-@variants(*PAIRS)
-def _lstm_step(code, keeps_z, recurrent, keeps_gates):
-    (a, _), (gate, _) = _formulas(code), _formulas(recurrent)
-
-    @kernel
-    def lstm_step(
-        z: Floats, product: Floats, h: Floats, c: Floats, new_h: Floats, new_c: Floats,
-        mask: Bytes, keep: Floats, operand: Floats,
-        n: Int, units: Int, has_mask: Int, has_keep: Int, has_operand: Int,
-        p: Float, q: Float, r: Float, p2: Float, q2: Float, r2: Float,
-    ):  # fmt: skip
-        """The gates i, f, g, o of a unit lie `units` apart."""
-        at = cuda.grid(1)
-        while at < n:
-            row = at // units
-            i = at + row * 3 * units
-            f, g, o = i + units, i + 2 * units, i + 3 * units
-            z_i, z_f, z_g, z_o = z[i] + product[i], z[f] + product[f], z[g] + product[g], z[o] + product[o]
-            y_i, y_f, y_o = gate(z_i, p2, q2, r2), gate(z_f, p2, q2, r2), gate(z_o, p2, q2, r2)
-            y_g = a(z_g, p, q, r)
-            z[i] = z_i if keeps_gates else y_i
-            z[f] = z_f if keeps_gates else y_f
-            z[o] = z_o if keeps_gates else y_o
-            z[g] = z_g if keeps_z else y_g
-            cell = y_f * c[at] + y_i * y_g
-            out = y_o * a(cell, p, q, r)
-            if has_mask and not mask[row]:
-                cell, out = c[at], h[at]
-            new_c[at], new_h[at] = cell, out
-            if has_operand:
-                operand[at] = out * keep[at] if has_keep else out
-            at += cuda.gridsize(1)
-
-    return lstm_step
-
-
-@variants(*PAIRS)
-def _lstm_back(code, keeps_z, recurrent, keeps_gates):
-    (a, slope), (gate, gate_slope) = _formulas(code), _formulas(recurrent)
-
-    @kernel
-    def lstm_back(
-        dy: Floats, z: Floats, c: Floats, new_c: Floats, mask: Bytes, keep: Floats, past: Floats,
-        dz: Floats, dh: Floats, dc: Floats,
-        n: Int, units: Int, has_dy: Int, has_mask: Int, has_keep: Int, has_past: Int,
-        p: Float, q: Float, r: Float, p2: Float, q2: Float, r2: Float,
-    ):  # fmt: skip
-        at = cuda.grid(1)
-        while at < n:
-            row = at // units
-            i = at + row * 3 * units
-            f, g, o = i + units, i + 2 * units, i + 3 * units
-            d = arriving(at, dh, past, past, keep, has_past, False, has_keep)
-            if has_dy:
-                d += dy[at]
-            if has_mask and not mask[row]:
-                dz[i], dz[f], dz[g], dz[o] = float32(0), float32(0), float32(0), float32(0)
-                dh[at] = d
-            else:
-                z_i, z_f, z_g, z_o = z[i], z[f], z[g], z[o]
-                y_i = gate(z_i, p2, q2, r2) if keeps_gates else z_i
-                y_f = gate(z_f, p2, q2, r2) if keeps_gates else z_f
-                y_o = gate(z_o, p2, q2, r2) if keeps_gates else z_o
-                y_g = a(z_g, p, q, r) if keeps_z else z_g
-                y = a(new_c[at], p, q, r)
-                total = dc[at] + d * y_o * slope(new_c[at] if keeps_z else y, p, q, r)
-                dz[i] = total * y_g * gate_slope(z_i, p2, q2, r2)
-                dz[f] = total * c[at] * gate_slope(z_f, p2, q2, r2)
-                dz[g] = total * y_i * slope(z_g, p, q, r)
-                dz[o] = d * y * gate_slope(z_o, p2, q2, r2)
-                dc[at] = total * y_f
-                dh[at] = float32(0)
-            at += cuda.gridsize(1)
-
-    return lstm_back
-
-
-# ---- GRU whose reset gate comes after the product
-
-
-@variants(*PAIRS)
-def _gru_step(code, keeps_z, recurrent, keeps_gates):
-    (a, _), (gate, _) = _formulas(code), _formulas(recurrent)
-
-    @kernel
-    def gru_step(
-        z: Floats, product: Floats, bias: Floats, h: Floats, new: Floats, inner: Floats,
-        mask: Bytes, keep: Floats, operand: Floats,
-        n: Int, units: Int, has_bias: Int, has_mask: Int, has_keep: Int, has_operand: Int,
-        p: Float, q: Float, r: Float, p2: Float, q2: Float, r2: Float,
-    ):  # fmt: skip
-        """The gates u, r and the candidate g of a unit lie `units` apart."""
-        at = cuda.grid(1)
-        while at < n:
-            row = at // units
-            unit = at - row * units
-            first = at + row * 2 * units
-            second, third = first + units, first + 2 * units
-            s_u, s_r, s_g = product[first], product[second], product[third]
-            if has_bias:
-                s_u, s_r, s_g = s_u + bias[unit], s_r + bias[unit + units], s_g + bias[unit + 2 * units]
-            z_u, z_r = z[first] + s_u, z[second] + s_r
-            y_u, y_r = gate(z_u, p2, q2, r2), gate(z_r, p2, q2, r2)
-            z_g = z[third] + y_r * s_g
-            y_g = a(z_g, p, q, r)
-            inner[at] = s_g
-            z[first] = z_u if keeps_gates else y_u
-            z[second] = z_r if keeps_gates else y_r
-            z[third] = z_g if keeps_z else y_g
-            y = y_u * h[at] + (float32(1) - y_u) * y_g
-            if has_mask and not mask[row]:
-                y = h[at]
-            new[at] = y
-            if has_operand:
-                operand[at] = y * keep[at] if has_keep else y
-            at += cuda.gridsize(1)
-
-    return gru_step
-
-
-@variants(*PAIRS)
-def _gru_back(code, keeps_z, recurrent, keeps_gates):
-    (a, slope), (gate, gate_slope) = _formulas(code), _formulas(recurrent)
-
-    @kernel
-    def gru_back(
-        dy: Floats, z: Floats, h: Floats, inner: Floats, mask: Bytes, keep: Floats, past: Floats,
-        dz: Floats, dinner: Floats, gates: Floats, dh: Floats,
-        n: Int, units: Int, has_dy: Int, has_mask: Int, has_keep: Int, has_past: Int,
-        p: Float, q: Float, r: Float, p2: Float, q2: Float, r2: Float,
-    ):  # fmt: skip
-        """`gates` gets what is multiplied by Rᵀ: dz of u and r, and dinner."""
-        at = cuda.grid(1)
-        while at < n:
-            row = at // units
-            first = at + row * 2 * units
-            second, third = first + units, first + 2 * units
-            d = arriving(at, dh, past, past, keep, has_past, False, has_keep)
-            if has_dy:
-                d += dy[at]
-            d_u, d_r, d_g, d_inner = float32(0), float32(0), float32(0), float32(0)
-            if not has_mask or mask[row]:
-                z_u, z_r, z_g = z[first], z[second], z[third]
-                y_u = gate(z_u, p2, q2, r2) if keeps_gates else z_u
-                y_r = gate(z_r, p2, q2, r2) if keeps_gates else z_r
-                y_g = a(z_g, p, q, r) if keeps_z else z_g
-                d_g = d * (float32(1) - y_u) * slope(z_g, p, q, r)
-                d_u = d * (h[at] - y_g) * gate_slope(z_u, p2, q2, r2)
-                d_r = d_g * inner[at] * gate_slope(z_r, p2, q2, r2)
-                d_inner = d_g * y_r
-                d = d * y_u
-            dh[at], dinner[at] = d, d_inner
-            dz[first], dz[second], dz[third] = d_u, d_r, d_g
-            gates[first], gates[second], gates[third] = d_u, d_r, d_inner
-            at += cuda.gridsize(1)
-
-    return gru_back
-
-
-# ---- GRU whose reset gate comes before the product: two products a step
-
-
-@variants(*(pair[2:] for pair in PAIRS))
-def _reset_step(recurrent, keeps_gates):
-    gate, _ = _formulas(recurrent)
-
-    @kernel
-    def reset_step(
-        z: Floats, product: Floats, s: Floats, inner: Floats, n: Int, units: Int, p2: Float, q2: Float, r2: Float
-    ):
-        """u and r of the product (N, 2 U), and inner = r s."""
-        at = cuda.grid(1)
-        while at < n:
-            row = at // units
-            first, mine = at + row * 2 * units, at + row * units
-            z_u, z_r = z[first] + product[mine], z[first + units] + product[mine + units]
-            y_u, y_r = gate(z_u, p2, q2, r2), gate(z_r, p2, q2, r2)
-            z[first] = z_u if keeps_gates else y_u
-            z[first + units] = z_r if keeps_gates else y_r
-            inner[at] = y_r * s[at]
-            at += cuda.gridsize(1)
-
-    return reset_step
-
-
-@variants(*PAIRS)
-def _candidate_step(code, keeps_z, recurrent, keeps_gates):
-    (a, _), (gate, _) = _formulas(code), _formulas(recurrent)
-
-    @kernel
-    def candidate_step(
-        z: Floats, product: Floats, h: Floats, new: Floats, mask: Bytes, keep: Floats, operand: Floats,
-        n: Int, units: Int, has_mask: Int, has_keep: Int, has_operand: Int,
-        p: Float, q: Float, r: Float, p2: Float, q2: Float, r2: Float,
-    ):  # fmt: skip
-        """g of the product inner R (N, U), and the new state."""
-        at = cuda.grid(1)
-        while at < n:
-            row = at // units
-            first = at + row * 2 * units
-            y_u = gate(z[first], p2, q2, r2) if keeps_gates else z[first]
-            z_g = z[first + 2 * units] + product[at]
-            y_g = a(z_g, p, q, r)
-            z[first + 2 * units] = z_g if keeps_z else y_g
-            y = y_u * h[at] + (float32(1) - y_u) * y_g
-            if has_mask and not mask[row]:
-                y = h[at]
-            new[at] = y
-            if has_operand:
-                operand[at] = y * keep[at] if has_keep else y
-            at += cuda.gridsize(1)
-
-    return candidate_step
-
-
-@variants(*PAIRS)
-def _candidate_back(code, keeps_z, recurrent, keeps_gates):
-    (a, slope), (gate, gate_slope) = _formulas(code), _formulas(recurrent)
-
-    @kernel
-    def candidate_back(
-        dy: Floats, z: Floats, h: Floats, mask: Bytes, keep: Floats, past: Floats, extra: Floats,
-        dz: Floats, dinner: Floats, gates: Floats, dh: Floats,
-        n: Int, units: Int, has_dy: Int, has_mask: Int, has_keep: Int, has_past: Int,
-        p: Float, q: Float, r: Float, p2: Float, q2: Float, r2: Float,
-    ):  # fmt: skip
-        """dz of u and g; dinner is that of g."""
-        at = cuda.grid(1)
-        while at < n:
-            row = at // units
-            first = at + row * 2 * units
-            d = arriving(at, dh, past, extra, keep, has_past, True, has_keep)
-            if has_dy:
-                d += dy[at]
-            d_u, d_g = float32(0), float32(0)
-            if not has_mask or mask[row]:
-                z_u, z_g = z[first], z[first + 2 * units]
-                y_u = gate(z_u, p2, q2, r2) if keeps_gates else z_u
-                y_g = a(z_g, p, q, r) if keeps_z else z_g
-                d_g = d * (float32(1) - y_u) * slope(z_g, p, q, r)
-                d_u = d * (h[at] - y_g) * gate_slope(z_u, p2, q2, r2)
-                d = d * y_u
-            dh[at], dinner[at] = d, d_g
-            dz[first], dz[first + 2 * units] = d_u, d_g
-            gates[at + row * units] = d_u
-            at += cuda.gridsize(1)
-
-    return candidate_back
-
-
-@variants(*(pair[2:] for pair in PAIRS))
-def _reset_back(recurrent, keeps_gates):
-    gate, gate_slope = _formulas(recurrent)
-
-    @kernel
-    def reset_back(
-        through: Floats, z: Floats, s: Floats, mask: Bytes, dz: Floats, gates: Floats, extra: Floats,
-        n: Int, units: Int, has_mask: Int, p2: Float, q2: Float, r2: Float,
-    ):  # fmt: skip
-        """dz of r, of through = d(r s); and what reaches s by r s."""
-        at = cuda.grid(1)
-        while at < n:
-            row = at // units
-            second = at + row * 2 * units + units
-            d_r, d_s = float32(0), float32(0)
-            if not has_mask or mask[row]:
-                z_r = z[second]
-                y_r = gate(z_r, p2, q2, r2) if keeps_gates else z_r
-                d_r = through[at] * s[at] * gate_slope(z_r, p2, q2, r2)
-                d_s = through[at] * y_r
-            dz[second], gates[at + row * units + units], extra[at] = d_r, d_r, d_s
-            at += cuda.gridsize(1)
-
-    return reset_back
-
 
 # ---- steps and samples
 
@@ -529,7 +159,7 @@ def simple_rnn(z, R, activation, *, h, mask=None, keep=None, dropped=None):
         _times(operands[t], R, product)
         operand, writes = _next(operands, t, keep, dropped)
         launch_each(
-            _simple_step(*key), rows * units, _at(z, t), product, _at(h, t), _at(h, t + 1), _live(mask, t), keep,
+            cells.simple_step(*key), rows * units, _at(z, t), product, _at(h, t), _at(h, t + 1), _live(mask, t), keep,
             operand, rows * units, units, *_has(mask, keep), writes, *numbers,
         )  # fmt: skip
 
@@ -543,7 +173,7 @@ def simple_rnn_grad(dy, R, z, h, activation, *, dz, dh, mask=None, keep=None):
     (past,) = _rooms(z, (rows, units))
     for t in reversed(range(length)):
         launch_each(
-            _simple_back(*key), rows * units, _at(dy, t), _at(z, t), _live(mask, t), keep, past, _at(dz, t), dh,
+            cells.simple_back(*key), rows * units, _at(dy, t), _at(z, t), _live(mask, t), keep, past, _at(dz, t), dh,
             rows * units, units, *_has(dy, mask, keep), int(t + 1 < length), *numbers,
         )  # fmt: skip
         _times(_at(dz, t), R, past, True)
@@ -556,7 +186,7 @@ def _has(*arrays):
 
 def _arrive(length, dh, past, extra, keep):
     if length:
-        launch_each(arrive, dh.size, dh, past, extra, keep, dh.size, *_has(extra, keep))
+        launch_each(cells.arrive, dh.size, dh, past, extra, keep, dh.size, *_has(extra, keep))
 
 
 def lstm(z, R, activation, recurrent_activation, *, h, c, mask=None, keep=None, dropped=None):
@@ -569,7 +199,7 @@ def lstm(z, R, activation, recurrent_activation, *, h, c, mask=None, keep=None, 
         _times(operands[t], R, product)
         operand, writes = _next(operands, t, keep, dropped)
         launch_each(
-            _lstm_step(*key), rows * units, _at(z, t), product, _at(h, t), _at(c, t), _at(h, t + 1), _at(c, t + 1),
+            cells.lstm_step(*key), rows * units, _at(z, t), product, _at(h, t), _at(c, t), _at(h, t + 1), _at(c, t + 1),
             _live(mask, t), keep, operand, rows * units, units, *_has(mask, keep), writes, *numbers,
         )  # fmt: skip
 
@@ -585,8 +215,8 @@ def lstm_grad(dy, R, z, h, c, activation, recurrent_activation, *, dz, dh, dc, m
     (past,) = _rooms(z, (rows, units))
     for t in reversed(range(length)):
         launch_each(
-            _lstm_back(*key), rows * units, _at(dy, t), _at(z, t), _at(c, t), _at(c, t + 1), _live(mask, t), keep, past,
-            _at(dz, t), dh, dc, rows * units, units, *_has(dy, mask, keep), int(t + 1 < length), *numbers,
+            cells.lstm_back(*key), rows * units, _at(dy, t), _at(z, t), _at(c, t), _at(c, t + 1), _live(mask, t), keep,
+            past, _at(dz, t), dh, dc, rows * units, units, *_has(dy, mask, keep), int(t + 1 < length), *numbers,
         )  # fmt: skip
         _times(_at(dz, t), R, past, True)
     _arrive(length, dh, past, None, keep)
@@ -619,17 +249,27 @@ def gru(
         if reset_after:
             _times(operands[t], R, product)
             launch_each(
-                _gru_step(*key), count, _at(z, t), product, bias, _at(h, t), _at(h, t + 1), _at(inner, t), *end,
+                cells.gru_step(*key), count, _at(z, t), product, bias, _at(h, t), _at(h, t + 1), _at(inner, t), *end,
                 *_has(bias), *flags, *numbers,
             )  # fmt: skip
         else:
             _times(operands[t], gates, product)
             launch_each(
-                _reset_step(*key[2:]), count, _at(z, t), product, operands[t], _at(inner, t), count, units, *numbers[3:]
+                cells.reset_step(*key[2:]),
+                count,
+                _at(z, t),
+                product,
+                operands[t],
+                _at(inner, t),
+                count,
+                units,
+                *numbers[3:],
             )
             made = product.reshape((count * 2,))[0:count].reshape((rows, units))  # read already
             _times(_at(inner, t), candidate, made)
-            launch_each(_candidate_step(*key), count, _at(z, t), made, _at(h, t), _at(h, t + 1), *end, *flags, *numbers)
+            launch_each(
+                cells.candidate_step(*key), count, _at(z, t), made, _at(h, t), _at(h, t + 1), *end, *flags, *numbers
+            )
 
 
 def gru_grad(
@@ -655,18 +295,18 @@ def gru_grad(
         outs = (_at(dz, t), _at(dinner, t), made, dh)
         if reset_after:
             launch_each(
-                _gru_back(*key), count, _at(dy, t), _at(z, t), _at(h, t), _at(inner, t), _live(mask, t), keep, past,
-                *outs, *flags, *numbers,
+                cells.gru_back(*key), count, _at(dy, t), _at(z, t), _at(h, t), _at(inner, t), _live(mask, t), keep,
+                past, *outs, *flags, *numbers,
             )  # fmt: skip
             _times(made, R, past, True)
         else:
             launch_each(
-                _candidate_back(*key), count, _at(dy, t), _at(z, t), _at(h, t), _live(mask, t), keep, past, extra,
+                cells.candidate_back(*key), count, _at(dy, t), _at(z, t), _at(h, t), _live(mask, t), keep, past, extra,
                 *outs, *flags, *numbers,
             )  # fmt: skip
             _times(_at(dinner, t), candidate, past, True)  # d(r s)
             launch_each(
-                _reset_back(*key[2:]), count, past, _at(z, t), _at(s, t), _live(mask, t),
+                cells.reset_back(*key[2:]), count, past, _at(z, t), _at(s, t), _live(mask, t),
                 _at(dz, t), made, extra, count, units, *_has(mask), *numbers[3:],
             )  # fmt: skip
             _times(made, gates, past, True)
