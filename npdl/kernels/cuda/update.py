@@ -4,11 +4,11 @@ The formulas are the reference's, in the same order of operations; the GPU's com
 addition after it, so that results differ from the CPU's in the last bits. p, g, m, v ... are arrays of the device;
 `segments` and `hyper` are NumPy arrays on the host, as everywhere.
 
-The kernels are in npdl/kernels/cuda/bodies. A thread block takes one piece (start, stop, row of `segments`) of at most
-`PIECE` elements after another, so that all its threads work on one tensor. `scalars` holds what the update needs of a
-segment. It is computed in float64 on the host and rounded to float32, for a GPU is slow in float64; so a
-kernel's body has no literal of its own. Pieces and scalars stay in device memory from step to
-step; only the scalars are written anew.
+The kernels are in npdl/kernels/cuda/bodies. A thread block has one piece (start, stop, row of `segments`) of at most
+`PIECE` elements, so that all its threads work on one tensor; a thread has four neighbours at a time, by 16-byte
+accesses where the piece allows them (npdl/kernels/cuda/wide.py). `scalars` holds what the update needs of a segment. It
+is computed in float64 on the host and rounded to float32, for a GPU is slow in float64; so a kernel's body has no
+literal of its own. Pieces and scalars stay in device memory from step to step; only the scalars are written anew.
 """
 
 import math
@@ -16,7 +16,8 @@ import math
 import numpy as np
 
 from npdl.kernels.cuda import bodies
-from npdl.kernels.cuda.kernel import MOST_BLOCKS, THREADS, launch
+from npdl.kernels.cuda.kernel import THREADS, launch
+from npdl.kernels.cuda.wide import aligned
 from npdl.kernels.reference.update import (
     ADADELTA_HYPER,
     ADAGRAD_HYPER,
@@ -34,7 +35,7 @@ from npdl.kernels.reference.update import (
 from npdl.kernels.segments import check, cut
 
 PIECE = 4096
-"""Elements a thread block takes at a time."""
+"""Elements of a thread block: four turns of its threads."""
 
 
 def _decay(eta, decay, decoupled):
@@ -192,4 +193,5 @@ def _launch(name, update, arrays, segments, *columns):
     if count == 0:  # all is frozen
         return
     driver.upload(scalars, table)
-    launch(update, min(count, MOST_BLOCKS), THREADS, pieces, scalars, count, len(columns), *arrays.values())
+    wide = aligned(*arrays.values())
+    launch(update, count, THREADS, pieces, scalars, len(columns), wide, *arrays.values())
