@@ -91,7 +91,7 @@ def test_a_graph_keeps_no_rounding_that_was_turned_off(monkeypatch):
     model = Sequential([layers.Input((3,)), layers.Dense(2)], seed=0).to("stand-in")
     x, driver, captured = np.ones((4, 3), "float32"), model.device.driver, []
     capture = driver.capture
-    monkeypatch.setattr(driver, "capture", lambda: (captured.append(1), capture())[1])
+    monkeypatch.setattr(driver, "capture", lambda room: (captured.append(1), capture(room))[1])
     for on in (False, True):
         monkeypatch.setattr(driver, "tf32", on, raising=False)
         for _ in range(4):
