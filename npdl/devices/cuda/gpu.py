@@ -125,8 +125,8 @@ class Gpu(Driver):
     def pinned(self, nbytes):
         """Page-locked memory, which goes back when nobody refers to the array."""
         self.be_current()
-        pointer = int(_checked(cu.cuMemHostAlloc(max(nbytes, 1), 0)))
-        memory = (ctypes.c_uint8 * nbytes).from_address(pointer)
+        (pointer,) = _checked(cu.cuMemHostAlloc(max(nbytes, 1), 0))
+        memory = (ctypes.c_uint8 * nbytes).from_address(int(pointer))
         weakref.finalize(memory, self._unpin, pointer).atexit = False
         return np.frombuffer(memory, np.uint8)
 
