@@ -2,8 +2,6 @@
 
 import contextlib
 
-import numpy as np
-
 from npdl import devices, optimizers
 from npdl.kernels.counted import Counted
 
@@ -53,19 +51,19 @@ class Captured:
         batch: host arrays.
         layers: all that may draw random numbers.
         run: a function of these arrays on the device, that asks for the work; it returns what comes out.
+        workspace: of the work; it copies batches ahead.
         model: whose optimizer's step is part of it; None: of none.
-        feeds: {(shape, dtype): what copies such arrays ahead}, which the captured steps of a model share.
 
     Attributes:
         output: what came out, None of a training step; the next start writes over it.
         updates: whether the weights are changed too.
     """
 
-    def __init__(self, device, batch, layers, run, model=None, feeds=None):
+    def __init__(self, device, batch, layers, run, workspace, model=None):
         self._device, self._model, self.updates = device, model, model is not None
-        driver, feeds = device.driver, {} if feeds is None else feeds
+        driver = device.driver
         self._given = [device.alloc(array.shape, array.dtype) for array in batch]
-        self._feeds = [self._feed(feeds, place, array) for place, array in enumerate(batch)]
+        self._feeds = [workspace.feeder(place, array) for place, array in enumerate(batch)]
         room = ROOM
         if model is not None:
             room += ROOM_EACH * len(model.store.weights)
@@ -80,12 +78,6 @@ class Captured:
                 model.optimizer.step(model)
         if model is not None:
             model.optimizer.iterations = before
-
-    def _feed(self, feeds, place, array):
-        key = place, array.shape, array.dtype  # inputs of one shape may be two
-        if key not in feeds:
-            feeds[key] = self._device.feed(array.shape, array.dtype)
-        return feeds[key]
 
     def start(self, batch):
         """Do it for a batch; False: the optimizer's step is another by now, and nothing is done."""
@@ -122,16 +114,15 @@ class CapturedStep(Captured):
     Args:
         step: the `Step`.
         xs, targets: host arrays.
-        feeds: as of `Captured`.
     """
 
-    def __init__(self, step, xs, targets, feeds):
+    def __init__(self, step, xs, targets):
         self._step, self._count = step, len(xs)
         self._noted = step.totals(training=True, noted=True)
         model = step.model if is_plain(step.model.optimizer) and not step.model.outside() else None
-        batch = [array if array.flags.c_contiguous else np.ascontiguousarray(array) for array in (*xs, *targets)]
+        batch = [*xs, *targets]
         layers = [part for layer in step.plan.layers for part in layer.walk()]
-        super().__init__(step.device, batch, layers, self._run, model, feeds)
+        super().__init__(step.device, batch, layers, self._run, step.workspace, model)
 
     def _run(self, *arrays):
         with devices.use_workspace(self._step.workspace):

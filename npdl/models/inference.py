@@ -48,7 +48,7 @@ class Inference:
         with devices.use_workspace(self.workspace):
             if replay is not None and (outputs := replay.infer(*xs)) is not None:
                 return outputs
-            given, xs = xs, [self.device.from_host(x) for x in xs]
+            given, xs = xs, self.workspace.given(xs)
             if not self.replays.wants(given):
                 return self.plan.forward(xs, False)[0]
             if self.device.driver is not None:

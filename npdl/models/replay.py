@@ -227,7 +227,7 @@ class Replays:
 
     def __init__(self, plan, store, workspace, heads=()):
         self.plan, self.store, self.workspace, self.heads = plan, store, workspace, heads
-        self.on_gpu, self._feeds = store.device.driver is not None, {}
+        self.on_gpu = store.device.driver is not None
         self.noted, self.met, self.wasted, self.repeated = {}, set(), 0, False
         self._latest = (), None  # the kind of the batch before, and its `Replay`
         self._watched, self._seen, self._data, self._outgrown = (), None, None, None
@@ -334,11 +334,11 @@ class Replays:
 
     def capture_step(self, step, xs, targets):
         """A training step on a GPU as a graph, from now on found for such batches; None if it cannot be one."""
-        return self._capture((*xs, *targets), lambda: CapturedStep(step, xs, targets, self._feeds))
+        return self._capture((*xs, *targets), lambda: CapturedStep(step, xs, targets))
 
     def capture(self, run, xs):
         """Inference on a GPU as a graph: `run(*xs)`, arrays on the device, gives the outputs. As `capture_step`."""
-        return self._capture(xs, lambda: Captured(self.store.device, xs, (), run, feeds=self._feeds))
+        return self._capture(xs, lambda: Captured(self.store.device, xs, (), run, self.workspace))
 
     def _capture(self, batch, make):
         self._look()

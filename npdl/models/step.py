@@ -102,7 +102,7 @@ class Step:
             self.first = False
             return
         check = FirstStep(self.plan.layers) if first else None
-        given, xs = xs, [self.device.from_host(x) for x in xs]
+        given, xs = xs, self.workspace.given(xs)
         with devices.use_workspace(self.workspace):
             if weighed and not optimizer.takes_closure and (len(self.heads) > 1 or self.penalized):
                 self._accumulate(xs, targets, ws, totals, check)
@@ -209,7 +209,7 @@ class Step:
         xs, targets, ws = self.parts(x, y, w)
         self._prepare()
         with devices.use_workspace(workspace):
-            outputs, marks = self.plan.forward([self.device.from_host(x) for x in xs], False)
+            outputs, marks = self.plan.forward(workspace.given(xs), False)
             self._score(outputs, marks, targets, ws, totals)
             self._penalize(totals, len(xs[0]))
 

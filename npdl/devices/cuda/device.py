@@ -65,7 +65,7 @@ class CudaDevice(Device):
         return RunningSums(self, count)
 
     def feed(self, shape, dtype):
-        """What copies host arrays of a shape here, beside the work on those before: a `Feed`."""
+        """What copies host arrays of a shape here, beside the work on those before: a `Feed`, by its `put(array)`."""
         return Feed(self.driver, shape, dtype)
 
     def measure_elements(self, target, y, kind, threshold):
