@@ -26,7 +26,7 @@ WIDE = {wide.load: "ld.global.v4.f32", wide.store: "st.global.v4.f32"}
 """What a kernel that calls these moves four numbers at once by."""
 DOUBLES = {
     "weighted_total", "number_adder", "penalty_part", "penalty_total",  # a loss is added up in float64
-    "sum_pieces", "join_pieces",  # and so are the norms of tensors
+    "sum_pieces", "join_pieces", "clip_scales", "value_sum",  # and so are the norms of tensors, and metrics
     "lamb_moments", "trust_ratios", "factored_squares", "factored_sizes",
 }  # fmt: skip
 

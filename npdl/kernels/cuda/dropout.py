@@ -1,5 +1,6 @@
 """Dropout and noise as numba.cuda kernels: the masks are the CPU's, bit for bit. A thread makes four words of philox.py
-and has the four elements that they belong to; formulas: npdl/kernels/reference/dropout.py.
+and has the four elements that they belong to; formulas: npdl/kernels/reference/dropout.py. `at` and `counted` are
+what the driver's `counter` gives for the step.
 """
 
 import math
@@ -7,11 +8,17 @@ import math
 from numba import cuda, float32, uint32
 
 from npdl.kernels.checks import key_words
-from npdl.kernels.cuda.kernel import Float, Floats, Int, Long, Longs, UInt, device, expect, kernel, launch_each
+from npdl.kernels.cuda.kernel import Float, Floats, Int, Ints, Long, Longs, UInt, device, expect, kernel, launch_each
 from npdl.kernels.cuda.philox import normal, philox, word_of
 from npdl.kernels.cuda.strided import broadcast_strides, place_of, table_for
 from npdl.kernels.cuda.wide import aligned, load, store
 from npdl.kernels.reference.dropout import ALPHA_LOW, MASK_BITS, alpha_affine
+
+
+@device
+def step_of(step, at, counted):
+    """The step itself, or where a graph repeats it the one that lies in memory."""
+    return uint32(at[0]) if counted else step
 
 
 @device
@@ -22,34 +29,36 @@ def kept_or(dropped, word, v, scale, shift, threshold):
 @kernel
 def drop(
     x: Floats, out: Floats, size: Int, groups: Int, n: Long, wide: Int, scale: Float, shift: Float, dropped: Float,
-    threshold: UInt, step: UInt, k0: UInt, k1: UInt,
+    threshold: UInt, step: UInt, at: Ints, counted: Int, k0: UInt, k1: UInt,
 ):  # fmt: skip
     """out = scale · x + shift where kept; n groups of four elements, `groups` in each sample of `size` elements."""
     v = cuda.local.array(4, float32)
+    now = step_of(step, at, counted)
     i = cuda.grid(1)
     while i < n:
         sample = i // groups
         e = i % groups * 4
-        w0, w1, w2, w3 = philox(step, sample, e // 4, k0, k1)
-        at = sample * size + e
-        load(x, at, at - e + size, wide, v)
+        w0, w1, w2, w3 = philox(now, sample, e // 4, k0, k1)
+        first = sample * size + e
+        load(x, first, first - e + size, wide, v)
         v[0] = kept_or(dropped, w0, v[0], scale, shift, threshold)
         v[1] = kept_or(dropped, w1, v[1], scale, shift, threshold)
         v[2] = kept_or(dropped, w2, v[2], scale, shift, threshold)
         v[3] = kept_or(dropped, w3, v[3], scale, shift, threshold)
-        store(out, at, at - e + size, wide, v)
+        store(out, first, first - e + size, wide, v)
         i += cuda.gridsize(1)
 
 
 @kernel
 def drop_together(
     x: Floats, out: Floats, table: Longs, axes: Int, size: Int, n: Long, scale: Float, shift: Float, dropped: Float,
-    threshold: UInt, step: UInt, k0: UInt, k1: UInt,
+    threshold: UInt, step: UInt, at: Ints, counted: Int, k0: UInt, k1: UInt,
 ):  # fmt: skip
     """A mask of a smaller shape, repeated along axes: each element computes its own word. n elements."""
+    now = step_of(step, at, counted)
     i = cuda.grid(1)
     while i < n:
-        word = word_of(step, i // size, place_of(i % size, table, axes), k0, k1)
+        word = word_of(now, i // size, place_of(i % size, table, axes), k0, k1)
         out[i] = kept_or(dropped, word, x[i], scale, shift, threshold)
         i += cuda.gridsize(1)
 
@@ -63,22 +72,23 @@ def noisy(v, word, stddev, multiplies):
 @kernel
 def add_noise(
     x: Floats, out: Floats, size: Int, groups: Int, n: Long, wide: Int, stddev: Float, multiplies: Int, step: UInt,
-    k0: UInt, k1: UInt,
+    at: Ints, counted: Int, k0: UInt, k1: UInt,
 ):  # fmt: skip
     """out = x (1 + stddev z), or x + stddev z"""
     v = cuda.local.array(4, float32)
+    now = step_of(step, at, counted)
     i = cuda.grid(1)
     while i < n:
         sample = i // groups
         e = i % groups * 4
-        w0, w1, w2, w3 = philox(step, sample, e // 4, k0, k1)
-        at = sample * size + e
-        load(x, at, at - e + size, wide, v)
+        w0, w1, w2, w3 = philox(now, sample, e // 4, k0, k1)
+        first = sample * size + e
+        load(x, first, first - e + size, wide, v)
         v[0] = noisy(v[0], w0, stddev, multiplies)
         v[1] = noisy(v[1], w1, stddev, multiplies)
         v[2] = noisy(v[2], w2, stddev, multiplies)
         v[3] = noisy(v[3], w3, stddev, multiplies)
-        store(out, at, at - e + size, wide, v)
+        store(out, first, first - e + size, wide, v)
         i += cuda.gridsize(1)
 
 
@@ -101,7 +111,7 @@ def _drop(kernel, x, rate, key, step, out, noise_shape, scale, shift=0.0, droppe
         raise ValueError(
             f"{kernel}: noise_shape {noise} does not broadcast over samples of shape {shape}; use 1s in it"
         )
-    how = (scale, shift, dropped, math.ceil(rate * 2**MASK_BITS), step, *words)
+    how = (scale, shift, dropped, math.ceil(rate * 2**MASK_BITS), *x.memory.driver.counter(step), *words)
     if noise == shape:
         launch_each(drop, n, x, out, size, groups, n, wide, *how)
     elif x.size:
@@ -134,7 +144,8 @@ def _alpha(kernel, rate):
 
 def _noise(kernel, x, stddev, multiplies, key, step, out):
     size, groups, n, wide = _groups(kernel, x, out)
-    launch_each(add_noise, n, x, out, size, groups, n, wide, stddev, multiplies, step, *key_words(kernel, key))
+    how = *x.memory.driver.counter(step), *key_words(kernel, key)
+    launch_each(add_noise, n, x, out, size, groups, n, wide, stddev, multiplies, *how)
 
 
 def gaussian_dropout(x, stddev, key, step, *, out):
