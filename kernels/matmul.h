@@ -536,27 +536,30 @@ NPDL_API void FN(npdl_matmul)(const REAL *a, const REAL *b, REAL *out, const REA
 
 typedef struct { const REAL *x; int64_t rows, columns, blocks, task_blocks; REAL *partial; } FN(npdl_row_sum);
 
-/* Sums of NPDL_SUM_ROWS rows each. Few columns would leave lanes empty: then NPDL_SUM_FOLD rows count as one, whose
- * sums are added up in order, and after them the rows that are left over. */
+/* A block's sum: of at most NPDL_SUM_ROWS rows. Few columns would leave lanes empty: then NPDL_SUM_FOLD rows count as
+ * one, whose sums are added up in order, and after them the rows that are left over. */
+static void FN(npdl_sum_rows_block)(const REAL *x, int64_t rows, int64_t columns, REAL *out) {
+    REAL folded[NPDL_SUM_FOLD * NPDL_SUM_NARROW], rest[NPDL_SUM_NARROW];
+    int64_t wide = rows / NPDL_SUM_FOLD;
+    if (columns >= NPDL_SUM_NARROW) {
+        FN(npdl_add_rows)(x, columns, rows, columns, out);
+        return;
+    }
+    FN(npdl_add_rows)(x, NPDL_SUM_FOLD * columns, wide, NPDL_SUM_FOLD * columns, folded);
+    FN(npdl_add_rows)(folded, columns, NPDL_SUM_FOLD, columns, out);
+    wide *= NPDL_SUM_FOLD;
+    FN(npdl_add_rows)(x + wide * columns, columns, rows - wide, columns, rest);
+    for (int64_t j = 0; j < columns; j++) out[j] += rest[j];
+}
+
 static void FN(npdl_sum_rows_task)(void *ctx, int64_t task, void *work) {
     const FN(npdl_row_sum) *s = ctx;
     int64_t columns = s->columns, stop = npdl_min((task + 1) * s->task_blocks, s->blocks);
-    REAL folded[NPDL_SUM_FOLD * NPDL_SUM_NARROW], rest[NPDL_SUM_NARROW];
     (void)work;
-    for (int64_t block = task * s->task_blocks; block < stop; block++) {
-        int64_t rows = npdl_min(s->rows - block * NPDL_SUM_ROWS, NPDL_SUM_ROWS), wide = rows / NPDL_SUM_FOLD;
-        const REAL *x = s->x + block * NPDL_SUM_ROWS * columns;
-        REAL *out = s->partial + block * columns;
-        if (columns >= NPDL_SUM_NARROW) {
-            FN(npdl_add_rows)(x, columns, rows, columns, out);
-            continue;
-        }
-        FN(npdl_add_rows)(x, NPDL_SUM_FOLD * columns, wide, NPDL_SUM_FOLD * columns, folded);
-        FN(npdl_add_rows)(folded, columns, NPDL_SUM_FOLD, columns, out);
-        wide *= NPDL_SUM_FOLD;
-        FN(npdl_add_rows)(x + wide * columns, columns, rows - wide, columns, rest);
-        for (int64_t j = 0; j < columns; j++) out[j] += rest[j];
-    }
+    for (int64_t block = task * s->task_blocks; block < stop; block++)
+        FN(npdl_sum_rows_block)(s->x + block * NPDL_SUM_ROWS * columns,
+                                npdl_min(s->rows - block * NPDL_SUM_ROWS, NPDL_SUM_ROWS), columns,
+                                s->partial + block * columns);
 }
 
 /* out[j] = Σ_r x[r, j] */
