@@ -485,9 +485,9 @@ static void FN(npdl_unpooled_dkernel)(const REAL *x, const FN(npdl_unpooled) *fr
     FN(npdl_run_product)(&s);
 }
 
-NPDL_API void FN(npdl_conv2d_pooled_dkernel)(const REAL *x, const REAL *dy, const void *winners, const REAL *y,
-                                             REAL *out, int64_t images, const npdl_window *g) {
-    const FN(npdl_unpooled) from = {dy, y, winners, g->out_h, g->out_w, g->filters};
+NPDL_API void FN(npdl_conv2d_pooled_dkernel)(const REAL *x, const REAL *dy, const void *winners, REAL *out,
+                                             int64_t images, const npdl_window *g) {
+    const FN(npdl_unpooled) from = {dy, winners, g->out_h, g->out_w, g->filters};
     FN(npdl_unpooled_dkernel)(x, &from, out, images, g);
 }
 

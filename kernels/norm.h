@@ -18,7 +18,6 @@
 #define NPDL_NORM_AHEAD 1024
 /* The address is a number here: it may lie behind the array. */
 #define NPDL_FETCH_OUTPUT(p) __builtin_prefetch((const void *)((uintptr_t)(p) + NPDL_NORM_AHEAD), 1)
-#define NPDL_UNPOOL_ROWS 32 /* of the whole gradient made at a time: they stay in the first cache; changes no sum */
 #define NPDL_STRIP_LANES (4 * NPDL_VECTOR_BYTES / (int64_t)sizeof(REAL))
 
 #endif
@@ -409,12 +408,12 @@ NPDL_API void FN(npdl_batch_norm_pooled)(const REAL *x, const REAL *mean, const 
     npdl_parallel(FN(npdl_norm_pooled_block), &p, NPDL_BLOCKS(p.lines, p.block), 0);
 }
 
-/* As npdl_batch_norm_grad; dy and winners are of pooled images, y: what npdl_batch_norm_pooled gave behind ReLU, or NULL. */
-NPDL_API void FN(npdl_batch_norm_pooled_grad)(int frozen, const REAL *dy, const void *winners, const REAL *y,
-                                              const REAL *x, const REAL *mean, const REAL *variance, const REAL *gamma,
-                                              double epsilon, REAL *dx, REAL *dgamma, REAL *dbeta, int64_t images,
-                                              int64_t in_h, int64_t in_w, int64_t channels) {
-    const FN(npdl_unpooled) from = {dy, y, winners, in_h, in_w, channels};
+/* As npdl_batch_norm_grad; dy and winners are of pooled images. */
+NPDL_API void FN(npdl_batch_norm_pooled_grad)(int frozen, const REAL *dy, const void *winners, const REAL *x,
+                                              const REAL *mean, const REAL *variance, const REAL *gamma, double epsilon,
+                                              REAL *dx, REAL *dgamma, REAL *dbeta, int64_t images, int64_t in_h,
+                                              int64_t in_w, int64_t channels) {
+    const FN(npdl_unpooled) from = {dy, winners, in_h, in_w, channels};
     FN(npdl_norm_gradients)(frozen, NULL, &from, x, mean, variance, gamma, NULL, epsilon, 0, NULL, NULL, dx, dgamma,
                             dbeta, images * in_h * in_w, channels);
 }

@@ -6,8 +6,17 @@
  * npdl_pool_rows_of_two on what they have just made, and keep no whole image. Backward npdl_unpool_rows makes some rows of
  * the whole gradient where they are read. Bits are those of max_pool2d and max_pool2d_grad (pooling.h).
  *
+ * Winners are taps, as there; behind ReLU NPDL_NO_TAP where it gave 0 or NaN: backward reads neither y nor the image.
+ *
  * A row or column that an odd size leaves over takes no part, and its gradient is 0.
  */
+#ifndef NPDL_POOLED_H
+#define NPDL_POOLED_H
+
+#define NPDL_NO_TAP 4
+#define NPDL_UNPOOL_ROWS 32 /* of the whole gradient made at a time: they stay in the first cache; changes no sum */
+
+#endif
 
 /* ---- forward */
 
@@ -21,7 +30,11 @@ NPDL_INLINE void FN(npdl_pool_of_two)(const VEC v[4], REAL *out, uint8_t *winner
         m = SELECT(wins, v[t], m);
         k = (wins & (INT)t) | (~wins & k);
     }
-    if (relu) m = RELU(m);
+    if (relu) {
+        IVEC counts = m > BC(0);
+        k = (counts & k) | (~counts & NPDL_NO_TAP);
+        m = RELU(m);
+    }
     NPDL_GIVE(out, m);
     if (winners) {
         FN(npdl_narrow_lanes) narrow = FN(npdl_narrow)(k);
@@ -52,9 +65,9 @@ static void FN(npdl_pool_row_of_two)(const FN(npdl_pooled) *s, const REAL *x, in
 
 /* ---- backward */
 
-/* The gradient of whole images (in_h, in_w), from that of the pooled ones; y: what they are behind ReLU, or NULL. */
+/* The gradient of whole images (in_h, in_w), from that of the pooled ones. */
 typedef struct {
-    const REAL *dy, *y;
+    const REAL *dy;
     const uint8_t *winners;
     int64_t in_h, in_w, channels;
 } FN(npdl_unpooled);
@@ -62,9 +75,7 @@ typedef struct {
 /* A window's gradient where tap `tap` won, else 0; of the next tap, too, to the next pixel, if `both` are wanted. */
 NPDL_INLINE void FN(npdl_unpool_strip)(const FN(npdl_unpooled) *s, int64_t i, INT tap, int both, REAL *to, int64_t step,
                                        int64_t count) {
-    VEC d = NPDL_TAKE(s->dy + i);
-    if (s->y) d = SELECT(NPDL_TAKE(s->y + i) > BC(0), d, BC(0));
-    d = d + BC(0); /* as in a sum: no -0 */
+    const VEC d = NPDL_TAKE(s->dy + i) + BC(0); /* as in a sum: no -0 */
     FN(npdl_narrow_lanes) narrow = {0};
     if (count == VL) memcpy(&narrow, s->winners + i, sizeof narrow);
     else npdl_copy_few(&narrow, s->winners + i, count, sizeof narrow);
@@ -78,8 +89,9 @@ NPDL_INLINE void FN(npdl_unpool_strip)(const FN(npdl_unpooled) *s, int64_t i, IN
 
 /* Rows [first, first + rows) of the whole gradient as a matrix (pixels, channels), of which channels [c0, c1), to rows
  * that are `step` apart. */
-static void FN(npdl_unpool_rows)(const FN(npdl_unpooled) *s, int64_t first, int64_t rows, int64_t c0, int64_t c1,
+static void FN(npdl_unpool_rows)(const FN(npdl_unpooled) *from, int64_t first, int64_t rows, int64_t c0, int64_t c1,
                                  REAL *to, int64_t step) {
+    const FN(npdl_unpooled) own = *from, *s = &own; /* which no store can change */
     const int64_t out_h = s->in_h / 2, out_w = s->in_w / 2;
     int64_t j = first % s->in_w, i = first / s->in_w % s->in_h, n = first / s->in_w / s->in_h;
     while (rows > 0) {
@@ -109,23 +121,27 @@ typedef struct {
     REAL *out; /* NULL: the sums alone */
 } FN(npdl_unpool_call);
 
-/* A block of sum_rows: its rows, and then their sums from the cache. */
+/* A block of sum_rows: some of its rows, and then their sums from the cache. */
 static void FN(npdl_unpool_task)(void *ctx, int64_t block, void *work) {
     const FN(npdl_unpool_call) *s = ctx;
-    const int64_t columns = s->sum.columns, first = block * NPDL_SUM_ROWS;
-    const int64_t rows = NPDL_LESS(s->sum.rows - first, NPDL_SUM_ROWS);
-    REAL *to = s->out ? s->out + first * columns : work;
-    FN(npdl_unpool_rows)(&s->from, first, rows, 0, columns, to, columns);
-    if (s->sum.partial) FN(npdl_sum_rows_block)(to, rows, columns, s->sum.partial + block * columns);
+    const int64_t columns = s->sum.columns, end = NPDL_LESS(s->sum.rows, (block + 1) * NPDL_SUM_ROWS);
+    const int64_t few = columns < NPDL_SUM_NARROW ? NPDL_SUM_ROWS : NPDL_UNPOOL_ROWS;
+    for (int64_t row = block * NPDL_SUM_ROWS, first = row; row < end; row += few) {
+        const int64_t rows = NPDL_LESS(end - row, few);
+        REAL *to = s->out ? s->out + row * columns : work;
+        FN(npdl_unpool_rows)(&s->from, row, rows, 0, columns, to, columns);
+        if (s->sum.partial) FN(npdl_sum_rows_block)(to, rows, columns, row > first, s->sum.partial + block * columns);
+    }
 }
 
 /* out: the whole gradient, or NULL; sums: over its rows, as npdl_sum_rows makes them, or NULL. */
-NPDL_API void FN(npdl_unpool)(const REAL *dy, const void *winners, const REAL *y, REAL *out, REAL *sums,
-                              int64_t images, int64_t in_h, int64_t in_w, int64_t channels) {
+NPDL_API void FN(npdl_unpool)(const REAL *dy, const void *winners, REAL *out, REAL *sums, int64_t images,
+                              int64_t in_h, int64_t in_w, int64_t channels) {
     const int64_t rows = images * in_h * in_w, blocks = NPDL_BLOCKS(rows, NPDL_SUM_ROWS);
-    FN(npdl_unpool_call) s = {{dy, y, winners, in_h, in_w, channels}, {NULL, rows, channels, blocks, 1, NULL}, out};
+    FN(npdl_unpool_call) s = {{dy, winners, in_h, in_w, channels}, {NULL, rows, channels, blocks, 1, NULL}, out};
+    const int64_t few = channels < NPDL_SUM_NARROW ? NPDL_SUM_ROWS : NPDL_UNPOOL_ROWS;
     if (sums && !(s.sum.partial = npdl_shared(blocks * channels * sizeof(REAL)))) return;
-    npdl_parallel(FN(npdl_unpool_task), &s, blocks, out ? 0 : NPDL_SUM_ROWS * channels * sizeof(REAL));
+    npdl_parallel(FN(npdl_unpool_task), &s, blocks, out ? 0 : few * channels * sizeof(REAL));
     if (!sums) return;
     if (blocks == 1) memcpy(sums, s.sum.partial, channels * sizeof(REAL));
     else FN(npdl_add_rows)(s.sum.partial, channels, blocks, channels, sums);

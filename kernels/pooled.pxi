@@ -2,10 +2,10 @@
 
 cdef extern from "engine.h" nogil:
     void npdl_unpool_f32(
-        const void *dy, const void *winners, const void *y, void *out, void *sums, int64_t images, int64_t in_h,
+        const void *dy, const void *winners, void *out, void *sums, int64_t images, int64_t in_h,
         int64_t in_w, int64_t channels)
     void npdl_unpool_f64(
-        const void *dy, const void *winners, const void *y, void *out, void *sums, int64_t images, int64_t in_h,
+        const void *dy, const void *winners, void *out, void *sums, int64_t images, int64_t in_h,
         int64_t in_w, int64_t channels)
     void npdl_conv2d_pooled_f32(
         const void *x, const void *w, void *out, const void *bias, void *winners, bint relu, int64_t images,
@@ -14,10 +14,10 @@ cdef extern from "engine.h" nogil:
         const void *x, const void *w, void *out, const void *bias, void *winners, bint relu, int64_t images,
         const npdl_window *g)
     void npdl_conv2d_pooled_dkernel_f32(
-        const void *x, const void *dy, const void *winners, const void *y, void *out, int64_t images,
+        const void *x, const void *dy, const void *winners, void *out, int64_t images,
         const npdl_window *g)
     void npdl_conv2d_pooled_dkernel_f64(
-        const void *x, const void *dy, const void *winners, const void *y, void *out, int64_t images,
+        const void *x, const void *dy, const void *winners, void *out, int64_t images,
         const npdl_window *g)
     void npdl_batch_norm_pooled_f32(
         const void *x, const void *mean, const void *variance, const void *gamma, const void *beta, double epsilon,
@@ -26,11 +26,11 @@ cdef extern from "engine.h" nogil:
         const void *x, const void *mean, const void *variance, const void *gamma, const void *beta, double epsilon,
         bint relu, void *out, void *winners, int64_t images, int64_t in_h, int64_t in_w, int64_t channels)
     void npdl_batch_norm_pooled_grad_f32(
-        int frozen, const void *dy, const void *winners, const void *y, const void *x, const void *mean,
+        int frozen, const void *dy, const void *winners, const void *x, const void *mean,
         const void *variance, const void *gamma, double epsilon, void *dx, void *dgamma, void *dbeta, int64_t images,
         int64_t in_h, int64_t in_w, int64_t channels)
     void npdl_batch_norm_pooled_grad_f64(
-        int frozen, const void *dy, const void *winners, const void *y, const void *x, const void *mean,
+        int frozen, const void *dy, const void *winners, const void *x, const void *mean,
         const void *variance, const void *gamma, double epsilon, void *dx, void *dgamma, void *dbeta, int64_t images,
         int64_t in_h, int64_t in_w, int64_t channels)
 
@@ -63,7 +63,7 @@ cdef void *maybe(
     return NULL if array is None else shaped(kernel, name, array, type, 4, shape, write)
 
 
-def unpool(dy, winners, y, int64_t height, int64_t width, out, sums):
+def unpool(dy, winners, int64_t height, int64_t width, out, sums):
     """out = the gradient of images (height, width) from that of the pooled ones; sums: over its rows."""
     cdef numpy.ndarray a = array_of("unpool", "dy", dy)
     if a.ndim != 4 or height < 0 or width < 0:
@@ -72,14 +72,13 @@ def unpool(dy, winners, y, int64_t height, int64_t width, out, sums):
     cdef char t = type_of("unpool", "dy", dy)
     cdef void *pd = shaped("unpool", "dy", dy, t, 4, s.small)
     cdef void *pw = shaped("unpool", "winners", winners, b"B", 4, s.small)
-    cdef void *py = maybe("unpool", "y", y, t, s.small)
     cdef void *po = maybe("unpool", "out", out, t, s.large, True)
     cdef void *ps = NULL if sums is None else shaped("unpool", "sums", sums, t, 1, &s.large[3], True)
     with nogil:
         if t == b"f":
-            npdl_unpool_f32(pd, pw, py, po, ps, s.large[0], height, width, s.large[3])
+            npdl_unpool_f32(pd, pw, po, ps, s.large[0], height, width, s.large[3])
         else:
-            npdl_unpool_f64(pd, pw, py, po, ps, s.large[0], height, width, s.large[3])
+            npdl_unpool_f64(pd, pw, po, ps, s.large[0], height, width, s.large[3])
     done("unpool")
 
 
@@ -100,20 +99,19 @@ def conv2d_pooled(x, w, out, bias, winners, bint relu, int64_t images, window_):
     done("conv2d_pooled")
 
 
-def conv2d_pooled_dkernel(x, dy, winners, y, out, int64_t images, window_):
+def conv2d_pooled_dkernel(x, dy, winners, out, int64_t images, window_):
     cdef npdl_window g = window(window_)
     cdef char t = type_of("conv2d_pooled_dkernel", "out", out)
     cdef pooled_sizes s = pooled_of(images, g.out_h, g.out_w, g.filters)
     cdef void *px = at("conv2d_pooled_dkernel", "x", x, t, size_x(images, &g))
     cdef void *pd = shaped("conv2d_pooled_dkernel", "dy", dy, t, 4, s.small)
     cdef void *pw = shaped("conv2d_pooled_dkernel", "winners", winners, b"B", 4, s.small)
-    cdef void *py = maybe("conv2d_pooled_dkernel", "y", y, t, s.small)
     cdef void *po = at("conv2d_pooled_dkernel", "out", out, t, size_w(&g), True)
     with nogil:
         if t == b"f":
-            npdl_conv2d_pooled_dkernel_f32(px, pd, pw, py, po, images, &g)
+            npdl_conv2d_pooled_dkernel_f32(px, pd, pw, po, images, &g)
         else:
-            npdl_conv2d_pooled_dkernel_f64(px, pd, pw, py, po, images, &g)
+            npdl_conv2d_pooled_dkernel_f64(px, pd, pw, po, images, &g)
     done("conv2d_pooled_dkernel")
 
 
@@ -138,7 +136,7 @@ def batch_norm_pooled(x, mean, variance, gamma, beta, double epsilon, bint relu,
     done("batch_norm_pooled")
 
 
-def batch_norm_pooled_grad(bint frozen, dy, winners, y, x, mean, variance, gamma, double epsilon, dx, dgamma, dbeta):
+def batch_norm_pooled_grad(bint frozen, dy, winners, x, mean, variance, gamma, double epsilon, dx, dgamma, dbeta):
     cdef str kernel = "batch_norm_pooled_grad"
     cdef norm_sizes n = sizes_of(kernel, x)
     cdef pooled_sizes s = whole_of(kernel, x)
@@ -146,7 +144,6 @@ def batch_norm_pooled_grad(bint frozen, dy, winners, y, x, mean, variance, gamma
     cdef void *px = at(kernel, "x", x, t, n.rows * n.channels)
     cdef void *pd = shaped(kernel, "dy", dy, t, 4, s.small)
     cdef void *pw = shaped(kernel, "winners", winners, b"B", 4, s.small)
-    cdef void *py = maybe(kernel, "y", y, t, s.small)
     cdef void *pm = shaped(kernel, "mean", mean, t, 1, &n.channels)
     cdef void *pv = shaped(kernel, "variance", variance, t, 1, &n.channels)
     cdef void *pg = per_channel(kernel, "gamma", gamma, t, &n)
@@ -156,10 +153,10 @@ def batch_norm_pooled_grad(bint frozen, dy, winners, y, x, mean, variance, gamma
     with nogil:
         if t == b"f":
             npdl_batch_norm_pooled_grad_f32(
-                frozen, pd, pw, py, px, pm, pv, pg, epsilon, po, pdg, pdb, s.large[0], s.large[1], s.large[2],
+                frozen, pd, pw, px, pm, pv, pg, epsilon, po, pdg, pdb, s.large[0], s.large[1], s.large[2],
                 s.large[3])
         else:
             npdl_batch_norm_pooled_grad_f64(
-                frozen, pd, pw, py, px, pm, pv, pg, epsilon, po, pdg, pdb, s.large[0], s.large[1], s.large[2],
+                frozen, pd, pw, px, pm, pv, pg, epsilon, po, pdg, pdb, s.large[0], s.large[1], s.large[2],
                 s.large[3])
     done(kernel)

@@ -83,31 +83,28 @@ class BatchNormalization(Pooled):
             self.k.batch_norm_statistics(x, mean=mean, variance=variance)  # μ, v
             self.k.moving_average(mean, self.momentum, out=self.state["moving_mean"])
             self.k.moving_average(variance, self.momentum, out=self.state["moving_variance"])
-        pooled, given = None, (x, mean, variance, gamma, beta, self.epsilon)
+        winners, given = None, (x, mean, variance, gamma, beta, self.epsilon)
         if self.pool is not None:  # y = the maximum of each 2 x 2 of that
-            y, winners, ending = pooled = self.behind(x.shape, training)
+            y, winners, ending = self.behind(x.shape, training)
             self.k.batch_norm_pooled(*given, out=y, winners=winners, activation=ending)
         else:
             y = self.buffer("y", x.shape)
             self.k.batch_norm(*given, out=y, activation=activation, shortcut=shortcut)  # y = γ (x − μ)/σ + β
         if training:
-            self.save(x, mean, variance, frozen, pooled)
+            self.save(x, mean, variance, frozen, winners)
         else:
             self.forget()
         return moved_back(self, y, self.order, "y in place")
 
     def backward(self, dy, y=None, dz=None):
         """dx; behind ReLU(... + shortcut) = y: dz gets dy where y > 0, else 0, and dx is made of that."""
-        x, mean, variance, frozen, pooled = self.saved()
+        x, mean, variance, frozen, winners = self.saved()
         gamma, beta = self.params.get("gamma"), self.params.get("beta")
         sums = {"dgamma": self.grads.get("gamma"), "dbeta": self.grads.get("beta")}
-        if pooled is not None:
-            y, winners, ending = pooled
+        if winners is not None:
             dx = self.buffer("dx", x.shape) if self.needs_dx else None
-            self.k.batch_norm_pooled_grad(
-                dy, winners, x, mean, variance, gamma, self.epsilon,
-                dx=dx, **sums, y=y, activation=ending, frozen=frozen,
-            )  # fmt: skip
+            given = dy, winners, x, mean, variance, gamma, self.epsilon
+            self.k.batch_norm_pooled_grad(*given, dx=dx, **sums, frozen=frozen)
             return dx
         dy = moved(self, dy, self.order, "dy")
         dx = self.inplace("dx", dy) if self.needs_dx else None

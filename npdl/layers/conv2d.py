@@ -36,7 +36,7 @@ class Convolution(Convolving):
         if self.pool is not None:  # y = the maximum of each 2 x 2 of z
             y, winners, ending = self.behind((len(x), *self.sizes(g), g.filters), training)
             self.k.conv2d_pooled(x, W, g, out=y, bias=b, winners=winners, activation=ending)
-            return self.finish(training, y, None, x, g, sides, (y, winners, ending))
+            return self.finish(training, y, None, x, g, sides, winners)
         y = self.buffer("y", (len(x), *self.sizes(g), g.filters))
         z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
         given = {"bias": b, "activation": self.activation, "z": self.seen(z)}
@@ -44,16 +44,16 @@ class Convolution(Convolving):
         return self.finish(training, y, z, x, g, sides, None)
 
     def backward(self, dy):
-        x, g, sides, pooled, y, output = self.saved()
+        x, g, sides, winners, y, output = self.saved()
         W, dW = self.taps(self.params["kernel"]), self.taps(self.grads["kernel"])
-        if pooled is not None:
-            y, winners, ending = pooled
-            given, db = {"y": y, "activation": ending}, self.grads.get("bias")
+        if winners is not None:
             dz = self.buffer("dz", (len(x), *g.out, g.filters)) if self.needs_dx else None
             if self.needs_dx or self.use_bias:
-                self.k.unpool(dy, winners, g.out, out=dz, sums=db, **given)  # dz = dy where it won, db = Σ dz
+                self.k.unpool(
+                    dy, winners, g.out, out=dz, sums=self.grads.get("bias")
+                )  # dz = dy where it won, db = Σ dz
             if not self.needs_dx:
-                self.k.conv2d_pooled_dkernel(x, dy, winners, g, out=dW, **given)
+                self.k.conv2d_pooled_dkernel(x, dy, winners, g, out=dW)  # dW, of the same dz
                 return None
         else:
             dz = self.seen(self.begin(dy, y, output))  # dz = dy · a'(z), db = Σ dz

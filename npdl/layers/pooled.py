@@ -13,7 +13,8 @@ class Pooled(Layer):
     pool = None
 
     def behind(self, shape, training):
-        """For an output of that shape: what comes of it, (y, winners, activation); winners None in inference.
+        """For an output of that shape: (y, winners, activation), what is made of it and what the pooling ends in;
+        winners is None in inference.
 
         Raises:
             ValueError: the images are smaller than a window.

@@ -1,4 +1,4 @@
-"""Fusion: ReLUs and max-poolings that ride along in the kernel of the layer before. Inside fit, evaluate and predict."""
+"""Fusion: ReLUs and poolings that ride along in the kernel of the layer before. In fit, evaluate and predict only."""
 
 from npdl import activations
 from npdl.layers import (
@@ -118,7 +118,7 @@ def _can_join(layer):
 
 
 def _pools_in_pairs(layer):
-    """Whether a layer is a max-pooling over windows of 2 x 2 side by side, on the host, whose kernels pool on the way."""
+    """Whether a layer is a max-pooling over windows of 2 x 2 side by side, on the host: its kernels pool on the way."""
     return (
         type(layer) is MaxPooling2D
         and not is_hooked(layer)

@@ -1,21 +1,13 @@
 """Pooling on the way; formulas: npdl/kernels/reference/pooled.py, code: kernels/pooled.h, kernels/pooled.pxi."""
 
-from npdl.kernels.checks import needs_y, one_group, wants_relu
+from npdl.kernels.checks import one_group, wants_relu
 from npdl.kernels.cpu.build import lib
 from npdl.kernels.cpu.conv import check_convolution
 
 
-def _behind(kernel, y, activation):
-    """y where it is read: behind ReLU."""
-    if not wants_relu(kernel, activation):
-        return None
-    needs_y(kernel, y)
-    return y
-
-
-def unpool(dy, winners, size, *, out=None, sums=None, y=None, activation=None):
+def unpool(dy, winners, size, *, out=None, sums=None):
     """out = dx of the pooling, sums = Σ dx over all pixels"""
-    lib.unpool(dy, winners, _behind("unpool", y, activation), *size, out, sums)
+    lib.unpool(dy, winners, *size, out, sums)
 
 
 def conv2d_pooled(x, w, g, *, out, bias=None, activation=None, winners=None):
@@ -27,11 +19,11 @@ def conv2d_pooled(x, w, g, *, out, bias=None, activation=None, winners=None):
     lib.conv2d_pooled(x, w, out, bias, winners, wants_relu("conv2d_pooled", activation), len(x), g)
 
 
-def conv2d_pooled_dkernel(x, dy, winners, g, *, out, y=None, activation=None):
+def conv2d_pooled_dkernel(x, dy, winners, g, *, out):
     """out = dW = im2col(x)ᵀ unpool(dy)"""
     one_group("conv2d_pooled_dkernel", g)
     check_convolution("conv2d_pooled_dkernel", g, ("x", x), ("out", out))
-    lib.conv2d_pooled_dkernel(x, dy, winners, _behind("conv2d_pooled_dkernel", y, activation), out, len(x), g)
+    lib.conv2d_pooled_dkernel(x, dy, winners, out, len(x), g)
 
 
 def batch_norm_pooled(x, mean, variance, gamma, beta, epsilon, *, out, activation=None, winners=None):
@@ -41,9 +33,7 @@ def batch_norm_pooled(x, mean, variance, gamma, beta, epsilon, *, out, activatio
 
 
 def batch_norm_pooled_grad(
-    dy, winners, x, mean, variance, gamma, epsilon, *, dx=None, dgamma=None, dbeta=None, y=None, activation=None,
-    frozen=False,
+    dy, winners, x, mean, variance, gamma, epsilon, *, dx=None, dgamma=None, dbeta=None, frozen=False
 ):  # fmt: skip
     """Gradients of `batch_norm_pooled`; frozen: mean and variance are constants."""
-    y = _behind("batch_norm_pooled_grad", y, activation)
-    lib.batch_norm_pooled_grad(frozen, dy, winners, y, x, mean, variance, gamma, epsilon, dx, dgamma, dbeta)
+    lib.batch_norm_pooled_grad(frozen, dy, winners, x, mean, variance, gamma, epsilon, dx, dgamma, dbeta)

@@ -1,8 +1,9 @@
 """Max-pooling over windows of 2 x 2 that lie side by side, together with the layer before it.
 
 What the layers one after the other give, without the whole images between them: x, dx (N, H, W, C), out, y, dy and
-winners (N, H // 2, W // 2, C). A row or column that an odd size leaves over takes no part. Kernels here call those of the
-two layers; on a CPU the whole images stay in the cache.
+winners (N, H // 2, W // 2, C). A row or column that an odd size leaves over takes no part. Winners are the taps 0 ... 3
+of the maxima, as of `max_pool2d`, and behind ReLU 4 where out is not above 0: there is no gradient. Kernels here call
+those of the two layers; on a CPU the whole images stay in the cache.
 """
 
 import numpy as np
@@ -22,24 +23,22 @@ def _windows(height, width, channels):
 def _pool(z, out, winners, activation):
     if out.size:
         max_pool2d(z, _windows(*z.shape[1:]), out=out, winners=winners, activation=activation)
+    if winners is not None and wants_relu("max_pool2d", activation):
+        winners[...] = np.where(out > 0, winners, 4)
 
 
-def unpool(dy, winners, size, *, out=None, sums=None, y=None, activation=None):
+def unpool(dy, winners, size, *, out=None, sums=None):
     """out = dx of the pooling, sums = Σ dx over all pixels: what a bias before it has for a gradient
 
     Args:
-        dy, winners: (N, H // 2, W // 2, C), as of `max_pool2d_grad`.
+        dy, winners: (N, H // 2, W // 2, C).
         size: (H, W).
         out: (N, H, W, C), or None.
         sums: (C,), or None.
-        y: like dy, what came out of the pooling; read only where there is an activation.
-        activation: as of `max_pool2d`.
     """
     dx = np.zeros((len(dy), *size, dy.shape[-1]), dy.dtype)
     if dy.size:
-        max_pool2d_grad(dy, winners, _windows(*size, dy.shape[-1]), out=dx, y=y, activation=activation)
-    else:
-        wants_relu("unpool", activation)
+        max_pool2d_grad(dy, winners, _windows(*size, dy.shape[-1]), out=dx)
     if out is not None:
         out[...] = dx
     if sums is not None:
@@ -53,7 +52,7 @@ def conv2d_pooled(x, w, g, *, out, bias=None, activation=None, winners=None):
         x, w, g, bias: as of `conv2d`; g has one group.
         out: (N, OH // 2, OW // 2, F).
         activation: a, the plain ReLU of npdl/activations/, or None.
-        winners: like out, uint8, or None: as of `max_pool2d`.
+        winners: like out, uint8, or None.
     """
     one_group("conv2d_pooled", g)
     z = np.empty((len(x), g.out_h, g.out_w, g.filters), x.dtype)
@@ -61,14 +60,14 @@ def conv2d_pooled(x, w, g, *, out, bias=None, activation=None, winners=None):
     _pool(z, out, winners, activation)
 
 
-def conv2d_pooled_dkernel(x, dy, winners, g, *, out, y=None, activation=None):
+def conv2d_pooled_dkernel(x, dy, winners, g, *, out):
     """out = dW = im2col(x)ᵀ dz,   dz = unpool(dy)
 
     Args: as of `conv2d_dkernel` and `unpool`.
     """
     one_group("conv2d_pooled_dkernel", g)
     dz = np.empty((len(x), g.out_h, g.out_w, g.filters), x.dtype)
-    unpool(dy, winners, (g.out_h, g.out_w), out=dz, y=y, activation=activation)
+    unpool(dy, winners, (g.out_h, g.out_w), out=dz)
     conv2d_dkernel(x, dz, g, out=out)
 
 
@@ -83,14 +82,13 @@ def batch_norm_pooled(x, mean, variance, gamma, beta, epsilon, *, out, activatio
 
 
 def batch_norm_pooled_grad(
-    dy, winners, x, mean, variance, gamma, epsilon, *, dx=None, dgamma=None, dbeta=None, y=None, activation=None,
-    frozen=False,
+    dy, winners, x, mean, variance, gamma, epsilon, *, dx=None, dgamma=None, dbeta=None, frozen=False
 ):  # fmt: skip
     """Gradients of `batch_norm_pooled`: those of `batch_norm_grad`, or of `batch_norm_frozen_grad`, of unpool(dy).
 
     Args: as of `batch_norm_grad` and `unpool`; frozen: whether mean and variance are constants.
     """
     dz = np.empty_like(x)
-    unpool(dy, winners, x.shape[1:3], out=dz, y=y, activation=activation)
+    unpool(dy, winners, x.shape[1:3], out=dz)
     grad = batch_norm_frozen_grad if frozen else batch_norm_grad
     grad(dz, x, mean, variance, gamma, epsilon, dx=dx, dgamma=dgamma, dbeta=dbeta)
