@@ -1,5 +1,7 @@
 """Fusion: ReLUs and poolings that ride along in the kernel of the layer before. In fit, evaluate and predict only."""
 
+import math
+
 from npdl import activations
 from npdl.layers import (
     Activation,
@@ -130,10 +132,16 @@ def _pools_in_pairs(layer):
 
 
 def _can_pool(layer):
-    """Whether the kernel of the layer before can end in such a max-pooling; a ReLU between them comes after it."""
+    """Whether the kernel of the layer before can end in such a max-pooling; a ReLU between them comes after it.
+
+    Filters that leave a quarter of the lanes of their last vectors empty are better made with images side by side, as
+    kernels/narrow.h does; then only the layers themselves pool.
+    """
     if _pool_of(layer) is not None or not _ends_linear(layer):
         return False
-    return (type(layer) is Conv2D and layer.groups == 1) or (type(layer) is BatchNormalization and layer.order is None)
+    if type(layer) is Conv2D:
+        return layer.groups == 1 and 4 * layer.filters > 3 * 16 * math.ceil(layer.filters / 16)
+    return type(layer) is BatchNormalization and layer.order is None
 
 
 def _pool_of(layer):
