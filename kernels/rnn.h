@@ -89,14 +89,12 @@ static void FN(npdl_rnn_product)(const REAL *a, int64_t a_step, int64_t k, const
                                  int64_t g0, int64_t count, FN(npdl_patch) q, REAL *s) {
     const int64_t each = NPDL_KB * NPDL_RNN_UNITS;
     npdl_row row[NPDL_RNN_ROWS];
-    int64_t place[NPDL_KB];
     for (int64_t i = 0; i < q.m; i++) row[i] = (npdl_row){i * a_step, i * q.w};
-    for (int64_t i = 0; i < npdl_min(k, NPDL_KB); i++) place[i] = i;
     a += q.r * a_step;
     panels += q.u / NPDL_RNN_UNITS * npdl_ceil_div(k, NPDL_KB) * gates * each;
     for (int64_t kb = 0; kb < k; kb += NPDL_KB, panels += gates * each)
         for (int64_t g = 0; g < count; g++)
-            FN(npdl_tiles)(a + kb, row, q.m, place, npdl_min(k - kb, NPDL_KB), panels + (g0 + g) * each,
+            FN(npdl_tiles)(a + kb, row, q.m, NULL, npdl_min(k - kb, NPDL_KB), panels + (g0 + g) * each,
                            s + g * q.size, q.w, kb > 0, NULL);
 }
 
