@@ -94,12 +94,13 @@ struct FN(npdl_product) {
     const REAL *bias;        /* (n,) or NULL */
     const REAL *add, *times; /* like out, or NULL; not with images */
     REAL *z, *slope;         /* like out, receive what is activated and the activation's slope there, or NULL */
-    REAL *sums;              /* (n,) receives Σ of b's rows if there is one part, or NULL */
+    REAL *sums;              /* (n,) receives Σ of b's rows, or NULL */
     int code;                /* activation, 0: none */
     const double *constants;
     /* division into tasks, filled by npdl_run_product */
     int64_t task_rows, task_columns, row_tasks, column_tasks, parts, part_k;
-    REAL *partial;           /* (parts, m, n) */
+    REAL *partial;           /* (parts, m, n), ... */
+    REAL *block_sums;        /* ... (blocks of k, n), with parts */
 };
 
 /* ---- register tile: out (+)= a · b for mr rows and nv vectors of columns, n of which are stored, (+ bias).
@@ -172,14 +173,15 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const int layout, con
     }
 }
 
-/* mr rows of a times one panel of nv vectors. A function for each size and layout: the compiler keeps each in registers. */
+/* mr rows of a times one panel of nv vectors. A function for each size and layout: the compiler keeps all in registers. */
 #define NPDL_SIZE_OF(mr, nv, layout)                                                                                  \
     static __attribute__((noinline)) void FN(npdl_rows_##mr##_##nv##_##layout)(                                       \
         const REAL *a, const npdl_row *row, const int64_t *place, int64_t k, const REAL *panel, REAL *out, int64_t n, \
         int add, const REAL *bias) {                                                                                  \
         FN(npdl_tile)(mr, nv, layout, a, row, place, k, panel, nv * VL, out, n, add, bias);                           \
     }
-#define NPDL_LAYOUTS(mr, nv) NPDL_SIZE_OF(mr, nv, NPDL_PLACES) NPDL_SIZE_OF(mr, nv, NPDL_ROWS) NPDL_SIZE_OF(mr, nv, NPDL_STRIP)
+#define NPDL_LAYOUTS(mr, nv) \
+    NPDL_SIZE_OF(mr, nv, NPDL_PLACES) NPDL_SIZE_OF(mr, nv, NPDL_ROWS) NPDL_SIZE_OF(mr, nv, NPDL_STRIP)
 #define NPDL_SIZE(mr) NPDL_LAYOUTS(mr, 1) NPDL_LAYOUTS(mr, 2)
 NPDL_SIZE(1) NPDL_SIZE(2) NPDL_SIZE(3) NPDL_SIZE(4)
 #if NPDL_MR >= 6
@@ -257,7 +259,8 @@ static void FN(npdl_tiles_and_more)(const int layout, const REAL *a, const npdl_
 /* The same without an epilogue; place NULL: NPDL_ROWS. */
 static void FN(npdl_tiles)(const REAL *a, const npdl_row *row, int64_t rows, const int64_t *place, int64_t k,
                            const REAL *panels, REAL *out, int64_t n, int add, const REAL *bias) {
-    FN(npdl_tiles_and_more)(place ? NPDL_PLACES : NPDL_ROWS, a, row, rows, place, k, panels, out, n, add, bias, NULL, NULL);
+    FN(npdl_tiles_and_more)(place ? NPDL_PLACES : NPDL_ROWS, a, row, rows, place, k, panels, out, n, add, bias, NULL,
+                            NULL);
 }
 
 /* One row times b where it lies: packing b would cost as much as the product. Eight vectors of columns at a time.
@@ -439,8 +442,11 @@ static void FN(npdl_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m,
         int last = kb + k == k1;
         FN(npdl_pack_b)(s->b + (s->transpose_b ? n0 * s->b_step + kb : kb * s->b_step + n0), s->b_step, s->transpose_b,
                         k, n, panels, 0);
-        if (s->sums && finish && m0 == 0)
-            FN(npdl_sum_block)(s->b + kb * s->b_step + n0, s->b_step, k, n, kb > k0, s->sums + n0);
+        if (s->sums && m0 == 0) {
+            const REAL *b = s->b + kb * s->b_step + n0;
+            if (finish) FN(npdl_sum_block)(b, s->b_step, k, n, kb > k0, s->sums + n0);
+            else FN(npdl_add_rows)(b, s->b_step, k, n, s->block_sums + kb / NPDL_KB * s->n + n0);
+        }
         for (int64_t i = 0; i < m; i += NPDL_MB) {
             int64_t mb = npdl_min(m - i, NPDL_MB);
             const REAL *a = s->a + (s->transpose_a ? kb * s->a_step + m0 + i : (m0 + i) * s->a_step + kb);
@@ -545,10 +551,16 @@ static void FN(npdl_run_product)(FN(npdl_product) *s) {
     s->column_tasks = npdl_ceil_div(s->n, columns);
     rows = npdl_even_rows(s->m, rows, NPDL_MR, s->parts * s->column_tasks);
     s->task_rows = rows, s->task_columns = columns, s->row_tasks = npdl_ceil_div(s->m, rows);
-    if (s->parts > 1 && !(s->partial = npdl_shared(s->parts * s->m * s->n * sizeof(REAL)))) return;
+    const int64_t blocks = s->sums ? npdl_ceil_div(s->k, NPDL_KB) : 0;
+    if (s->parts > 1) {
+        if (!(s->partial = npdl_shared((s->parts * s->m + blocks) * s->n * sizeof(REAL)))) return;
+        s->block_sums = s->partial + s->parts * s->m * s->n;
+    }
     npdl_parallel(FN(npdl_product_task), s, s->parts * s->row_tasks * s->column_tasks,
                   s->bytes(s, npdl_min(rows, s->m), npdl_min(columns, s->n)));
-    if (s->parts > 1) npdl_parallel(FN(npdl_combine_task), s, s->row_tasks, 0);
+    if (s->parts == 1) return;
+    npdl_parallel(FN(npdl_combine_task), s, s->row_tasks, 0);
+    if (s->sums) FN(npdl_add_rows)(s->block_sums, s->n, blocks, s->n, s->sums);
 }
 
 NPDL_API void FN(npdl_sum_rows)(const REAL *x, int64_t rows, int64_t columns, REAL *out);
@@ -566,7 +578,7 @@ NPDL_API void FN(npdl_matmul)(const REAL *a, const REAL *b, REAL *out, const REA
         .sums = wide ? sums : NULL, .code = code, .constants = constants,
     };
     FN(npdl_run_product)(&s);
-    if (sums && (!wide || s.parts > 1)) FN(npdl_sum_rows)(b, k, n, sums);
+    if (sums && !wide) FN(npdl_sum_rows)(b, k, n, sums);
 }
 
 /* ---- sum over rows */
