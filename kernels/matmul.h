@@ -119,7 +119,7 @@ struct FN(npdl_product) {
                 __asm__("" : "+r"(from[i])); /* or the compiler derives one from another */ \
             VEC x = BC(X); \
             _Pragma("GCC unroll 8") \
-            for (int j = 0; j < nv; j++) acc[i][j] = FMA(x, panel[j], acc[i][j]); \
+            for (int j = 0; j < nv; j++) ADD_PRODUCT(acc[i][j], x, panel[j]); \
         } \
     }
 
