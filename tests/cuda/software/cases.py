@@ -188,6 +188,24 @@ def faults():
         np.testing.assert_array_equal(a, b)
 
 
+def columns():
+    """Products of some columns of matrices, where they lie."""
+    device = devices.get("cuda")
+    rng = np.random.default_rng(0)
+    a, b, out = (rng.standard_normal(shape).astype("float32") for shape in ((3, 5), (3, 6), (4, 7)))
+    given, made = [device.from_host(array) for array in (a, b)], device.from_host(out)
+    device.driver.product(
+        given[0].columns(1, 5),
+        given[1].columns(2, 4),
+        made.columns(3, 5),
+        transpose_a=True,
+        transpose_b=False,
+        add=True,
+    )
+    out[:, 3:5] += a[:, 1:5].T @ b[:, 2:4]
+    np.testing.assert_allclose(device.to_host(made), out, rtol=1e-5, atol=1e-6)
+
+
 def benchmarks():
     """The rows of a GPU, as a worker of the benchmarks measures them."""
     sys.path.append(str(pathlib.Path(__file__).parents[3]))
