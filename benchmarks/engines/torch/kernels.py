@@ -39,7 +39,7 @@ def graphed(call):
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         call()
-    return graph.replay
+    return lambda kept=call: graph.replay()  # a graph keeps no tensors alive that were there before
 
 
 def images(*shape, seed=0, memory_format=torch.contiguous_format):
