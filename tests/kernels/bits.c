@@ -950,7 +950,8 @@ static void FN(random_case)(void) {
                          SHAPE_NUMBERS(s, images), a, b, code); break;
     case 4: CASE(FN(try_pool)(s, images), "pool%d " SHAPE_FORMAT, bits, SHAPE_NUMBERS(s, images)); break;
     case 5: CASE(FN(try_im2col)(s, images), "im2col%d " SHAPE_FORMAT, bits, SHAPE_NUMBERS(s, images)); break;
-    case 6: CASE(FN(try_norm)(m * 3, n, a), "norm%d %dx%d affine%d", bits, (int)m * 3, (int)n, a); break;
+    case 6: CASE((FN(try_norm)(m * 3, n, a), FN(try_norm_pooled)(images, m / 9 + 1, code + 1, n)), "norm%d %dx%d affine%d",
+                 bits, (int)m * 3, (int)n, a); break;
     case 7: CASE(FN(try_activation)(code, m * n, a), "activation%d %d %d wild%d", bits, code, (int)(m * n), a); break;
     case 8: CASE(FN(try_softmax)(m, n, a ? 1 : between(1, 20)), "softmax%d %dx%d row%d", bits, (int)m, (int)n, a); break;
     case 9: CASE(FN(try_loss)((int)(k % NPDL_ELEMENT_COUNT), m, n), "loss%d %d %dx%d", bits,
