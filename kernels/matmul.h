@@ -119,7 +119,7 @@ struct FN(npdl_product) {
                 __asm__("" : "+r"(from[i])); /* or the compiler derives one from another */ \
             VEC x = BC(X); \
             _Pragma("GCC unroll 8") \
-            for (int j = 0; j < nv; j++) acc[i][j] = FMA(x, panel[j], acc[i][j]); \
+            for (int j = 0; j < nv; j++) ADD_PRODUCT(acc[i][j], x, panel[j]); \
         } \
     }
 
@@ -395,11 +395,12 @@ static size_t FN(npdl_rectangle_bytes)(const FN(npdl_product) *s, int64_t rows, 
     return (NPDL_KB * npdl_round_up(columns, NPDL_NW) + packed_a) * sizeof(REAL);
 }
 
-/* out = Σ_r x[r] of rows `step` apart, from zero; four vectors of columns at a time. */
-static void FN(npdl_add_rows)(const REAL *x, int64_t step, int64_t rows, int64_t columns, REAL *out) {
+/* out (+)= Σ_r x[r] of rows `step` apart, row by row; four vectors of columns at a time. */
+static void FN(npdl_add_more_rows)(const REAL *x, int64_t step, int64_t rows, int64_t columns, int add, REAL *out) {
     int64_t j = 0;
     for (; j + 4 * VL <= columns; j += 4 * VL) {
         VEC sum[4] = {BC(0), BC(0), BC(0), BC(0)};
+        for (int i = 0; add && i < 4; i++) sum[i] = LD(out + j + i * VL);
         for (int64_t r = 0; r < rows; r++)
             #pragma GCC unroll 4
             for (int i = 0; i < 4; i++) sum[i] += LD(x + r * step + j + i * VL);
@@ -407,10 +408,14 @@ static void FN(npdl_add_rows)(const REAL *x, int64_t step, int64_t rows, int64_t
     }
     for (; j < columns; j += VL) {
         int64_t lanes = npdl_min(columns - j, VL);
-        VEC sum = BC(0);
+        VEC sum = add ? LDN(out + j, lanes) : BC(0);
         for (int64_t r = 0; r < rows; r++) sum += LDN(x + r * step + j, lanes);
         STN(out + j, sum, lanes);
     }
+}
+
+static void FN(npdl_add_rows)(const REAL *x, int64_t step, int64_t rows, int64_t columns, REAL *out) {
+    FN(npdl_add_more_rows)(x, step, rows, columns, 0, out);
 }
 
 /* sums (+)= Σ of k rows of b, a block as `npdl_sum_rows` takes it: they have just been packed. */
@@ -585,27 +590,30 @@ NPDL_API void FN(npdl_matmul)(const REAL *a, const REAL *b, REAL *out, const REA
 
 typedef struct { const REAL *x; int64_t rows, columns, blocks, task_blocks; REAL *partial; } FN(npdl_row_sum);
 
-/* Sums of NPDL_SUM_ROWS rows each. Few columns would leave lanes empty: then NPDL_SUM_FOLD rows count as one, whose
- * sums are added up in order, and after them the rows that are left over. */
+/* A block's sum: of at most NPDL_SUM_ROWS rows, or, of many columns, of the next ones of them (`add`). Few columns would leave lanes empty: then NPDL_SUM_FOLD rows count as
+ * one, whose sums are added up in order, and after them the rows that are left over. */
+static void FN(npdl_sum_rows_block)(const REAL *x, int64_t rows, int64_t columns, int add, REAL *out) {
+    REAL folded[NPDL_SUM_FOLD * NPDL_SUM_NARROW], rest[NPDL_SUM_NARROW];
+    int64_t wide = rows / NPDL_SUM_FOLD;
+    if (columns >= NPDL_SUM_NARROW) {
+        FN(npdl_add_more_rows)(x, columns, rows, columns, add, out);
+        return;
+    }
+    FN(npdl_add_rows)(x, NPDL_SUM_FOLD * columns, wide, NPDL_SUM_FOLD * columns, folded);
+    FN(npdl_add_rows)(folded, columns, NPDL_SUM_FOLD, columns, out);
+    wide *= NPDL_SUM_FOLD;
+    FN(npdl_add_rows)(x + wide * columns, columns, rows - wide, columns, rest);
+    for (int64_t j = 0; j < columns; j++) out[j] += rest[j];
+}
+
 static void FN(npdl_sum_rows_task)(void *ctx, int64_t task, void *work) {
     const FN(npdl_row_sum) *s = ctx;
     int64_t columns = s->columns, stop = npdl_min((task + 1) * s->task_blocks, s->blocks);
-    REAL folded[NPDL_SUM_FOLD * NPDL_SUM_NARROW], rest[NPDL_SUM_NARROW];
     (void)work;
-    for (int64_t block = task * s->task_blocks; block < stop; block++) {
-        int64_t rows = npdl_min(s->rows - block * NPDL_SUM_ROWS, NPDL_SUM_ROWS), wide = rows / NPDL_SUM_FOLD;
-        const REAL *x = s->x + block * NPDL_SUM_ROWS * columns;
-        REAL *out = s->partial + block * columns;
-        if (columns >= NPDL_SUM_NARROW) {
-            FN(npdl_add_rows)(x, columns, rows, columns, out);
-            continue;
-        }
-        FN(npdl_add_rows)(x, NPDL_SUM_FOLD * columns, wide, NPDL_SUM_FOLD * columns, folded);
-        FN(npdl_add_rows)(folded, columns, NPDL_SUM_FOLD, columns, out);
-        wide *= NPDL_SUM_FOLD;
-        FN(npdl_add_rows)(x + wide * columns, columns, rows - wide, columns, rest);
-        for (int64_t j = 0; j < columns; j++) out[j] += rest[j];
-    }
+    for (int64_t block = task * s->task_blocks; block < stop; block++)
+        FN(npdl_sum_rows_block)(s->x + block * NPDL_SUM_ROWS * columns,
+                                npdl_min(s->rows - block * NPDL_SUM_ROWS, NPDL_SUM_ROWS), columns, 0,
+                                s->partial + block * columns);
 }
 
 /* out[j] = Σ_r x[r, j] */
