@@ -76,7 +76,8 @@ class Sequences(Layer):
         live = None if mask is None else in_steps(self, "mask steps", mask, self.go_backwards)
         first = given or self._carried(samples)
         shown, direct = self._shown(live, first), {}
-        if self.writes_y and self.return_sequences and shown is None:
+        turned = self.in_order and self.go_backwards
+        if self.writes_y and self.return_sequences and shown is None and not turned:
             direct["y"] = self.buffer("y", (samples, len(xs), self.output_size()))
         outputs, states, kept = self.run(xs, first, live, keep, training, **direct)
         if self.stateful:
@@ -84,7 +85,7 @@ class Sequences(Layer):
         if direct:
             y = direct["y"]
         elif self.return_sequences:
-            y = in_samples(self, "y", masked(self, "y shown", outputs, shown), self.in_order and self.go_backwards)
+            y = in_samples(self, "y", masked(self, "y shown", outputs, shown), turned)
         elif len(outputs):
             y = masked(self, "y", last(outputs), None if shown is None else last(shown))
         else:
