@@ -735,6 +735,7 @@ static void FN(try_rnn)(int kind, int64_t steps, int64_t rows, int64_t units, in
         call.width = units / 2 + 3, call.bias = FN(numbers)(gates * units, 1);
         call.input_kernel = FN(numbers)(call.width * gates * units, (REAL)0.125);
         call.x = FN(numbers)(steps * rows * call.width, 1), call.dx = FN(empty)(steps * rows * call.width);
+        call.y = FN(empty)(all);
     }
     uint8_t *mask = take((size_t)(steps * rows), 1);
     for (int64_t i = 0; i < steps * rows; i++) mask[i] = word() % 3 != 0;
@@ -748,7 +749,7 @@ static void FN(try_rnn)(int kind, int64_t steps, int64_t rows, int64_t units, in
     FN(see)(call.dz, gates * all);
     FN(see)(call.dh, states);
     FN(see)(call.dc, states);
-    if (call.dx) FN(see)(call.dx, steps * rows * call.width);
+    if (call.dx) FN(see)(call.dx, steps * rows * call.width), FN(see)(call.y, all);
     if (kind < NPDL_GRU) return;
     REAL *out = FN(empty)(units * 3 * units);
     FN(npdl_gru_dkernel)(call.h, call.inner, call.dz, call.dinner, out, steps * rows, units);
