@@ -19,6 +19,7 @@ FAMILIES = {
         "global_max_pool2d", "global_max_pool2d_grad", "global_average_pool2d", "global_average_pool2d_grad",
         "mean_of_counted",
     ),
+    "pooled": ("unpool", "conv2d_pooled", "conv2d_pooled_dkernel", "batch_norm_pooled", "batch_norm_pooled_grad"),
     "adaptive_pool": (
         "adaptive_max_pool", "adaptive_max_pool_grad", "adaptive_average_pool", "adaptive_average_pool_grad",
     ),
@@ -62,7 +63,7 @@ FAMILIES = {
         "sgd", "adam", "adamw", "rmsprop", "adamax", "nadam", "lion", "adagrad", "adadelta", "rprop", "muon", "combine",
         "clip",
     ),
-    "layerwise": ("dot", "sum_abs", "max_abs", "lamb", "adafactor"),
+    "layerwise": ("dot", "sum_abs", "max_abs", "clip_norm", "lamb", "adafactor"),
 }  # fmt: skip
 """Kernel families: the file's name in each of npdl/kernels/{reference,cpu,cuda}, and the kernels in it."""
 

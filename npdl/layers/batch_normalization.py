@@ -1,11 +1,11 @@
 """BatchNormalization: each channel with mean 0 and variance 1 over the batch."""
 
 from npdl import activations, initializers
-from npdl.layers.base import Layer
 from npdl.layers.normalizing import channel_axis, moved, moved_back, order_with_last
+from npdl.layers.pooled import Pooled
 
 
-class BatchNormalization(Layer):
+class BatchNormalization(Pooled):
     """Batch normalization: subtract each channel's mean over the batch, divide by its deviation, scale and shift.
 
         forward     x̂ = (x − μ) / σ        σ = √(v + ε)        y = γ x̂ + β
@@ -83,17 +83,24 @@ class BatchNormalization(Layer):
             self.k.batch_norm_statistics(x, mean=mean, variance=variance)  # μ, v
             self.k.moving_average(mean, self.momentum, out=self.state["moving_mean"])
             self.k.moving_average(variance, self.momentum, out=self.state["moving_variance"])
-        y = self.buffer("y", x.shape)
-        # y = γ (x − μ)/σ + β
-        self.k.batch_norm(x, mean, variance, gamma, beta, self.epsilon, out=y, activation=activation, shortcut=shortcut)
+        given = x, mean, variance, gamma, beta, self.epsilon
+        if self.pool is not None:
+            y, winners, ending = self.behind(x.shape, training)
+            self.k.batch_norm_pooled(*given, out=y, winners=winners, activation=ending)  # y = max over 2 x 2
+            kept = winners, x, mean, variance, frozen
+        else:
+            y, kept = self.buffer("y", x.shape), (x, mean, variance, frozen)
+            self.k.batch_norm(*given, out=y, activation=activation, shortcut=shortcut)  # y = γ (x − μ)/σ + β
         if training:
-            self.save(x, mean, variance, frozen)
+            self.save(*kept)
         else:
             self.forget()
         return moved_back(self, y, self.order, "y in place")
 
     def backward(self, dy, y=None, dz=None):
         """dx; behind ReLU(... + shortcut) = y: dz gets dy where y > 0, else 0, and dx is made of that."""
+        if self.pool is not None:
+            return self.backward_pooled(dy)
         x, mean, variance, frozen = self.saved()
         gamma, beta = self.params.get("gamma"), self.params.get("beta")
         dy = moved(self, dy, self.order, "dy")
@@ -105,3 +112,13 @@ class BatchNormalization(Layer):
             y=y, dz=dz,
         )  # fmt: skip
         return None if dx is None else moved_back(self, dx, self.order, "dx in place")
+
+    def backward_pooled(self, dy):
+        """As `backward`, of dy at the winner of each 2 x 2."""
+        winners, x, mean, variance, frozen = self.saved()
+        dx = self.buffer("dx", x.shape) if self.needs_dx else None
+        self.k.batch_norm_pooled_grad(
+            dy, winners, x, mean, variance, self.params.get("gamma"), self.epsilon,
+            dx=dx, dgamma=self.grads.get("gamma"), dbeta=self.grads.get("beta"), frozen=frozen,
+        )  # fmt: skip
+        return dx

@@ -33,6 +33,10 @@ class Convolution(Convolving):
     def forward(self, x, training=False):
         W, b = self.taps(self.params["kernel"]), self.params.get("bias")
         x, sides, g = self.padded(x)
+        if self.pool is not None:  # y = the maximum of each 2 x 2 of z
+            y, winners, ending = self.behind((len(x), *self.sizes(g), g.filters), training)
+            self.k.conv2d_pooled(x, W, g, out=y, bias=b, winners=winners, activation=ending)
+            return self.finish(training, y, None, x, g, sides, winners)
         y = self.buffer("y", (len(x), *self.sizes(g), g.filters))
         z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
         given = {"bias": b, "activation": self.activation, "z": self.seen(z)}
@@ -40,9 +44,25 @@ class Convolution(Convolving):
         return self.finish(training, y, z, x, g, sides)
 
     def backward(self, dy):
+        if self.pool is not None:
+            return self.backward_pooled(dy)
         x, g, sides, y, output = self.saved()
-        W, dW = self.taps(self.params["kernel"]), self.taps(self.grads["kernel"])
         dz = self.seen(self.begin(dy, y, output))  # dz = dy · a'(z), db = Σ dz
+        return self.gradients(x, dz, g, sides)
+
+    def backward_pooled(self, dy):
+        """As `backward`, where dz = dy at the winner of each 2 x 2; without dx it is made in parts alone."""
+        x, g, sides, winners, *_ = self.saved()
+        dz = self.buffer("dz", (len(x), *g.out, g.filters)) if self.needs_dx else None
+        self.k.unpool(dy, winners, g.out, out=dz, sums=self.grads.get("bias"))  # dz, db = Σ dz
+        if dz is not None:
+            return self.gradients(x, dz, g, sides)
+        self.k.conv2d_pooled_dkernel(x, dy, winners, g, out=self.grads["kernel"])  # dW = im2col(x)ᵀ dz
+        return None
+
+    def gradients(self, x, dz, g, sides):
+        """Assigns dW; returns dx."""
+        W, dW = self.taps(self.params["kernel"]), self.taps(self.grads["kernel"])
         self.of_axes("conv_dkernel")(self.seen(x), dz, g, out=dW)  # dW = im2col(x)ᵀ dz
         if not self.needs_dx:
             return None

@@ -42,7 +42,7 @@ class Cublas:
         _check(self._lib.cublasSetWorkspace_v2(self._handle, *self._room))  # a new stream takes it away
 
     def product(self, a, b, out, transpose_a, transpose_b, add):
-        """out = op(a) op(b) of arrays of our own, row after row; with `add` out += op(a) op(b).
+        """out = op(a) op(b) of arrays of our own, row after row, or `Columns` of them; with `add` out += op(a) op(b).
 
         To cuBLAS, whose matrices lie column after column, they are their transposes: outᵀ = op(b)ᵀ op(a)ᵀ.
 
@@ -56,8 +56,8 @@ class Cublas:
         _check(
             self._lib.cublasGemmEx(
                 self._handle, int(transpose_b), int(transpose_a), columns, rows, inner,
-                self._numbers[True], b.address, REAL_32, max(b.shape[1], 1), a.address, REAL_32, max(a.shape[1], 1),
-                self._numbers[add], out.address, REAL_32, columns,
+                self._numbers[True], b.address, REAL_32, max(b.leading, 1), a.address, REAL_32, max(a.leading, 1),
+                self._numbers[add], out.address, REAL_32, out.leading,
                 COMPUTE_TF32 if self.tf32 else COMPUTE_32, DEFAULT_ALGORITHM,
             )
         )  # fmt: skip

@@ -14,6 +14,7 @@ What a GPU leaves undefined is an error here, or shows:
 - shared memory or, in a kernel with barriers, a variable read before it is written: it is NaN, a large negative
   integer, or False
 - an index outside an array, below 0 too: IndexError
+- four numbers moved at once from or to an address that is no multiple of 16: ValueError
 
 What Numba takes to compile decides what the tests of these kernels cost, and it goes with the number of statements: so
 what no thread changes alone is computed once a block and not once a thread, an index is one call (indexing.py), and a
@@ -37,14 +38,20 @@ from numba.np.numpy_support import as_dtype
 
 from npdl.devices.cuda.indexing import LOADS, STORES
 from npdl.devices.cuda.uniform import Uniform, names_in, read_before_written, stored_in
-from npdl.kernels.cuda.kernel import DeviceFunction, outside_names
+from npdl.kernels.cuda.kernel import Builtin, DeviceFunction, outside_names
 
 AXES = "xyz"
 PLACES = tuple(f"_{name}_{axis}" for name in ("threadIdx", "blockIdx", "blockDim", "gridDim") for axis in AXES)
-BARRIER = "cuda.syncthreads()"
+BARRIER, LOCAL = "cuda.syncthreads()", "cuda.local.array("
 OPTIMIZATION = 1
 """LLVM's level, of 3."""
 DIVERGED = "threads of one block disagree about a branch or loop that holds a barrier"
+
+
+@njit
+def _at_16_bytes(array, index):
+    if (array.ctypes.data + array.itemsize * index) % 16 != 0:
+        raise ValueError("four numbers at once at an address that is no multiple of 16: a GPU would refuse")
 
 
 class DivergentBarrier(RuntimeError):
@@ -83,20 +90,27 @@ def replay(function):
 def _scope(function):
     """What a function's names from outside of it stand for here."""
     own = {f"_load_{n}": load for n, load in LOADS.items()} | {f"_store_{n}": store for n, store in STORES.items()}
+    own |= {"_at_16_bytes": _at_16_bytes, "_full": np.full, "_nan": np.nan}
     return {**{name: _on_cpu(value) for name, value in outside_names(function).items()}, **own}
 
 
 def _on_cpu(value):
     """A device function becomes one of the CPU's."""
-    return _device_function(value.function) if isinstance(value, DeviceFunction) else value
+    if not isinstance(value, DeviceFunction):
+        return value
+    return _device_function(value.function, isinstance(value, Builtin))
 
 
 @functools.cache
-def _device_function(function):
+def _device_function(function, wide=False):
     scope = _scope(function)
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     tree.body[0].decorator_list = []
-    return _compiled(_Indices(scope).visit(tree), scope, function.__name__, inner=True)
+    tree = _Indices(scope).visit(tree)
+    if wide:  # what it does is known element by element; where it may, by its first two arguments
+        array, index = (argument.arg for argument in tree.body[0].args.args[:2])
+        tree.body[0].body.insert(1, ast.parse(f"_at_16_bytes({array}, {index})").body[0])
+    return _compiled(tree, scope, function.__name__, inner=True)
 
 
 def _compiled(tree, scope, name, inner=False):
@@ -185,7 +199,7 @@ def _each_thread(wanted, pad):
 
 
 class Places(ast.NodeTransformer):
-    """cuda.threadIdx.x becomes _threadIdx_x, cuda.grid(1) what it stands for."""
+    """cuda.threadIdx.x becomes _threadIdx_x, cuda.grid(1) what it stands for, a thread's own array one of NaN."""
 
     def visit_Attribute(self, node):
         self.generic_visit(node)
@@ -199,6 +213,9 @@ class Places(ast.NodeTransformer):
             return ast.parse("(_blockIdx_x * _blockDim_x + _threadIdx_x)", mode="eval").body
         if called == "cuda.gridsize(1)":
             return ast.parse("(_gridDim_x * _blockDim_x)", mode="eval").body
+        if called.startswith(LOCAL):
+            shape, kind = node.args
+            return ast.parse(f"_full({ast.unparse(shape)}, {ast.unparse(kind)}(_nan))", mode="eval").body
         if called.startswith("cuda.") and called != BARRIER and not called.startswith("cuda.shared.array("):
             raise NotImplementedError(f"{called}: not known to the stand-in")
         return node
@@ -266,23 +283,28 @@ class Inlined(ast.NodeTransformer):
 
     def visit_Expr(self, node):
         called = self.scope.get(node.value.func.id) if _is_call_by_name(node.value) else None
-        if not isinstance(called, DeviceFunction):
+        if not isinstance(called, DeviceFunction) or not holds_barrier(called.function):
             return node
         body = ast.parse(textwrap.dedent(inspect.getsource(called.function))).body[0]
-        given = dict(zip((a.arg for a in body.args.args), node.value.args, strict=True))
+        given, before = {}, []
+        for argument, value in zip((a.arg for a in body.args.args), node.value.args, strict=True):
+            given[argument] = value.id if isinstance(value, ast.Name) else f"{called.__name__}_{argument}"
+            if not isinstance(value, ast.Name):
+                before.append(ast.Assign([ast.Name(given[argument], ast.Store())], value, lineno=node.lineno))
         own = {n.id for n in ast.walk(body) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         for part in ast.walk(body):
             if isinstance(part, ast.Name) and part.id in given:
-                part.id = given[part.id].id
+                part.id = given[part.id]
             elif isinstance(part, ast.Name) and part.id in own:
                 part.id = f"{called.__name__}_{part.id}"
-        return [s for s in body.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+        return [*before, *(s for s in body.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant)))]
 
 
 def _is_call_by_name(node):
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
 
 
+@functools.cache
 def holds_barrier(function):
     """Whether a kernel's Python function has a barrier, or one of the device functions that it calls."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
@@ -300,6 +322,8 @@ def _with_barriers(kernel, names, scope, function):
     """The kernel cut at its barriers; compiled for each set of argument types, which the variables' types follow."""
     if any(isinstance(node, ast.Return) for node in ast.walk(kernel)):
         raise NotImplementedError("return in a kernel with barriers: not known to the stand-in")
+    if "_full(" in ast.unparse(kernel):
+        raise NotImplementedError("cuda.local.array in a kernel with barriers: not known to the stand-in")
     cut = _Cut(kernel, names, scope)
     if cut.private.intersection(names):
         raise NotImplementedError("a new value for an argument in a kernel with barriers: not known to the stand-in")

@@ -44,6 +44,19 @@ class Graph:
             call()
 
 
+class Event:
+    """Nothing: all is done when it is asked for."""
+
+    def record(self, early=False):
+        """Now."""
+
+    def hold(self, early=False):
+        """For nothing."""
+
+    def wait(self):
+        """For nothing."""
+
+
 class StandIn(Driver):
     """A driver that computes on the CPU.
 
@@ -69,6 +82,20 @@ class StandIn(Driver):
 
     def _download(self, array, host):
         host[...] = _host(array)
+
+    def pinned(self, nbytes):
+        """Memory like any other."""
+        return np.empty(nbytes, np.uint8)
+
+    def event(self):
+        """An `Event`."""
+        return Event()
+
+    def _send(self, array, page, early):
+        _host(array)[...] = page
+
+    def _copy(self, source, target):
+        _host(target)[...] = _host(source)
 
     def synchronize(self):
         """Nothing is ever left to do."""
@@ -108,7 +135,7 @@ class StandIn(Driver):
 
     def _product(self, a, b, out, transpose_a, transpose_b, add):
         """cuBLAS' part."""
-        a, b, out = _host(a), _host(b), _host(out)
+        a, b, out = _matrix(a), _matrix(b), _matrix(out)
         a, b = a.T if transpose_a else a, b.T if transpose_b else b
         self._do(lambda: np.add(out, a @ b, out=out) if add else np.matmul(a, b, out=out))
 
@@ -117,6 +144,15 @@ class StandIn(Driver):
             self._graph.calls.append(call)
         else:
             call()
+
+
+def _matrix(array):
+    """A `CudaArray` of two axes, or `Columns` of one."""
+    rows, columns = array.shape
+    numbers = array.leading * (rows - 1) + columns if rows and columns else 0
+    flat = array.memory.bytes[array.offset : array.offset + numbers * array.dtype.itemsize].view(array.dtype)
+    steps = array.leading * array.dtype.itemsize, array.dtype.itemsize
+    return np.lib.stride_tricks.as_strided(flat, array.shape, steps)
 
 
 def _host(array):

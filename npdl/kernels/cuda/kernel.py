@@ -34,6 +34,9 @@ Int = types.int32
 """Sizes and strides below 2³¹: a division of 64-bit integers takes a GPU dozens of instructions."""
 Long = types.int64
 
+TOO_MANY = 1 << 32
+"""Places, for kernels that divide them by `over` (index.py)."""
+
 THREADS = 256
 """Threads a block, where each does something of its own."""
 MOST_BLOCKS = 16 * 132
@@ -71,6 +74,10 @@ class DeviceFunction:
         return self.function(*arguments)
 
 
+class Builtin(DeviceFunction):
+    """A device function that a GPU has an instruction for (npdl/devices/cuda/intrinsics.py); its source says what."""
+
+
 def outside_names(function):
     """What the names that a function reads from outside of it stand for."""
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
@@ -79,7 +86,7 @@ def outside_names(function):
     return {**named, **{name: cell.cell_contents for name, cell in cells}}
 
 
-kernel, device = Kernel, DeviceFunction
+kernel, device, builtin = Kernel, DeviceFunction, Builtin
 
 
 def variants(*keys):
@@ -118,8 +125,16 @@ def launch(kernel, blocks, threads, *arguments):
 
 def launch_each(kernel, count, *arguments):
     """Start about one thread for each of `count` elements; the kernel's threads go on by `cuda.gridsize(1)`."""
+    if count >= TOO_MANY and "over" in _called(kernel.function):
+        raise ValueError(f"{kernel.name} counts places in 32 bits, got {count:,} of them; use a smaller batch_size")
     if count:
         launch(kernel, min(-(-count // THREADS), MOST_BLOCKS), THREADS, *arguments)
+
+
+def _called(function):
+    """Names of the device functions that a kernel calls, and that those call."""
+    inside = [value for value in outside_names(function).values() if isinstance(value, DeviceFunction)]
+    return {name for one in inside for name in (one.__name__, *_called(one.function))}
 
 
 def expect(kernel, name, array, shape):

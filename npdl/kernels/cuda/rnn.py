@@ -19,7 +19,7 @@ import math
 from numba import cuda, uint8
 
 from npdl.kernels.checks import WHOLE_ROWS
-from npdl.kernels.cuda import cells
+from npdl.kernels.cuda import cells, matmul, merge
 from npdl.kernels.cuda.activation import built_in, constants
 from npdl.kernels.cuda.kernel import (
     Bytes,
@@ -33,7 +33,7 @@ from npdl.kernels.cuda.kernel import (
     launch_each,
 )
 from npdl.kernels.cuda.memory import areas, viewed
-from npdl.kernels.cuda.merge import multiply_kernel, put_kernel, scale_kernel, take_kernel
+from npdl.kernels.cuda.merge import put_kernel, take_kernel
 
 # ---- steps and samples
 
@@ -131,9 +131,9 @@ def _operands(h, keep, dropped, room):
         return [_at(h, t) for t in range(len(h) - 1)]
     made = [room] * (len(h) - 1) if dropped is None else [_at(dropped, t) for t in range(len(dropped))]
     if made and keep is not None:
-        launch_each(multiply_kernel, room.size, _at(h, 0), keep, made[0], room.size)
+        merge.multiply(_at(h, 0), keep, out=made[0])
     elif made:
-        launch_each(scale_kernel, room.size, _at(h, 0), 1.0, made[0], room.size)
+        merge.scale(_at(h, 0), 1.0, out=made[0])
     return made
 
 
@@ -189,10 +189,15 @@ def _arrive(length, dh, past, extra, keep):
         launch_each(cells.arrive, dh.size, dh, past, extra, keep, dh.size, *_has(extra, keep))
 
 
-def lstm(z, R, activation, recurrent_activation, *, h, c, mask=None, keep=None, dropped=None):
+def lstm(
+    z, R, activation, recurrent_activation, *, h, c, mask=None, keep=None, dropped=None,
+    x=None, W=None, b=None, y=None, keep_gates=True,
+):  # fmt: skip
     """c[t + 1] = f c[t] + i g,    h[t + 1] = o a(c[t + 1])"""
     length, rows, units = _sizes("lstm", z, R, 4, [("dropped", dropped)], [("h", h), ("c", c)], [("keep", keep)], mask)
     key, numbers = _settings("lstm", activation, recurrent_activation)
+    if x is not None:
+        matmul.matmul(x, W, out=z, bias=b)
     product, room = _rooms(z, (rows, 4 * units), (rows, units))
     operands = _operands(h, keep, dropped, room)
     for t in range(length):
@@ -202,9 +207,11 @@ def lstm(z, R, activation, recurrent_activation, *, h, c, mask=None, keep=None, 
             cells.lstm_step(*key), rows * units, _at(z, t), product, _at(h, t), _at(c, t), _at(h, t + 1), _at(c, t + 1),
             _live(mask, t), keep, operand, rows * units, units, *_has(mask, keep), writes, *numbers,
         )  # fmt: skip
+    if y is not None:
+        from_steps(h[1 : length + 1], False, out=y)
 
 
-def lstm_grad(dy, R, z, h, c, activation, recurrent_activation, *, dz, dh, dc, mask=None, keep=None):
+def lstm_grad(dy, R, z, h, c, activation, recurrent_activation, *, dz, dh, dc, mask=None, keep=None, W=None, dx=None):
     """The gradients of `lstm`."""
     kernel = "lstm_grad"
     length, rows, units = _sizes(
@@ -220,6 +227,8 @@ def lstm_grad(dy, R, z, h, c, activation, recurrent_activation, *, dz, dh, dc, m
         )  # fmt: skip
         _times(_at(dz, t), R, past, True)
     _arrive(length, dh, past, None, keep)
+    if dx is not None:
+        matmul.matmul(dz, W, out=dx, transpose_b=True)
 
 
 def gru(
