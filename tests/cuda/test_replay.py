@@ -135,6 +135,97 @@ def test_a_return_in_a_kernel_with_barriers_is_refused():
         replay(some_leave)
 
 
+def test_loops_around_barriers_that_it_cannot_cut_are_refused():
+    def counted(x, out):
+        for i in range(4):
+            out[i] = x[i]
+            cuda.syncthreads()
+
+    def left_early(x, out):
+        i = 0
+        while i < 4:
+            if x[i] > 0:
+                break
+            cuda.syncthreads()
+            i += 1
+
+    def moved_on(x, out):
+        i = 0
+        while i < 4:
+            i += 1
+            if x[i] > 0:
+                continue
+            cuda.syncthreads()
+
+    for kernel, text in (
+        (counted, "a for loop around a barrier: write it as a while loop"),
+        (left_early, "break and continue around a barrier"),
+        (moved_on, "break and continue around a barrier"),
+    ):
+        with pytest.raises(NotImplementedError, match=text):
+            replay(kernel)
+
+
+def test_names_that_it_cannot_keep_apart_are_refused():
+    def new_argument(x, out, n):
+        n = n + 1
+        cuda.syncthreads()
+        out[0] = n
+
+    def its_own(x, out):
+        _t = cuda.grid(1)
+        out[_t] = x[_t]
+
+    def place_and_element(x, out):
+        i = cuda.grid(1)
+        out[i], i = x[i], 0
+
+    for kernel, text in (
+        (new_argument, "a new value for an argument in a kernel with barriers"),
+        (its_own, "names that begin with an underscore"),
+        (place_and_element, "writes a place and what says where"),
+    ):
+        with pytest.raises(NotImplementedError, match=text):
+            replay(kernel)
+
+
+def test_several_elements_at_once():
+    def swapped(x, y):
+        i = cuda.grid(1)
+        x[i], y[i] = y[i], x[i]
+
+    def both(x, y):
+        i = cuda.grid(1)
+        x[i] = y[i] = x[i] + y[i]
+
+    x, y = np.arange(4, dtype="f4"), np.full(4, 7, "f4")
+    replay(swapped)(ONE, (4, 1, 1), x, y)
+    np.testing.assert_array_equal([x, y], [[7] * 4, range(4)])
+    replay(both)(ONE, (4, 1, 1), x, y)
+    np.testing.assert_array_equal([x, y], [[7, 8, 9, 10]] * 2)
+
+
+def test_what_a_block_has_in_common_keeps_its_place_among_what_threads_do():
+    def counted(x, out, n):
+        s = cuda.shared.array(8, float32)
+        t = cuda.threadIdx.x
+        k = 1
+        s[t] = x[t] * k
+        k = k + n
+        cuda.syncthreads()
+        while k < 9:
+            out[t] = s[7 - t] + k
+            k *= 3
+            cuda.syncthreads()
+        out[t] += k
+
+    x = np.arange(8, dtype="f4")
+    for order in (1, -1):
+        out = np.zeros(8, "f4")
+        replay(counted)(ONE, (8, 1, 1), x, out, 1, order=order)
+        np.testing.assert_array_equal(out, x[::-1] + 6 + 18)
+
+
 def test_a_variable_of_the_block_before_is_gone():
     def once(out, counts):
         s = cuda.shared.array(4, float32)

@@ -161,9 +161,15 @@ def _check(kernel, ids, table_name, table, rows_name, rows):
     expect(kernel, rows_name, rows, (*ids.shape, table.shape[1]))
 
 
+def _on_device(ids, array):
+    """Indices that were drawn on the host, where `array` is."""
+    return ids if hasattr(ids, "memory") else array.memory.driver.filled(ids)
+
+
 def embedding(ids, table, *, out):
     """out[i...] = table[ids[i...]], NaN where there is no such row"""
     _check("embedding", ids, "table", table, "out", out)
+    ids = _on_device(ids, out)
     if out.size:
         shift, tiles, part, parts = tiling(ids.size, table.shape[1], each=4, most=65535)
         launch(
@@ -177,6 +183,7 @@ def embedding_grad(dy, ids, *, out):
     fill(0.0, out=out)
     if not dy.size or not out.size:
         return
+    ids = _on_device(ids, out)
     places, (rows, width) = ids.size, out.shape
     order, runs = (viewed(area, "int32") for area in areas(out.memory.driver, places, places))
     launch(_for(ids, rank_places), -(-places // THREADS), THREADS, ids, order, runs, places, rows)
