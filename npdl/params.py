@@ -99,7 +99,7 @@ class ParamStore:
         for layer, other in zip(self.layers, layers, strict=True):
             fresh = {"params": {}, "grads": {}, "state": {}, "_saved": None, "needs_dx": True}
             vars(other).update(copied({**vars(layer), **fresh}, others))
-        twin = ParamStore(layers[: self.own], self.device, dtype, self.seed, layers[self.own :])
+        twin = ParamStore(layers[: self.own], self.device.full, dtype, self.seed, layers[self.own :])
         for mine, other in zip(self.weights, twin.weights, strict=True):
             twin.assign(other, self.values(mine))
         return twin
@@ -138,6 +138,10 @@ class ParamStore:
 
     def to(self, device):
         """Move every value to another device; the layers' views follow."""
+        if device.full is self.device.full:  # another precision: the values stay where they are
+            self.device = device
+            self._attach()
+            return
         moved = []
         for flat in (self.data, self.grad, self.state):
             old = self.device.to_host(flat)

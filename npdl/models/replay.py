@@ -308,13 +308,14 @@ class Replays:
     def noting(self, **batch):
         """A context in which a step is made on this batch, and noted; it calls `mark` of the `Notes` that it gets."""
         parts, kernels = self._look(), self.store.device.kernels
-        notes = Notes(kernels, self.workspace, batch)
+        notes = Notes(kernels.full, self.workspace, batch)
+        table = kernels.over(notes)  # in mixed precision rounding is noted, too
         if not _one_at_a_time.acquire(blocking=False):  # this step may be part of one that is noted: by a metric
             yield None
             return
         try:
             for part in parts if self.possible else ():
-                part.k = notes
+                part.k = table
             yield notes if self.possible else None
         finally:
             for part in parts if self.possible else ():
@@ -323,7 +324,7 @@ class Replays:
         self.possible = self.possible and notes.possible
         if self.possible:
             self._latest = (), None
-            self.noted[_kind(batch.values())] = Replay(notes, kernels, self.head)
+            self.noted[_kind(batch.values())] = Replay(notes, kernels.full, self.head)
 
 
 def _kind(batch):

@@ -110,6 +110,7 @@ def _compiled(model):
         "metrics": _entries(model.metrics),
         "weighted_metrics": _entries(model.weighted_metrics),
         "check_gradients": model.check_gradients,
+        "precision": model.precision,
     }
 
 
@@ -193,6 +194,7 @@ def from_parts(cls, header, tensors, custom_objects=None):
             compiled.get("loss_weights"),
             *(_parts(compiled[name], metrics, custom_objects) for name in ("metrics", "weighted_metrics")),
             check_gradients=compiled["check_gradients"],
+            precision=compiled.get("precision"),
         )
         model.optimizer.set_state(header["optimizer"], tensors.get("optimizer", {}), model.store)
     return model

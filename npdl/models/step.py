@@ -3,6 +3,7 @@
 import numpy as np
 
 from npdl import activations, devices, testing
+from npdl.models import loops
 from npdl.models.captured import Caught
 from npdl.models.first_step import FirstStep, check_custom_gradients
 from npdl.models.fusion import looked_at
@@ -34,7 +35,7 @@ class Step:
         self.heads = [Head(model, *described) for described in model.heads_compiled()]
         self.plan = Plan(graph, [head.instead for head in self.heads if head.instead is not None])
         self.device, self.penalized = model.device, penalized(model.layers)
-        self.first, self.made_for = True, self._signature()
+        self.first, self.made_for, self._explained = True, self._signature(), False
         self._checked = (), None, None  # shapes of a batch (x, y) that were right, dtype and shape of its targets
         self.close()
 
@@ -50,6 +51,13 @@ class Step:
             looked_at(model.walk()),
             len(model.layers),
         )
+
+    def explain(self, say):
+        """Say once what mixed precision is on a device without units for it."""
+        precision, device = self.device.precision, self.device
+        if precision and device.driver is None and not self._explained:
+            say(f"{precision} on {device.name!r}: factors of products are rounded to 16 bits, for learning; not faster")
+            self._explained = say is not loops.silent
 
     def is_current(self):
         """Whether the model is still the one this step was made for."""
