@@ -68,7 +68,7 @@ class ParamStore:
 
     def __init__(self, layers, device, dtype, seed, others=()):
         self.device, self.dtype, self.seed = device, np.dtype(dtype), seed
-        self.version, self.successor, self.joint = 0, None, False
+        self.version, self.successor, self.joint, self._copy = 0, None, False, None
         self.layers = [*layers, *others]
         self.own = len(self.layers) - len(others)
         self.weights, sizes = self._lay_out(set(map(id, others)))
@@ -139,7 +139,7 @@ class ParamStore:
     def to(self, device):
         """Move every value to another device; the layers' views follow."""
         if device.full is self.device.full:  # another precision: the values stay where they are
-            self.device = device
+            self.device, self._copy = device, None
             self._attach()
             return
         moved = []
@@ -148,7 +148,7 @@ class ParamStore:
             moved.append(device.alloc(old.shape, self.dtype))  # there may be no room: nothing has changed yet
             device.write(moved[-1], old)
         self.data, self.grad, self.state = moved
-        self.device = device
+        self.device, self._copy = device, None
         self._attach()
 
     def constrain(self):
@@ -161,6 +161,20 @@ class ParamStore:
     def touch(self):
         """Say that weights have changed."""
         self.version += 1
+        if self._copy is not None:
+            self._copy.fresh = False
+
+    def narrow(self, always=False):
+        """Have the weights' copy in 16 bits be as they are, on a device that has one in mixed precision.
+
+        Args:
+            always: write it even where nothing is known to have changed, as each step of an optimizer does: so that
+                steps which are captured and repeated are alike.
+        """
+        if self._copy is None:
+            self._copy = self.device.narrow_copy(self.data)
+        if self._copy is not None and (always or not self._copy.fresh):
+            self._copy.renew()
 
     def values(self, weight):
         """A host copy of one weight's values."""

@@ -57,6 +57,10 @@ class Device:
     def __repr__(self):
         return f"<npdl device {self.name!r}>"
 
+    def narrow_copy(self, flat):
+        """What keeps flat weights in 16 bits beside them, for a device that multiplies those; None: nothing does."""
+        return None
+
     def alloc(self, shape, dtype):
         """An uninitialised C-contiguous array."""
         dtype = np.dtype(dtype)

@@ -9,10 +9,9 @@ What stays inside one kernel is not rounded: the probabilities in `attention`, t
 from step to step.
 
 On the CPU that is an emulation, for learning and for looking at a run before it goes to a GPU: rounding costs time, and
-nothing is faster for it. On a GPU cuBLAS multiplies 16-bit factors (`Driver.narrowed`).
+nothing is faster for it. On a GPU cuBLAS multiplies 16-bit factors (`npdl.devices.cuda.factors`).
 """
 
-import contextlib
 import copy
 
 from npdl.devices.base import Kernels
@@ -89,13 +88,14 @@ class MixedKernels(Kernels):
         def call(*args, sums=None, **named):
             if sums is not None:  # of b's rows: no product
                 self.full.sum_rows(args[1], out=sums)
+            if narrows:
+                with driver.factors.narrowed(self._kind):
+                    kernel(*args, **named)
+                return
             args = list(args)
-            if not (narrows and name in WHOLE):
-                for place in places:
-                    if args[place] is not None:
-                        args[place] = self._rounded(args[place], place)
-            with driver.narrowed(self._kind) if narrows else contextlib.nullcontext():
-                kernel(*args, **named)
+            for place in places:
+                args[place] = self._rounded(args[place], place)
+            kernel(*args, **named)
 
         return call
 
@@ -107,10 +107,6 @@ class MixedKernels(Kernels):
             out = workspace.take(None, f"factor {place}", factor.shape, factor.dtype)
         getattr(self.full, f"round_{self._kind}")(factor, out=out)
         return out
-
-
-WHOLE = {"matmul", "einsum", "gru_dkernel"}
-"""Those that are the driver's products alone on a GPU, which casts factors itself."""
 
 
 def mixed(device, precision):

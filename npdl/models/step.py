@@ -10,6 +10,7 @@ from npdl.models.fusion import looked_at
 from npdl.models.heads import Head, by_place
 from npdl.models.plan import Plan
 from npdl.models.replay import LOSSES, Replays
+from npdl.models.scaling import Scaling
 from npdl.models.totals import EpochTotals, Totals
 from npdl.penalties import penalized, penalties, unpenalized
 
@@ -28,11 +29,13 @@ class Step:
         penalized: the weights and outputs with a penalty.
         workspace: the training steps' reused memory.
         replays: the training steps that are noted.
+        scaling: of the loss, None where there is none.
     """
 
     def __init__(self, model):
         self.model, graph = model, model.graph
-        self.heads = [Head(model, *described) for described in model.heads_compiled()]
+        self.scaling = None if model.loss_scale is None else Scaling(model)
+        self.heads = [Head(model, *described, self.scaling) for described in model.heads_compiled()]
         self.plan = Plan(graph, [head.instead for head in self.heads if head.instead is not None])
         self.device, self.penalized = model.device, penalized(model.layers)
         self.first, self.made_for, self._explained = True, self._signature(), False
@@ -48,6 +51,7 @@ class Step:
             model.loss_weights,
             model.metrics,
             model.weighted_metrics,
+            model.loss_scale,
             looked_at(model.walk()),
             len(model.layers),
         )
@@ -91,6 +95,7 @@ class Step:
         """Forward, loss, backward and update on a batch of host arrays; adds to `totals`."""
         model, first = self.model, self.first
         xs, targets, ws = self.parts(x, y, w)
+        model.store.narrow()
         if first and model.check_gradients:
             check_custom_gradients(model, self, xs, targets, ws)
         replay = self.replays.find((xs[0], targets[0])) if ws[0] is None else None
@@ -98,8 +103,10 @@ class Step:
             self._prepare()
         optimizer = model.optimizer
         weighed = optimizer.takes_closure or optimizer.gradient_accumulation_steps
-        if replay is not None and not weighed and replay.train(xs[0], targets[0], totals):  # nothing else is left
-            optimizer.step(model)
+        if self.scaling is not None:
+            self.scaling.refresh()
+        if replay is not None and not weighed and self._replayed(replay, xs, targets, totals):  # nothing else is left
+            self._update()
             self.first = False
             return
         check = FirstStep(self.plan.layers) if first else None
@@ -110,15 +117,37 @@ class Step:
                 self.first = False
                 return
             before = totals.sums() if weighed else None
-            if replay is None or not weighed or not replay.train(xs[0], targets[0], totals):
+            if replay is None or not weighed or not self._replayed(replay, xs, targets, totals):
                 self._noted_gradients(given, xs, targets, ws, totals, check)
             if optimizer.takes_closure:
                 optimizer.step(model, lambda: self._again(xs, targets, ws), totals.since(before)[0])
             elif weighed:
-                optimizer.step(model, totals.since(before)[1])
+                self._update(totals.since(before)[1])
             else:
-                optimizer.step(model)
+                self._update()
         self.first = False
+
+    def _replayed(self, replay, xs, targets, totals):
+        """Whether the noted step could be made on this batch."""
+        done = replay.train(xs[0], targets[0], totals)
+        if done and self.scaling is not None:
+            self.scaling.unscale()
+        return done
+
+    def _backward(self, dys, check=None):
+        """Backward, of a scaled loss too."""
+        with self.plan.unread_gradients():
+            if self.scaling is None:
+                self.plan.backward(dys, check)
+                return
+            with self.scaling.penalties():
+                self.plan.backward(dys, check)
+            self.scaling.unscale()
+
+    def _update(self, *weight):
+        """The optimizer's step, but for gradients that overflowed."""
+        if self.scaling is None or self.scaling.finite:
+            self.model.optimizer.step(self.model, *weight)
 
     def _noted_gradients(self, given, xs, targets, ws, totals, check):
         """As `_gradients`, noted where that is of use; `given` are the inputs on the host."""
@@ -130,7 +159,7 @@ class Step:
             if captured is None:
                 self._gradients(xs, targets, ws, totals, check)
             else:
-                captured.train(given[0], targets[0], totals)
+                self._replayed(captured, given, targets, totals)
             return
         target = targets[0]
         if np.may_share_memory(xs[0], target):  # each must be told from the other
@@ -156,8 +185,7 @@ class Step:
         if notes is not None:
             notes.mark(outputs[0])
         del outputs
-        with self.plan.unread_gradients():
-            self.plan.backward(dys, check)
+        self._backward(dys, check)
         if self.penalized:
             totals.add_penalty(penalties(self.penalized, gradient=True), len(xs[0]))
 
@@ -175,13 +203,18 @@ class Step:
         differ = differ or any(ws[part] is not ws[parts[0]] for part in parts)
         if any(name is None for _, name, _ in self.penalized):  # penalties of outputs, which are means over all samples
             differ = differ or chosen or any(ws[part] is not None for part in parts)
+        if not differ and not optimizer.parts:
+            self._backward(dys, check)
+            if self.penalized:
+                totals.add_penalty(penalties(self.penalized, gradient=True), len(xs[0]))
+            self._update(sum(counts))
+            return
+        if self.scaling is not None:
+            raise ValueError(
+                "gradient_accumulation_steps keeps the gradients of outputs and penalties that are means over other "
+                'samples apart, and mixed_float16 knows one of them only; use precision="mixed_bfloat16"'
+            )
         with self.plan.unread_gradients():
-            if not differ and not optimizer.parts:
-                self.plan.backward(dys, check)
-                if self.penalized:
-                    totals.add_penalty(penalties(self.penalized, gradient=True), len(xs[0]))
-                optimizer.step(model, sum(counts))
-                return
             for number, part in enumerate(parts):
                 alone = [dy if place in self.heads[part].places else None for place, dy in enumerate(dys)]
                 with unpenalized():
@@ -202,6 +235,7 @@ class Step:
     def test(self, x, y, w, totals, workspace):
         """Loss and metrics of a batch, without training."""
         xs, targets, ws = self.parts(x, y, w)
+        self.model.store.narrow()
         self._prepare()
         with devices.use_workspace(workspace):
             outputs, marks = self.plan.forward([self.device.from_host(x) for x in xs], False)

@@ -141,6 +141,7 @@ class Optimizer(Configuration, State):
             self.follow(k, p, self._segments[2])
         self.iterations += 1
         store.touch()
+        store.narrow(always=True)
 
     @of_its_layers
     def gather(self, model, part, weight):

@@ -50,8 +50,8 @@ def lstm(**given):
 
 def gpt(**given):
     stack = [
-        layers.Reshape((8, 8)), layers.Dense(16), layers.PositionEmbedding(8),
-        layers.TransformerDecoder(32, 2), layers.Flatten(), layers.Dense(10),
+        layers.Reshape((8, 8)), layers.Dense(16), layers.TransformerDecoder(32, 2), layers.Flatten(),
+        layers.Dense(10),
     ]  # fmt: skip
     model = Sequential(stack, seed=3)
     model.compile(optimizers.AdamW(0.003), "sparse_categorical_crossentropy", **given)

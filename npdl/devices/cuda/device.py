@@ -4,6 +4,8 @@ import numpy as np
 
 from npdl.devices.base import Device
 from npdl.devices.cuda.array import CudaArray
+from npdl.devices.cuda.factors import Copy
+from npdl.devices.precision import PRECISIONS
 from npdl.kernels.cuda.loss import add_number
 
 
@@ -41,6 +43,10 @@ class CudaDevice(Device):
     def running_sum(self):
         """A `RunningSum`, 0 to begin with."""
         return RunningSum(self)
+
+    def narrow_copy(self, flat):
+        """A `Copy` of flat weights in 16 bits, None in float32."""
+        return None if self.precision is None else Copy(flat, PRECISIONS[self.precision])
 
     def alloc(self, shape, dtype):
         return self.driver.array(shape, dtype)

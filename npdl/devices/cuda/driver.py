@@ -8,6 +8,7 @@ import threading
 import numpy as np
 
 from npdl.devices.cuda.array import CudaArray
+from npdl.devices.cuda.factors import Factors
 
 _debug = False
 
@@ -29,6 +30,7 @@ class Driver(abc.ABC):
     Several threads may ask: each has scratch memory of its own, and what others ask for while one captures waits.
 
     Attributes:
+        factors: the `Factors` of its products, in mixed precision of 16 bits.
         kept: what kernels keep on the device from call to call, by keys of their own.
         tf32: whether products may round their factors to TF32.
     """
@@ -38,6 +40,7 @@ class Driver(abc.ABC):
     def __init__(self):
         self.kept, self._graph = {}, None
         self._own, self._lock = threading.local(), threading.RLock()
+        self.factors = Factors(self)
 
     # ---- what a driver writes
 
@@ -58,8 +61,8 @@ class Driver(abc.ABC):
         """Start a kernel on blocks (x, y, z) of threads (x, y, z)."""
 
     @abc.abstractmethod
-    def _product(self, a, b, out, transpose_a, transpose_b, add):
-        """out = op(a) op(b) of matrices, or out += it."""
+    def _product(self, a, b, out, transpose_a, transpose_b, add, kind):
+        """out = op(a) op(b) of matrices, or out += it; a and b are float32, or the bits of that 16-bit type."""
 
     @abc.abstractmethod
     def _new_graph(self):
@@ -88,6 +91,7 @@ class Driver(abc.ABC):
         with self._lock:
             self._refuse("an array is copied from the host")
             self._upload(array, host)
+            self.factors.changed(array)
 
     def download(self, array):
         """A NumPy array with a `CudaArray`'s values, after all work before."""
@@ -106,8 +110,9 @@ class Driver(abc.ABC):
 
     def product(self, a, b, out, transpose_a, transpose_b, add=False):
         """out = op(a) op(b) of matrices; with `add` out += op(a) op(b)."""
+        a, b = self.factors.cast(a, b)
         with self._lock:
-            self._product(a, b, out, transpose_a, transpose_b, add)
+            self._product(a, b, out, transpose_a, transpose_b, add, self.factors.kind)
         if _debug and self._graph is None:
             self._wait_for(f"a product of matrices {a.shape} and {b.shape}")
 
@@ -149,6 +154,11 @@ class Driver(abc.ABC):
         if scratch is None or scratch.size < count:
             scratch = self._own.scratch = self.array((count,), np.float32)
         return scratch[0:count]
+
+    def hold_room(self, room):
+        """Have memory that was there before live as long as a graph that is being captured."""
+        if self._graph is not None:
+            self._graph.held.append(room)
 
     def _refuse(self, what):
         if self._graph is not None:
