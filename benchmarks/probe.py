@@ -122,12 +122,22 @@ def in_turn(calls, rounds=12, repeats=5):
     return [statistics.median(taken) for taken in samples]
 
 
+def mean_seconds(call, seconds=2.0):
+    """The mean of calls that follow each other for so long: waiting for a core is part of it, which a median hides."""
+    call()
+    start, calls = time.perf_counter(), 0
+    while (taken := time.perf_counter() - start) < seconds:
+        call()
+        calls += 1
+    return taken / calls
+
+
 def beside_busy(engine, busy, **options):
     """How many times as long a training step takes while other processes want all of `busy` cores."""
     call = _step(engine, **options)()
-    (free,) = in_turn([call])
+    free = mean_seconds(call)
     with busy_processes(busy):
-        (loaded,) = in_turn([call])
+        loaded = mean_seconds(call)
     return loaded / free
 
 

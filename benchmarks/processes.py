@@ -83,7 +83,8 @@ def _samples(row, engine, settings):
         if row.operation in ("import", "first_step"):
             probe(row.operation, engine, settings.threads, **row.options)  # files come into memory, caches are written
         layouts = LAYOUTS if (row.operation, engine) == ("peak", "torch") else ({},)
-        for _ in range(settings.launches if row.unit == "s" else 1):  # the others are steady, or medians already
+        steady = row.operation in ("peak", "new_arrays", "beside_numpy")
+        for _ in range(1 if steady else settings.launches):
             yield min(probe(row.operation, engine, settings.threads, **row.options, **layout) for layout in layouts)
 
 
