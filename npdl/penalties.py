@@ -186,11 +186,13 @@ def penalized(layers):
     return found
 
 
-def penalties(found, gradient=False):
+def penalties(found, gradient=False, there=None):
     """The sum of the penalties that `penalized` found; those of frozen weights are left out.
 
     Args:
         found: from `penalized`.
+        there: on a GPU, what takes the penalties of weights where they are, so that nobody waits; they are then no part
+            of the sum.
         gradient: whether those of weights are added to `grads`; those of outputs are in backward's dx.
     """
     total, workspace = 0.0, devices.current_workspace()
@@ -199,13 +201,21 @@ def penalties(found, gradient=False):
             key = id(layer), "activity"
             total += layer._activity_loss if workspace is None else workspace.saved.pop(key, 0.0)
         elif layer.trainable:
-            total += _value(layer, layer.params[name], regularizer)
+            if there is None:
+                total += _value(layer, layer.params[name], regularizer)
+            else:
+                there(_there(layer, layer.params[name], regularizer))
             if gradient:
                 layer.k.penalty_grad(layer.params[name], regularizer, out=layer.grads[name])
     return total
 
 
-def _value(layer, x, regularizer):
+def _there(layer, x, regularizer):
+    """r(x), one float64 on the layer's device."""
     out = layer.scratch("penalty", (1,), np.dtype("float64"))
     layer.k.penalty(x, regularizer, out=out)
-    return float(layer.device.to_host(out)[0])
+    return out
+
+
+def _value(layer, x, regularizer):
+    return float(layer.device.to_host(_there(layer, x, regularizer))[0])

@@ -64,7 +64,7 @@ FAMILIES = {
         "sgd", "adam", "adamw", "rmsprop", "adamax", "nadam", "lion", "adagrad", "adadelta", "rprop", "muon", "combine",
         "clip",
     ),
-    "layerwise": ("dot", "sum_abs", "max_abs", "lamb", "adafactor"),
+    "layerwise": ("dot", "sum_abs", "max_abs", "clip_norm", "lamb", "adafactor"),
 }  # fmt: skip
 """Kernel families: the file's name in each of npdl/kernels/{reference,cpu,cuda}, and the kernels in it."""
 

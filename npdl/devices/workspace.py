@@ -7,6 +7,7 @@ import threading
 import numpy as np
 
 MOST_WASTE = 2  # how many times larger than asked for a piece of memory may be
+MOST_FEEDS = 16  # shapes of arrays that are copied to a GPU by memory of their own
 NOTHING = None, None
 
 
@@ -67,6 +68,7 @@ class Workspace:
         self.saved, self.outgrown, self.again = {}, 0, False
         self._pieces = {}  # dtype -> list
         self._last = {}  # (owner, name, dtype) -> the piece that it got last
+        self._feeds = {}  # (place, shape, dtype) -> what copies such arrays to a GPU
         self._served = {}  # (owner, name, shape, dtype) -> the piece that it got last, and the array in it
 
     def take(self, owner, name, shape, dtype):
@@ -95,6 +97,22 @@ class Workspace:
             return min(fitting, key=lambda piece: piece.count)
         pieces.append(_Piece(self.device, count, dtype))
         return pieces[-1]
+
+    def feeder(self, place, array):
+        """On a GPU: what copies host arrays like this one there, beside the work on those before; for the input or
+        target of that number."""
+        key = place, array.shape, array.dtype
+        feed = self._feeds.pop(key, None) or self.device.feed(array.shape, array.dtype)
+        if len(self._feeds) == MOST_FEEDS:
+            del self._feeds[next(iter(self._feeds))]
+        self._feeds[key] = feed  # the last asked for stands last
+        return feed
+
+    def given(self, arrays):
+        """Host arrays of a batch on the device; the next batch but one is written over them."""
+        if self.device.driver is None or not all(array.size for array in arrays):
+            return [self.device.from_host(array) for array in arrays]
+        return [self.feeder(place, array).put(array) for place, array in enumerate(arrays)]
 
     def keep(self, array):
         """The same array as one that does not hold its memory: for who knows when others write there."""

@@ -7,7 +7,7 @@ from npdl.metrics.base import FunctionMetric
 from npdl.models.endings import Ending, settle_logits
 from npdl.models.first_step import is_custom
 from npdl.models.fusion import twin
-from npdl.models.totals import Totals
+from npdl.models.totals import Noted, Totals
 
 
 class Head:
@@ -70,8 +70,12 @@ class Head:
         for place, part in zip(self.places, dy if self.together else (dy,), strict=True):
             dys[place] = part
 
-    def totals(self, training):
-        """Fresh totals of an epoch's training, or of a test with copies of its own: several threads may test."""
+    def totals(self, training, noted=False):
+        """Fresh totals of an epoch's training, or of a test with copies of its own: several threads may test.
+
+        `noted`: those of one batch while a graph is made of it, with metrics of their own."""
+        if noted:
+            return Noted(self.loss, copy.deepcopy(self.metrics), ())
         loss, found = self.loss, self.metrics
         if not training:
             found = copy.deepcopy(self.test_metrics)
@@ -135,13 +139,27 @@ class Head:
             self._demand_steps()
             plain, w = losses.step_weights(None if mask is None else device.to_host(mask), w)
             target, output, w = losses.as_rows(target, output, w)
+        there = None
         if totals.loss is not None:
-            dy = self._loss(totals, output, target, w, gradient)
-        if totals.metrics:
+            there = device.from_host(target)
+            dy = self._loss(totals, output, there, w, gradient)
+        weighted = steps or self.together or w is not None
+        if totals.metrics and totals.sums is not None and there is not None and not weighted:
+            self._measure(totals, output, target, there)
+        elif totals.metrics:
             found = tuple(map(device.to_host, output)) if self.together else device.to_host(self.probabilities(output))
             unweighted = (whole[0], found.reshape(whole[1].shape)) if steps and plain is None else (target, found)
             totals.add_metrics(target, found, w, plain, unweighted)
         return dy.reshape(whole[1].shape) if steps and dy is not None else dy
+
+    def _measure(self, totals, output, target, there):
+        """Metrics on a GPU, as far as it can be; what the host measures waits for the output."""
+        output = self.probabilities(output)
+        left = totals.measure(there, output)
+        if left and isinstance(totals, Noted):
+            totals.keep(left, output)
+        elif left:
+            totals.add_metrics(target, self.device.to_host(output), None, some=left)
 
     def _demand_steps(self):
         if self.together:
@@ -153,11 +171,11 @@ class Head:
         losses.demand_steps(self.loss)
 
     def _loss(self, totals, output, target, w, gradient):
-        loss, on_device, dy = totals.loss, self.device.from_host(target), None
+        loss, dy = totals.loss, None
         if gradient and hasattr(loss, "forward_backward"):
-            value, dy = loss.forward_backward(on_device, output, w)
+            value, dy = loss.forward_backward(target, output, w)
         else:
-            value = loss.forward(on_device, output, w)
+            value = loss.forward(target, output, w)
             dy = loss.backward() if gradient else None
         count = getattr(loss, "count", None)
         if count is None:  # a loss of the user's own that only returns its mean

@@ -47,14 +47,14 @@ class Inference:
         if replay is None and self.plan.prepare():
             self._begin()  # other layers run from now on, with memory of their own
         with devices.use_workspace(self.workspace):
-            if replay is not None and (output := replay.infer(xs[0])) is not None:
-                return [output]
-            given, xs = xs, [self.device.from_host(x) for x in xs]
+            if replay is not None and (outputs := replay.infer(*xs)) is not None:
+                return outputs
+            given, xs = xs, self.workspace.given(xs)
             if not self.replays.wants(given):
                 return self.plan.forward(xs, False)[0]
             if self.device.driver is not None:
-                captured = self.replays.capture(lambda x: (self.plan.forward([x], False)[0][0], None), x=given[0])
-                return self.plan.forward(xs, False)[0] if captured is None else [captured.infer(given[0])]
+                captured = self.replays.capture(lambda *xs: self.plan.forward(xs, False)[0], given)
+                return self.plan.forward(xs, False)[0] if captured is None else captured.infer(*given)
             with self.replays.noting(x=xs[0]) as notes:
                 outputs = self.plan.forward(xs, False)[0]
                 if notes is not None:

@@ -21,6 +21,7 @@ def watch(part, names=None):
     mine = vars(part)
     if names is None:
         names = [name for name, value in mine.items() if isinstance(value, PLAIN) and not name.startswith("_")]
+        names = [name for name in names if name != "step"]  # it counts, and says nothing about the layer
     return mine, operator.itemgetter(*([name for name in names if name in mine] or ["needs_dx"]))
 
 

@@ -5,8 +5,8 @@ with the same result: the same kernels on the same memory, but for the batch. In
 arithmetic. So a step on a batch like one before it is noted, and from then on its calls alone are repeated, while the
 attributes of all layers stay what they were. Every bit stays the same. On a GPU the notes are a graph of its own.
 
-Only models of one chain of layers of `REPLAYED` can be noted: whose Python does nothing else, draws no random numbers,
-and decides nothing by the values of a batch.
+Only models of layers of `REPLAYED` can be noted, whose Python does nothing else and decides nothing by the values of a
+batch; on the host of one chain of them. Random numbers are drawn from a layer's step, which a repetition looks up.
 """
 
 import contextlib
@@ -16,11 +16,18 @@ import threading
 import numpy as np
 
 from npdl import activations, devices, layers, losses
-from npdl.models.captured import Captured
+from npdl.kernels.counted import Counted
+from npdl.models.captured import Captured, CapturedStep, counting
 from npdl.models.plan import look, unchanged, watch
 from npdl.penalties import penalized
 
-REPLAYED = {
+DRAWING = {
+    layers.AlphaDropout, layers.Dropout, layers.GaussianDropout, layers.GaussianNoise, layers.GRU, layers.LSTM,
+    layers.SimpleRNN, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D,
+}  # fmt: skip
+"""Their random numbers can be drawn again, from another step."""
+
+REPLAYED = DRAWING | {
     layers.Activation, layers.AveragePooling1D, layers.AveragePooling2D, layers.BatchNormalization, layers.Conv1D,
     layers.Conv2D, layers.Conv2DTranspose, layers.Dense, layers.DepthwiseConv2D, layers.Dropout, layers.ELU,
     layers.Embedding, layers.Flatten, layers.GELU, layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D,
@@ -32,6 +39,11 @@ REPLAYED = {
 }  # fmt: skip
 """Exact types: a subclass of yours may do more than its kernels. None of them may vary (`varies`)."""
 
+JOINING = {
+    layers.Add, layers.Average, layers.Concatenate, layers.Maximum, layers.Minimum, layers.Multiply, layers.Subtract,
+}  # fmt: skip
+"""On a GPU these too: models of several chains."""
+
 LOSSES = {
     losses.BinaryCrossentropy, losses.CategoricalCrossentropy, losses.Huber, losses.MeanAbsoluteError,
     losses.MeanSquaredError, losses.SparseCategoricalCrossentropy,
@@ -40,16 +52,21 @@ LOSSES = {
 OWN = {"forward", "backward", "values", "gradient", "values_and_gradient"}
 """Methods that a user may have put on one object, or for a while on a class."""
 
-OF_A_KIND = {kind: operator.attrgetter(*[name for name in OWN if hasattr(kind, name)]) for kind in REPLAYED | LOSSES}
+KINDS = REPLAYED | JOINING | LOSSES
+OF_A_KIND = {kind: operator.attrgetter(*[name for name in OWN if hasattr(kind, name)]) for kind in KINDS}
 WRITTEN = {kind: of(kind) for kind, of in OF_A_KIND.items()}
 """What gets those methods of a class, and what they are as npdl wrote them."""
 
 
 VARYING = ("rate", "dropout", "recurrent_dropout", "stateful")
+HOLDING = {layers.TransformerDecoder, layers.TransformerEncoder}
+"""What they drop, layers inside them drop."""
 
 
-def varies(part):
-    """Whether a layer draws random numbers, or remembers what the batch before it left."""
+def varies(part, on_gpu=False):
+    """Whether a layer remembers what the batch before it left, or draws random numbers that cannot be drawn again."""
+    if type(part) in DRAWING or (type(part) in HOLDING or not on_gpu):
+        return bool(getattr(part, "stateful", False))
     return any(getattr(part, name, 0) for name in VARYING)
 
 
@@ -76,10 +93,13 @@ class Notes:
         possible: whether they can be repeated: only whole given arrays stand in them, and none of them came out.
         places: (name, list or dict of arguments, its key, shape) where a given array, or a view of it, stands; shape
             None: the array's own.
+        steps: (list or dict of arguments, its key, the `Counted`) where the step of a layer stands.
+        draws: {layer: how many} there are in the step.
     """
 
     def __init__(self, kernels, workspace, given):
         self.calls, self.places, self.marked, self.output, self.possible = [], [], 0, None, True
+        self.steps, self.draws = [], {}
         self._kernels, self._workspace = kernels, workspace
         self._given = given
 
@@ -103,6 +123,8 @@ class Notes:
                     if (name := self._name_of(value)) is not None:
                         shape = None if value.shape == self._given[name].shape else value.shape
                         self.places.append((name, holder, key, shape))
+                elif isinstance(value, Counted):
+                    self.steps.append((holder, key, value))
         self.calls.append((kernel, args, named))
 
     def _name_of(self, array):
@@ -130,11 +152,14 @@ class Replay:
     Attributes:
         output: what the metrics see, or else the model's output.
         total, count: of the loss, after `before` has run.
+        updates: whether the weights are changed too.
     """
+
+    updates = False
 
     def __init__(self, notes, kernels, head):
         self.before, self.after, self.places = notes.calls[: notes.marked], notes.calls[notes.marked :], notes.places
-        self.output = notes.output
+        self.output, self.steps, self.draws = notes.output, notes.steps, notes.draws
         self.let_go()
         if head is not None:
             (self.total,) = [named["out"] for kernel, _, named in self.before if kernel is kernels.weighted_sum]
@@ -146,6 +171,8 @@ class Replay:
         """Put these arrays, by name, where those stood that were noted."""
         for name, holder, key, shape in self.places:
             holder[key] = given[name] if shape is None else given[name].reshape(shape)
+        for holder, key, step in self.steps:
+            holder[key] = step.now()
 
     def let_go(self):
         """Refer to no given array any more."""
@@ -161,13 +188,16 @@ class Replay:
         except IndexError:
             self.let_go()
             return False
+        for layer, draws in self.draws.items():
+            layer.step += draws
         return True
 
-    def train(self, x, target, totals):
+    def train(self, batch, totals):
         """The gradients of a batch; adds to the `EpochTotals`. False: a kernel refused it, and the layer says why."""
+        x, target = batch
         if not self._forward(x=x, target=target):
             return False
-        totals.batches += 1
+        totals.begin()
         (own,) = totals.totals
         own.add_loss(self.total.item(), self.count)
         if own.metrics:
@@ -178,11 +208,11 @@ class Replay:
         return True
 
     def infer(self, x):
-        """The output, which the next call writes over. None: a kernel refused x, and the layer says why."""
+        """The outputs, which the next call writes over. None: a kernel refused x, and the layer says why."""
         if not self._forward(x=x):
             return None
         self.let_go()
-        return self.output
+        return [self.output]
 
 
 class Replays:
@@ -192,11 +222,12 @@ class Replays:
         plan: of the model.
         store: of the model.
         workspace: in which the steps are made.
-        head: what follows its output, None where it is only asked for.
+        heads: what follows its outputs, none where they are only asked for.
     """
 
-    def __init__(self, plan, store, workspace, head=None):
-        self.plan, self.store, self.workspace, self.head = plan, store, workspace, head
+    def __init__(self, plan, store, workspace, heads=()):
+        self.plan, self.store, self.workspace, self.heads = plan, store, workspace, heads
+        self.on_gpu = store.device.driver is not None
         self.noted, self.met, self.wasted, self.repeated = {}, set(), 0, False
         self._latest = (), None  # the kind of the batch before, and its `Replay`
         self._watched, self._seen, self._data, self._outgrown = (), None, None, None
@@ -207,25 +238,34 @@ class Replays:
     def _is_possible(self):
         if not self.plan.runs:
             return False
-        run, head = self.plan.runs[0], self.head
-        parts = [*self.plan.parts, *(part for layer in run.layers for part in layer.walk())]  # what wraps a call, too
+        parts, heads = self._parts(), self.heads
+        known = REPLAYED | JOINING if self.on_gpu else REPLAYED
         return (
-            len(self.plan.runs) == len(self.plan.graph.outputs) == len(self.plan.graph.inputs) == 1
-            and (type(self.store.device) is devices.Device or self.store.device.driver is not None)
-            and not (run.several or run.many or run.penalized)
-            and all(type(part) in REPLAYED and not OWN & vars(part).keys() for part in parts)
+            (self.on_gpu or self._is_one_chain())
+            and (type(self.store.device) is devices.Device or self.on_gpu)
+            and all(type(part) in known and not OWN & vars(part).keys() for part in parts)
             and not any(part.makes_mask for part in parts)
-            and not penalized(parts)
-            and (head is None or (type(head.loss) in LOSSES and not head.loss.counts_parts and head.weight == 1))
-            and (head is None or not OWN & vars(head.loss).keys())
-            and (head is None or not any(hasattr(metric, "loss") for metric in head.metrics))
+            and not any(name is None or not self.on_gpu for _, name, _ in penalized(parts))
+            and not (penalized(parts) and any(head.scaling is not None for head in heads))
+            and not any(run.penalized or run.fixed for run in self.plan.runs)
+            and all(type(head.loss) in LOSSES and not head.loss.counts_parts for head in heads)
+            and all(head.weight == 1 for head in heads if not self.on_gpu)
+            and not any(OWN & vars(head.loss).keys() for head in heads)
+            and not any(hasattr(metric, "loss") for head in heads for metric in head.metrics)
         )
+
+    def _is_one_chain(self):
+        runs, graph = self.plan.runs, self.plan.graph
+        return len(runs) == len(graph.outputs) == len(graph.inputs) == 1 and not (runs[0].several or runs[0].many)
+
+    def _parts(self):
+        """All layers, and what runs in their places."""
+        run = [part for layer in self.plan.layers for part in layer.walk()]  # what wraps a call, too
+        return [*self.plan.parts, *run]
 
     def _kinds(self):
         """The classes whose methods a step runs."""
-        run = self.plan.runs[0]
-        parts = [*self.plan.parts, *(part for layer in run.layers for part in layer.walk())]
-        return {type(part) for part in parts} | (set() if self.head is None else {type(self.head.loss)})
+        return {type(part) for part in self._parts()} | {type(head.loss) for head in self.heads}
 
     def find(self, batch):
         """The `Replay` for a batch of these host arrays, None where there is none."""
@@ -289,20 +329,32 @@ class Replays:
         self._tf32 = self._rounds()
         self._outgrown, self._seen, kernels = self.workspace.outgrown, look(self._watched), self.store.device.kernels
         parts = [part for layer in self.plan.layers for part in layer.walk()]
-        parts += [] if self.head is None else [self.head, self.head.loss]
-        self.possible = all(part.k is kernels and not varies(part) for part in parts)  # and no table of a user's own
+        parts += [part for head in self.heads for part in (head, head.loss)]
+        self.possible = all(part.k is kernels and not varies(part, self.on_gpu) for part in parts)  # no table of yours
         return parts
 
-    def capture(self, run, **batch):
-        """A step on a GPU as a graph, from now on found for batches like this one: see `Captured`; None if it cannot be
-        one."""
+    def capture_step(self, step, xs, targets):
+        """A training step on a GPU as a graph, from now on found for such batches; None if it cannot be one."""
+        return self._capture((*xs, *targets), lambda: CapturedStep(step, xs, targets))
+
+    def capture(self, run, xs):
+        """Inference on a GPU as a graph: `run(*xs)`, arrays on the device, gives the outputs. As `capture_step`."""
+        return self._capture(xs, lambda: Captured(self.store.device, xs, (), run, self.workspace))
+
+    def _capture(self, batch, make):
         self._look()
         if not self.possible:
             return None
-        captured = Captured(self.store.device, batch, run)
         self._latest = (), None
-        self.noted[_kind(batch.values())] = captured
+        self.noted[_kind(batch)] = captured = make()
         return captured
+
+    def give_up(self, replay):
+        """Forget a graph that did not fit any more; after some there are none for this model."""
+        if replay.updates:
+            self.noted = {kind: other for kind, other in self.noted.items() if other is not replay}
+            self._latest, self.wasted = ((), None), self.wasted + 1
+            self.possible = self.possible and self.wasted < WASTED
 
     @contextlib.contextmanager
     def noting(self, **batch):
@@ -316,7 +368,8 @@ class Replays:
         try:
             for part in parts if self.possible else ():
                 part.k = table
-            yield notes if self.possible else None
+            with counting(parts if self.possible else (), done=True) as notes.draws:
+                yield notes if self.possible else None
         finally:
             for part in parts if self.possible else ():
                 part.k = kernels
@@ -324,7 +377,7 @@ class Replays:
         self.possible = self.possible and notes.possible
         if self.possible:
             self._latest = (), None
-            self.noted[_kind(batch.values())] = Replay(notes, kernels.full, self.head)
+            self.noted[_kind(batch.values())] = Replay(notes, kernels.full, self.heads[0] if self.heads else None)
 
 
 def _kind(batch):

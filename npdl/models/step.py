@@ -4,14 +4,13 @@ import numpy as np
 
 from npdl import activations, devices, testing
 from npdl.models import loops
-from npdl.models.captured import Caught
 from npdl.models.first_step import FirstStep, check_custom_gradients
 from npdl.models.fusion import looked_at
 from npdl.models.heads import Head, by_place
 from npdl.models.plan import Plan
 from npdl.models.replay import LOSSES, Replays
 from npdl.models.scaling import Scaling
-from npdl.models.totals import EpochTotals, Totals
+from npdl.models.totals import EpochTotals, NotedTotals, Totals, places_of
 from npdl.penalties import penalized, penalties, unpenalized
 
 
@@ -39,6 +38,7 @@ class Step:
         self.plan = Plan(graph, [head.instead for head in self.heads if head.instead is not None])
         self.device, self.penalized = model.device, penalized(model.layers)
         self.first, self.made_for, self._explained = True, self._signature(), False
+        self._sums = None  # of training on a GPU
         self._checked = (), None, None  # shapes of a batch (x, y) that were right, dtype and shape of its targets
         self.close()
 
@@ -70,7 +70,7 @@ class Step:
     def close(self):
         """Let the reused memory go."""
         self.workspace = devices.Workspace(self.model.device)
-        self.replays = Replays(self.plan, self.model.store, self.workspace, self.heads[0])
+        self.replays = Replays(self.plan, self.model.store, self.workspace, self.heads)
 
     def float64(self):
         """The graph on copies of the layers in float64, without the activations that are left to the losses."""
@@ -82,12 +82,19 @@ class Step:
                 copies[head.instead[0]].activation = activations.linear
         return graph.replaced(copies)
 
-    def totals(self, training):
+    def totals(self, training, noted=False):
         """Fresh totals of an epoch's training, or of a test with copies of its own: several threads may test."""
-        return EpochTotals(self.heads, [head.totals(training) for head in self.heads])
+        totals, sums = [head.totals(training, noted) for head in self.heads], None
+        if self.device.driver is not None:
+            sums = self._sums if training else None
+            sums = sums or self.device.running_sums(places_of(totals))
+            if training:
+                self._sums = sums  # graphs add to these
+        return (NotedTotals if noted else EpochTotals)(self.heads, totals, sums)
 
     def keep(self, totals):
         """Leave a test's figures in the metrics that the user gave, whole."""
+        totals.read()
         for head, own in zip(self.heads, totals.totals, strict=True):
             head.keep(own)
 
@@ -98,51 +105,51 @@ class Step:
         model.store.narrow()
         if first and model.check_gradients:
             check_custom_gradients(model, self, xs, targets, ws)
-        replay = self.replays.find((xs[0], targets[0])) if ws[0] is None else None
+        batch = None if any(w is not None for w in ws) else (*xs, *targets)
+        replay = None if batch is None else self.replays.find(batch)
         if replay is None:
             self._prepare()
         optimizer = model.optimizer
         weighed = optimizer.takes_closure or optimizer.gradient_accumulation_steps
         if self.scaling is not None:
             self.scaling.refresh()
-        if replay is not None and not weighed and self._replayed(replay, xs, targets, totals):  # nothing else is left
-            self._update()
+        if replay is not None and not weighed and self._repeat(replay, batch, totals):  # nothing else is left
             self.first = False
             return
         check = FirstStep(self.plan.layers) if first else None
-        given, xs = xs, [self.device.from_host(x) for x in xs]
+        given, xs = xs, self.workspace.given(xs)
         with devices.use_workspace(self.workspace):
             if weighed and not optimizer.takes_closure and (len(self.heads) > 1 or self.penalized):
                 self._accumulate(xs, targets, ws, totals, check)
                 self.first = False
                 return
             before = totals.sums() if weighed else None
-            if replay is None or not weighed or not self._replayed(replay, xs, targets, totals):
-                self._noted_gradients(given, xs, targets, ws, totals, check)
+            updated = False
+            if replay is None or not weighed or not self._replayed(replay, batch, totals):
+                updated = self._noted_gradients(given, xs, targets, ws, totals, check)
             if optimizer.takes_closure:
                 optimizer.step(model, lambda: self._again(xs, targets, ws), totals.since(before)[0])
             elif weighed:
                 self._update(totals.since(before)[1])
-            else:
+            elif not updated:
                 self._update()
         self.first = False
 
-    def _replayed(self, replay, xs, targets, totals):
+    def _repeat(self, replay, batch, totals):
+        """A noted step, and what of the optimizer's is not in it; whether it is done."""
+        if not self._replayed(replay, batch, totals):
+            self.replays.give_up(replay)
+            return False
+        if not replay.updates:
+            self._update()
+        return True
+
+    def _replayed(self, replay, batch, totals):
         """Whether the noted step could be made on this batch."""
-        done = replay.train(xs[0], targets[0], totals)
+        done = replay.train(batch, totals)
         if done and self.scaling is not None:
             self.scaling.unscale()
         return done
-
-    def _backward(self, dys, check=None):
-        """Backward, of a scaled loss too."""
-        with self.plan.unread_gradients():
-            if self.scaling is None:
-                self.plan.backward(dys, check)
-                return
-            with self.scaling.penalties():
-                self.plan.backward(dys, check)
-            self.scaling.unscale()
 
     def _update(self, *weight):
         """The optimizer's step, but for gradients that overflowed."""
@@ -150,44 +157,52 @@ class Step:
             self.model.optimizer.step(self.model, *weight)
 
     def _noted_gradients(self, given, xs, targets, ws, totals, check):
-        """As `_gradients`, noted where that is of use; `given` are the inputs on the host."""
-        if ws[0] is not None or not self.replays.wants((given[0], targets[0])):
-            self._gradients(xs, targets, ws, totals, check)
-            return
+        """As `gradients`, noted where that is of use; `given` are the inputs on the host. Whether weights are updated
+        too."""
+        batch = (*given, *targets)
+        if any(w is not None for w in ws) or not self.replays.wants(batch):
+            self.gradients(xs, targets, totals, check, ws=ws)
+            return False
         if self.device.driver is not None:
-            captured = self.replays.capture(self._as_graph, x=given[0], target=targets[0])
-            if captured is None:
-                self._gradients(xs, targets, ws, totals, check)
-            else:
-                self._replayed(captured, given, targets, totals)
-            return
+            captured = self.replays.capture_step(self, given, targets)
+            if captured is not None and self._replayed(captured, batch, totals):
+                return captured.updates
+            self.gradients(xs, targets, totals, check)
+            return False
         target = targets[0]
         if np.may_share_memory(xs[0], target):  # each must be told from the other
             target = target.copy()
         with self.replays.noting(x=xs[0], target=target) as notes:
-            self._gradients(xs, [target], ws, totals, notes=notes)
+            self.gradients(xs, [target], totals, notes=notes)
+        return False
 
-    def _as_graph(self, x, target):
-        """What `Captured` runs: forward, loss and backward on arrays of the device, with nothing read back."""
-        (head,), outputs = self.heads, self.plan.forward([x], True)[0]
-        caught = Caught(head.loss)
-        dy = head.score(outputs[0], None, target, None, caught, gradient=True)
-        output = head.probabilities(outputs[0]) if head.metrics else None
-        del outputs
-        with self.plan.unread_gradients():
-            self.plan.backward([dy])
-        return output, (caught.total, caught.count)
+    def gradients(self, xs, targets, totals, check=None, notes=None, ws=None, unscale=True):
+        """Forward, loss, backward and penalties, on inputs that lie on the device.
 
-    def _gradients(self, xs, targets, ws, totals, check=None, notes=None):
-        """Forward, loss, backward and penalties."""
+        Without `unscale` the gradients of a scaled loss stay so: whether they are finite is for the host to read."""
         outputs, marks = self.plan.forward(xs, True, check)
-        dys = self._score(outputs, marks, targets, ws, totals, gradient=True)
+        dys = self._score(outputs, marks, targets, ws or [None] * len(targets), totals, gradient=True)
         if notes is not None:
             notes.mark(outputs[0])
         del outputs
-        self._backward(dys, check)
+        self._backward(dys, check, unscale)
+        self._penalize(totals, len(xs[0]), gradient=True)
+
+    def _backward(self, dys, check=None, unscale=True):
+        """Backward, of a scaled loss too."""
+        with self.plan.unread_gradients():
+            if self.scaling is None:
+                self.plan.backward(dys, check)
+                return
+            with self.scaling.penalties():
+                self.plan.backward(dys, check)
+            if unscale:
+                self.scaling.unscale()
+
+    def _penalize(self, totals, samples, gradient=False):
+        """Add the penalties to `totals`, and their gradients."""
         if self.penalized:
-            totals.add_penalty(penalties(self.penalized, gradient=True), len(xs[0]))
+            totals.add_penalty(penalties(self.penalized, gradient, totals.penalty_there(samples)), samples)
 
     def _accumulate(self, xs, targets, ws, totals, check):
         """A micro-batch of several outputs, or with penalties: a backward for each that is a mean over others."""
@@ -205,8 +220,7 @@ class Step:
             differ = differ or chosen or any(ws[part] is not None for part in parts)
         if not differ and not optimizer.parts:
             self._backward(dys, check)
-            if self.penalized:
-                totals.add_penalty(penalties(self.penalized, gradient=True), len(xs[0]))
+            self._penalize(totals, len(xs[0]), gradient=True)
             self._update(sum(counts))
             return
         if self.scaling is not None:
@@ -222,14 +236,16 @@ class Step:
                 optimizer.gather(model, number, counts[part])
             self.plan.backward([None] * len(dys))  # the penalties' alone
             if self.penalized:
-                totals.add_penalty(penalties(self.penalized, gradient=True), len(xs[0]))
+                self._penalize(totals, len(xs[0]), gradient=True)
                 optimizer.gather(model, len(parts), len(xs[0]))
             optimizer.step(model)
 
     def _again(self, xs, targets, ws):
         """The gradients of the same batch with other weights; returns the loss, which counts nowhere."""
-        apart = EpochTotals(self.heads, [Totals(head.loss, (), ()) for head in self.heads])
-        self._gradients(xs, targets, ws, apart)
+        parts = [Totals(head.loss, (), ()) for head in self.heads]
+        driver = self.device.driver
+        apart = EpochTotals(self.heads, parts, driver and self.device.running_sums(places_of(parts)))
+        self.gradients(xs, targets, apart, ws=ws)
         return apart.logs()["loss"]
 
     def test(self, x, y, w, totals, workspace):
@@ -238,10 +254,9 @@ class Step:
         self.model.store.narrow()
         self._prepare()
         with devices.use_workspace(workspace):
-            outputs, marks = self.plan.forward([self.device.from_host(x) for x in xs], False)
+            outputs, marks = self.plan.forward(workspace.given(xs), False)
             self._score(outputs, marks, targets, ws, totals)
-            if self.penalized:
-                totals.add_penalty(penalties(self.penalized), len(xs[0]))
+            self._penalize(totals, len(xs[0]))
 
     def validate(self, y):
         """Check targets once, before training."""
@@ -272,7 +287,7 @@ class Step:
 
     def _score(self, outputs, marks, targets, ws, totals, gradient=False):
         """Add losses and metrics to `totals`; returns dL/d output of each, None without a loss."""
-        totals.batches += 1
+        totals.begin()
         given = [
             head.score(head.of(outputs), head.of(marks), target, w, own, gradient)
             for head, target, w, own in zip(self.heads, targets, ws, totals.totals)

@@ -123,20 +123,8 @@ class Services:
         if self.clipvalue is not None:
             k.clip(g, segments, np.array([self.clipvalue]))
         limit = self.clipnorm or self.global_clipnorm
-        if limit is None:
-            return
-        squares = np.zeros(len(segments))
-        k.dot(g, g, segments, out=squares)
-        if self.global_clipnorm is not None:
-            norm = math.sqrt(sum(squares.tolist()))
-            if norm > limit:
-                k.combine(g, g, segments, np.array([0.0, limit / norm]))
-            return
-        norms = np.sqrt(squares)
-        if (norms > limit).any():
-            scaled = segments.copy()
-            scaled[:, 2] = limit / np.maximum(norms, limit)
-            k.combine(g, g, scaled, np.array([0.0, 1.0]))
+        if limit is not None:
+            k.clip_norm(g, segments, np.array([limit, self.global_clipnorm is not None]))
 
     def follow(self, k, p, segments):
         """average = μ average + (1 − μ) p, p itself in the first step; that of a frozen weight stays."""

@@ -7,10 +7,10 @@ import pytest
 from numba import cuda
 
 from npdl import Sequential, layers
-from npdl.devices.cuda import cache, compiler
+from npdl.devices.cuda import cache, compiler, kept
 from npdl.devices.cuda.stand_in import StandIn
 from npdl.devices.registry import get, kernel_table
-from npdl.kernels.cuda.kernel import Floats, Int, kernel, launch
+from npdl.kernels.cuda.kernel import Floats, Int, _called, every_kernel, kernel, launch, launch_each
 from npdl.kernels.cuda.strided import offsets
 
 
@@ -19,6 +19,13 @@ def add_one(out: Floats, n: Int):
     i = cuda.grid(1)
     if i < n:
         out[i] += 1
+
+
+@kernel
+def add_number_to(numbers: Floats, out: Floats, n: Int):
+    i = cuda.grid(1)
+    if i < n:
+        out[i] += numbers[i]
 
 
 def started(call):
@@ -59,6 +66,87 @@ def test_each_thread_has_scratch_of_its_own():
     assert driver.scratch(5).memory is driver.scratch(10).memory
 
 
+def test_graphs_have_scratch_of_their_own():
+    """One that starts while its thread computes eagerly writes nothing that is still read."""
+    driver = StandIn()
+    mine = driver.scratch(4)
+    driver.upload(mine, np.zeros(4, "float32"))
+    with driver.capture() as graph:
+        launch(add_one, 1, 4, driver.scratch(4), 4)
+    with driver.capture() as other:
+        assert driver.scratch(4).memory is graph.held[-1]  # one for all graphs
+        launch(add_one, 1, 4, driver.scratch(8), 8)
+    started(graph.launch).join()
+    other.launch()
+    assert driver.scratch(4).memory is mine.memory
+    np.testing.assert_array_equal(driver.download(mine), np.zeros(4))
+
+
+def test_threads_have_numbers_of_their_own():
+    driver, ready, found = StandIn(), threading.Barrier(2), {}
+
+    def run(value):
+        array = driver.numbers(np.full(3, value, "float32"))
+        ready.wait()
+        found[value] = driver.download(array)[0]
+
+    threads = [started(lambda value=value: run(value)) for value in (1.0, 2.0)]
+    for thread in threads:
+        thread.join()
+    assert found == {1.0: 1.0, 2.0: 2.0}
+    assert driver.numbers(np.ones(3)).memory is driver.numbers(np.zeros(3)).memory
+    assert driver.numbers(np.ones(3), "other").memory is not driver.numbers(np.ones(3)).memory
+
+
+def test_kept_tables_are_bounded(monkeypatch):
+    driver, made = StandIn(), []
+
+    def table(key, size=4):
+        return driver.kept.get(key, lambda: (made.append(key), driver.filled(np.full(size, key, "int32")))[1])
+
+    for key in range(kept.MOST):
+        table(key)
+    assert driver.download(table(0))[0] == 0 and len(made) == len(driver.kept) == kept.MOST
+    table(kept.MOST)
+    assert len(driver.kept) == kept.MOST
+    table(0)
+    assert made[-1] == kept.MOST  # 0 was asked for later than 1
+    table(1)
+    assert made[-1] == 1
+    monkeypatch.setattr(kept, "MOST_BYTES", 4096)
+    table(-1, 1000)
+    assert driver.kept.nbytes == 4000 + 16 * (len(driver.kept) - 1) <= 4096
+    with driver.capture() as graph:
+        held = table(-1)
+    table(-2, 1000)
+    assert graph.held[-1] is held
+
+
+def test_a_rehearsal_does_nothing_and_shows_what_differs():
+    driver = StandIn()
+    out = driver.filled(np.zeros(4, "float32"))
+
+    def step(value, n=4):
+        launch(add_number_to, 1, 4, driver.numbers(np.full(4, value, "float32")), out, n)
+
+    with driver.capture() as graph:
+        graph.noting = True
+        step(1.0)
+    for value, more in ((2.0, {}), (3.0, {})):
+        assert graph.numbers.renew(lambda value=value, more=more: step(value, **more))
+        graph.numbers.send()
+        graph.launch()
+    np.testing.assert_array_equal(driver.download(out), np.full(4, 5.0))
+    assert not graph.numbers.renew(lambda: step(1.0, n=3))
+    assert not graph.numbers.renew(lambda: (step(1.0), step(1.0)))
+    assert not graph.numbers.renew(lambda: None)
+    np.testing.assert_array_equal(driver.download(out), np.full(4, 5.0))
+    with driver.capture(room=8) as small:
+        small.noting = True
+        with pytest.raises(RuntimeError, match="a graph's numbers need more than the 8 bytes"):
+            step(1.0)
+
+
 @pytest.mark.parametrize(
     "blocks, threads", [((1, 65536, 1), (1, 1, 1)), ((1, 1, 65536), (1, 1, 1)), ((1, 1, 1), (1, 1, 65))]
 )
@@ -69,6 +157,11 @@ def test_sizes_that_no_gpu_takes(blocks, threads):
 
 
 def test_places_beyond_32_bits():
+    array = StandIn().array((4,), "float32")
+    counting = next(one for one in every_kernel().values() if "over" in _called(one.function))
+    with pytest.raises(ValueError, match=r"counts places in 32 bits, got 4,294,967,296 of them"):
+        launch_each(counting, 1 << 32, array)
+    assert "over" not in _called(add_one.function)
     with pytest.raises(ValueError, match="more than 2³¹ elements"):
         offsets(StandIn(), (1 << 16, 1 << 16), (0,))
 
@@ -91,7 +184,7 @@ def test_a_graph_keeps_no_rounding_that_was_turned_off(monkeypatch):
     model = Sequential([layers.Input((3,)), layers.Dense(2)], seed=0).to("stand-in")
     x, driver, captured = np.ones((4, 3), "float32"), model.device.driver, []
     capture = driver.capture
-    monkeypatch.setattr(driver, "capture", lambda: (captured.append(1), capture())[1])
+    monkeypatch.setattr(driver, "capture", lambda room: (captured.append(1), capture(room))[1])
     for on in (False, True):
         monkeypatch.setattr(driver, "tf32", on, raising=False)
         for _ in range(4):

@@ -20,8 +20,8 @@ def graphs(monkeypatch):
     capture = driver.capture
 
     @contextlib.contextmanager
-    def noted():
-        with capture() as graph:
+    def noted(room):
+        with capture(room) as graph:
             done.append("captured")
             launch = graph.launch
             graph.launch = lambda: (done.append("launched"), launch())
@@ -69,8 +69,64 @@ def test_a_layer_that_has_changed_is_captured_anew(graphs):
     assert graphs.count("captured") == 2
 
 
-def test_a_step_that_draws_random_numbers_is_no_graph(graphs):
-    model = model_of(layers.Dropout(0.5))
-    for _ in range(4):
-        model.train_on_batch(X[:32], Y[:32])
-    assert not graphs
+def eager_and_graph(graphs, monkeypatch, make, x, y, **options):
+    """What `fit` gives with graphs and without: the same bits; returns its history and the model."""
+    found = []
+    for wanted in (True, False):
+        with monkeypatch.context() as patch:
+            if not wanted:
+                patch.setattr(Replays, "wants", lambda self, batch: False)
+            model = make()
+            history = model.fit(x, y, epochs=3, batch_size=32, verbose=0, **options).history
+        found.append((history, model.get_weights()))
+        assert bool(graphs) == wanted
+        graphs.clear()
+    (history, weights), (as_history, as_weights) = found
+    assert history == as_history
+    for a, b in zip(weights, as_weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    return history, model
+
+
+def followed(make, x, y, found):
+    """The losses are the CPU's, and so are the metrics."""
+    history = make().to("cpu").fit(x, y, epochs=3, batch_size=32, verbose=0).history
+    for name, values in history.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-4, err_msg=name)
+
+
+def regularized():
+    """Dropout of several kinds, penalties, gradients clipped, a learning rate that is another in each step, metrics."""
+    inside = [
+        layers.Dense(33, activation="relu", kernel_regularizer="l2"), layers.Dropout(0.5), layers.GaussianNoise(0.1),
+        layers.Dense(5),
+    ]  # fmt: skip
+    model = Sequential([layers.Input((20,)), *inside], seed=0)
+    schedule = npdl.schedules.CosineDecay(0.01, 10)
+    loss = npdl.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(npdl.optimizers.Adam(schedule, clipnorm=0.3), loss, metrics=["accuracy"])
+    return model.to("stand-in")
+
+
+def test_dropout_penalties_clipping_and_schedules_in_a_graph(graphs, monkeypatch):
+    history, _ = eager_and_graph(graphs, monkeypatch, regularized, X, Y)
+    followed(regularized, X, Y, history)
+
+
+def two_inputs():
+    a, b = layers.Input((20,), name="a"), layers.Input((20,), name="b")
+    whole = layers.Concatenate()([layers.Dense(33, activation="relu")(a), layers.Dense(33, activation="relu")(b)])
+    one, other = layers.Dense(5, name="one")(whole), layers.Dense(1, name="other")(whole)
+    model = npdl.Model([a, b], [one, other], seed=0)
+    kind = npdl.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(
+        npdl.optimizers.SGD(0.01), {"one": kind, "other": "mse"}, {"one": 1.0, "other": 0.5},
+        metrics={"one": ["accuracy"], "other": ["mae"]},
+    )  # fmt: skip
+    return model.to("stand-in")
+
+
+def test_a_model_of_two_inputs_and_two_outputs(graphs, monkeypatch):
+    data = [X, X[::-1].copy()], {"one": Y, "other": X[:, :1].copy()}
+    history, _ = eager_and_graph(graphs, monkeypatch, two_inputs, *data)
+    followed(two_inputs, *data, history)

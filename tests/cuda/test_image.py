@@ -61,8 +61,8 @@ def test_numbers_of_samples_do_not_pile_up(device):
         delta = np.full((3, 1, 1, 1), float(step))
         image.rescale(x, 1.0, delta, out=(y := device.alloc(X.shape, "float32")))
         np.testing.assert_array_equal(device.to_host(y), X + np.float32(step))
-        rooms = rooms or len(device.driver.kept)
-    assert len(device.driver.kept) == rooms
+        rooms = rooms or len(device.driver._own.rooms)
+    assert len(device.driver._own.rooms) == rooms
 
 
 def test_rescale_in_place_keeps_nan(device):

@@ -59,6 +59,18 @@ def test_sums(both_orders, name, several):
     np.testing.assert_allclose(both_orders(call, *arrays)[-1], call(*arrays, of=reference), rtol=1e-12)
 
 
+@pytest.mark.parametrize("limit, together", ((3.0, 0), (30.0, 1), (1e9, 1)))
+def test_clip_norm(both_orders, limit, together):
+    def call(g, of=kernels):
+        of.clip_norm(g, SEGMENTS, np.array([limit, together]))
+
+    start = floats(LENGTH)
+    call(wanted := start.astype("float64"), of=reference)
+    (found,) = both_orders(call, start)
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    assert (found != start).any() == (limit < 1e9)
+
+
 @pytest.mark.parametrize("decoupled", (0, 1))
 def test_lamb(both_orders, decoupled):
     def call(p, g, m, v, of=kernels):

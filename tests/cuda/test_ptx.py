@@ -23,7 +23,7 @@ MOST = {"attend": 96, "attend_grad": 168}
 """Registers of kernels that multiply tiles and hold what they add up: one or two blocks of 256 threads a processor."""
 DOUBLES = {
     "weighted_total", "number_adder", "penalty_part", "penalty_total",  # a loss is added up in float64
-    "sum_pieces", "join_pieces",  # and so are the norms of tensors
+    "sum_pieces", "join_pieces", "clip_scales", "value_sum",  # and so are the norms of tensors, and metrics
     "lamb_moments", "trust_ratios", "factored_squares", "factored_sizes",
 }  # fmt: skip
 

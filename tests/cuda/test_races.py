@@ -18,6 +18,7 @@ from npdl.kernels.cuda import (
     layerwise,
     loss,
     matmul,
+    measure,
     pair_loss,
     pool,
     regularize,
@@ -26,6 +27,7 @@ from npdl.kernels.cuda import (
     triplets,
 )
 from npdl.kernels.cuda.kernel import Floats, Int, device, every_kernel, kernel
+from npdl.kernels.cuda.memory import viewed
 from npdl.kernels.cuda.reduction import fold_sum
 from npdl.kernels.geometry import window
 
@@ -259,9 +261,15 @@ def run_layerwise(x, labels):
     segments = np.array([[0, 297, 1, 0.1, 1], [297, 302, 1, 0, 1]])
     for name in ("sum_abs", "max_abs"):
         getattr(layerwise, name)(x(302), segments, out=np.zeros(2))
+    layerwise.clip_norm(x(302), segments, np.array([1.0, 1]))
     layerwise.lamb(*(x(302) for _ in range(4)), segments, np.array([0.1, 0.9, 0.9, 0.1, 0.1, 1e-7, 0]))
     shapes = np.array([[1, 9, 33, 0], [1, 0, 5, 42]], np.int64)
     layerwise.adafactor(x(302), x(302), x(47), shapes, segments, np.array([0.05, 0.04, 1.0, 1e-30, 1e-3, 1.0]))
+
+
+def run_measures(x, labels):
+    measure.elements(x(300), x(300), "squared", 0.0, out=viewed(x(2), "float64"))
+    measure.rows(labels("int64", 9), x(9, 5), 0, True, out=viewed(x(2), "float64"))
 
 
 CALLS = {
@@ -271,7 +279,7 @@ CALLS = {
     ("channels", "layer_norm", "embed", "mask"): run_layers, ("regularize",): run_regularize,
     ("einsum",): run_einsum, ("pool",): run_pool, ("shape",): run_shape,
     ("convolution.implicit", "convolution.depthwise"): run_convolutions,
-    ("layerwise", "bodies.lamb", "bodies.adafactor"): run_layerwise,
+    ("measure",): run_measures, ("layerwise", "bodies.lamb", "bodies.adafactor"): run_layerwise,
 }  # fmt: skip
 """What launches the kernels of some files."""
 

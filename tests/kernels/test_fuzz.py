@@ -39,6 +39,7 @@ for _name in FAMILIES["shape"]:
     FUZZ[_name] = functools.partial(shape.fuzz_shape, kernel=_name)
 for _name in FAMILIES["layerwise"]:
     FUZZ[_name] = layerwise.fuzz_layerwise if _name in ("lamb", "adafactor") else layerwise.fuzz_reduction
+FUZZ["clip_norm"] = layerwise.fuzz_clip_norm
 for _name in FAMILIES["update"]:
     FUZZ[_name] = FUZZ[_name] or update.fuzz_update
 for _name in ("subtract", "multiply", "maximum", "minimum"):

@@ -38,6 +38,28 @@ def test_sums(rng, kernel, dtype):
     np.testing.assert_array_equal(results[0], results[2])
 
 
+@pytest.mark.parametrize("together", (0, 1))
+def test_clip_norm(rng, together):
+    segments, n = many_segments()
+    start = rng.standard_normal(n)
+    norms = np.array([np.linalg.norm(start[int(a) : int(b)]) * on for a, b, _, _, on in segments])
+    limit = np.sqrt((norms**2).sum()) / 2 if together else norms[5:].mean()
+    for dtype in DTYPES:
+        results = []
+        for kernels in (reference, cpu):
+            g = start.astype(dtype)
+            kernels.clip_norm(g, segments, np.array([limit, together]))
+            results.append(g)
+            for (a, b, *_, on), norm in zip(segments, norms, strict=True):
+                wanted = start[int(a) : int(b)] * (0.5 if together and on else min(1, limit / norm) if norm else 1)
+                np.testing.assert_allclose(g[int(a) : int(b)], wanted, rtol=1e-5)
+        np.testing.assert_allclose(*results, rtol=1e-6)  # the order of the sums differs
+        untouched = np.ones(n, bool)
+        for a, b, *_ in segments:
+            untouched[int(a) : int(b)] = False
+        np.testing.assert_array_equal(results[1][untouched], start.astype(dtype)[untouched])
+
+
 @pytest.mark.parametrize("kernels", (reference, cpu))
 def test_sums_of_whole_numbers_are_exact(kernels):
     x, out = np.arange(-5.0, 6), np.zeros(1)

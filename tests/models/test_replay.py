@@ -71,6 +71,17 @@ NETS = {
             layers.SimpleRNN(7), layers.Dense(4),
         ],
     ),
+    "random": (
+        IMAGES,
+        lambda: [
+            layers.Dropout(0.2), layers.SpatialDropout2D(0.3), layers.GaussianNoise(0.1), layers.Reshape((8, 24)),
+            layers.SpatialDropout1D(0.2), layers.TransformerEncoder(16, 2, dropout=0.1),
+            layers.MultiHeadAttention(2, 4, dropout=0.3), layers.LSTM(5, dropout=0.2, return_sequences=True),
+            layers.GRU(5, recurrent_dropout=0.2, return_sequences=True), layers.GaussianDropout(0.2),
+            layers.Reshape((2, 2, 2, 5)), layers.SpatialDropout3D(0.2), layers.Flatten(), layers.AlphaDropout(0.2),
+            layers.Dense(4),
+        ],
+    ),
     "globally": (IMAGES, lambda: [layers.Conv2D(4, 2), layers.GlobalAveragePooling2D(), layers.Dense(4)]),
 }  # fmt: skip
 
@@ -188,29 +199,6 @@ class Scaled(layers.Dense):
     "make, options",
     [
         (lambda: model_of([Scaled(4)]), {}),
-        (lambda: model_of([layers.Dropout(0.5), layers.Dense(4)]), {}),
-        (
-            lambda: model_of(
-                [
-                    layers.Reshape((2, 3)),
-                    layers.TransformerEncoder(8, 1, dropout=0.5),
-                    layers.Flatten(),
-                    layers.Dense(4),
-                ]
-            ),
-            {},
-        ),
-        (
-            lambda: model_of(
-                [
-                    layers.Reshape((2, 3)),
-                    layers.MultiHeadAttention(2, 4, dropout=0.5),
-                    layers.Flatten(),
-                    layers.Dense(4),
-                ]
-            ),
-            {},
-        ),
         (lambda: model_of([layers.Dense(4, kernel_regularizer="l2")]), {}),
         (lambda: model_of([layers.Dense(4)], losses.SparseCategoricalCrossentropy(ignore_class=3)), {}),
         (lambda: model_of([layers.Dense(4)]), {"sample_weight": np.arange(22.0)}),
@@ -220,7 +208,7 @@ def test_what_is_not_replayed(monkeypatch, make, options):
     check(monkeypatch, make, X, LABELS, 0, **options)
 
 
-def test_dropout_that_begins_later_and_masks_are_not_replayed(monkeypatch):
+def test_dropout_that_begins_later_is_noted_anew_and_masks_are_not_replayed(monkeypatch):
     class Begin(Change):
         def change(self, model):
             model.layers[1].rate = 0.5
@@ -228,7 +216,7 @@ def test_dropout_that_begins_later_and_masks_are_not_replayed(monkeypatch):
     def make(mask_zero=False):
         return model_of([layers.Embedding(9, 8, mask_zero=mask_zero), layers.Dropout(0), *NETS["attention"][1]()[-2:]])
 
-    check(monkeypatch, make, TOKENS, LABELS, 2, callbacks=[Begin])
+    check(monkeypatch, make, TOKENS, LABELS, 8, callbacks=[Begin])
     check(monkeypatch, lambda: make(mask_zero=True), TOKENS, LABELS, 0)
 
 

@@ -1,30 +1,52 @@
 """The device class of GPUs: memory and kernels through a driver, real or the stand-in."""
 
+import weakref
+
 import numpy as np
 
 from npdl.devices.base import Device
+from npdl.devices.cuda.ahead import Feed
 from npdl.devices.cuda.array import CudaArray
 from npdl.devices.cuda.factors import Copy
 from npdl.devices.precision import PRECISIONS
+from npdl.devices.workspace import current_workspace
+from npdl.kernels.cuda import measure
 from npdl.kernels.cuda.loss import add_number
 
 
-class RunningSum:
-    """A sum of numbers that lie on the device: it grows there, and is read when somebody asks.
+class RunningSums:
+    """Sums of numbers that lie on the device: they grow there, and are read when somebody asks.
+
+    One at a time may use them; who did before is given what they came to.
 
     Args:
         device: a `CudaDevice`.
+        count: how many.
     """
 
-    def __init__(self, device):
-        self._device, self._sum = device, device.zeros((1,), np.float64)
+    def __init__(self, device, count):
+        self._device, self._sums, self._user = device, device.zeros((count,), np.float64), None
 
-    def add(self, number):
-        """Add a float64 array of one element, as it is when the work before is done."""
-        add_number(number, out=self._sum)
+    def add(self, place, number, factor=1.0):
+        """Add a float64 array of one element, as it is when the work before is done, times a factor."""
+        add_number(number, factor, out=self._sums[place : place + 1])
 
-    def __float__(self):
-        return float(self._device.to_host(self._sum)[0])
+    def lend(self, user):
+        """Be another user's, all 0, if they are not; the one before gets `user.settle(what they were)`."""
+        before = None if self._user is None else self._user()
+        if before is not user:
+            if before is not None:
+                before.settle(self.read())
+            self._device.write(self._sums, np.zeros(self._sums.shape))
+            self._user = weakref.ref(user)
+
+    def read(self):
+        """What they are, a list of floats, after all work before."""
+        return self._device.to_host(self._sums).tolist()
+
+    def is_lent_to(self, user):
+        """Whether they are this user's."""
+        return self._user is not None and self._user() is user
 
 
 class CudaDevice(Device):
@@ -40,9 +62,29 @@ class CudaDevice(Device):
         super().__init__(name, kernels)
         self.driver = driver
 
-    def running_sum(self):
-        """A `RunningSum`, 0 to begin with."""
-        return RunningSum(self)
+    def running_sums(self, count):
+        """`RunningSums`."""
+        return RunningSums(self, count)
+
+    def feed(self, shape, dtype):
+        """What copies host arrays of a shape here, beside the work on those before: a `Feed`, by its `put(array)`."""
+        return Feed(self.driver, shape, dtype)
+
+    def measure_elements(self, target, y, kind, threshold):
+        """The sum of a metric's values of all numbers, a float64 array of one element: npdl/kernels/cuda/measure.py."""
+        out = self._total()
+        measure.elements(target, y, kind, threshold, out=out)
+        return out
+
+    def measure_rows(self, target, y, k, sparse):
+        """How many rows of classes are right, as `measure_elements`."""
+        out = self._total()
+        measure.rows(target, y, k, sparse, out=out)
+        return out
+
+    def _total(self):
+        workspace = current_workspace()
+        return self.alloc((1,), np.float64) if workspace is None else workspace.take(self, "total", (1,), np.float64)
 
     def narrow_copy(self, flat):
         """A `Copy` of flat weights in 16 bits, None in float32."""

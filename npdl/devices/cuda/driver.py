@@ -7,8 +7,14 @@ import threading
 
 import numpy as np
 
+from npdl.devices.cuda.ahead import Numbers, Rehearsal, described, kept_apart
 from npdl.devices.cuda.array import CudaArray
 from npdl.devices.cuda.factors import Factors
+from npdl.devices.cuda.kept import Kept
+from npdl.kernels.counted import Counted
+
+MOST_ROOMS = 64
+"""Of a thread's arrays for `numbers`."""
 
 _debug = False
 
@@ -20,27 +26,39 @@ def set_debug(on):
     return before
 
 
+class _Own(threading.local):
+    """What each thread has: `scratch`, `rehearsal`, and `rooms` for `numbers`, by how many bytes they have."""
+
+    scratch = rehearsal = None
+
+    def __init__(self):
+        self.rooms = {}
+
+
 class Driver(abc.ABC):
     """Moves bytes, launches kernels, multiplies matrices, all in the order in which it is asked.
 
     Inside `with driver.capture() as graph:` launches and products are not done but noted, with the arguments that they
     have now, and `graph.launch()` does them all, as often as one likes. Memory that is asked for there lives as long as
-    the graph. Copies from and to the host are not possible: they would not be part of it.
+    the graph. Copies from and to the host are not possible: they would not be part of it. What is another at each start
+    (`numbers`, `counter`) lies in an array of the graph's, `graph.numbers`, which is copied before each start.
 
-    Several threads may ask: each has scratch memory of its own, and what others ask for while one captures waits.
+    Several threads may ask: each has scratch memory of its own, and what others ask for while one captures waits. All
+    graphs share one, for they are done one after another.
 
     Attributes:
         factors: the `Factors` of its products, in mixed precision of 16 bits.
-        kept: what kernels keep on the device from call to call, by keys of their own.
+        kept: what kernels keep on the device from call to call, by keys of their own: a `Kept`.
         tf32: whether products may round their factors to TF32.
     """
 
     tf32 = False
 
     def __init__(self):
-        self.kept, self._graph = {}, None
-        self._own, self._lock = threading.local(), threading.RLock()
+        self._own, self._lock, self._graph = _Own(), threading.RLock(), None
+        self.kept = Kept(self, self._lock)
         self.factors = Factors(self)
+        self._scratch_of_graphs = None
 
     # ---- what a driver writes
 
@@ -63,6 +81,24 @@ class Driver(abc.ABC):
     @abc.abstractmethod
     def _product(self, a, b, out, transpose_a, transpose_b, add, kind):
         """out = op(a) op(b) of matrices, or out += it; a and b are float32, or the bits of that 16-bit type."""
+
+    @abc.abstractmethod
+    def pinned(self, nbytes):
+        """Page-locked memory of the host, a NumPy array of bytes: copies from there go on by themselves."""
+
+    @abc.abstractmethod
+    def event(self):
+        """An object with record(early=False): what was asked for until now; hold(early=False): what is asked for from
+        now on waits for that; wait(): so does the host. `early` means the copies of `send`, else the work. Before the
+        first record nothing waits."""
+
+    @abc.abstractmethod
+    def _send(self, array, page, early):
+        """Copy from page-locked memory, which must not change before the copy is done: in order, or beside the work."""
+
+    @abc.abstractmethod
+    def _copy(self, source, target):
+        """Copy an array to one of the same shape and dtype."""
 
     @abc.abstractmethod
     def _new_graph(self):
@@ -101,8 +137,60 @@ class Driver(abc.ABC):
         self._download(array, host)
         return host
 
+    def send(self, array, page, early=False):
+        """Copy from `pinned` memory into an array and do not wait: in the order of the work, or `early`, beside it."""
+        with self._lock:
+            self._refuse("an array is copied from the host")
+            self._send(array, page, early)
+
+    def copy(self, source, target):
+        """Copy an array to another of the same shape and dtype, both on this device."""
+        with self._lock:
+            self._refuse("an array is copied")
+            self._copy(source, target)
+
+    def numbers(self, values, name=""):
+        """An array with the values of a host array that are others in each step: the calling thread's, until it asks
+        for one of that name and shape again. In a graph it has what the rehearsal before each start gives."""
+        if self._mine() and self._graph.noting:
+            return self._graph.numbers.place(values)
+        rehearsed, rooms = self._own.rehearsal, self._own.rooms
+        if rehearsed is not None and (array := rehearsed.take(values)) is not None:
+            return array
+        key = name, values.shape, values.dtype
+        array = rooms.pop(key, None)
+        if array is None:
+            array = self.array(values.shape, values.dtype)
+            if len(rooms) == MOST_ROOMS:
+                del rooms[next(iter(rooms))]
+        rooms[key] = array  # the last asked for stands last
+        if rehearsed is None:
+            self.upload(array, values)
+        return array
+
+    def counter(self, step):
+        """(a step, an int32 array that has it, 1 if that counts): where a graph repeats the step of a layer, its array
+        gets the step of each start."""
+        if not isinstance(step, Counted) or not self._mine():
+            return step, None, 0
+        return 0, self._graph.numbers.counter(step), 1
+
+    @contextlib.contextmanager
+    def rehearsal(self, tables=None, scratch=None):
+        """A context in which the calling thread's launches and products are not done but listed: a `Rehearsal`.
+
+        `tables` are those of a graph, `scratch` is its scratch memory."""
+        own = self._own
+        with (
+            kept_apart(own, "scratch", own.scratch if scratch is None else scratch),
+            kept_apart(own, "rehearsal", Rehearsal(tables)) as rehearsed,
+        ):
+            yield rehearsed
+
     def launch(self, kernel, blocks, threads, arguments):
         """Start a kernel on blocks (x, y, z) of threads (x, y, z)."""
+        if self._noted(kernel, blocks, threads, *arguments):
+            return
         with self._lock:
             self._launch(kernel, blocks, threads, arguments)
         if _debug and self._graph is None:
@@ -111,26 +199,50 @@ class Driver(abc.ABC):
     def product(self, a, b, out, transpose_a, transpose_b, add=False):
         """out = op(a) op(b) of matrices; with `add` out += op(a) op(b)."""
         a, b = self.factors.cast(a, b)
+        if self._noted(a, b, out, transpose_a, transpose_b, add):
+            return
         with self._lock:
             self._product(a, b, out, transpose_a, transpose_b, add, self.factors.kind)
         if _debug and self._graph is None:
             self._wait_for(f"a product of matrices {a.shape} and {b.shape}")
 
     @contextlib.contextmanager
-    def capture(self):
-        """A context that gives a graph of what is asked for in it."""
+    def capture(self, room=1 << 12):
+        """A context that gives a graph of what is asked for in it; `room` bytes for what is another at each start."""
         with self._lock:
             if self._graph is not None:
                 raise RuntimeError("a graph is being captured already; end it first")
             graph = self._new_graph()
-            graph.held = [getattr(self._own, "scratch", None)]
-            graph.begin()
-            self._graph = graph
-            try:
-                yield graph
-            finally:
-                self._graph = None
-                graph.end()
+            graph.numbers, graph.noting, graph.thread = Numbers(self, room), False, threading.get_ident()
+            graph.held, graph.rooms = [self._scratch_of_graphs], {}
+            with kept_apart(self._own, "scratch", self._scratch_of_graphs):
+                graph.begin()
+                self._graph = graph
+                try:
+                    yield graph
+                finally:
+                    self._graph = None
+                    graph.end()
+                    self._scratch_of_graphs = graph.numbers.scratch = self._own.scratch
+
+    def _noted(self, *call):
+        """Note a launch or a product where that is asked for; whether that was all."""
+        rehearsed = self._own.rehearsal
+        if rehearsed is not None:
+            rehearsed.calls.append(described(call))
+        elif self._graph is not None and self._graph.noting and self._mine():
+            self._graph.numbers.calls.append(described(call))
+        return rehearsed is not None
+
+    def _mine(self):
+        """Whether the calling thread is capturing a graph."""
+        graph = self._graph
+        return graph is not None and graph.thread == threading.get_ident()
+
+    def hold(self, table):
+        """Have what is kept live as long as the graph that is being captured, if there is one."""
+        if self._mine():
+            self._graph.held.append(table)
 
     @property
     def capturing(self):
@@ -150,15 +262,14 @@ class Driver(abc.ABC):
 
     def scratch(self, count):
         """An array of `count` float32, the calling thread's until it asks again."""
-        scratch = getattr(self._own, "scratch", None)
+        scratch = self._own.scratch
         if scratch is None or scratch.size < count:
             scratch = self._own.scratch = self.array((count,), np.float32)
         return scratch[0:count]
 
-    def hold_room(self, room):
-        """Have memory that was there before live as long as a graph that is being captured."""
-        if self._graph is not None:
-            self._graph.held.append(room)
+    def graph_rooms(self):
+        """Room for factors of the graph that the calling thread is capturing, None where it captures none."""
+        return self._graph.rooms if self._mine() else None
 
     def _refuse(self, what):
         if self._graph is not None:

@@ -75,11 +75,12 @@ class Factors:
         return rounded
 
     def _room(self, key, like):
-        """Memory of the calling thread for a factor, until the next product or kernel."""
-        room = self._own.rooms.get(key)
+        """Memory of the calling thread, or of the graph that it captures, until the next product or kernel."""
+        rooms = self._driver.graph_rooms()
+        rooms = self._own.rooms if rooms is None else rooms
+        room = rooms.get(key)
         if room is None or room.size < like.size:
-            room = self._own.rooms[key] = self._driver.array((like.size,), key[1])
-        self._driver.hold_room(room)
+            room = rooms[key] = self._driver.array((like.size,), key[1])
         return room[0 : like.size].reshape(like.shape)
 
     def keep(self, copy):

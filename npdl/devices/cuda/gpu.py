@@ -1,10 +1,13 @@
 """The driver of a real GPU: memory, launches and graphs through cuda.core, matrix products through cuBLAS.
 
 Numba compiles a kernel once for this GPU (compiler.py; cache.py keeps the result on disk); from then on a launch is one
-call into CUDA of about a microsecond. All work goes to one stream, in the order in which it is asked.
+call into CUDA of about a microsecond. All work goes to one stream, in the order in which it is asked; batches are
+copied ahead on a second one.
 """
 
+import ctypes
 import threading
+import weakref
 
 import numpy as np
 from cuda.bindings import driver as cu
@@ -51,6 +54,27 @@ class Graph:
         self._graph.launch(self._gpu.stream)
 
 
+class Event:
+    """A point in the order of the work, or of the copies."""
+
+    def __init__(self, gpu):
+        self._gpu, self._event = gpu, gpu.device.create_event()
+
+    def record(self, early=False):
+        """It is when all is done that was asked for until now."""
+        self._gpu.be_current()
+        self._gpu.lane(early).record(self._event)
+
+    def hold(self, early=False):
+        """What is asked for from now on waits for it."""
+        self._gpu.be_current()
+        self._gpu.lane(early).wait(self._event)
+
+    def wait(self):
+        """So does the host."""
+        self._event.sync()
+
+
 class Gpu(Driver):
     """One GPU.
 
@@ -67,7 +91,7 @@ class Gpu(Driver):
         super().__init__()
         self.device = Device(number)
         self.be_current()
-        self.stream = self.device.create_stream()
+        self.stream, self._copies = self.device.create_stream(), self.device.create_stream()
         self.capability = tuple(self.device.compute_capability)
         self._kernels, self._configs = {}, {}
         self._room = self._allocate(WORKSPACE)
@@ -93,6 +117,29 @@ class Gpu(Driver):
         """(bytes free, bytes in all)"""
         self.be_current()
         return _checked(cu.cuMemGetInfo())
+
+    def lane(self, early):
+        """The stream of copies ahead, or of the work."""
+        return self._copies if early else self.stream
+
+    def pinned(self, nbytes):
+        """Page-locked memory, which goes back when nobody refers to the array."""
+        self.be_current()
+        (pointer,) = _checked(cu.cuMemHostAlloc(max(nbytes, 1), 0))
+        memory = (ctypes.c_uint8 * nbytes).from_address(int(pointer))
+        weakref.finalize(memory, self._unpin, pointer).atexit = False
+        return np.frombuffer(memory, np.uint8)
+
+    def _unpin(self, pointer):
+        self.be_current()
+        self.synchronize()  # a copy from there may still be under way
+        self._copies.sync()
+        cu.cuMemFreeHost(pointer)
+
+    def event(self):
+        """An `Event`."""
+        self.be_current()
+        return Event(self)
 
     def synchronize(self):
         self.stream.sync()
@@ -124,6 +171,15 @@ class Gpu(Driver):
         self.be_current()
         _checked(cu.cuMemcpyDtoHAsync(host.ctypes.data, array.address, array.nbytes, self.stream.handle))
         self.synchronize()
+
+    def _send(self, array, page, early):
+        self.be_current()
+        stream = self.lane(early)
+        _checked(cu.cuMemcpyHtoDAsync(array.address, page.ctypes.data, array.nbytes, stream.handle))
+
+    def _copy(self, source, target):
+        self.be_current()
+        _checked(cu.cuMemcpyDtoDAsync(target.address, source.address, target.nbytes, self.stream.handle))
 
     def _launch(self, kernel, blocks, threads, arguments):
         self.be_current()

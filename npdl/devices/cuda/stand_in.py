@@ -44,6 +44,19 @@ class Graph:
             call()
 
 
+class Event:
+    """Nothing: all is done when it is asked for."""
+
+    def record(self, early=False):
+        """Now."""
+
+    def hold(self, early=False):
+        """For nothing."""
+
+    def wait(self):
+        """For nothing."""
+
+
 class StandIn(Driver):
     """A driver that computes on the CPU.
 
@@ -69,6 +82,20 @@ class StandIn(Driver):
 
     def _download(self, array, host):
         host[...] = _host(array)
+
+    def pinned(self, nbytes):
+        """Memory like any other."""
+        return np.empty(nbytes, np.uint8)
+
+    def event(self):
+        """An `Event`."""
+        return Event()
+
+    def _send(self, array, page, early):
+        _host(array)[...] = page
+
+    def _copy(self, source, target):
+        _host(target)[...] = _host(source)
 
     def synchronize(self):
         """Nothing is ever left to do."""

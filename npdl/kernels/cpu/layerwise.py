@@ -10,8 +10,15 @@ import math
 import numpy as np
 
 from npdl.kernels.checks import aligned
-from npdl.kernels.cpu.update import _address, _execute, _plan
-from npdl.kernels.reference.layerwise import ADAFACTOR_HYPER, LAMB_HYPER, check_shapes, trust
+from npdl.kernels.cpu.update import _address, _execute, _plan, combine
+from npdl.kernels.reference.layerwise import (
+    ADAFACTOR_HYPER,
+    CLIP_NORM_HYPER,
+    LAMB_HYPER,
+    check_shapes,
+    clip_factors,
+    trust,
+)
 from npdl.kernels.reference.update import smallest
 from npdl.kernels.segments import check, check_out
 
@@ -32,6 +39,18 @@ def sum_abs(x, segments, *, out):
 def max_abs(x, segments, *, out):
     """As `npdl.kernels.reference.layerwise.max_abs`."""
     _reduce("max_abs", _max_abs, {"x": x}, segments, out, max)
+
+
+def clip_norm(g, segments, hyper):
+    """As `npdl.kernels.reference.layerwise.clip_norm`: the sums, and a pass over what is too long."""
+    check("clip_norm", {"g": g}, segments, hyper, CLIP_NORM_HYPER)
+    squares = np.zeros(len(segments))
+    dot(g, g, segments, out=squares)
+    factors = clip_factors(squares, *hyper)
+    if (factors != 1).any():
+        scaled = segments.copy()
+        scaled[:, 2] = factors
+        combine(g, g, scaled, np.array([0.0, 1.0]))
 
 
 def _reduce(kernel, make, arrays, segments, out, join):

@@ -1,5 +1,6 @@
 """Dropout and noise as numba.cuda kernels: the masks are the CPU's, bit for bit. A thread makes four words of philox.py
-and has the four elements that they belong to; formulas: npdl/kernels/reference/dropout.py.
+and has the four elements that they belong to; formulas: npdl/kernels/reference/dropout.py. `at` and `counted` are
+what the driver's `counter` gives for the step.
 """
 
 import math
@@ -7,10 +8,16 @@ import math
 from numba import cuda, float32, uint32
 
 from npdl.kernels.checks import key_words
-from npdl.kernels.cuda.kernel import Float, Floats, Int, Long, Longs, UInt, device, expect, kernel, launch_each
+from npdl.kernels.cuda.kernel import Float, Floats, Int, Ints, Long, Longs, UInt, device, expect, kernel, launch_each
 from npdl.kernels.cuda.philox import normal, philox, word_of
 from npdl.kernels.cuda.strided import broadcast_strides, place_of, table_for
 from npdl.kernels.reference.dropout import ALPHA_LOW, MASK_BITS, alpha_affine
+
+
+@device
+def step_of(step, at, counted):
+    """The step itself, or where a graph repeats it the one that lies in memory."""
+    return uint32(at[0]) if counted else step
 
 
 @device
@@ -21,14 +28,15 @@ def kept_or(dropped, word, v, scale, shift, threshold):
 @kernel
 def drop(
     x: Floats, out: Floats, size: Int, groups: Int, n: Long, scale: Float, shift: Float, dropped: Float,
-    threshold: UInt, step: UInt, k0: UInt, k1: UInt,
+    threshold: UInt, step: UInt, at: Ints, counted: Int, k0: UInt, k1: UInt,
 ):  # fmt: skip
     """out = scale · x + shift where kept; n groups of four elements, `groups` in each sample of `size` elements."""
+    now = step_of(step, at, counted)
     i = cuda.grid(1)
     while i < n:
         sample = i // groups
         e = i % groups * 4
-        w0, w1, w2, w3 = philox(step, sample, e // 4, k0, k1)
+        w0, w1, w2, w3 = philox(now, sample, e // 4, k0, k1)
         at = sample * size + e
         out[at] = kept_or(dropped, w0, x[at], scale, shift, threshold)
         if e + 1 < size:
@@ -43,12 +51,13 @@ def drop(
 @kernel
 def drop_together(
     x: Floats, out: Floats, table: Longs, axes: Int, size: Int, n: Long, scale: Float, shift: Float, dropped: Float,
-    threshold: UInt, step: UInt, k0: UInt, k1: UInt,
+    threshold: UInt, step: UInt, at: Ints, counted: Int, k0: UInt, k1: UInt,
 ):  # fmt: skip
     """A mask of a smaller shape, repeated along axes: each element computes its own word. n elements."""
+    now = step_of(step, at, counted)
     i = cuda.grid(1)
     while i < n:
-        word = word_of(step, i // size, place_of(i % size, table, axes), k0, k1)
+        word = word_of(now, i // size, place_of(i % size, table, axes), k0, k1)
         out[i] = kept_or(dropped, word, x[i], scale, shift, threshold)
         i += cuda.gridsize(1)
 
@@ -61,15 +70,16 @@ def noisy(v, word, stddev, multiplies):
 
 @kernel
 def add_noise(
-    x: Floats, out: Floats, size: Int, groups: Int, n: Long, stddev: Float, multiplies: Int, step: UInt, k0: UInt,
-    k1: UInt,
+    x: Floats, out: Floats, size: Int, groups: Int, n: Long, stddev: Float, multiplies: Int, step: UInt, at: Ints,
+    counted: Int, k0: UInt, k1: UInt,
 ):  # fmt: skip
     """out = x (1 + stddev z), or x + stddev z"""
+    now = step_of(step, at, counted)
     i = cuda.grid(1)
     while i < n:
         sample = i // groups
         e = i % groups * 4
-        w0, w1, w2, w3 = philox(step, sample, e // 4, k0, k1)
+        w0, w1, w2, w3 = philox(now, sample, e // 4, k0, k1)
         at = sample * size + e
         out[at] = noisy(x[at], w0, stddev, multiplies)
         if e + 1 < size:
@@ -100,7 +110,7 @@ def _drop(kernel, x, rate, key, step, out, noise_shape, scale, shift=0.0, droppe
         raise ValueError(
             f"{kernel}: noise_shape {noise} does not broadcast over samples of shape {shape}; use 1s in it"
         )
-    how = (scale, shift, dropped, math.ceil(rate * 2**MASK_BITS), step, *words)
+    how = (scale, shift, dropped, math.ceil(rate * 2**MASK_BITS), *x.memory.driver.counter(step), *words)
     if noise == shape:
         launch_each(drop, n, x, out, size, groups, n, *how)
     elif x.size:
@@ -133,7 +143,8 @@ def _alpha(kernel, rate):
 
 def _noise(kernel, x, stddev, multiplies, key, step, out):
     size, groups, n = _groups(kernel, x, out)
-    launch_each(add_noise, n, x, out, size, groups, n, stddev, multiplies, step, *key_words(kernel, key))
+    how = *x.memory.driver.counter(step), *key_words(kernel, key)
+    launch_each(add_noise, n, x, out, size, groups, n, stddev, multiplies, *how)
 
 
 def gaussian_dropout(x, stddev, key, step, *, out):

@@ -206,12 +206,9 @@ def _on_device(driver, name, value, anew):
     if hasattr(value, "memory"):
         return value
     host = np.ascontiguousarray(value, np.float32)
-    key = ("room", name, host.shape) if anew else ("numbers", host.shape, host.tobytes())
-    if key not in driver.kept:
-        driver.kept[key] = driver.filled(host)
-    elif anew:
-        driver.upload(driver.kept[key], host)
-    return driver.kept[key]
+    if anew:
+        return driver.numbers(host, name)
+    return driver.kept.get(("numbers", host.shape, host.tobytes()), lambda: driver.filled(host))
 
 
 def _against(kernel, x, **parameters):
@@ -275,11 +272,7 @@ def _maps(kernel, driver, transforms, made):
             f"{kernel}: transforms must keep all places within {FARTHEST} pixels, got {transforms.tolist()}"
         )
     exact = np.rint(transforms * WHOLE).astype(np.int64)
-    key = "maps", exact.shape
-    if key not in driver.kept:
-        driver.kept[key] = driver.array(exact.shape, np.int64)
-    driver.upload(driver.kept[key], exact)
-    return driver.kept[key]
+    return driver.numbers(exact)
 
 
 def _affine(kernel, name, x, transforms, out, large, small, interpolation, fill_mode):
@@ -327,9 +320,5 @@ def erase(x, boxes, fill, *, out):
     if x.size:
         driver, every = x.memory.driver, shape == x.shape
         steps = (x.shape[3] if every else 0, 0 if shape in ((), (1,)) else 1)
-        key = "boxes", boxes.shape
-        if key not in driver.kept:
-            driver.kept[key] = driver.array(boxes.shape, np.int32)
-        driver.upload(driver.kept[key], boxes)
         given = _on_device(driver, "erase fill", fill, every)
-        launch_each(erase_kernel, x.size, x, driver.kept[key], given, out, x.size, *x.shape[1:], *steps)
+        launch_each(erase_kernel, x.size, x, driver.numbers(boxes), given, out, x.size, *x.shape[1:], *steps)

@@ -38,12 +38,13 @@ def resample_kernel(
 
 def _arrays(driver, taps, transposed):
     """(start, place, weight) on the device."""
-    key = "taps", transposed, taps.size, *(array.tobytes() for array in taps[1:])
-    if key not in driver.kept:
+
+    def make():
         own = taps.transposed() if transposed else taps
         parts = zip(own[1:], (np.int32, np.int32, np.float32))
-        driver.kept[key] = tuple(driver.filled(array.astype(dtype)) for array, dtype in parts)
-    return driver.kept[key]
+        return tuple(driver.filled(array.astype(dtype)) for array, dtype in parts)
+
+    return driver.kept.get(("taps", transposed, taps.size, *(array.tobytes() for array in taps[1:])), make)
 
 
 def _run(kernel, name, x, rows, columns, out, transposed):

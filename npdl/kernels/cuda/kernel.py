@@ -36,6 +36,9 @@ Int = types.int32
 """Sizes and strides below 2³¹: a division of 64-bit integers takes a GPU dozens of instructions."""
 Long = types.int64
 
+TOO_MANY = 1 << 32
+"""Places, for kernels that divide them by `over` (index.py)."""
+
 THREADS = 256
 """Threads a block, where each does something of its own."""
 MOST_BLOCKS = 16 * 132
@@ -120,8 +123,16 @@ def launch(kernel, blocks, threads, *arguments):
 
 def launch_each(kernel, count, *arguments):
     """Start about one thread for each of `count` elements; the kernel's threads go on by `cuda.gridsize(1)`."""
+    if count >= TOO_MANY and "over" in _called(kernel.function):
+        raise ValueError(f"{kernel.name} counts places in 32 bits, got {count:,} of them; use a smaller batch_size")
     if count:
         launch(kernel, min(-(-count // THREADS), MOST_BLOCKS), THREADS, *arguments)
+
+
+def _called(function):
+    """Names of the device functions that a kernel calls, and that those call."""
+    inside = [value for value in outside_names(function).values() if isinstance(value, DeviceFunction)]
+    return {name for one in inside for name in (one.__name__, *_called(one.function))}
 
 
 def expect(kernel, name, array, shape):

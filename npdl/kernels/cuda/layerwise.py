@@ -8,14 +8,14 @@ and Adafactor leave it on the device; `dot`, `sum_abs` and `max_abs` put it wher
 import math
 
 import numpy as np
-from numba import cuda, float64
+from numba import cuda, float32, float64
 
 from npdl.kernels.cuda import bodies
-from npdl.kernels.cuda.kernel import Doubles, Floats, Int, Longs, kernel, launch
+from npdl.kernels.cuda.kernel import Double, Doubles, Floats, Int, Longs, kernel, launch
 from npdl.kernels.cuda.memory import areas, viewed
 from npdl.kernels.cuda.reduction import fold_max, fold_sum
-from npdl.kernels.cuda.update import PIECE, THREADS, _decay
-from npdl.kernels.reference.layerwise import ADAFACTOR_HYPER, LAMB_HYPER, check_shapes
+from npdl.kernels.cuda.update import PIECE, THREADS, _decay, scalars_for
+from npdl.kernels.reference.layerwise import ADAFACTOR_HYPER, CLIP_NORM_HYPER, LAMB_HYPER, check_shapes
 from npdl.kernels.segments import check, check_out, cut
 
 DOT, ABS, MAX = 0, 1, 2
@@ -68,6 +68,32 @@ def join_pieces(spans: Longs, parts: Doubles, out: Doubles, kind: Int):
         out[cuda.blockIdx.x] = s[0]
 
 
+@kernel
+def clip_scales(squares: Doubles, factors: Floats, rows: Int, limit: Double, together: Int):
+    """factors[row] = min(1, limit / norm), one block; `together`: of the sum of all squares, in their order."""
+    whole = float64(0)
+    if together:
+        for row in range(rows):
+            whole += squares[row]
+    row = cuda.threadIdx.x
+    while row < rows:
+        norm = math.sqrt(whole if together else squares[row])
+        factors[row] = float32(limit / norm if norm > limit else float64(1))
+        row += cuda.blockDim.x
+
+
+@kernel
+def scale_pieces(pieces: Longs, factors: Floats, g: Floats, count: Int):
+    """g = factors[row] g, a block for each piece."""
+    piece = cuda.blockIdx.x
+    if piece < count:
+        factor = factors[pieces[3 * piece + 2]]
+        i = pieces[3 * piece] + cuda.threadIdx.x
+        while i < pieces[3 * piece + 1]:
+            g[i] *= factor
+            i += cuda.blockDim.x
+
+
 # ---- as every device calls them
 
 
@@ -86,6 +112,22 @@ def max_abs(x, segments, *, out):
     _reduce("max_abs", MAX, {"x": x}, segments, out)
 
 
+def clip_norm(g, segments, hyper):
+    """As `npdl.kernels.reference.layerwise.clip_norm`; the norms stay on the device."""
+    check("clip_norm", {"g": g}, segments, hyper, CLIP_NORM_HYPER)
+    driver = g.memory.driver
+    pieces, spans, count = _plan(driver, "clip_norm", segments, len(g))
+    if not count:
+        return
+    limit, together = hyper.tolist()
+    parts, squares, factors = areas(driver, 2 * count, 2 * len(segments), len(segments))
+    parts, squares = viewed(parts, "float64"), viewed(squares, "float64")
+    launch(sum_pieces, count, THREADS, pieces, g, g, parts, DOT)
+    launch(join_pieces, len(segments), THREADS, spans, parts, squares, DOT)
+    launch(clip_scales, 1, THREADS, squares, factors, len(segments), limit, int(together))
+    launch(scale_pieces, count, THREADS, pieces, factors, g, count)
+
+
 def _reduce(kernel, kind, arrays, segments, out):
     check(kernel, arrays, segments, np.zeros(0), ())
     check_out(kernel, segments, out)
@@ -102,25 +144,14 @@ def _reduce(kernel, kind, arrays, segments, out):
 
 def _plan(driver, kernel, segments, length):
     """(pieces, spans) on the device, and how many pieces there are; made once for where segments lie."""
-    key = "layerwise", segments[:, [0, 1, 4]].tobytes(), length, PIECE
-    if key not in driver.kept:
+
+    def make():
         pieces = cut(kernel, segments, length, PIECE)
         ends = np.searchsorted(pieces[:, 2], np.arange(len(segments) + 1))
         spans = np.stack([ends[:-1], ends[1:]], axis=1).astype(np.int64)
-        driver.kept[key] = driver.filled(pieces), driver.filled(spans), len(pieces)
-    return driver.kept[key]
+        return driver.filled(pieces), driver.filled(spans), len(pieces)
 
-
-def _scalars(driver, kernel, segments, *columns):
-    """What the kernels read of each tensor, written anew in each step: (rows, columns) on the device."""
-    table = np.empty((len(segments), len(columns)), np.float32)
-    for place, column in enumerate(columns):
-        table[:, place] = column
-    key = kernel, "scalars", table.shape
-    if key not in driver.kept:
-        driver.kept[key] = driver.array(table.shape, np.float32)
-    driver.upload(driver.kept[key], table)
-    return driver.kept[key]
+    return driver.kept.get(("layerwise", segments[:, [0, 1, 4]].tobytes(), length, PIECE), make)
 
 
 def lamb(p, g, m, v, segments, hyper):
@@ -133,7 +164,7 @@ def lamb(p, g, m, v, segments, hyper):
         return
     eta = learning_rate * segments[:, 2]
     numbers = (beta_1, 1 - beta_1, beta_2, 1 - beta_2, 1 / bias_1, 1 / math.sqrt(bias_2), epsilon)
-    scalars = _scalars(driver, "lamb", segments, eta, *_decay(eta, segments[:, 3], decoupled), *numbers)
+    scalars = scalars_for(driver, segments, eta, *_decay(eta, segments[:, 3], decoupled), *numbers)
     width = scalars.shape[1]
     parts, steps = areas(driver, 4 * count, len(segments))
     parts = viewed(parts, "float64")
@@ -156,7 +187,7 @@ def adafactor(p, g, factors, shapes, segments, hyper):
     least = max(epsilon_1**2, float(np.finfo(np.float32).tiny))
     numbers = (rest, np.float32(1) - np.float32(rest), least, epsilon_1)
     sizes = (1 - learning_rate * scale * decay, rho * scale, epsilon_2, threshold)
-    scalars = _scalars(driver, "adafactor", segments, *numbers, *sizes)
+    scalars = scalars_for(driver, segments, *numbers, *sizes)
     width = scalars.shape[1]
     parts, steps, means = areas(driver, 4 * count, len(segments), 0 if matrices is None else len(matrices))
     parts = viewed(parts, "float64")
@@ -174,8 +205,8 @@ def adafactor(p, g, factors, shapes, segments, hyper):
 
 def _places(driver, shapes, segments):
     """(info, lines, tiles, matrices) of the trainable tensors on the device, made once for their shapes and places."""
-    key = "adafactor", shapes.tobytes(), segments[:, [0, 1, 4]].tobytes()
-    if key not in driver.kept:
+
+    def make():
         info, lines, tiles, matrices = [], [], [], []
         for row, ((start, stop, _, _, trainable), (count, rows, columns, at)) in enumerate(
             zip(segments.tolist(), shapes.tolist(), strict=True)
@@ -192,7 +223,6 @@ def _places(driver, shapes, segments):
                 if rows:
                     matrices.append((at + matrix * rows, rows, row))
         tables = ((info, 7), (lines, 4), (tiles, 6), (matrices, 3))
-        driver.kept[key] = [
-            driver.filled(np.array(table, np.int64).reshape(-1, n)) if table else None for table, n in tables
-        ]
-    return driver.kept[key]
+        return [driver.filled(np.array(table, np.int64).reshape(-1, n)) if table else None for table, n in tables]
+
+    return driver.kept.get(("adafactor", shapes.tobytes(), segments[:, [0, 1, 4]].tobytes()), make)

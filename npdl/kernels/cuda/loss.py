@@ -10,7 +10,7 @@ from numba import cuda, float32, float64
 
 from npdl.kernels.cuda.element_loss import mean_of_terms, mean_over_elements, room_for_terms
 from npdl.kernels.cuda.elementary import at_least, at_most
-from npdl.kernels.cuda.kernel import Doubles, Float, Floats, Int, Ints, Long, Longs, expect, kernel, launch
+from npdl.kernels.cuda.kernel import Double, Doubles, Float, Floats, Int, Ints, Long, Longs, expect, kernel, launch
 from npdl.kernels.cuda.reduction import fold_max, fold_sum, own_max, threads_for
 
 NO_LABEL = -(2**31)
@@ -167,13 +167,13 @@ def weighted_total(values: Floats, weights: Floats, out: Doubles, n: Long):
 
 
 @kernel
-def number_adder(number: Doubles, out: Doubles):
-    out[0] += number[0]
+def number_adder(number: Doubles, out: Doubles, factor: Double):
+    out[0] += factor * number[0]
 
 
-def add_number(number, *, out):
-    """out += number, arrays of one float64."""
-    launch(number_adder, 1, 1, number, out)
+def add_number(number, factor=1.0, *, out):
+    """out += factor · number, arrays of one float64."""
+    launch(number_adder, 1, 1, number, out, factor)
 
 
 def _classes(kernel, target, labels, y_pred, out, scale, dy, weights=None):

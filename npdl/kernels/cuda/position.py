@@ -56,13 +56,15 @@ def sine_positions(max_wavelength, *, out):
     if not out.size:
         return
     _, places, size = out.shape
-    driver, key = out.memory.driver, ("sine_positions", places, size, max_wavelength)
-    if key not in driver.kept:
+    driver = out.memory.driver
+
+    def make():
         waves = np.empty((places, size), np.float32)
         sines, cosines = table(places, size, max_wavelength, 1.0)
         waves[:, 0::2], waves[:, 1::2] = sines, cosines[:, : size // 2]
-        driver.kept[key] = driver.filled(waves)
-    add_positions(None, driver.kept[key], out=out)
+        return driver.filled(waves)
+
+    add_positions(None, driver.kept.get(("sine_positions", places, size, max_wavelength), make), out=out)
 
 
 def rotate(x, max_wavelength, scaling, *, out, back=False):
@@ -73,7 +75,10 @@ def rotate(x, max_wavelength, scaling, *, out, back=False):
     if not x.size:
         return
     _, places, heads, size = x.shape
-    driver, key = x.memory.driver, ("rotate", places, size, max_wavelength, scaling)
-    if key not in driver.kept:
-        driver.kept[key] = [driver.filled(a.astype(np.float32)) for a in table(places, size, max_wavelength, scaling)]
-    launch_each(rotate_kernel, x.size // 2, x, *driver.kept[key], out, x.size // 2, size // 2, heads, places, int(back))
+    driver = x.memory.driver
+
+    def make():
+        return [driver.filled(a.astype(np.float32)) for a in table(places, size, max_wavelength, scaling)]
+
+    waves = driver.kept.get(("rotate", places, size, max_wavelength, scaling), make)
+    launch_each(rotate_kernel, x.size // 2, x, *waves, out, x.size // 2, size // 2, heads, places, int(back))

@@ -52,10 +52,7 @@ def joined(sizes, *strides):
 
 def on_device(driver, rows):
     """A table in the driver's memory, where it stays."""
-    key = "table", rows
-    if key not in driver.kept:
-        driver.kept[key] = driver.filled(np.array(rows, np.int64).reshape(-1))
-    return driver.kept[key]
+    return driver.kept.get(("table", rows), lambda: driver.filled(np.array(rows, np.int64).reshape(-1)))
 
 
 def table_for(driver, shape, strides):
@@ -66,13 +63,14 @@ def table_for(driver, shape, strides):
 
 def offsets(driver, shape, axes):
     """Places of the elements along some axes, the others' coordinates being 0; int32, kept on the device."""
-    key = "offsets", tuple(shape), tuple(axes)
-    if key not in driver.kept:
+
+    def make():
         if math.prod(shape) > MOST:
             raise ValueError(f"an array of shape {tuple(shape)} has more than 2³¹ elements: too many for these tables")
         found, strides = np.zeros(1, np.int32), strides_of(shape)
         for axis in axes:
             steps = np.arange(shape[axis], dtype=np.int32) * np.int32(strides[axis])
             found = (found[:, None] + steps).reshape(-1)
-        driver.kept[key] = driver.filled(found)
-    return driver.kept[key]
+        return driver.filled(found)
+
+    return driver.kept.get(("offsets", tuple(shape), tuple(axes)), make)

@@ -7,8 +7,8 @@ addition after it, so that results differ from the CPU's in the last bits. p, g,
 The kernels are in npdl/kernels/cuda/bodies. A thread block takes one piece (start, stop, row of `segments`) of at most
 `PIECE` elements after another, so that all its threads work on one tensor. `scalars` holds what the update needs of a
 segment. It is computed in float64 on the host and rounded to float32, for a GPU is slow in float64; so a
-kernel's body has no literal of its own. Pieces and scalars stay in device memory from step to
-step; only the scalars are written anew.
+kernel's body has no literal of its own. The pieces stay in device memory; the scalars are copied there in each step,
+and in a graph before each start of it (`driver.numbers`).
 """
 
 import math
@@ -168,14 +168,18 @@ def clip(p, segments, hyper):
 # ---- launching
 
 
-def _plan(driver, name, segments, length, columns):
-    """(pieces, room for the scalars) on the device, made once for where segments lie and which are trained."""
-    key = name, segments[:, [0, 1, 4]].tobytes(), length, columns
-    if key not in driver.kept:
-        pieces = cut(name, segments, length, PIECE)
-        room = driver.array((len(segments), columns), np.float32)
-        driver.kept[key] = driver.filled(pieces.astype(np.int64)), room
-    return driver.kept[key]
+def _pieces(driver, name, segments, length):
+    """Pieces on the device, kept for where segments lie and which are trained."""
+    key = "pieces", segments[:, [0, 1, 4]].tobytes(), length, PIECE
+    return driver.kept.get(key, lambda: driver.filled(cut(name, segments, length, PIECE).astype(np.int64)))
+
+
+def scalars_for(driver, segments, *columns):
+    """What the kernels read of each segment, others in each step: (rows, columns) on the device."""
+    table = np.empty((len(segments), len(columns)), np.float32)
+    for place, column in enumerate(columns):
+        table[:, place] = column
+    return driver.numbers(table)
 
 
 def _launch(name, update, arrays, segments, *columns):
@@ -183,13 +187,10 @@ def _launch(name, update, arrays, segments, *columns):
     p = next(iter(arrays.values()))
     if len(segments) == 0 or p.shape[0] == 0:
         return
-    table = np.empty((len(segments), len(columns)), np.float32)
-    for place, column in enumerate(columns):
-        table[:, place] = column
     driver = p.memory.driver
-    pieces, scalars = _plan(driver, name, segments, p.shape[0], len(columns))
+    pieces = _pieces(driver, name, segments, p.shape[0])
     count = len(pieces)
     if count == 0:  # all is frozen
         return
-    driver.upload(scalars, table)
+    scalars = scalars_for(driver, segments, *columns)
     launch(update, min(count, MOST_BLOCKS), THREADS, pieces, scalars, count, len(columns), *arrays.values())

@@ -4,12 +4,15 @@
 tensor that is not trainable are 0.
 """
 
+import math
+
 import numpy as np
 
 from npdl.kernels.reference.update import _decay, _kept, _parts
 from npdl.kernels.segments import check, check_out, cut
 
 LAMB_HYPER = ("learning_rate", "beta_1", "beta_2", "bias_1", "bias_2", "epsilon", "decoupled")
+CLIP_NORM_HYPER = ("limit", "together")
 ADAFACTOR_HYPER = ("learning_rate", "rho", "rest", "epsilon_1", "epsilon_2", "clip_threshold")
 
 
@@ -37,6 +40,28 @@ def max_abs(x, segments, *, out):
     Args: as `dot`.
     """
     _reduce("max_abs", {"x": x}, segments, out, lambda x: np.fmax.reduce(np.abs(x), initial=0))
+
+
+def clip_norm(g, segments, hyper):
+    """g = g · min(1, c / ‖g‖), the norm of each trainable segment, or with `together` that of all of them.
+
+    Args:
+        g: (n,)
+        segments: their scales and decays are not read.
+        hyper: (c, together), see `CLIP_NORM_HYPER`.
+    """
+    check("clip_norm", {"g": g}, segments, hyper, CLIP_NORM_HYPER)
+    squares = np.zeros(len(segments))
+    dot(g, g, segments, out=squares)
+    for (start, stop, _, _, trainable), factor in zip(segments, clip_factors(squares, *hyper), strict=True):
+        if trainable:
+            g[int(start) : int(stop)] *= g.dtype.type(factor)
+
+
+def clip_factors(squares, limit, together):
+    """What each segment is multiplied by, from the squares of the norms."""
+    norms = np.full(len(squares), math.sqrt(sum(squares.tolist()))) if together else np.sqrt(squares)
+    return np.where(norms > limit, limit / np.where(norms > limit, norms, 1.0), 1.0)
 
 
 def _reduce(kernel, arrays, segments, out, function):

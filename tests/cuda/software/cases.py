@@ -1,5 +1,6 @@
 """What test_software_gpu.py runs, each in a process whose libcuda is the software GPU's: python cases.py NAME."""
 
+import collections
 import sys
 
 import numpy as np
@@ -94,6 +95,78 @@ def graph():
     assert "LAUNCH_FAILED" in str(raised(late.launch))
     assert "no memory at" in str(software.errors[-1]), software.errors
     software.errors.clear()
+
+
+def steady():
+    """What a step asks for once it is a graph, whatever stream is late; nothing is allocated, nothing is read back."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((256, 20)).astype("float32"), rng.integers(0, 5, 256)
+    gpu, found, begun = devices.get("cuda").driver, [], []
+    begin = npdl.callbacks.LambdaCallback(on_train_batch_begin=lambda batch, logs: begun.append(made()))
+    streams = int(gpu.stream.handle), int(gpu.lane(True).handle)
+
+    def made():
+        return len(software.calls), software.cuda.software_allocations()
+
+    for late in ((), streams[:1], streams[1:], streams):
+        software.late = set(late)
+        begun.clear()
+        inside = [layers.Dense(33, activation="relu", kernel_regularizer="l2"), layers.Dropout(0.5), layers.Dense(5)]
+        model = Sequential([layers.Input((20,)), *inside], seed=0).to("cuda")
+        kind = npdl.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(
+            npdl.optimizers.Adam(npdl.schedules.CosineDecay(0.01, 8), clipnorm=0.3), kind, metrics=["accuracy"]
+        )
+        history = model.fit(x, y, batch_size=32, verbose=0, callbacks=[begin])
+        found.append((history.history, model.get_weights()))
+        (start, held), (end, still) = begun[4], begun[6]  # two whole steps, neither the first nor the last
+        steps = software.calls[start:end]
+        assert held == still and len(steps) % 2 == 0
+        step = collections.Counter(steps[: len(steps) // 2])
+        assert step == collections.Counter(steps[len(steps) // 2 :])
+        assert (step["copy there"], step["copy inside"], step["graph"]) == (2 + 1, 2, 1)  # x, y, and the numbers
+        assert not {"kernel", "copy back", "synchronize"} & step.keys(), step
+    for history, weights in found[1:]:
+        assert history == found[0][0]
+        for a, b in zip(weights, found[0][1], strict=True):
+            np.testing.assert_array_equal(a, b)
+    print(dict(step))
+
+
+def forgotten():
+    """Who forgets to wait is found out: a copy ahead that nobody waits for, memory that is written too early."""
+    gpu = devices.get("cuda").driver
+    hosts = [np.full(4, value, "float32") for value in range(1, 5)]
+    for late, forget in (("copies", "hold"), ("work", "record")):
+        software.late = {int(gpu.lane(late == "copies").handle)}
+        for forgets in (False, True):
+            feed = gpu_feed(gpu, forget if forgets else None)
+            sums = [devices.get("cuda").zeros((4,), "float32") for _ in range(4)]
+            for array, there in zip(hosts, sums, strict=True):
+                gpu.copy(feed.put(array), there)
+            right = all((gpu.download(a) == b).all() for a, b in zip(sums, hosts, strict=True))
+            assert right != forgets, (late, forgets)
+    software.late = set()
+
+
+def gpu_feed(gpu, forget):
+    """A `Feed` whose work forgets to wait for copies, or to say that it has read."""
+    from npdl.devices.cuda.ahead import Feed
+
+    make = gpu.event
+
+    def event():
+        made = make()
+        if forget is not None:
+            done = getattr(made, forget)
+            setattr(made, forget, lambda early=False: done(early) if early else None)
+        return made
+
+    gpu.event = event
+    try:
+        return Feed(gpu, (4,), np.float32)
+    finally:
+        del gpu.event
 
 
 def two():

@@ -4,6 +4,8 @@ So the real driver class is at work, with cuda.core's memory, streams and graphs
 of the kernels is not a GPU's.
 """
 
+import atexit
+import collections
 import ctypes
 import types
 
@@ -13,12 +15,16 @@ from numba.types import CPointer
 from npdl.devices.cuda import cache, cublas
 from npdl.devices.cuda.replay import replay
 
-RUN, NOTE, END, GRAPH = range(4)
+RUN, NOTE, END, GRAPH, TO, FROM, INSIDE, FREE, RECORD, HOLD, WAIT, SYNC = range(12)
+SAID = {
+    RUN: "kernel", GRAPH: "graph", TO: "copy there", FROM: "copy back", INSIDE: "copy inside", RECORD: "record",
+    HOLD: "hold", WAIT: "wait", SYNC: "synchronize",
+}  # fmt: skip
 HALF, BFLOAT = 2, 14  # CUDA_R_16F, CUDA_R_16BF
 FAILED = 719  # CUDA_ERROR_LAUNCH_FAILED
 address, number = ctypes.c_uint64, ctypes.c_int
 ON_WORK = ctypes.CFUNCTYPE(
-    number, number, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint), ctypes.POINTER(ctypes.c_void_p)
+    number, number, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint), ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p
 )
 MATRIX = address, number  # where it lies, and its leading dimension
 ON_PRODUCT = ctypes.CFUNCTYPE(
@@ -26,10 +32,26 @@ ON_PRODUCT = ctypes.CFUNCTYPE(
 )
 
 
+class Point:
+    """Where an event was recorded: done when the stream has come there."""
+
+    def __init__(self, stream):
+        self.stream, self.done = stream, False
+
+    def come(self):
+        """The stream is there."""
+        self.done = True
+
+
 class SoftwareGpu:
     """Stands behind libcuda.so.1 and libcublas.so.13 of this process.
 
+    What is asked of a stream is done at once, or, of the streams in `late`, when somebody waits for it and not before:
+    so late that whoever forgot to wait reads what was there before, or writes over what is still to be read.
+
     Attributes:
+        late: streams, by their handles.
+        calls: what was asked for, in order, as `SAID`.
         errors: what went wrong in kernels and products: CUDA only says that something did.
         launches, graphs: how many kernels and products were started one by one, and how many graphs.
     """
@@ -38,8 +60,10 @@ class SoftwareGpu:
         self.cuda, self.blas = ctypes.CDLL("libcuda.so.1"), ctypes.CDLL("libcublas.so.13")
         self.errors, self.launches, self.graphs = [], 0, 0
         self._names, self._noted, self._captured = {}, [], []
+        self.late, self.calls, self._queues, self._points = set(), [], collections.defaultdict(collections.deque), {}
         self._kept = ON_WORK(self._on_work), ON_PRODUCT(self._on_product)  # C does not keep them alive
         self.cuda.software_on_work(self._kept[0])
+        atexit.register(self.cuda.software_on_work, None)  # memory is freed when Python is gone
         self.blas.software_on_product(self._kept[1])
         cache.cubin = self._no_code
         cublas.load_nvidia_dynamic_lib = lambda name: types.SimpleNamespace(abs_path=f"lib{name}.so.13")
@@ -50,16 +74,52 @@ class SoftwareGpu:
         self._names[name.encode()] = kernel
         return b"no code", name
 
-    def _on_work(self, kind, name, dims, parameters):
+    def finish(self, stream, point=None):
+        """Do what is left to do in a stream, up to a point."""
+        while self._queues[stream] and not (point and point.done):
+            self._queues[stream].popleft()()
+
+    def _in_order(self, stream, call):
+        """Do it, or have it done later."""
+        self._queues[stream].append(call)
+        if stream not in self.late:
+            self.finish(stream)
+
+    def _on_order(self, kind, stream, a, b, n):
+        """Copies, what is freed, and events."""
+        if kind == TO and not self.cuda.software_is_locked(ctypes.c_void_p(b)):
+            held = ctypes.create_string_buffer(ctypes.string_at(b, n), n)  # CUDA takes it before it returns
+            self._in_order(stream, lambda: ctypes.memmove(a, held, n))
+        elif kind in (TO, FROM, INSIDE):
+            self._in_order(stream, lambda: ctypes.memmove(a, b, n))
+        elif kind == FREE:
+            self._in_order(stream, lambda: self.cuda.software_free(address(a)))
+        elif kind == RECORD:
+            point = self._points[a] = Point(stream)
+            self._in_order(stream, point.come)
+        elif kind == SYNC:
+            self.finish(stream)
+        elif point := self._points.get(a):
+            if kind == WAIT:
+                self.finish(point.stream, point)
+            else:
+                self._in_order(stream, lambda: self.finish(point.stream, point))
+
+    def _on_work(self, kind, name, dims, parameters, stream):
         try:
+            if kind in SAID:
+                self.calls.append(SAID[kind])
+            if kind > GRAPH:
+                self._on_order(kind, stream, *(parameters[i] or 0 for i in range(3)))
+                return 0
             if kind == END:
                 self._captured.append(self._noted)
                 self._noted = []
                 return 0
             if kind == GRAPH:
                 self.graphs += 1
-                for call in self._captured[dims[0]]:
-                    call()
+                captured = self._captured[dims[0]]
+                self._in_order(stream, lambda: [call() for call in captured])
                 return 0
             kernel = self._names[name]
             blocks, threads = tuple(dims[0:3]), tuple(dims[3:6])
@@ -68,7 +128,7 @@ class SoftwareGpu:
             def run():
                 replay(kernel.function)(blocks, threads, *map(self._argument, given, kernel.kinds))
 
-            return self._do(run, kind == NOTE)
+            return self._do(run, kind == NOTE, stream)
         except Exception as error:  # it would be lost in C
             self.errors.append(error)
             return FAILED
@@ -85,17 +145,17 @@ class SoftwareGpu:
                 product = alpha * ((left.T if transpose_a else left) @ (right.T if transpose_b else right))
                 out[...] = product + beta * out if beta else product
 
-            return self._do(run, self.cuda.software_is_captured(ctypes.c_void_p(stream)))
+            return self._do(run, self.cuda.software_is_captured(ctypes.c_void_p(stream)), stream)
         except Exception as error:  # it would be lost in C
             self.errors.append(error)
             return FAILED
 
-    def _do(self, call, noted):
+    def _do(self, call, noted, stream):
         if noted:
             self._noted.append(call)
         else:
             self.launches += 1
-            call()
+            self._in_order(stream, call)
         return 0
 
     def _memory(self, start, dtype):

@@ -13,12 +13,18 @@
 
 typedef int result;
 typedef uint64_t address;
-enum { SUCCESS = 0, OUT_OF_MEMORY = 2, LAUNCH_FAILED = 719, RUN = 0, NOTE = 1, END = 2, GRAPH = 3 };
+enum { SUCCESS = 0, OUT_OF_MEMORY = 2, LAUNCH_FAILED = 719, RUN = 0, NOTE = 1, END = 2, GRAPH = 3,
+       TO = 4, FROM = 5, INSIDE = 6, FREE = 7, RECORD = 8, HOLD = 9, WAIT = 10, SYNC = 11 };
 enum { MOST_PIECES = 1 << 16, TOTAL = 1 << 30 };
 
-typedef int (*on_work)(int kind, const char *name, const unsigned *dims, void **parameters);
+typedef int (*on_work)(int kind, const char *name, const unsigned *dims, void **parameters, void *stream);
 static on_work work;
 void software_on_work(on_work function) { work = function; }
+static result ask(int kind, uint64_t a, uint64_t b, uint64_t n, void *stream) { /* for what happens in a stream's order */
+    void *parameters[] = {(void *)(uintptr_t)a, (void *)(uintptr_t)b, (void *)(uintptr_t)n};
+    if (!work) return SUCCESS; /* Python is about to end */
+    return work(kind, "", 0, parameters, stream);
+}
 
 /* ---- memory: a table of all pieces, so that every address can be checked */
 
@@ -43,20 +49,49 @@ static result take(address *p, size_t size) {
     used += size;
     return SUCCESS;
 }
-static result give(address p) {
+int software_allocations(void) { return count; }
+void software_free(address p) {
     for (int i = count; i-- > 0;)
         if (pieces[i].alive && pieces[i].start == p) pieces[i].alive = 0, used -= pieces[i].size;
-    return SUCCESS; /* the bytes stay: a graph that still writes there is found by the table, not by a crash */
+    /* the bytes stay: a graph that still writes there is found by the table, not by a crash */
 }
 result cuMemAlloc_v2(address *p, size_t n) { return take(p, n); }
 result cuMemAllocAsync(address *p, size_t n, void *stream) { return take(p, n); }
 result cuMemAllocFromPoolAsync(address *p, size_t n, void *pool, void *stream) { return take(p, n); }
-result cuMemFree_v2(address p) { return give(p); }
-result cuMemFreeAsync(address p, void *stream) { return give(p); }
+result cuMemFree_v2(address p) { return software_free(p), SUCCESS; }
+result cuMemFreeAsync(address p, void *stream) { return ask(FREE, p, 0, 0, stream); }
 result cuMemGetInfo_v2(size_t *left, size_t *total) { *left = TOTAL - used, *total = TOTAL; return SUCCESS; }
-static result copy(void *to, const void *from, size_t n) { memcpy(to, from, n); return SUCCESS; }
-result cuMemcpyHtoDAsync_v2(address to, const void *from, size_t n, void *s) { return copy((void *)(uintptr_t)to, from, n); }
-result cuMemcpyDtoHAsync_v2(void *to, address from, size_t n, void *s) { return copy(to, (void *)(uintptr_t)from, n); }
+result cuMemcpyHtoDAsync_v2(address to, const void *from, size_t n, void *s) { return ask(TO, to, (uintptr_t)from, n, s); }
+result cuMemcpyDtoHAsync_v2(void *to, address from, size_t n, void *s) { return ask(FROM, (uintptr_t)to, from, n, s); }
+result cuMemcpyDtoDAsync_v2(address to, address from, size_t n, void *s) { return ask(INSIDE, to, from, n, s); }
+
+/* ---- page-locked memory of the host: copies from there happen when it is their turn, those from elsewhere are noted */
+
+static struct { const char *start; size_t size; } pages[1 << 12];
+static int locked;
+result cuMemHostAlloc(void **p, size_t size, unsigned flags) {
+    if (locked == 1 << 12) return OUT_OF_MEMORY;
+    *p = malloc(size);
+    pages[locked].start = *p, pages[locked++].size = size;
+    return SUCCESS;
+}
+result cuMemFreeHost(void *p) {
+    for (int i = 0; i < locked; i++)
+        if (pages[i].start == p) pages[i] = pages[--locked];
+    return free(p), SUCCESS;
+}
+int software_is_locked(const char *p) {
+    for (int i = 0; i < locked; i++)
+        if (p >= pages[i].start && p < pages[i].start + pages[i].size) return 1;
+    return 0;
+}
+
+/* ---- the order of streams */
+
+result cuEventRecord(void *event, void *stream) { return ask(RECORD, (uintptr_t)event, 0, 0, stream); }
+result cuStreamWaitEvent(void *stream, void *event, unsigned f) { return ask(HOLD, (uintptr_t)event, 0, 0, stream); }
+result cuEventSynchronize(void *event) { return ask(WAIT, (uintptr_t)event, 0, 0, 0); }
+result cuStreamSynchronize(void *stream) { return ask(SYNC, 0, 0, 0, stream); }
 
 /* ---- one device, called an H100 */
 
@@ -123,7 +158,7 @@ result cuFuncGetAttribute(int *v, int a, void *f) { *v = 1024; return SUCCESS; }
 result cuKernelGetParamInfo(void *k, size_t i, size_t *offset, size_t *size) { return 1; } /* no such parameter */
 int software_is_captured(void *stream) { return stream && stream == captured; }
 static result start(void *stream, void *kernel, const unsigned *dims, void **parameters) {
-    return work(software_is_captured(stream) ? NOTE : RUN, kernel, dims, parameters);
+    return work(software_is_captured(stream) ? NOTE : RUN, kernel, dims, parameters, stream);
 }
 result cuLaunchKernelEx(const launch_config *config, void *kernel, void **parameters, void **extra) {
     return start(config->stream, kernel, config->dims, parameters);
@@ -138,7 +173,7 @@ result cuStreamBeginCapture_v2(void *s, int mode) { return begin(s); }
 result cuStreamBeginCaptureToGraph(void *s, void *g, void *d, void *e, size_t n, int mode) { return begin(s); }
 result cuStreamEndCapture(void *s, void **graph) {
     captured = 0, *graph = (void *)0x2000;
-    return work(END, "", 0, 0);
+    return work(END, "", 0, 0, s);
 }
 result cuStreamIsCapturing(void *s, int *status) { *status = software_is_captured(s); return SUCCESS; }
 result cuStreamGetCaptureInfo_v3(void *s, int *status, uint64_t *id, void **g, void **d, void **e, size_t *n) {
@@ -159,7 +194,7 @@ result cuGraphInstantiateWithParams(void **executable, void *graph, void *parame
 }
 result cuGraphLaunch(void *graph, void *stream) {
     const unsigned number = ((uintptr_t)graph - GRAPHS) / 16;
-    return work(GRAPH, "", &number, 0);
+    return work(GRAPH, "", &number, 0, stream);
 }
 
 /* ---- how the layers above find all this: the newest version of a name that is here, else "success" */

@@ -18,6 +18,16 @@ def fuzz_clip(case):
     case.equal("p", got, expected)
 
 
+def fuzz_clip_norm(case):
+    n = case.note(n=case.size(40000))
+    segments, x, hyper = segments_of(case, n), case.numbers(n), np.array([case.pick(0.1, 1.0, 30.0), case.whole(0, 1)])
+    got, expected = case.out(n), x.astype("float64")
+    got[...] = x
+    case.run(layerwise.clip_norm, got, segments, hyper)
+    ref_layerwise.clip_norm(expected, segments, hyper)
+    case.close("g", got, expected, 8)
+
+
 def fuzz_reduction(case):
     n = case.note(n=case.size(40000))
     segments, x, kernel = segments_of(case, n), case.numbers(n), case.kernel

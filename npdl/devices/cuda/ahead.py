@@ -1,0 +1,179 @@
+"""Numbers on their way to a GPU, from page-locked memory: neither the host nor the work before waits for them."""
+
+import contextlib
+
+import numpy as np
+
+from npdl.devices.cuda.array import CudaArray
+
+SLOTS = 4
+"""Copies that may be under way while the host writes the next numbers."""
+
+
+class Ring:
+    """Page-locked memory of the host in some slots, which take turns: none is written before its last copy is done.
+
+    Args:
+        driver: whose.
+        nbytes: of a slot.
+        slots: how many.
+    """
+
+    def __init__(self, driver, nbytes, slots=SLOTS):
+        self._driver, self._turn = driver, 0
+        self._slots = [(driver.pinned(nbytes), driver.event()) for _ in range(slots)]
+
+    def send(self, array, host, early=False):
+        """Copy a host array to the device, in the order of the work, or `early`, beside it; returns the event of it."""
+        page, done = self._slots[self._turn]
+        self._turn = (self._turn + 1) % len(self._slots)
+        done.wait()
+        page = page[: array.nbytes].view(array.dtype).reshape(array.shape)
+        np.copyto(page, host)
+        self._driver.send(array, page, early)
+        done.record(early)
+        return done
+
+
+class Feed:
+    """Host arrays of one shape on their way to the device, copied beside the work on what came before.
+
+    Two arrays there take turns: one is filled while the other is read.
+
+    Args:
+        driver: whose.
+        shape, dtype: of the arrays.
+    """
+
+    def __init__(self, driver, shape, dtype):
+        self._driver, self._turn = driver, 0
+        self._arrays = [(driver.array(shape, dtype), driver.event()) for _ in range(2)]
+        self._ring = Ring(driver, self._arrays[0][0].nbytes, slots=2)
+
+    def put(self, host):
+        """The array on the device, for work that is asked for before the next call."""
+        self._arrays[self._turn][1].record()  # behind all work that reads the array before
+        self._turn = 1 - self._turn
+        array, read = self._arrays[self._turn]
+        read.hold(early=True)
+        self._ring.send(array, host, early=True).hold()
+        return array
+
+
+class Numbers:
+    """What a graph reads that is another at each start: one array on the device, filled by one copy from the host.
+
+    While the graph is captured, its numbers get their places. Before each start the host makes them anew: the steps of
+    layers (`npdl.kernels.counted`) are looked up, and what asked for the others runs once more as a rehearsal: without
+    launches, which only must be those of the graph.
+
+    Args:
+        driver: whose.
+        room: bytes.
+
+    Attributes:
+        calls: launches and products of what is rehearsed, with their arguments.
+        scratch: of the graph.
+    """
+
+    scratch = None
+
+    def __init__(self, driver, room):
+        self._area, self._host = driver.array((room,), np.uint8), np.zeros(room, np.uint8)
+        self._driver, self._ring, self._used = driver, None, 0
+        self._counted, self._tables = [], []
+        self.calls = []
+
+    def place(self, values):
+        """An array on the device for a table that the rehearsal gives anew."""
+        array, host = self._cut(values.shape, values.dtype)
+        host[...] = values
+        self._tables.append((array, host))
+        return array
+
+    def counter(self, step):
+        """An array on the device for the step of a layer, the lower 32 bits of it."""
+        for known, array, _ in self._counted:
+            if known.layer is step.layer and known.ahead == step.ahead:
+                return array
+        array, host = self._cut((1,), np.int32)
+        self._counted.append((step, array, host))
+        return array
+
+    def _cut(self, shape, dtype):
+        probe = np.empty(shape, dtype)
+        start = self._used
+        if start + probe.nbytes > self._area.size:
+            raise RuntimeError(f"a graph's numbers need more than the {self._area.size} bytes that there are for them")
+        self._used = -(-(start + probe.nbytes) // 16) * 16
+        array = CudaArray(self._area.memory, start, shape, dtype)
+        return array, self._host[start : start + probe.nbytes].view(dtype).reshape(shape)
+
+    def renew(self, rehearse):
+        """Make all numbers anew; whether the rehearsal asked for what the graph does.
+
+        Args:
+            rehearse: a function that asks for the launches that have tables.
+        """
+        for step, _, host in self._counted:
+            host.view(np.uint32)[0] = step.now() & 0xFFFFFFFF
+        with self._driver.rehearsal(self._tables, self.scratch) as rehearsed:
+            rehearse()
+        return rehearsed.fits and rehearsed.calls == self.calls
+
+    def send(self):
+        """Copy them to the device, behind the work before."""
+        if self._used:
+            self._ring = self._ring or Ring(self._driver, self._used)
+            self._ring.send(self._area[0 : self._used], self._host[: self._used])
+
+
+class Rehearsal:
+    """What is asked for in `Driver.rehearsal`.
+
+    Args:
+        tables: (array on the device, host array) of each table, in order; None: there are none yet.
+
+    Attributes:
+        calls: launches and products, with their arguments.
+        fits: whether the tables were those, in number and shape.
+    """
+
+    def __init__(self, tables):
+        self.calls, self._tables, self._given, self._far = [], tables, 0, True
+
+    @property
+    def fits(self):
+        """Whether all tables were given, each in the shape that it had."""
+        return self._far and (self._tables is None or self._given == len(self._tables))
+
+    def take(self, values):
+        """Keep the values of the next table; its array on the device, None where there is none."""
+        if self._tables is None:
+            return None
+        if self._given == len(self._tables):
+            self._far = False
+            return None
+        array, host = self._tables[self._given]
+        if (host.shape, host.dtype) != (values.shape, values.dtype):
+            self._far = False
+            return None
+        host[...] = values
+        self._given += 1
+        return array
+
+
+def described(arguments):
+    """Arguments of a launch, to be compared: of arrays where they lie."""
+    return tuple([(a.address, a.shape) if isinstance(a, CudaArray) else a for a in arguments])
+
+
+@contextlib.contextmanager
+def kept_apart(holder, name, value):
+    """An attribute that has this value while it lasts."""
+    before = getattr(holder, name, None)
+    setattr(holder, name, value)
+    try:
+        yield value
+    finally:
+        setattr(holder, name, before)
