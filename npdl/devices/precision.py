@@ -22,9 +22,10 @@ PRECISIONS = {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
 
 FACTORS = {
     "matmul": (0, 1), "einsum": (0, 1), "conv2d": (0, 1), "conv2d_dx": (0, 1), "conv2d_dkernel": (0, 1),
-    "conv2d_transpose": (0, 1), "conv3d": (0, 1), "conv3d_dx": (0, 1), "conv3d_dkernel": (0, 1),
-    "conv3d_transpose": (0, 1), "simple_rnn": (1,), "simple_rnn_grad": (1,), "lstm": (1,), "lstm_grad": (1,),
-    "gru": (1,), "gru_grad": (1,), "gru_dkernel": (0, 1, 2, 3), "attention": (0, 1, 2), "attention_grad": (0, 1, 2, 3),
+    "conv2d_transpose": (0, 1), "conv2d_pooled": (0, 1), "conv2d_pooled_dkernel": (0, 1), "conv3d": (0, 1),
+    "conv3d_dx": (0, 1), "conv3d_dkernel": (0, 1), "conv3d_transpose": (0, 1), "simple_rnn": (1,),
+    "simple_rnn_grad": (1,), "lstm": (1,), "lstm_grad": (1,), "gru": (1,), "gru_grad": (1,),
+    "gru_dkernel": (0, 1, 2, 3), "attention": (0, 1, 2), "attention_grad": (0, 1, 2, 3),
 }  # fmt: skip
 """Kernels that multiply: which of their arguments, by place, are factors of products."""
 
@@ -88,6 +89,14 @@ class MixedKernels(Kernels):
         def call(*args, sums=None, **named):
             if sums is not None:  # of b's rows: no product
                 self.full.sum_rows(args[1], out=sums)
+            if name == "lstm" and named.get("x") is not None:  # the products around the steps are products like others
+                self.matmul(named.pop("x"), named.pop("W"), out=args[0], bias=named.pop("b", None))
+                named.pop("keep_gates", None)
+            if name == "lstm_grad" and named.get("dx") is not None:
+                W, dx = named.pop("W"), named.pop("dx")
+                call(*args, **named)
+                self.matmul(named["dz"], W, out=dx, transpose_b=True)
+                return
             if narrows:
                 with driver.factors.narrowed(self._kind):
                     kernel(*args, **named)
