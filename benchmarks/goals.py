@@ -3,7 +3,7 @@
 import fnmatch
 from dataclasses import dataclass
 
-from benchmarks.rows import ROWS
+from benchmarks.rows import OF_DEVICE, cuda
 from benchmarks.summary import geometric_mean
 
 
@@ -15,7 +15,8 @@ class Goal:
         title: in words.
         rows: shell patterns of the rows' names.
         target: the number.
-        figure: "least" ratio, "mean" ratio (geometric), or npdl's own "value", which is to be below.
+        figure: "least" ratio, "mean" ratio (geometric), npdl's own "value", which is to be below, or npdl's least
+            "share" of the speed of a copy.
         unit: of a value: "s", "B" or "x".
     """
 
@@ -63,6 +64,17 @@ GOALS = [
     Goal("how much busy neighbours slow a step, against PyTorch's", ("neighbours/*-busy/*",), 1.0),
     Goal("steps and np.matmul in turn, by the sum of the two", ("neighbours/numpy/*",), 1.4, "value"),
     Goal("peak memory above the imports', the worse net", ("memory/peak/*",), 1.0),
+    *(
+        Goal(
+            f"{precision}, training step of MLP, MNIST CNN and CIFAR CNN, against {whom}, the slowest row", rows, target
+        )
+        for mode, precision in cuda.MODES.items()
+        for opponent, target in cuda.GOALS.items()
+        for whom in (cuda.OPPONENTS[opponent],)
+        for rows in (tuple(f"{mode}-train-{opponent}/{net}/*" for net in cuda.SMALL),)
+    ),
+    Goal("Adam on a GPU, the slowest size", ("gpu-optimizer/adam/*",), 1.0),
+    Goal("Adam on a GPU, share of the speed of a copy at ten million", ("gpu-optimizer/adam/1e7",), 0.9, "share"),
 ]
 
 
@@ -87,18 +99,22 @@ class Outcome:
         return self.value < self.goal.target if self.goal.figure == "value" else self.value >= self.goal.target
 
 
-def judge(goal, results):
-    """The Outcome of a goal; None where none of its rows was asked for."""
+def judge(goal, results, peaks=None):
+    """The Outcome of a goal; None where none of its rows was asked for. A share needs the machine's `peaks`."""
 
     def concerns(row):
         return any(fnmatch.fnmatchcase(row.name, pattern) for pattern in goal.rows)
 
-    rows, all_rows = [r for r in results if concerns(r.row)], [row for row in ROWS if concerns(row)]
+    rows = [r for r in results if concerns(r.row)]
+    all_rows = [row for of_device in OF_DEVICE.values() for row in of_device if concerns(row)]
     if not rows:
         return None
     if goal.figure == "value":
         values = [(r.ours.median, r.row.name) for r in rows if r.ours]
         value, where = max(values, default=(None, ""))
+    elif goal.figure == "share":
+        values = [(r.row.bytes / r.ours.median / peaks["bytes"][0], r.row.name) for r in rows if r.ours]
+        value, where = min(values, default=(None, ""))
     else:
         values = [(r.ratio, r.row.name) for r in rows if r.ratio is not None]
         value, where = min(values, default=(None, ""))

@@ -8,6 +8,7 @@ import time
 
 COPIED = 1 << 26  # numbers: 256 MiB, far beyond the caches
 PRODUCTS = (512, 1024, 2048)
+GPU_PRODUCTS = (2048, 4096, 8192)
 
 
 def processor():
@@ -53,19 +54,22 @@ def describe():
     }
 
 
-def peaks(workers, seconds=0.3):
-    """{"flops": (operations a second, where), "bytes": (bytes a second, where)}: the best of any engine.
+def peaks(workers, device="cpu", seconds=0.3):
+    """{"flops": (operations a second, where), "bytes": (bytes a second, where)}: the best of any engine. On a GPU also
+    "tf32": operations a second with factors rounded to TF32.
 
     The arithmetic's peak is that of the fastest of some square matrix products, the memory's that of a copy (bytes read
     and bytes written) of 256 MiB.
     """
-    flops, moved = [], []
+    modes = {"flops": {}} if device == "cpu" else {"flops": {"tf32": False}, "tf32": {"tf32": True}}
+    found: dict[str, list[tuple[float, str]]] = {name: [] for name in (*modes, "bytes")}
     for engine, worker in workers.items():
-        for n in PRODUCTS:
-            options = {"m": n, "n": n, "k": n, "transpose_a": False, "transpose_b": False}
-            flops.append((2 * n**3 / _least(worker, "matmul", options, seconds), f"{engine}, {n}³"))
-        moved.append((8 * COPIED / _least(worker, "copy", {"size": COPIED}, seconds), engine))
-    return {"flops": max(flops), "bytes": max(moved)}
+        for name, mode in modes.items():
+            for n in PRODUCTS if device == "cpu" else GPU_PRODUCTS:
+                options = {"m": n, "n": n, "k": n, "transpose_a": False, "transpose_b": False, **mode}
+                found[name].append((2 * n**3 / _least(worker, "matmul", options, seconds), f"{engine}, {n}³"))
+        found["bytes"].append((8 * COPIED / _least(worker, "copy", {"size": COPIED}, seconds), engine))
+    return {name: max(values) for name, values in found.items()}
 
 
 def _least(worker, operation, options, seconds):

@@ -19,7 +19,7 @@ def import_(engine):
     return time.perf_counter() - start
 
 
-def first_step(engine):
+def first_step(engine, device="cpu"):
     """Seconds from the start of the process to the end of a training step, as a user's script does it."""
     from benchmarks import data
 
@@ -29,15 +29,20 @@ def first_step(engine):
 
         model = Sequential([layers.Dense(128, activation="relu"), layers.Dense(10)], seed=0)
         model.compile("adam", "sparse_categorical_crossentropy")
+        if device != "cpu":
+            model.to(device)
         model.train_on_batch(x, y)
     else:
         import torch
         from torch import nn
 
-        model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
+        model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10)).to(device)
         optimizer = torch.optim.Adam(model.parameters(), fused=True)
-        nn.functional.cross_entropy(model(torch.from_numpy(x)), torch.from_numpy(y)).backward()
+        x, y = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
         optimizer.step()
+        loss.item()  # waits for the device
     return since_start()
 
 
@@ -79,6 +84,31 @@ def peak(engine, above_imports, **options):
     for _ in range(5):
         call()
     return memory("VmHWM") - before
+
+
+def gpu_memory(engine, net, batch, device):
+    """Bytes of the GPU's memory that are in use after five training steps: of all, the context's included."""
+    if engine == "npdl":
+        import npdl
+        from benchmarks.engines import npdl as measured
+
+        def used():
+            memory = npdl.cuda.info(device)["memory"]
+            return memory["total"] - memory["free"]
+    else:
+        import torch
+
+        from benchmarks.engines import torch as measured
+
+        def used():
+            free, total = torch.cuda.mem_get_info()
+            return total - free
+
+    measured.use(device)
+    (call, *_) = measured.OPERATIONS["train"](net, batch).values()
+    for _ in range(5):
+        call()
+    return used()
 
 
 def new_arrays(engine, **options):
@@ -178,6 +208,7 @@ PROBES = {
     "import": import_,
     "first_step": first_step,
     "peak": peak,
+    "gpu_memory": gpu_memory,
     "new_arrays": new_arrays,
     "beside_busy": beside_busy,
     "beside_numpy": beside_numpy,

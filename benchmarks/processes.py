@@ -67,7 +67,7 @@ def whole_size(engine, threads):
 
 
 LAYOUTS = ({"layout": "contiguous"}, {"layout": "channels_last"})  # PyTorch's memory formats: the smaller peak counts
-PROBES = {"import", "first_step", "peak", "new_arrays", "beside_busy", "beside_numpy", "accuracy"}
+PROBES = {"import", "first_step", "peak", "gpu_memory", "new_arrays", "beside_busy", "beside_numpy", "accuracy"}
 MEASURES = PROBES | {"package_size", "whole_size"}
 
 

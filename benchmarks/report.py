@@ -4,8 +4,8 @@ import dataclasses
 import itertools
 
 from benchmarks.goals import GOALS, judge
-from benchmarks.rows import ROWS
-from benchmarks.summary import geometric_mean
+from benchmarks.rows import OF_DEVICE, Row, cuda
+from benchmarks.summary import Result, Summary, geometric_mean
 
 TITLES = {
     "train": "Training step: forward, loss, backward, Adam",
@@ -30,11 +30,11 @@ TITLES = {
     "memory": "Memory",
     "neighbours": "How many times as long a step takes beside busy processes, or in turn with NumPy's products",
     "size": "Installed size",
+    **cuda.TITLES,
 }
-GPU = (
-    "GPU: not measured, for no GPU was at hand; to be measured are the fused updates against a copy's speed, launches, "
-    "and training steps of all nets against PyTorch eager, in a CUDA graph and compiled, float32 and TF32 apart"
-)
+FILES = {"cpu": ("RESULTS.md", "results.json"), "cuda": ("RESULTS_CUDA.md", "results_cuda.json")}
+"""Device -> what a full run writes."""
+COMMANDS = {"cpu": "python -m benchmarks", "cuda": "python -m benchmarks --device cuda"}
 OPPONENTS = {"torch": "PyTorch", "sklearn": "scikit-learn", None: "-"}
 PICTURES = ("models.png", "convolutions.png", "operations.png")
 
@@ -77,16 +77,16 @@ def share(result, summary, peaks):
     if summary is None or not peaks:
         return "-"
     row = result.row
-    for amount, peak, word in ((row.flops, peaks["flops"], "FLOP"), (row.bytes, peaks["bytes"], "bytes")):
-        if amount and _bound(row, peaks) == word:
+    flops = peaks["tf32" if row.options.get("tf32") else "flops"]
+    for amount, peak, word in ((row.flops, flops, "FLOP"), (row.bytes, peaks["bytes"], "bytes")):
+        if amount and _bound(row, flops, peaks["bytes"]) == word:
             return f"{100 * amount / summary.median / peak[0]:.0f} % {word}"
     return "-"
 
 
-def _bound(row, peaks):
+def _bound(row, flops, moved):
     """What takes this row longer at peak: its operations or its bytes."""
-    arithmetic = (row.flops or 0) / peaks["flops"][0]
-    return "FLOP" if arithmetic >= (row.bytes or 0) / peaks["bytes"][0] else "bytes"
+    return "FLOP" if (row.flops or 0) / flops[0] >= (row.bytes or 0) / moved[0] else "bytes"
 
 
 def disturbance(busy):
@@ -98,11 +98,11 @@ def disturbance(busy):
     return f"**other programs used {busy:.0%} of the processors before: the ratios do not hold**"
 
 
-def goals_table(results):
+def goals_table(results, peaks):
     """Lines: every goal of which a row was asked for."""
     rows = []
     for goal in GOALS:
-        outcome = judge(goal, results)
+        outcome = judge(goal, results, peaks)
         if outcome is None:
             continue
         wanted = f"{'below' if goal.figure == 'value' else 'at least'} {quantity(goal.target, goal.unit)}"
@@ -170,28 +170,53 @@ def groups(results):
     return [(name, list(members)) for name, members in itertools.groupby(results, key=lambda r: r.row.group)]
 
 
-def markdown(results, about, pictures=PICTURES):
+def not_measured(device="cuda"):
+    """Lines of a section: what is to be measured on a GPU."""
+    lines = [
+        "## GPU: not measured",
+        "",
+        f"No GPU was at hand. On a machine with one `{COMMANDS[device]}` writes "
+        f"`{FILES[device][0]}` beside this file; it remains to be measured:",
+        "",
+    ]
+    for group, members in groups([Result(row) for row in OF_DEVICE[device]]):
+        names = ", ".join(r.row.name.split("/", 1)[1] for r in members[:3])
+        more = f" and {len(members) - 3} more" if len(members) > 3 else ""
+        lines.append(f"- {TITLES[group]}: {names}{more}")
+    return lines
+
+
+def markdown(results, about, pictures=PICTURES, gpu_measured=False):
     """The whole report.
 
     Args:
         results: list of `Result`.
         about: what `command.py` collects: machine, peaks, engines, settings, seconds.
         pictures: file names beside the report.
+        gpu_measured: whether there is a report of a GPU's beside it.
     """
     machine, peaks, settings = about["machine"], about["peaks"], about["settings"]
+    device = settings.get("device", "cpu")
+    rows = OF_DEVICE[device]
     versions = ", ".join(f"{engine['name']} {engine['version']}" for engine in about["engines"].values())
     lines = [
-        "# npdl beside PyTorch, on the CPU",
+        f"# npdl beside PyTorch, on {'the CPU' if device == 'cpu' else 'a GPU'}",
         "",
-        "Written by `python -m benchmarks`; [README.md](README.md) tells how it measures.",
+        f"Written by `{COMMANDS[device]}`; [README.md](README.md) tells how it measures.",
         "",
         f"- {machine['processor']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}",
         f"- {versions}; {settings['threads']} threads each, float32; {machine['date']}; "
         f"{about['seconds'] / 60:.1f} minutes; {disturbance(machine['busy'])}",
-        f"- {len(results)} of {len(ROWS)} rows" + ("" if len(results) == len(ROWS) else ": **a part of the table**"),
+        *(f"- {engine['name']}: {engine['gpu']}" for engine in about["engines"].values() if "gpu" in engine),
+        f"- {len(results)} of {len(rows)} rows" + ("" if len(results) == len(rows) else ": **a part of the table**"),
         f"- peak: {peaks['flops'][0] / 1e9:.0f} GFLOP/s ({peaks['flops'][1]}), "
-        f"{peaks['bytes'][0] / 1e9:.1f} GB/s read and written by a copy ({peaks['bytes'][1]})",
-        f"- {GPU}",
+        + (f"{peaks['tf32'][0] / 1e9:.0f} by TF32 ({peaks['tf32'][1]}), " if "tf32" in peaks else "")
+        + f"{peaks['bytes'][0] / 1e9:.1f} GB/s read and written by a copy ({peaks['bytes'][1]})",
+        *(
+            ["- [GPU](RESULTS_CUDA.md)" if gpu_measured else "- GPU: not measured; see the end"]
+            if device == "cpu"
+            else []
+        ),
         "",
         "A ratio is the opponent's median time by npdl's, the two taking turns: above 1, npdl is faster; **below 1**, "
         "it is slower. *Of minima* is the ratio of the best times, *alone* that of the medians without turns. In "
@@ -199,7 +224,7 @@ def markdown(results, about, pictures=PICTURES):
         "",
         "## Goals",
         "",
-        *goals_table(results),
+        *goals_table(results, peaks),
         "",
         "## Overview",
         "",
@@ -213,6 +238,8 @@ def markdown(results, about, pictures=PICTURES):
     ]
     for group, members in groups(results):
         lines += ["", f"## {TITLES[group]}", "", *group_table(members, peaks)]
+    if device == "cpu" and not gpu_measured:
+        lines += ["", *not_measured()]
     lines += ["", "## Configuration", ""]
     for engine in about["engines"].values():
         if engine["config"]:
@@ -226,9 +253,20 @@ def as_json(results, about):
     for r in results:
         ratios = {"ratio": r.ratio, "ratio_of_minima": r.ratio_of_minima, "ratio_alone": r.ratio_alone, "met": r.met}
         rows.append({**dataclasses.asdict(r), **ratios})
-    goals = [dataclasses.asdict(outcome) | {"met": outcome.met} for outcome in _outcomes(results)]
+    outcomes = (judge(goal, results, about["peaks"]) for goal in GOALS)
+    goals = [dataclasses.asdict(outcome) | {"met": outcome.met} for outcome in outcomes if outcome]
     return {**about, "goals": goals, "rows": rows}
 
 
-def _outcomes(results):
-    return [outcome for outcome in (judge(goal, results) for goal in GOALS) if outcome]
+def from_json(found):
+    """(results, about) of what `as_json` gave."""
+    sides = "ours", "theirs", "ours_alone", "theirs_alone"
+    results = [
+        Result(
+            Row(**row["row"]),
+            *(row[side] and Summary(**row[side]) for side in sides),
+            *(row[name] for name in ("ours_how", "theirs_how", "note")),
+        )
+        for row in found["rows"]
+    ]
+    return results, {name: value for name, value in found.items() if name not in ("rows", "goals")}

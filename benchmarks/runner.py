@@ -21,6 +21,7 @@ class Settings:
         alone: share of `seconds` that each engine gets by itself.
         launches: times that what needs a process of its own is measured.
         fresh: whether every group of rows gets new processes.
+        device: "cpu" or "cuda".
     """
 
     threads: int
@@ -31,11 +32,12 @@ class Settings:
     alone: float = 0.25
     launches: int = 3
     fresh: bool = True
+    device: str = "cpu"
 
 
-def quick(threads):
+def quick(threads, device="cpu"):
     """Settings for a first look."""
-    return Settings(threads, seconds=0.25, rounds=3, launches=2, fresh=False)
+    return Settings(threads, seconds=0.25, rounds=3, launches=2, fresh=False, device=device)
 
 
 class Runner:
@@ -58,7 +60,7 @@ class Runner:
 
     def worker(self, engine):
         if engine not in self.workers:
-            self.workers[engine] = Worker(engine, self.settings.threads)
+            self.workers[engine] = Worker(engine, self.settings.threads, self.settings.device)
         return self.workers[engine]
 
     def measure(self, row):

@@ -8,6 +8,7 @@ import time
 import traceback
 
 LEAST_SAMPLE = 100e-6  # seconds: a shorter call is repeated, and its time divided
+LEAST_GPU_SAMPLE = 2e-3  # on a GPU, which is waited for after each sample
 TRIALS = 3  # rounds in which an engine's configurations are compared
 TRIAL = 0.02  # seconds of a configuration in a round
 WARM_UP = 0.1  # seconds before that, in which caches fill, memory is taken and the clock rises
@@ -28,11 +29,15 @@ class Bench:
     Args:
         engine: a module of benchmarks/engines.
         threads: used unless an operation's options say otherwise.
+        device: "cpu" or "cuda".
     """
 
-    def __init__(self, engine, threads):
+    def __init__(self, engine, threads, device="cpu"):
         self.engine, self.threads = importlib.import_module(f"benchmarks.engines.{engine}"), threads
         self.engine.set_threads(threads)
+        events = self.engine.use(device)
+        self.seconds = events or on_processor
+        self.least = LEAST_GPU_SAMPLE if events else LEAST_SAMPLE
         self.calls, self.repeats = {}, {}
 
     def about(self):
@@ -44,9 +49,11 @@ class Bench:
         gc.collect()
         options = dict(options)
         self.engine.set_threads(options.pop("threads", self.threads))
+        if "tf32" in options:
+            self.engine.set_tf32(options.pop("tf32"))
         self.calls = self.engine.OPERATIONS[operation](**options)
         for name, call in self.calls.items():
-            self.repeats[name] = warm_up(call)
+            self.repeats[name] = warm_up(call, self.seconds, self.least)
         if len(self.calls) == 1:  # nothing to choose from
             return dict.fromkeys(self.calls, 0.0)
         rounds = [{name: median(self.time(name, TRIAL, 1)) for name in self.calls} for _ in range(TRIALS)]
@@ -58,14 +65,18 @@ class Bench:
         samples, end = [], time.perf_counter() + seconds
         gc.disable()
         while True:
-            start = time.perf_counter()
-            for _ in range(repeats):
-                call()
-            now = time.perf_counter()
-            samples.append((now - start) / repeats)
-            if now >= end and len(samples) >= least:
+            samples.append(self.seconds(call, repeats) / repeats)
+            if time.perf_counter() >= end and len(samples) >= least:
                 gc.enable()
                 return samples
+
+
+def on_processor(call, repeats):
+    """Seconds of that many calls."""
+    start = time.perf_counter()
+    for _ in range(repeats):
+        call()
+    return time.perf_counter() - start
 
 
 def median(samples):
@@ -73,22 +84,20 @@ def median(samples):
     return (samples[(len(samples) - 1) // 2] + samples[len(samples) // 2]) / 2
 
 
-def warm_up(call):
+def warm_up(call, timed=on_processor, least=LEAST_SAMPLE):
     """Call for a while; returns how many calls make a sample."""
     end, count = time.perf_counter() + WARM_UP, 0
     while count < 2 or time.perf_counter() < end:
-        start = time.perf_counter()
-        call()
-        seconds, count = time.perf_counter() - start, count + 1
+        seconds, count = timed(call, 1), count + 1
         if seconds > SLOW:
             break
-    return max(1, math.ceil(LEAST_SAMPLE / seconds))
+    return max(1, math.ceil(least / seconds))
 
 
-def serve(connection, engine, threads):
+def serve(connection, engine, threads, device="cpu"):
     """Answer requests (method of Bench, arguments) until the pipe is closed."""
     try:
-        bench = Bench(engine, threads)
+        bench = Bench(engine, threads, device)
         connection.send((True, bench.about()))
         while True:
             method, arguments = connection.recv()
@@ -108,15 +117,16 @@ class Worker:
     Args:
         engine: a module of benchmarks/engines.
         threads: for its arithmetic.
+        device: where it works.
 
     Raises:
         WorkerError: the engine cannot be loaded, or refuses to be measured.
     """
 
-    def __init__(self, engine, threads):
+    def __init__(self, engine, threads, device="cpu"):
         context = multiprocessing.get_context("spawn")  # after fork an engine's threads would be missing
         self.connection, child = context.Pipe()
-        self.process = context.Process(target=serve, args=(child, engine, threads))
+        self.process = context.Process(target=serve, args=(child, engine, threads, device))
         self.process.start()
         child.close()
         self._about = None

@@ -156,6 +156,8 @@ class ParamStore:
         for weight in self.constrained:
             if weight.trainable:
                 values = self.view(self.data, weight)
+                if self._copy is not None:
+                    self._copy.written = False
                 self.device.kernels.constrain(values, weight.constraint, out=values)
 
     def touch(self):
@@ -168,8 +170,8 @@ class ParamStore:
         """Have the weights' copy in 16 bits be as they are, on a device that has one in mixed precision.
 
         Args:
-            always: write it even where nothing is known to have changed, as each step of an optimizer does: so that
-                steps which are captured and repeated are alike.
+            always: do so even where nothing is known to have changed, as each step of an optimizer does: so that steps
+                which are captured and repeated are alike.
         """
         if self._copy is None:
             self._copy = self.device.narrow_copy(self.data)

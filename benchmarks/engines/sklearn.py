@@ -13,6 +13,10 @@ def set_threads(n):
     threadpool_limits(n)
 
 
+def use(device):
+    """It has the processor alone."""
+
+
 def epoch(samples, batch):
     """One pass with Adam; `partial_fit` cuts its data into batches."""
     x, y = data.images(samples)

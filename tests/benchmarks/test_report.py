@@ -4,18 +4,18 @@ import json
 
 import pytest
 
-from benchmarks import report
+from benchmarks import command, report
 from benchmarks.goals import Goal, judge
-from benchmarks.rows import ROWS
+from benchmarks.rows import OF_DEVICE
 from benchmarks.summary import Result, summarize
 
-BY_NAME = {row.name: row for row in ROWS}
+BY_NAME = {row.name: row for rows in OF_DEVICE.values() for row in rows}
 PEAKS = {"flops": (100e9, "npdl, 512³"), "bytes": (10e9, "torch")}
 ABOUT = {
     "machine": {"processor": "P", "cores": 2, "system": "Linux", "python": "3.11", "date": "today", "busy": 0.02},
     "peaks": PEAKS,
     "engines": {"npdl": {"name": "npdl", "version": "1", "config": "build v4"}},
-    "settings": {"threads": 2},
+    "settings": {"threads": 2, "device": "cpu"},
     "seconds": 90.0,
 }
 
@@ -106,3 +106,50 @@ def test_json_holds_rows_and_goals():
     (row,) = data["rows"]
     assert (row["row"]["name"], row["ratio"], row["met"]) == ("train/mlp/1", pytest.approx(7.0), True)
     assert {goal["met"] for goal in data["goals"]} == {True, False, None} - {False}
+
+
+def test_shares_of_tf32_are_of_its_own_peak():
+    peaks = {**PEAKS, "tf32": (400e9, "npdl, 4096³")}
+    flops = BY_NAME["tf32-matmul/1024x1024x1024/AB"].flops
+    product = result("tf32-matmul/1024x1024x1024/AB", flops / 200e9, flops / 100e9)
+    assert report.share(product, product.ours, peaks) == "50 % FLOP"
+
+
+def test_goal_of_a_share_of_a_copys_speed():
+    goal = Goal("Adam", ("gpu-optimizer/adam/1e7",), 0.9, "share")
+    fast = result("gpu-optimizer/adam/1e7", 28e7 / 9.5e9, 1.0)
+    assert judge(goal, [fast], PEAKS).value == pytest.approx(0.95) and judge(goal, [fast], PEAKS).met is True
+    assert judge(goal, [result("gpu-optimizer/adam/1e7", 28e7 / 8e9, 1.0)], PEAKS).met is False
+
+
+def test_what_is_left_to_measure_on_a_gpu():
+    text = report.markdown([result("train/mlp/1", 1e-3, 7e-3)], ABOUT, [])
+    assert "## GPU: not measured" in text and "`python -m benchmarks --device cuda` writes" in text
+    assert "- One update of all weights, in eight tensors; the bytes' share is of a copy on the GPU: sgd/1e3" in text
+    assert (
+        "not measured" not in report.markdown([result("train/mlp/1", 1e-3, 7e-3)], ABOUT, [], True).split("## Goals")[0]
+    )
+
+
+def test_the_report_of_a_gpu_names_it():
+    gpu = {"name": "npdl", "version": "1", "config": "", "gpu": "NVIDIA H100, driver for CUDA 13.0"}
+    about = {**ABOUT, "settings": {"threads": 2, "device": "cuda"}, "engines": {"npdl": gpu}}
+    about["peaks"] = {**PEAKS, "tf32": (400e9, "npdl, 4096³")}
+    text = report.markdown([result("f32-train-graph/mlp/64", 1e-4, 2e-4)], about, [])
+    assert "on a GPU" in text and "- npdl: NVIDIA H100, driver for CUDA 13.0" in text and "400 by TF32" in text
+    assert "## float32, training step" in text and "GPU: not measured" not in text
+
+
+def test_a_report_is_written_again_from_its_figures(tmp_path):
+    results = [result("train/mlp/1", 1e-3, 7e-3), Result(BY_NAME["train/mlp/64"], note="not measured: no")]
+    (tmp_path / "results.json").write_text(json.dumps(report.as_json(results, ABOUT)))
+    assert command.main(["--rewrite", "--output", str(tmp_path)]) == 0
+    assert (tmp_path / "RESULTS.md").read_text() == report.markdown(results, ABOUT, [])
+    assert "measure first" in command.main(["--rewrite", "--output", str(tmp_path), "--device", "cuda"])
+
+
+def test_without_a_gpu_one_sentence_says_what_is_missing(monkeypatch):
+    monkeypatch.setattr(command, "NEEDED", {})
+    monkeypatch.setattr(command, "gpu_missing", lambda: ["npdl: it needs an NVIDIA GPU", "PyTorch 2: no CUDA"])
+    said = command.main(["--device", "cuda", "--rows", "gpu-launch"])
+    assert said == "the GPU rows cannot be measured here: npdl: it needs an NVIDIA GPU; PyTorch 2: no CUDA"

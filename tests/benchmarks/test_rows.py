@@ -4,23 +4,25 @@ import pytest
 
 from benchmarks import nets, report
 from benchmarks.goals import GOALS, judge
-from benchmarks.rows import ROWS, select
+from benchmarks.rows import OF_DEVICE, ROWS, cuda, select
 from benchmarks.summary import Result
 
 
 def test_names_are_unique_and_every_group_has_a_title():
-    names = [row.name for row in ROWS]
+    everything = [row for rows in OF_DEVICE.values() for row in rows]
+    names = [row.name for row in everything]
     assert len(set(names)) == len(names)
-    assert {row.group for row in ROWS} == set(report.TITLES)
+    assert {row.group for row in everything} == set(report.TITLES)
 
 
 def test_rows_of_a_group_stand_together():
-    groups = [name for name, _ in report.groups([Result(row) for row in ROWS])]
-    assert len(set(groups)) == len(groups)
+    for rows in OF_DEVICE.values():
+        groups = [name for name, _ in report.groups([Result(row) for row in rows])]
+        assert len(set(groups)) == len(groups)
 
 
 def test_every_goal_has_rows():
-    everything = [Result(row, note="not measured") for row in ROWS]
+    everything = [Result(row, note="not measured") for rows in OF_DEVICE.values() for row in rows]
     for goal in GOALS:
         outcome = judge(goal, everything)
         assert outcome.missing > 0 and outcome.value is None and outcome.met is None
@@ -28,6 +30,28 @@ def test_every_goal_has_rows():
 
 def test_nine_training_rows():
     assert len(select(["train/*"])) == 9
+
+
+def test_a_gpus_rows_keep_precisions_apart():
+    for row in cuda.ROWS:
+        mode = row.group.split("-")[0]
+        if "tf32" in row.options:
+            assert row.options["tf32"] == (mode == "tf32") and mode in cuda.MODES
+        else:
+            assert mode == "gpu"
+
+
+def test_a_gpus_nets_meet_three_opponents_each():
+    for what in ("train", "infer"):
+        against = {row.against for row in select([f"f32-{what}-*/mlp/64"], device="cuda")}
+        assert against == {what, f"{what}_graph", f"{what}_compiled"}
+    nets_there = {row.options["net"] for row in select(["tf32-train-graph/*"], device="cuda")}
+    assert nets_there == set(nets.NETS)
+
+
+def test_adam_on_a_gpu_from_a_thousand_to_twenty_million():
+    sizes = {row.options["size"]: row.bytes for row in select(["gpu-optimizer/adam/*"], device="cuda")}
+    assert sizes == {n: 28 * n for n in (1_000, 100_000, 2_200_000, 10_000_000, 20_000_000)}
 
 
 def test_select_by_pattern_beginning_and_quick():

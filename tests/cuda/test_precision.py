@@ -136,6 +136,51 @@ def test_the_copy_of_the_weights_follows_them(place):
     np.testing.assert_allclose(loss, twin.train_on_batch(x[:8], y[:8]), rtol=1e-5)
 
 
+STEPS = {
+    "sgd": lambda: optimizers.SGD(0.1),
+    "adam": lambda: optimizers.Adam(0.1),
+    "rmsprop": lambda: optimizers.RMSprop(0.1),
+    "lookahead": lambda: optimizers.Lookahead(optimizers.SGD(0.1), sync_period=2),
+    "ema": lambda: optimizers.SGD(0.1, use_ema=True, ema_overwrite_frequency=2),
+}
+
+
+@pytest.mark.parametrize("optimizer, constraint", [*((name, None) for name in STEPS), ("sgd", "non_neg")])
+def test_every_step_writes_the_copy(place, optimizer, constraint):
+    """In the update's own launch, or behind it; a frozen layer's weights are in it too."""
+    model = Sequential([layers.Dense(5, kernel_constraint=constraint), layers.Dense(3), layers.Dense(2)], seed=0)
+    model.build((4,))
+    model.layers[1].trainable = False
+    model.compile(STEPS[optimizer](), "mse", precision="mixed_bfloat16")
+    model.to(place)
+    rng = np.random.default_rng(5)
+    for _ in range(5):
+        model.train_on_batch(rng.standard_normal((8, 4)).astype("f4"), rng.standard_normal((8, 2)).astype("f4"))
+        copy, weights = model.store._copy, model.device.to_host(model.store.data)
+        expected = np.empty_like(weights)
+        getattr(devices.get("cpu").kernels, f"round_{copy.kind}")(weights, out=expected)
+        bits = model.device.to_host(copy.array)
+        np.testing.assert_array_equal((bits.astype(np.uint32) << 16).view(np.float32), expected)
+
+
+def test_an_update_of_its_own_launch(place):
+    """Adam without constraints: nothing is cast behind it."""
+    if place != "stand-in":
+        pytest.skip("counts launches of the stand-in")
+    model = Sequential([layers.Dense(5), layers.Dense(2)], seed=0)
+    model.build((4,))
+    model.compile(optimizers.Adam(0.1), "mse", precision="mixed_float16")
+    model.to(place)
+    x, y = np.ones((8, 4), "f4"), np.ones((8, 2), "f4")
+    model.train_on_batch(x, y)
+    launched = model.device.driver.launched
+    before = launched["update"], launched["narrow_kernel"]
+    model.optimizer.step(model)
+    assert (launched["update"] - before[0], launched["narrow_kernel"] - before[1]) == (1, 0)
+    weights, bits = (model.device.to_host(one) for one in (model.store.data, model.store._copy.array))
+    np.testing.assert_array_equal(bits.view(np.float16), weights.astype(np.float16))
+
+
 def test_another_precision_and_back(place):
     x = np.random.default_rng(3).standard_normal((8, 6, 6, 1)).astype("float32")
     model = small("mlp", None, "sgd").to(place)

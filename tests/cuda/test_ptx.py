@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from npdl.kernels.cuda.kernel import every_kernel
+from npdl.kernels.cuda import bodies, wide
+from npdl.kernels.cuda.kernel import every_kernel, outside_names
 
 
 def has_toolkit():
@@ -21,6 +22,8 @@ CAPABILITIES = ((8, 0), (9, 0))  # A100, H100
 REGISTERS = 64  # of a thread: with 64, one of an A100's processors holds 1,024 threads
 MOST = {"attend": 96, "attend_grad": 168}
 """Registers of kernels that multiply tiles and hold what they add up: one or two blocks of 256 threads a processor."""
+WIDE = {wide.load: "ld.global.v4.f32", wide.store: "st.global.v4.f32"}
+"""What a kernel that calls these moves four numbers at once by."""
 DOUBLES = {
     "weighted_total", "number_adder", "penalty_part", "penalty_total",  # a loss is added up in float64
     "sum_pieces", "join_pieces", "clip_scales", "value_sum",  # and so are the norms of tensors, and metrics
@@ -36,6 +39,25 @@ def test_compiles_well(kernel, capability):
     text = compiler.ptx(kernel, capability)
     doubles = re.findall(r"\.f64\b", text)
     assert not doubles or kernel.name in DOUBLES, f"{len(doubles)} in float64: a literal without float32()?"
+    called = outside_names(kernel.function).values()
+    for function, instruction in WIDE.items():
+        assert (instruction in text) == (function in called), f"{instruction} and {function.__name__}"
     _, report = compiler.cubin(kernel, capability)
     assert re.search(r"\b0 bytes spill stores, 0 bytes spill loads", report), report
     assert int(re.search(r"Used (\d+) registers", report).group(1)) <= MOST.get(kernel.name, REGISTERS), report
+
+
+@pytest.mark.parametrize(
+    "kernel, loads, stores",
+    (
+        (bodies.sgd(False, False, None), 2, 1), (bodies.sgd(True, True, None), 3, 2), (bodies.adam(False, None), 4, 3),
+        (bodies.adam(True, None), 5, 4), (bodies.rmsprop(True, True), 5, 4), (bodies.combine(True), 2, 1),
+    ),
+    ids=str,
+)  # fmt: skip
+def test_an_update_moves_each_array_once(kernel, loads, stores):
+    """By 16 bytes: once in each turn of a thread."""
+    from npdl.devices.cuda import compiler
+
+    text = compiler.ptx(kernel, (9, 0))
+    assert (text.count("ld.global.v4.f32"), text.count("st.global.v4.f32")) == (loads, stores)

@@ -3,19 +3,25 @@
 import numpy as np
 
 import npdl
-from benchmarks.engines.npdl import kernels, models
+from benchmarks.engines.npdl import gpu, kernels, models
 
 OPERATIONS = {**kernels.OPERATIONS, **models.OPERATIONS}
-set_threads, default_threads = npdl.set_num_threads, npdl.get_num_threads()
+set_threads, default_threads, set_tf32 = npdl.set_num_threads, npdl.get_num_threads(), gpu.set_tf32
+
+
+def use(device):
+    """Work there from now on; returns what times calls."""
+    kernels.use(device)
+    return None if device == "cpu" else gpu.timer(kernels.place.driver)
 
 
 def about():
-    """Version, build and configuration.
+    """Version, build and configuration, and the GPU.
 
     Raises:
-        RuntimeError: a kernel of the `cpu` device is served by the NumPy reference.
+        RuntimeError: a kernel of the device is served by the NumPy reference.
     """
-    fallen = npdl.devices.fallbacks("cpu")
+    fallen = npdl.devices.fallbacks(kernels.place.name)
     if fallen:
         raise RuntimeError(
             f"npdl ({npdl.__file__}) falls back to NumPy for {', '.join(fallen)}: that would be measured, not npdl. "
@@ -23,4 +29,5 @@ def about():
         )
     lines: list[str] = []
     npdl.show_config(lines.append)
-    return {"name": "npdl", "version": npdl.__version__, "numpy": np.__version__, "config": "\n".join(lines)}
+    found = {"name": "npdl", "version": npdl.__version__, "numpy": np.__version__, "config": "\n".join(lines)}
+    return found if kernels.place.driver is None else {**found, "gpu": gpu.described()}

@@ -13,8 +13,33 @@ aten = torch.ops.aten
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
+def there(array):
+    """A NumPy array as a tensor on the device that is measured."""
+    return torch.from_numpy(array).to(torch.get_default_device())
+
+
 def normal(*shape, seed=0, scale=1.0):
-    return torch.from_numpy(data.normal(*shape, seed=seed, scale=scale))
+    return there(data.normal(*shape, seed=seed, scale=scale))
+
+
+def on_gpu():
+    return torch.get_default_device().type == "cuda"
+
+
+def graphed(call):
+    """`call` as a CUDA graph, after a few turns beside, as PyTorch demands; elsewhere `call` itself."""
+    if not on_gpu():
+        return call
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            call()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        call()
+    return graph.replay
 
 
 def images(*shape, seed=0, memory_format=torch.contiguous_format):
@@ -117,7 +142,7 @@ def norm_backward(shape):
 
 
 def cross_entropy(rows, classes):
-    z, y = normal(rows, classes), torch.from_numpy(data.labels(rows, classes))
+    z, y = normal(rows, classes), there(data.labels(rows, classes))
     leaf = z.clone().requires_grad_()
     one = torch.tensor(1.0)
 
@@ -185,6 +210,22 @@ def copy(size):
     return {"copy_": lambda: out.copy_(source)}
 
 
+def launch():
+    a, out = normal(1), torch.empty(1)
+    return {"out=": forward_only(lambda: torch.add(a, a, out=out))}
+
+
+def products_in_graph(n, count):
+    a, b, out = normal(n, n), normal(n, n, seed=1), torch.empty(n, n)
+
+    def call():
+        with torch.inference_mode():
+            for _ in range(count):
+                torch.mm(a, b, out=out)
+
+    return {"graph": graphed(call)}
+
+
 def optimizer(name, size):
     kinds = {
         "sgd": (torch.optim.SGD, {"lr": 1e-3}),
@@ -204,13 +245,17 @@ def optimizer(name, size):
     ways = {"foreach": {"foreach": True}, "loop": {"foreach": False}}
     if name != "rmsprop":  # PyTorch has no fused one
         ways["fused"] = {"fused": True}
-    return {way: make(**how) for way, how in ways.items()}
+    calls = {way: make(**how) for way, how in ways.items()}
+    if on_gpu():
+        counts = {} if name.startswith("sgd") else {"capturable": True}  # of its steps, on the GPU
+        calls |= {f"{way} in a graph": graphed(make(**how, **counts)) for way, how in ways.items() if way != "loop"}
+    return calls
 
 
 OPERATIONS = {
     function.__name__: function
     for function in (
         matmul, conv, pool_forward, pool_backward, norm_forward, norm_backward, cross_entropy, activation_forward,
-        activation_backward, elementary, copy, optimizer,
+        activation_backward, elementary, copy, launch, products_in_graph, optimizer,
     )
 }  # fmt: skip

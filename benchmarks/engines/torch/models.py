@@ -1,5 +1,6 @@
 """Whole nets in PyTorch: a training step, inference, an epoch, the way to an accuracy."""
 
+import functools
 import time
 
 import torch
@@ -8,6 +9,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks import data, nets
+from benchmarks.engines.torch.kernels import graphed, on_gpu, there
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
@@ -113,11 +115,11 @@ def model_of(name, seed=0):
 
 def _batch(net, batch, memory_format):
     if symbols := nets.symbols(net):
-        return tuple(map(torch.from_numpy, data.sequences(batch, *nets.NETS[net][0], symbols)))
-    x = torch.from_numpy(data.normal(batch, *nets.NETS[net][0]))
+        return tuple(map(there, data.sequences(batch, *nets.NETS[net][0], symbols)))
+    x = there(data.normal(batch, *nets.NETS[net][0]))
     if x.ndim == 4:
         x = x.permute(0, 3, 1, 2).contiguous(memory_format=memory_format)
-    return x, torch.from_numpy(data.labels(batch, 10))
+    return x, there(data.labels(batch, 10))
 
 
 def _formats(net):
@@ -158,6 +160,15 @@ def train(net, batch):
     }
 
 
+def train_graph(net, batch):
+    """One step as a CUDA graph, with Adam fused."""
+    counts = {"capturable": True} if on_gpu() else {}
+    return {
+        f"{layout} fused".strip(): graphed(training(net, batch, memory_format, fused=True, **counts))
+        for layout, memory_format in _formats(net).items()
+    }
+
+
 def inference(net, batch, memory_format, adapt=lambda model: model):
     """A call that does one forward pass in evaluation."""
     x, _ = _batch(net, batch, memory_format)
@@ -174,10 +185,20 @@ def infer(net, batch):
     return {layout: inference(net, batch, memory_format) for layout, memory_format in _formats(net).items()}
 
 
+def infer_graph(net, batch):
+    return {layout: graphed(call) for layout, call in infer(net, batch).items()}
+
+
 def _compiled(make, net, batch, **how):
-    """In the memory format that is usually fastest: compiling takes up to a minute."""
+    """In the memory format that is usually fastest: compiling takes up to a minute. On a GPU also by graphs."""
     layout, memory_format = list(_formats(net).items())[-1]
-    return {layout: make(net, batch, memory_format, torch.compile, **how)}
+    modes = ("default", "reduce-overhead") if on_gpu() else ("",)
+    return {
+        f"{layout} {mode}".strip(): make(
+            net, batch, memory_format, functools.partial(torch.compile, mode=mode or None), **how
+        )
+        for mode in modes
+    }
 
 
 def train_compiled(net, batch):
@@ -251,5 +272,5 @@ def accuracy(goal, seed, every):
 
 OPERATIONS = {
     function.__name__: function
-    for function in (train, infer, train_compiled, infer_compiled, epoch_loader, epoch_slices)
+    for function in (train, infer, train_graph, infer_graph, train_compiled, infer_compiled, epoch_loader, epoch_slices)
 }

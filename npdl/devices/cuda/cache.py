@@ -12,8 +12,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from npdl.devices.cuda import compiler, find
-from npdl.kernels.cuda.kernel import DeviceFunction, outside_names
+from npdl.devices.cuda import compiler, find, intrinsics
+from npdl.kernels.cuda.kernel import Builtin, DeviceFunction, outside_names
 
 _compiled: dict = {}
 
@@ -44,6 +44,7 @@ def folder():
 
 def _name(kernel, capability):
     said = [_described(kernel.function), repr(kernel.kinds), repr(capability), repr(find.versions())]
+    said.append(repr(compiler.REGISTERS))
     return f"{kernel.name}-{hashlib.sha256(chr(0).join(said).encode()).hexdigest()[:32]}.cubin"
 
 
@@ -55,6 +56,8 @@ def _described(function):
             continue
         own = isinstance(value, DeviceFunction)
         used.append(f"{name} = {_described(value.function) if own else value!r}")
+        if isinstance(value, Builtin):
+            used.append(inspect.getsource(intrinsics))
     return "\n".join([inspect.getsource(function), *used])
 
 

@@ -9,7 +9,13 @@ import re
 import threading
 import types as python_types
 
-from npdl.kernels.cuda.kernel import DeviceFunction, outside_names
+from npdl.devices.cuda import intrinsics
+from npdl.kernels.cuda import wide
+from npdl.kernels.cuda.kernel import Builtin, DeviceFunction, outside_names
+
+REGISTERS = 64
+"""Of a thread at most, where it has four numbers at a time: then a processor of an A100 or later one holds 1,024
+threads. Left alone, the assembler takes up to 80 to compute the four side by side."""
 
 _lock = threading.Lock()
 
@@ -40,8 +46,14 @@ def cubin(kernel, capability):
     from cuda.core import Linker, LinkerOptions, ObjectCode
 
     source = ObjectCode.from_ptx(ptx(kernel, capability).encode())
-    linker = Linker(source, options=LinkerOptions(arch="sm_{}{}".format(*capability), verbose=True))
+    options = LinkerOptions(arch="sm_{}{}".format(*capability), verbose=True, max_register_count=_most(kernel))
+    linker = Linker(source, options=options)
     return bytes(linker.link("cubin").code), linker.get_info_log()
+
+
+def _most(kernel):
+    """The most registers of a thread; None leaves it to the assembler."""
+    return REGISTERS if wide.load in outside_names(kernel.function).values() else None
 
 
 @contextlib.contextmanager
@@ -65,11 +77,15 @@ def _device_function(function, capability):
     return cuda.jit(device=True)(_for_numba(function, capability))
 
 
+def _known(value, capability):
+    """What a name from outside of a function stands for, as Numba knows it."""
+    if isinstance(value, Builtin):
+        return intrinsics.of(value.__name__)
+    return _device_function(value.function, capability) if isinstance(value, DeviceFunction) else value
+
+
 def _for_numba(function, capability):
     """The function with the device functions that it calls as Numba knows them."""
-    scope = {
-        name: _device_function(value.function, capability) if isinstance(value, DeviceFunction) else value
-        for name, value in outside_names(function).items()
-    }
+    scope = {name: _known(value, capability) for name, value in outside_names(function).items()}
     cells = tuple(python_types.CellType(scope[name]) for name in function.__code__.co_freevars)
     return python_types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__, cells)

@@ -3,8 +3,9 @@
     with driver.factors.narrowed("bfloat16"):       # of this thread, as long as it lasts
         driver.product(a, b, ...)                   # casts a and b, multiplies 16-bit numbers, adds them up in float32
 
-Weights need no cast: a `Copy` of a model's flat weights in 16 bits lies beside them. An optimizer's step renews it, and
-what changes weights else makes it stale: then they are cast like other factors.
+Weights need no cast: a `Copy` of a model's flat weights in 16 bits lies beside them. SGD, Adam and AdamW write it in
+the launch that writes the weights, behind other updates one kernel casts all; what changes weights else makes it stale,
+and then they are cast like other factors.
 """
 
 import contextlib
@@ -87,11 +88,16 @@ class Factors:
         """Take what lies in this copy from there."""
         self._copies[id(copy.flat.memory)] = copy
 
+    def copy_of(self, flat):
+        """The `Copy` of this flat array, or None."""
+        copy = self._copies.get(id(flat.memory))
+        return copy if copy is not None and copy.flat.address == flat.address else None
+
     def changed(self, array):
         """Say that somebody writes into this array."""
         copy = self._copies.get(id(array.memory))
         if copy is not None:
-            copy.fresh = False
+            copy.fresh = copy.written = False
 
 
 class Copy:
@@ -103,17 +109,19 @@ class Copy:
 
     Attributes:
         fresh: whether it has what the array has.
+        written: whether the update that wrote the array last wrote the copy too, all of it that is another now.
     """
 
     def __init__(self, flat, kind):
-        self.flat, self.kind, self.fresh = flat, kind, False
+        self.flat, self.kind, self.fresh, self.written = flat, kind, False, False
         self.array = flat.memory.driver.array(flat.shape, np.uint16)
         flat.memory.driver.factors.keep(self)
 
     def renew(self):
-        """Cast all of it."""
-        rounding.narrow(self.flat, self.kind, out=self.array)
-        self.fresh = True
+        """Cast all of it, if no update has."""
+        if not self.written:
+            rounding.narrow(self.flat, self.kind, out=self.array)
+        self.fresh, self.written = True, False
 
     def part(self, array):
         """Of an array that lies in the flat one, of any shape."""

@@ -166,7 +166,7 @@ def _threads_of(function):
     kernel.body += ast.parse("if False:\n    yield").body  # a generator without barriers, too
     kernel.args.args = [ast.arg(name) for name in (*PLACES, *shared)] + kernel.args.args
     module = ast.fix_missing_locations(ast.Module([kernel], []))
-    scope = {name: _in_python(value) for name, value in names.items()}
+    scope = {**{name: _in_python(value) for name, value in names.items()}, "_full": np.full, "_nan": np.nan}
     exec(compile(module, f"<threads of {function.__name__}>", "exec"), scope)
     return scope[kernel.name], shared
 

@@ -14,6 +14,7 @@ What a GPU leaves undefined is an error here, or shows:
 - shared memory or, in a kernel with barriers, a variable read before it is written: it is NaN, a large negative
   integer, or False
 - an index outside an array, below 0 too: IndexError
+- four numbers moved at once from or to an address that is no multiple of 16: ValueError
 
 It does not see that a barrier is missing at the edge of a loop or branch that holds another one: here all threads have
 come to such an edge before one goes on, as if a barrier stood there. On a GPU some would be ahead. races.py sees it.
@@ -30,11 +31,11 @@ from numba import types as numba_types
 from numba.core import compiler, registry, typed_passes
 from numba.np.numpy_support import as_dtype
 
-from npdl.kernels.cuda.kernel import DeviceFunction, outside_names
+from npdl.kernels.cuda.kernel import Builtin, DeviceFunction, outside_names
 
 AXES = "xyz"
 PLACES = tuple(f"_{name}_{axis}" for name in ("threadIdx", "blockIdx", "blockDim", "gridDim") for axis in AXES)
-BARRIER = "cuda.syncthreads()"
+BARRIER, LOCAL = "cuda.syncthreads()", "cuda.local.array("
 DIVERGED = "threads of one block disagree about a branch or loop that holds a barrier"
 
 
@@ -45,6 +46,12 @@ def _inside(index, count):
     if index >= count:
         raise IndexError("index beyond the end: a GPU would read or write behind the array")
     return index
+
+
+@njit
+def _at_16_bytes(array, index):
+    if (array.ctypes.data + array.itemsize * index) % 16 != 0:
+        raise ValueError("four numbers at once at an address that is no multiple of 16: a GPU would refuse")
 
 
 class DivergentBarrier(RuntimeError):
@@ -86,20 +93,27 @@ def replay(function):
 
 def _scope(function):
     """What a function's names from outside of it stand for here."""
-    return {**{name: _on_cpu(value) for name, value in outside_names(function).items()}, "_inside": _inside}
+    own = {"_inside": _inside, "_at_16_bytes": _at_16_bytes, "_full": np.full, "_nan": np.nan}
+    return {**{name: _on_cpu(value) for name, value in outside_names(function).items()}, **own}
 
 
 def _on_cpu(value):
     """A device function becomes one of the CPU's."""
-    return _device_function(value.function) if isinstance(value, DeviceFunction) else value
+    if not isinstance(value, DeviceFunction):
+        return value
+    return _device_function(value.function, isinstance(value, Builtin))
 
 
 @functools.cache
-def _device_function(function):
+def _device_function(function, wide=False):
     scope = _scope(function)
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     tree.body[0].decorator_list = []
-    return _compiled(_Indices(scope).visit(tree), scope, function.__name__)
+    tree = _Indices(scope).visit(tree)
+    if wide:  # what it does is known element by element; where it may, by its first two arguments
+        array, index = (argument.arg for argument in tree.body[0].args.args[:2])
+        tree.body[0].body.insert(1, ast.parse(f"_at_16_bytes({array}, {index})").body[0])
+    return _compiled(tree, scope, function.__name__)
 
 
 def _compiled(tree, scope, name):
@@ -136,7 +150,7 @@ def _launch(_gx, _gy, _gz, _bx, _by, _bz, _order, {arguments}):
 
 
 class Places(ast.NodeTransformer):
-    """cuda.threadIdx.x becomes _threadIdx_x, cuda.grid(1) what it stands for."""
+    """cuda.threadIdx.x becomes _threadIdx_x, cuda.grid(1) what it stands for, a thread's own array one of NaN."""
 
     def visit_Attribute(self, node):
         self.generic_visit(node)
@@ -150,6 +164,9 @@ class Places(ast.NodeTransformer):
             return ast.parse("(_blockIdx_x * _blockDim_x + _threadIdx_x)", mode="eval").body
         if called == "cuda.gridsize(1)":
             return ast.parse("(_gridDim_x * _blockDim_x)", mode="eval").body
+        if called.startswith(LOCAL):
+            shape, kind = node.args
+            return ast.parse(f"_full({ast.unparse(shape)}, {ast.unparse(kind)}(_nan))", mode="eval").body
         if called.startswith("cuda.") and called != BARRIER and not called.startswith("cuda.shared.array("):
             raise NotImplementedError(f"{called}: not known to the stand-in")
         return node
@@ -182,7 +199,7 @@ class Inlined(ast.NodeTransformer):
 
     def visit_Expr(self, node):
         called = self.scope.get(node.value.func.id) if _is_call_by_name(node.value) else None
-        if not isinstance(called, DeviceFunction):
+        if not isinstance(called, DeviceFunction) or not holds_barrier(called.function):
             return node
         body = ast.parse(textwrap.dedent(inspect.getsource(called.function))).body[0]
         given = dict(zip((a.arg for a in body.args.args), node.value.args, strict=True))
@@ -199,6 +216,7 @@ def _is_call_by_name(node):
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
 
 
+@functools.cache
 def holds_barrier(function):
     """Whether a kernel's Python function has a barrier, or one of the device functions that it calls."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
@@ -216,6 +234,8 @@ def _with_barriers(kernel, names, scope, function):
     """The kernel cut at its barriers; compiled for each set of argument types, which the variables' types follow."""
     if any(isinstance(node, ast.Return) for node in ast.walk(kernel)):
         raise NotImplementedError("return in a kernel with barriers: not known to the stand-in")
+    if "_full(" in ast.unparse(kernel):
+        raise NotImplementedError("cuda.local.array in a kernel with barriers: not known to the stand-in")
     cut = _Cut(kernel, names, scope)
     if cut.private.intersection(names):
         raise NotImplementedError("a new value for an argument in a kernel with barriers: not known to the stand-in")

@@ -8,6 +8,7 @@ from npdl.kernels.checks import LINEAR, LOG_SOFTMAX, SOFTMAX, SPARSEMAX
 from npdl.kernels.cuda.elementary import FORWARD, SLOPES, sigmoid
 from npdl.kernels.cuda.kernel import Float, Floats, Int, Long, expect, kernel, launch, launch_each, variants
 from npdl.kernels.cuda.reduction import fold_max, fold_sum, own_max, threads_for
+from npdl.kernels.cuda.wide import aligned, launch_fours, load, store
 
 
 @variants(*zip(FORWARD))
@@ -15,11 +16,15 @@ def _forward(code):
     function = FORWARD[code]
 
     @kernel
-    def activation(z: Floats, out: Floats, n: Long, p: Float, q: Float, r: Float):
-        i = cuda.grid(1)
+    def activation(z: Floats, out: Floats, n: Long, wide: Int, p: Float, q: Float, r: Float):
+        v = cuda.local.array(4, float32)
+        i = 4 * cuda.grid(1)
         while i < n:
-            out[i] = function(z[i], p, q, r)
-            i += cuda.gridsize(1)
+            load(z, i, n, wide, v)
+            for k in range(4):
+                v[k] = function(v[k], p, q, r)
+            store(out, i, n, wide, v)
+            i += 4 * cuda.gridsize(1)
 
     return activation
 
@@ -29,11 +34,19 @@ def _gradient(code):
     slope = SLOPES[code]
 
     @kernel
-    def activation_grad(dy: Floats, saved: Floats, out: Floats, n: Long, p: Float, q: Float, r: Float):
-        i = cuda.grid(1)
+    def activation_grad(
+        dy: Floats, saved: Floats, out: Floats, n: Long, wide: Int, p: Float, q: Float, r: Float
+    ):  # fmt: skip
+        d = cuda.local.array(4, float32)
+        v = cuda.local.array(4, float32)
+        i = 4 * cuda.grid(1)
         while i < n:
-            out[i] = dy[i] * slope(saved[i], p, q, r)
-            i += cuda.gridsize(1)
+            load(dy, i, n, wide, d)
+            load(saved, i, n, wide, v)
+            for k in range(4):
+                d[k] *= slope(v[k], p, q, r)
+            store(out, i, n, wide, d)
+            i += 4 * cuda.gridsize(1)
 
     return activation_grad
 
@@ -260,7 +273,7 @@ def activation(z, fn, *, out):
         if z.size:
             launch(sparsemax, rows, threads_for(n), z, out, n, inner, STEPS)
     else:
-        launch_each(_forward(code), z.size, z, out, z.size, *constants(fn))
+        launch_fours(_forward(code), z.size, z, out, z.size, aligned(z, out), *constants(fn))
 
 
 def activation_grad(dy, saved, fn, *, out):
@@ -275,9 +288,10 @@ def activation_grad(dy, saved, fn, *, out):
     elif code == SPARSEMAX:
         _rows(sparsemax_grad, dy, fn.axis, dy, saved, out)
     elif code == LINEAR:
-        launch_each(_forward(LINEAR), dy.size, dy, out, dy.size, 0.0, 0.0, 0.0)
+        launch_fours(_forward(LINEAR), dy.size, dy, out, dy.size, aligned(dy, out), 0.0, 0.0, 0.0)
     else:
-        launch_each(_gradient(code), dy.size, dy, saved, out, dy.size, *constants(fn))
+        wide = aligned(dy, saved, out)
+        launch_fours(_gradient(code), dy.size, dy, saved, out, dy.size, wide, *constants(fn))
 
 
 def _half(kernel, x, half, axis, name):

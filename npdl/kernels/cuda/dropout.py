@@ -11,6 +11,7 @@ from npdl.kernels.checks import key_words
 from npdl.kernels.cuda.kernel import Float, Floats, Int, Ints, Long, Longs, UInt, device, expect, kernel, launch_each
 from npdl.kernels.cuda.philox import normal, philox, word_of
 from npdl.kernels.cuda.strided import broadcast_strides, place_of, table_for
+from npdl.kernels.cuda.wide import aligned, load, store
 from npdl.kernels.reference.dropout import ALPHA_LOW, MASK_BITS, alpha_affine
 
 
@@ -27,24 +28,24 @@ def kept_or(dropped, word, v, scale, shift, threshold):
 
 @kernel
 def drop(
-    x: Floats, out: Floats, size: Int, groups: Int, n: Long, scale: Float, shift: Float, dropped: Float,
+    x: Floats, out: Floats, size: Int, groups: Int, n: Long, wide: Int, scale: Float, shift: Float, dropped: Float,
     threshold: UInt, step: UInt, at: Ints, counted: Int, k0: UInt, k1: UInt,
 ):  # fmt: skip
     """out = scale · x + shift where kept; n groups of four elements, `groups` in each sample of `size` elements."""
+    v = cuda.local.array(4, float32)
     now = step_of(step, at, counted)
     i = cuda.grid(1)
     while i < n:
         sample = i // groups
         e = i % groups * 4
         w0, w1, w2, w3 = philox(now, sample, e // 4, k0, k1)
-        at = sample * size + e
-        out[at] = kept_or(dropped, w0, x[at], scale, shift, threshold)
-        if e + 1 < size:
-            out[at + 1] = kept_or(dropped, w1, x[at + 1], scale, shift, threshold)
-        if e + 2 < size:
-            out[at + 2] = kept_or(dropped, w2, x[at + 2], scale, shift, threshold)
-        if e + 3 < size:
-            out[at + 3] = kept_or(dropped, w3, x[at + 3], scale, shift, threshold)
+        place = sample * size + e
+        load(x, place, place - e + size, wide, v)
+        v[0] = kept_or(dropped, w0, v[0], scale, shift, threshold)
+        v[1] = kept_or(dropped, w1, v[1], scale, shift, threshold)
+        v[2] = kept_or(dropped, w2, v[2], scale, shift, threshold)
+        v[3] = kept_or(dropped, w3, v[3], scale, shift, threshold)
+        store(out, place, place - e + size, wide, v)
         i += cuda.gridsize(1)
 
 
@@ -70,40 +71,40 @@ def noisy(v, word, stddev, multiplies):
 
 @kernel
 def add_noise(
-    x: Floats, out: Floats, size: Int, groups: Int, n: Long, stddev: Float, multiplies: Int, step: UInt, at: Ints,
-    counted: Int, k0: UInt, k1: UInt,
+    x: Floats, out: Floats, size: Int, groups: Int, n: Long, wide: Int, stddev: Float, multiplies: Int, step: UInt,
+    at: Ints, counted: Int, k0: UInt, k1: UInt,
 ):  # fmt: skip
     """out = x (1 + stddev z), or x + stddev z"""
+    v = cuda.local.array(4, float32)
     now = step_of(step, at, counted)
     i = cuda.grid(1)
     while i < n:
         sample = i // groups
         e = i % groups * 4
         w0, w1, w2, w3 = philox(now, sample, e // 4, k0, k1)
-        at = sample * size + e
-        out[at] = noisy(x[at], w0, stddev, multiplies)
-        if e + 1 < size:
-            out[at + 1] = noisy(x[at + 1], w1, stddev, multiplies)
-        if e + 2 < size:
-            out[at + 2] = noisy(x[at + 2], w2, stddev, multiplies)
-        if e + 3 < size:
-            out[at + 3] = noisy(x[at + 3], w3, stddev, multiplies)
+        place = sample * size + e
+        load(x, place, place - e + size, wide, v)
+        v[0] = noisy(v[0], w0, stddev, multiplies)
+        v[1] = noisy(v[1], w1, stddev, multiplies)
+        v[2] = noisy(v[2], w2, stddev, multiplies)
+        v[3] = noisy(v[3], w3, stddev, multiplies)
+        store(out, place, place - e + size, wide, v)
         i += cuda.gridsize(1)
 
 
 def _groups(kernel, x, out):
-    """(elements of a sample, fours of elements in it, fours in all)"""
+    """(elements of a sample, fours of elements in it, fours in all, whether those lie at multiples of 16 bytes)"""
     if not x.shape:
         raise ValueError(f"{kernel}: x must be (N, ...), got a single number")
     expect(kernel, "out", out, x.shape)
     size = x.size // len(x) if len(x) else 0
-    return size, -(-size // 4), len(x) * -(-size // 4)
+    return size, -(-size // 4), len(x) * -(-size // 4), int(size % 4 == 0 and aligned(x, out))
 
 
 def _drop(kernel, x, rate, key, step, out, noise_shape, scale, shift=0.0, dropped=0.0):
     if not 0 <= rate <= 1:
         raise ValueError(f"{kernel}: rate must be from 0 to 1, got {rate!r}")
-    size, groups, n = _groups(kernel, x, out)
+    size, groups, n, wide = _groups(kernel, x, out)
     words, shape = key_words(kernel, key), x.shape[1:]
     noise = shape if noise_shape is None else tuple(noise_shape)
     if len(noise) != len(shape) or any(m not in (1, s) for m, s in zip(noise, shape, strict=True)):
@@ -112,7 +113,7 @@ def _drop(kernel, x, rate, key, step, out, noise_shape, scale, shift=0.0, droppe
         )
     how = (scale, shift, dropped, math.ceil(rate * 2**MASK_BITS), *x.memory.driver.counter(step), *words)
     if noise == shape:
-        launch_each(drop, n, x, out, size, groups, n, *how)
+        launch_each(drop, n, x, out, size, groups, n, wide, *how)
     elif x.size:
         table, axes = table_for(x.memory.driver, shape, broadcast_strides(noise, shape))
         launch_each(drop_together, x.size, x, out, table, axes, size, x.size, *how)
@@ -142,9 +143,9 @@ def _alpha(kernel, rate):
 
 
 def _noise(kernel, x, stddev, multiplies, key, step, out):
-    size, groups, n = _groups(kernel, x, out)
+    size, groups, n, wide = _groups(kernel, x, out)
     how = *x.memory.driver.counter(step), *key_words(kernel, key)
-    launch_each(add_noise, n, x, out, size, groups, n, stddev, multiplies, *how)
+    launch_each(add_noise, n, x, out, size, groups, n, wide, stddev, multiplies, *how)
 
 
 def gaussian_dropout(x, stddev, key, step, *, out):

@@ -4,11 +4,19 @@ from numba import int64, uint32
 
 from npdl.kernels.cuda.kernel import device
 
+BEYOND = 1 << 32
+
 
 @device
 def over(a, b):
     """a // b of whole numbers from 0 to below 2³²: one division of 32 bits, where Numba makes one of 64."""
     return int64(uint32(a) // uint32(b))
+
+
+@device
+def remainder(a, b):
+    """a % b of a whole number from 0 on and one from 1 to below 2³¹: by 32 bits where a has no more."""
+    return int64(uint32(a) % uint32(b)) if a < BEYOND else int64(a % b)
 
 
 @device

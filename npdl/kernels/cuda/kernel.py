@@ -76,6 +76,10 @@ class DeviceFunction:
         return self.function(*arguments)
 
 
+class Builtin(DeviceFunction):
+    """A device function that a GPU has an instruction for (npdl/devices/cuda/intrinsics.py); its source says what."""
+
+
 def outside_names(function):
     """What the names that a function reads from outside of it stand for."""
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
@@ -84,7 +88,7 @@ def outside_names(function):
     return {**named, **{name: cell.cell_contents for name, cell in cells}}
 
 
-kernel, device = Kernel, DeviceFunction
+kernel, device, builtin = Kernel, DeviceFunction, Builtin
 
 
 def variants(*keys):

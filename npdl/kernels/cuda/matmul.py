@@ -7,7 +7,9 @@ from numba import cuda, float32
 from npdl.kernels.checks import LINEAR, WHOLE_ROWS
 from npdl.kernels.cuda import activation as activations
 from npdl.kernels.cuda.elementary import FORWARD, SLOPES
-from npdl.kernels.cuda.kernel import Float, Floats, Int, Long, expect, kernel, launch, launch_each, variants
+from npdl.kernels.cuda.index import remainder
+from npdl.kernels.cuda.kernel import Float, Floats, Int, Long, expect, kernel, launch, variants
+from npdl.kernels.cuda.wide import aligned, launch_fours, load, store
 
 TILE = 32
 """Columns that a block of `sum_rows` takes, one for each thread of a warp: neighbours in memory."""
@@ -23,38 +25,38 @@ def _epilogue(code):
 
     @kernel
     def epilogue(
-        out: Floats,
-        bias: Floats,
-        add: Floats,
-        times: Floats,
-        z: Floats,
-        slope: Floats,
-        n: Long,
-        width: Int,
-        has_bias: Int,
-        has_add: Int,
-        has_times: Int,
-        has_z: Int,
-        has_slope: Int,
-        p: Float,
-        q: Float,
-        r: Float,
-    ):
-        i = cuda.grid(1)
+        x: Floats, out: Floats, bias: Floats, add: Floats, times: Floats, z: Floats, slope: Floats,
+        n: Long, width: Int, wide: Int,
+        has_bias: Int, has_add: Int, has_times: Int, has_z: Int, has_slope: Int, p: Float, q: Float, r: Float,
+    ):  # fmt: skip
+        v = cuda.local.array(4, float32)
+        other = cuda.local.array(4, float32)
+        i = 4 * cuda.grid(1)
         while i < n:
-            v = out[i]
+            load(x, i, n, wide, v)
             if has_bias:
-                v += bias[i % width]
+                column = remainder(i, width)
+                for k in range(4):
+                    v[k] += bias[column]
+                    column = column + 1 if column + 1 < width else 0
             if has_add:
-                v += add[i]
+                load(add, i, n, wide, other)
+                for k in range(4):
+                    v[k] += other[k]
             if has_times:
-                v *= times[i]
+                load(times, i, n, wide, other)
+                for k in range(4):
+                    v[k] *= other[k]
             if has_z:
-                z[i] = v
+                store(z, i, n, wide, v)
             if has_slope:
-                slope[i] = derivative(v, p, q, r)
-            out[i] = function(v, p, q, r)
-            i += cuda.gridsize(1)
+                for k in range(4):
+                    other[k] = derivative(v[k], p, q, r)
+                store(slope, i, n, wide, other)
+            for k in range(4):
+                v[k] = function(v[k], p, q, r)
+            store(out, i, n, wide, v)
+            i += 4 * cuda.gridsize(1)
 
     return epilogue
 
@@ -113,15 +115,20 @@ def matmul(
     finish(out, bias, activation, z, add, times, slope)
 
 
-def finish(out, bias, activation, z, add=None, times=None, slope=None):
-    """z = (out + bias + add) · times, slope = a'(z), out = a(z): how every kernel with an epilogue ends."""
+def finish(out, bias, activation, z, add=None, times=None, slope=None, made=None):
+    """z = (made + bias + add) · times, slope = a'(z), out = a(z): how every kernel with an epilogue ends.
+
+    One launch, but for a softmax. `made` is what the kernel has made; None: out itself.
+    """
+    made = out if made is None else made
     code = LINEAR if activation is None else activations.built_in(activation)
     now = LINEAR if code in WHOLE_ROWS else code
     given = bias, add, times, z, slope
     if now != LINEAR or any(array is not None for array in given):
         constants = activations.constants(activation) if now != LINEAR else (0.0, 0.0, 0.0)
         there = [int(array is not None) for array in given]
-        launch_each(_epilogue(now), out.size, out, *given, out.size, out.shape[-1], *there, *constants)
+        sizes = out.size, out.shape[-1], aligned(made, out, *given[1:])
+        launch_fours(_epilogue(now), out.size, made, out, *given, *sizes, *there, *constants)
     if code in WHOLE_ROWS:
         activations.activation(out, activation, out=out)
 

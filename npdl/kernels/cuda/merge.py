@@ -5,55 +5,90 @@ import math
 from numba import cuda, float32
 
 from npdl.kernels.cuda import matmul
-from npdl.kernels.cuda.kernel import Float, Floats, Long, expect, kernel, launch_each
+from npdl.kernels.cuda.kernel import Float, Floats, Int, Long, expect, kernel, launch_each
+from npdl.kernels.cuda.wide import aligned, launch_fours, load, store
 
 
 @kernel
-def add_kernel(a: Floats, b: Floats, out: Floats, n: Long):
-    i = cuda.grid(1)
+def add_kernel(a: Floats, b: Floats, out: Floats, n: Long, wide: Int):
+    x = cuda.local.array(4, float32)
+    y = cuda.local.array(4, float32)
+    i = 4 * cuda.grid(1)
     while i < n:
-        out[i] = a[i] + b[i]
-        i += cuda.gridsize(1)
+        load(a, i, n, wide, x)
+        load(b, i, n, wide, y)
+        for k in range(4):
+            x[k] = x[k] + y[k]
+        store(out, i, n, wide, x)
+        i += 4 * cuda.gridsize(1)
 
 
 @kernel
-def subtract_kernel(a: Floats, b: Floats, out: Floats, n: Long):
-    i = cuda.grid(1)
+def subtract_kernel(a: Floats, b: Floats, out: Floats, n: Long, wide: Int):
+    x = cuda.local.array(4, float32)
+    y = cuda.local.array(4, float32)
+    i = 4 * cuda.grid(1)
     while i < n:
-        out[i] = a[i] - b[i]
-        i += cuda.gridsize(1)
+        load(a, i, n, wide, x)
+        load(b, i, n, wide, y)
+        for k in range(4):
+            x[k] = x[k] - y[k]
+        store(out, i, n, wide, x)
+        i += 4 * cuda.gridsize(1)
 
 
 @kernel
-def multiply_kernel(a: Floats, b: Floats, out: Floats, n: Long):
-    i = cuda.grid(1)
+def multiply_kernel(a: Floats, b: Floats, out: Floats, n: Long, wide: Int):
+    x = cuda.local.array(4, float32)
+    y = cuda.local.array(4, float32)
+    i = 4 * cuda.grid(1)
     while i < n:
-        out[i] = a[i] * b[i]
-        i += cuda.gridsize(1)
+        load(a, i, n, wide, x)
+        load(b, i, n, wide, y)
+        for k in range(4):
+            x[k] = x[k] * y[k]
+        store(out, i, n, wide, x)
+        i += 4 * cuda.gridsize(1)
 
 
 @kernel
-def maximum_kernel(a: Floats, b: Floats, out: Floats, n: Long):
-    i = cuda.grid(1)
+def maximum_kernel(a: Floats, b: Floats, out: Floats, n: Long, wide: Int):
+    x = cuda.local.array(4, float32)
+    y = cuda.local.array(4, float32)
+    i = 4 * cuda.grid(1)
     while i < n:
-        out[i] = b[i] if a[i] < b[i] or (b[i] != b[i] and a[i] == a[i]) else a[i]
-        i += cuda.gridsize(1)
+        load(a, i, n, wide, x)
+        load(b, i, n, wide, y)
+        for k in range(4):
+            x[k] = y[k] if x[k] < y[k] or (y[k] != y[k] and x[k] == x[k]) else x[k]
+        store(out, i, n, wide, x)
+        i += 4 * cuda.gridsize(1)
 
 
 @kernel
-def minimum_kernel(a: Floats, b: Floats, out: Floats, n: Long):
-    i = cuda.grid(1)
+def minimum_kernel(a: Floats, b: Floats, out: Floats, n: Long, wide: Int):
+    x = cuda.local.array(4, float32)
+    y = cuda.local.array(4, float32)
+    i = 4 * cuda.grid(1)
     while i < n:
-        out[i] = b[i] if a[i] > b[i] or (b[i] != b[i] and a[i] == a[i]) else a[i]
-        i += cuda.gridsize(1)
+        load(a, i, n, wide, x)
+        load(b, i, n, wide, y)
+        for k in range(4):
+            x[k] = y[k] if x[k] > y[k] or (y[k] != y[k] and x[k] == x[k]) else x[k]
+        store(out, i, n, wide, x)
+        i += 4 * cuda.gridsize(1)
 
 
 @kernel
-def scale_kernel(a: Floats, factor: Float, out: Floats, n: Long):
-    i = cuda.grid(1)
+def scale_kernel(a: Floats, factor: Float, out: Floats, n: Long, wide: Int):
+    x = cuda.local.array(4, float32)
+    i = 4 * cuda.grid(1)
     while i < n:
-        out[i] = a[i] * factor
-        i += cuda.gridsize(1)
+        load(a, i, n, wide, x)
+        for k in range(4):
+            x[k] *= factor
+        store(out, i, n, wide, x)
+        i += 4 * cuda.gridsize(1)
 
 
 @kernel
@@ -86,16 +121,19 @@ def take_kernel(y: Floats, out: Floats, n: Long, row: Long, step: Long, start: L
 
 def add(a, b, *, out, activation=None, z=None):
     """As npdl.kernels.reference.merge.add."""
-    expect("add", "z", z, a.shape)
-    _combine(add_kernel, "add", a, b, out)
+    if activation is None and z is None:
+        _combine(add_kernel, "add", a, b, out)
+        return
+    for name, array in (("b", b), ("out", out), ("z", z)):
+        expect("add", name, array, a.shape)
     if out.size:
-        matmul.finish(out, None, activation, z)
+        matmul.finish(out, None, activation, z, add=b, made=a)
 
 
 def _combine(one, name, a, b, out):
     expect(name, "b", b, a.shape)
     expect(name, "out", out, a.shape)
-    launch_each(one, out.size, a, b, out, out.size)
+    launch_fours(one, out.size, a, b, out, out.size, aligned(a, b, out))
 
 
 def subtract(a, b, *, out):
@@ -121,7 +159,7 @@ def minimum(a, b, *, out):
 def scale(a, factor, *, out):
     """out = a · factor"""
     expect("scale", "out", out, a.shape)
-    launch_each(scale_kernel, out.size, a, factor, out, out.size)
+    launch_fours(scale_kernel, out.size, a, factor, out, out.size, aligned(a, out))
 
 
 def match_grad(dy, x, y, *, out, rest):

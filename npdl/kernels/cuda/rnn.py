@@ -19,7 +19,7 @@ import math
 from numba import cuda, uint8
 
 from npdl.kernels.checks import WHOLE_ROWS
-from npdl.kernels.cuda import cells
+from npdl.kernels.cuda import cells, merge
 from npdl.kernels.cuda.activation import built_in, constants
 from npdl.kernels.cuda.kernel import (
     Bytes,
@@ -33,7 +33,7 @@ from npdl.kernels.cuda.kernel import (
     launch_each,
 )
 from npdl.kernels.cuda.memory import areas, viewed
-from npdl.kernels.cuda.merge import multiply_kernel, put_kernel, scale_kernel, take_kernel
+from npdl.kernels.cuda.merge import put_kernel, take_kernel
 
 # ---- steps and samples
 
@@ -131,9 +131,9 @@ def _operands(h, keep, dropped, room):
         return [_at(h, t) for t in range(len(h) - 1)]
     made = [room] * (len(h) - 1) if dropped is None else [_at(dropped, t) for t in range(len(dropped))]
     if made and keep is not None:
-        launch_each(multiply_kernel, room.size, _at(h, 0), keep, made[0], room.size)
+        merge.multiply(_at(h, 0), keep, out=made[0])
     elif made:
-        launch_each(scale_kernel, room.size, _at(h, 0), 1.0, made[0], room.size)
+        merge.scale(_at(h, 0), 1.0, out=made[0])
     return made
 
 

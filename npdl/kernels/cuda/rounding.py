@@ -53,6 +53,14 @@ def narrowed(bits, half):
     return uint32(sign | uint32(digits >> uint32(uint32(126) - exponent)))
 
 
+@device
+def store_narrow(out, i, stop, half, numbers):
+    """out[i : i + 4] = the 16 bits of four numbers, nothing from `stop` on: how an update ends that keeps a copy."""
+    for k in range(4):
+        if i + k < stop:
+            out[i + k] = uint16(narrowed(np.float32(numbers[k]).view(np.uint32), half))
+
+
 @kernel
 def round_kernel(x: Floats, out: Floats, n: Long, half: Int):
     i = cuda.grid(1)

@@ -4,11 +4,12 @@ The formulas are the reference's, in the same order of operations; the GPU's com
 addition after it, so that results differ from the CPU's in the last bits. p, g, m, v ... are arrays of the device;
 `segments` and `hyper` are NumPy arrays on the host, as everywhere.
 
-The kernels are in npdl/kernels/cuda/bodies. A thread block takes one piece (start, stop, row of `segments`) of at most
-`PIECE` elements after another, so that all its threads work on one tensor. `scalars` holds what the update needs of a
-segment. It is computed in float64 on the host and rounded to float32, for a GPU is slow in float64; so a
-kernel's body has no literal of its own. The pieces stay in device memory; the scalars are copied there in each step,
-and in a graph before each start of it (`driver.numbers`).
+The kernels are in npdl/kernels/cuda/bodies. A thread block has one piece (start, stop, row of `segments`) of at most
+`PIECE` elements, so that all its threads work on one tensor; a thread has four neighbours at a time, by 16-byte
+accesses where the piece allows them (npdl/kernels/cuda/wide.py). `scalars` holds what the update needs of a segment. It
+is computed in float64 on the host and rounded to float32, for a GPU is slow in float64; so a kernel's body has no
+literal of its own. The pieces stay in device memory; the scalars are copied there in each step, and in a graph before
+each start of it (`driver.numbers`).
 """
 
 import math
@@ -16,7 +17,8 @@ import math
 import numpy as np
 
 from npdl.kernels.cuda import bodies
-from npdl.kernels.cuda.kernel import MOST_BLOCKS, THREADS, launch
+from npdl.kernels.cuda.kernel import THREADS, launch
+from npdl.kernels.cuda.wide import aligned
 from npdl.kernels.reference.update import (
     ADADELTA_HYPER,
     ADAGRAD_HYPER,
@@ -34,7 +36,7 @@ from npdl.kernels.reference.update import (
 from npdl.kernels.segments import check, cut
 
 PIECE = 4096
-"""Elements a thread block takes at a time."""
+"""Elements of a thread block: four turns of its threads."""
 
 
 def _decay(eta, decay, decoupled):
@@ -49,7 +51,8 @@ def sgd(p, g, velocity, segments, hyper):
     learning_rate, momentum, nesterov, decoupled = hyper
     eta = learning_rate * segments[:, 2]
     lam, keep = _decay(eta, segments[:, 3], decoupled)
-    _launch("sgd", bodies.sgd(velocity is not None, nesterov != 0), arrays, segments, eta, lam, keep, momentum)
+    how = velocity is not None, nesterov != 0
+    _launch("sgd", lambda kind: bodies.sgd(*how, kind), arrays, segments, eta, lam, keep, momentum, copies=True)
 
 
 def adam(p, g, m, v, segments, hyper, v_max=None):
@@ -67,8 +70,9 @@ def _adams(name, arrays, segments, hyper, decoupled):
     learning_rate, beta_1, beta_2, bias_1, bias_2, epsilon = hyper
     eta = learning_rate * segments[:, 2]
     lam, keep = _decay(eta, segments[:, 3], decoupled)
-    betas, kernel = (beta_1, 1 - beta_1, beta_2, 1 - beta_2), bodies.adam(arrays["v_max"] is not None)
-    _launch(name, kernel, arrays, segments, eta / bias_1, lam, keep, *betas, 1 / math.sqrt(bias_2), epsilon)
+    amsgrad, betas = arrays["v_max"] is not None, (beta_1, 1 - beta_1, beta_2, 1 - beta_2)
+    columns = (eta / bias_1, lam, keep, *betas, 1 / math.sqrt(bias_2), epsilon)
+    _launch(name, lambda kind: bodies.adam(amsgrad, kind), arrays, segments, *columns, copies=True)
 
 
 def rmsprop(p, g, v, mean, velocity, segments, hyper):
@@ -182,15 +186,24 @@ def scalars_for(driver, segments, *columns):
     return driver.numbers(table)
 
 
-def _launch(name, update, arrays, segments, *columns):
-    """Write the scalars, one row a segment, and start the kernel."""
+def _launch(name, update, arrays, segments, *columns, copies=False):
+    """Write the scalars, one row a segment, and start the kernel.
+
+    With `copies` it also writes the 16-bit copy of p where there is one: `update` gives the kernel for its type, or for
+    None. Other kernels leave the copy behind, and whoever asks for them has it renewed."""
     p = next(iter(arrays.values()))
     if len(segments) == 0 or p.shape[0] == 0:
         return
     driver = p.memory.driver
+    copy = driver.factors.copy_of(p)
+    if copies:
+        arrays = {**arrays, "copy": None if copy is None else copy.array}
+        update = update(None if copy is None else copy.kind)
+    if copy is not None:
+        copy.written = copies and copy.fresh
     pieces = _pieces(driver, name, segments, p.shape[0])
     count = len(pieces)
     if count == 0:  # all is frozen
         return
-    scalars = scalars_for(driver, segments, *columns)
-    launch(update, min(count, MOST_BLOCKS), THREADS, pieces, scalars, count, len(columns), *arrays.values())
+    scalars, wide = scalars_for(driver, segments, *columns), aligned(*arrays.values())
+    launch(update, count, THREADS, pieces, scalars, len(columns), wide, *arrays.values())
