@@ -69,6 +69,7 @@ typedef struct {
     int64_t place, image_step, plane_step, row_step, column_step;
     npdl_phase f, v, h;      /* dx: which taps of w, ... */
     int64_t kernel_h, kernel_w; /* ... which has so many in a plane */
+    const FN(npdl_unpooled) *unpooled; /* dW: what dz is made of, or NULL */
 } FN(npdl_windows);
 
 static FN(npdl_windows) FN(npdl_windows_of)(const REAL *x, const npdl_window *g, const npdl_depth *d) {
@@ -188,6 +189,7 @@ static void FN(npdl_pack_phase)(const FN(npdl_product) *s, int64_t group, int64_
 static size_t FN(npdl_conv_bytes)(const FN(npdl_product) *s, int64_t rows, int64_t columns) {
     const FN(npdl_windows) *x = s->images;
     int64_t band = x->banded ? x->d.kernel * FN(npdl_slab)(x, s->transpose_a ? NPDL_PIXELS : rows) : 0;
+    if (x->unpooled) band += NPDL_PIXELS * columns;
     return (NPDL_KB * npdl_round_up(columns, NPDL_NW) + band) * sizeof(REAL) + rows * sizeof(npdl_row);
 }
 
@@ -229,7 +231,8 @@ static void FN(npdl_dkernel_rectangle)(const FN(npdl_product) *s, int64_t m0, in
     REAL *panels = work;
     npdl_row *row = (npdl_row *)(panels + NPDL_KB * npdl_round_up(n, NPDL_NW));
     int64_t place[NPDL_KB], depth = x->g.channels / x->g.groups, width = s->n / x->g.groups;
-    int64_t slab = FN(npdl_slab)(x, NPDL_PIXELS);
+    int64_t slab = FN(npdl_slab)(x, NPDL_PIXELS), step = x->unpooled ? n : s->b_step;
+    REAL *whole = (REAL *)(row + m) + (x->banded ? x->d.kernel * slab : 0);
     for (int64_t i = 0; i < m; i += NPDL_KB) {
         int64_t mb = npdl_min(m - i, NPDL_KB);
         FN(npdl_taps)(x, m0 + i, m0 + i + mb, slab, place);
@@ -239,11 +242,13 @@ static void FN(npdl_dkernel_rectangle)(const FN(npdl_product) *s, int64_t m0, in
     if (k0 >= k1) FN(npdl_empty_sums)(out, out_step, m, n, NULL);
     for (int64_t kb = k0; kb < k1; kb += NPDL_PIXELS) {
         int64_t k = npdl_min(k1 - kb, NPDL_PIXELS);
-        const REAL *windows = FN(npdl_pixels)(x, kb, kb + k, (REAL *)(row + m), slab, NULL, place);
+        const REAL *windows = FN(npdl_pixels)(x, kb, kb + k, (REAL *)(row + m), slab, NULL, place), *b = whole;
+        if (x->unpooled) FN(npdl_unpool_rows)(x->unpooled, kb, k, n0, n0 + n, whole, n);
+        else b = s->b + kb * s->b_step + n0;
         for (int64_t c0 = n0, c1; c0 < n0 + n; c0 = c1) {
             int64_t group = c0 / width;
             c1 = npdl_min((group + 1) * width, n0 + n);
-            FN(npdl_pack_b)(s->b + kb * s->b_step + c0, s->b_step, 0, k, c1 - c0, panels, 0);
+            FN(npdl_pack_b)(b + c0 - n0, step, 0, k, c1 - c0, panels, 0);
             FN(npdl_tiles)(windows + group * depth, row, m, place, k, panels, out + c0 - n0,
                            c1 - c0, kb > k0, NULL);
         }
@@ -404,6 +409,86 @@ NPDL_API void FN(npdl_conv3d_dx)(const REAL *dz, const REAL *w, REAL *out, int64
     for (int64_t c = 0; c < d->stride; c++)
         for (int64_t a = 0; a < g->stride_h; a++)
             for (int64_t b = 0; b < g->stride_w; b++) FN(npdl_dx_phase)(dz, w, out, volumes, g, d, c, a, b);
+}
+
+/* ---- y of images, pooled on the way; see pooled.h */
+
+#ifndef NPDL_CONV_POOLED
+#define NPDL_CONV_POOLED
+#define NPDL_POOLED_PIXELS 512 /* of y in a task, about: they stay in the second cache; changes no sum */
+#endif
+
+typedef struct {
+    const FN(npdl_product) *product;
+    const FN(npdl_pooled) *pooled;
+    int64_t images, lines; /* of a task: whole images, or of one image so many rows, an even number */
+    int64_t columns;       /* of the product, at a time */
+    size_t bytes;          /* of a rectangle's work, after which its pixels lie */
+} FN(npdl_conv_pooled);
+
+static void FN(npdl_conv_pooled_task)(void *ctx, int64_t task, void *work) {
+    const FN(npdl_conv_pooled) *s = ctx;
+    FN(npdl_product) part = *s->product;
+    FN(npdl_windows) windows = *(const FN(npdl_windows) *)part.images;
+    const int64_t height = windows.g.out_h, width = windows.g.out_w, n = part.n, bands = npdl_ceil_div(height, s->lines);
+    const int64_t r0 = task % bands * s->lines, r1 = npdl_min(r0 + s->lines, height), all = part.m / (height * width);
+    const int64_t image = task / bands * s->images, end = npdl_min(image + s->images, all), line = width * n;
+    const int64_t m0 = (image * height + r0) * width, m = (end - image - 1) * height * width + (r1 - r0) * width;
+    part.images = &windows, part.out = (REAL *)((char *)work + s->bytes), windows.place = -m0 * n;
+    for (int64_t c = 0; c < n; c += s->columns)
+        FN(npdl_conv_rectangle)(&part, m0, m, c, npdl_min(n - c, s->columns), 0, part.k, NULL, 0, 0, work);
+    for (int64_t i = image; i < end; i++)
+        for (int64_t r = r0; r + 1 < r1; r += 2)
+            FN(npdl_pool_row_of_two)(s->pooled, part.out + ((i - image) * height + r - r0) * line, line, width / 2, n,
+                                     (i * (height / 2) + r / 2) * (width / 2) * n);
+}
+
+/* out = a(the maximum of each 2 x 2 of windows(x) W + bias), a is ReLU or nothing; g has one group. winners may be NULL. */
+NPDL_API void FN(npdl_conv2d_pooled)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, void *winners, int relu,
+                                     int64_t images, const npdl_window *g) {
+    const FN(npdl_pooled) pooled = {out, winners, relu};
+    if (images * (g->out_h / 2) * (g->out_w / 2) * g->filters == 0) return;
+    if (npdl_winograd_suits(g, g->out_h, g->out_w)) {
+        FN(npdl_winograd_pooled)(x, w, bias, images, g, &pooled);
+        return;
+    }
+    FN(npdl_windows) windows = FN(npdl_windows_of)(x, g, &npdl_one_plane);
+    windows.column_step = g->filters, windows.row_step = g->out_w * g->filters;
+    windows.plane_step = windows.image_step = g->out_h * windows.row_step;
+    const FN(npdl_product) product = {
+        .m = images * g->out_h * g->out_w, .n = g->filters, .k = g->kernel_h * g->kernel_w * g->channels,
+        .images = &windows, .b = w, .b_step = g->filters, .out_step = g->filters, .bias = bias,
+    };
+    FN(npdl_conv_pooled) s = {&product, &pooled, 1, g->out_h, npdl_min(g->filters, NPDL_TASK_COLUMNS), 0};
+    s.lines = npdl_min(g->out_h, npdl_max(2, NPDL_POOLED_PIXELS / g->out_w / 2 * 2));
+    if (s.lines == g->out_h) s.images = npdl_max(1, NPDL_POOLED_PIXELS / (g->out_h * g->out_w));
+    const int64_t rows = s.images * s.lines * g->out_w;
+    s.bytes = (FN(npdl_conv_bytes)(&product, rows, s.columns) + 63) / 64 * 64;
+    npdl_parallel(FN(npdl_conv_pooled_task), &s, npdl_ceil_div(images, s.images) * npdl_ceil_div(g->out_h, s.lines),
+                  s.bytes + rows * g->filters * sizeof(REAL));
+}
+
+/* out = dW of the convolution that npdl_conv2d_pooled makes: `from` is what dz is made of. */
+static void FN(npdl_unpooled_dkernel)(const REAL *x, const FN(npdl_unpooled) *from, REAL *out, int64_t images,
+                                      const npdl_window *g) {
+    if (npdl_winograd_suits_dkernel(g, images)) {
+        FN(npdl_winograd_sum_all)(x, NULL, from, out, images, g);
+        return;
+    }
+    FN(npdl_windows) windows = FN(npdl_windows_of)(x, g, &npdl_one_plane);
+    windows.unpooled = from;
+    FN(npdl_product) s = {
+        .m = g->kernel_h * g->kernel_w * g->channels, .n = g->filters, .k = images * g->out_h * g->out_w,
+        .images = &windows, .rectangle = FN(npdl_dkernel_rectangle), .bytes = FN(npdl_conv_bytes), .transpose_a = 1,
+        .b_step = g->filters, .out = out, .out_step = g->filters,
+    };
+    FN(npdl_run_product)(&s);
+}
+
+NPDL_API void FN(npdl_conv2d_pooled_dkernel)(const REAL *x, const REAL *dy, const void *winners, REAL *out,
+                                             int64_t images, const npdl_window *g) {
+    const FN(npdl_unpooled) from = {dy, winners, g->out_h, g->out_w, g->filters};
+    FN(npdl_unpooled_dkernel)(x, &from, out, images, g);
 }
 
 /* ---- those of images */

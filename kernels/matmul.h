@@ -45,6 +45,13 @@ static inline int64_t npdl_round_up(int64_t a, int64_t b) { return npdl_ceil_div
 
 typedef struct { int64_t from, to; } npdl_row;      /* where a row of the tile begins in a, and in out */
 
+/* Where number k of row i of the tile lies. The last two need no load of its place: a tenth less time. */
+enum {
+    NPDL_PLACES, /* a[row[i].from + place[k]]: so windows of an image are read where they are */
+    NPDL_ROWS,   /* a[row[i].from + k] */
+    NPDL_STRIP   /* a[row[0].from + k · NPDL_MR + i] */
+};
+
 /* The rows of a task, a multiple of `step` and at least `rows`, with which the busiest thread has the least to do: of
  * m = 784 eight tasks of 108 leave two threads 432 and 352 rows, six of 132 leave them 396 and 388. To pack its part of b
  * costs a task as much as some rows do. There are `others` tasks for each task's rows. */
@@ -87,42 +94,63 @@ struct FN(npdl_product) {
     const REAL *bias;        /* (n,) or NULL */
     const REAL *add, *times; /* like out, or NULL; not with images */
     REAL *z, *slope;         /* like out, receive what is activated and the activation's slope there, or NULL */
-    REAL *sums;              /* (n,) receives Σ of b's rows if there is one part, or NULL */
+    REAL *sums;              /* (n,) receives Σ of b's rows, or NULL */
     int code;                /* activation, 0: none */
     const double *constants;
     /* division into tasks, filled by npdl_run_product */
     int64_t task_rows, task_columns, row_tasks, column_tasks, parts, part_k;
-    REAL *partial;           /* (parts, m, n) */
+    REAL *partial;           /* (parts, m, n), ... */
+    REAL *block_sums;        /* ... (blocks of k, n), with parts */
 };
 
 /* ---- register tile: out (+)= a · b for mr rows and nv vectors of columns, n of which are stored, (+ bias).
  *
- * Number k of row i is a[row[i].from + place[k]], and the row goes to out + row[i].to: so windows of an image are read
- * where they lie, as packed rows are. b's row k is at b + k·bs. mr and nv are constants where this is used. */
-NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const npdl_row *row,
+ * Row i goes to out + row[i].to; b's row k is at b + k·bs. mr, nv and layout are constants where this is used. */
+
+/* One k; X: the number of row i. */
+#define NPDL_TILE_STEP(X) \
+    { \
+        VEC panel[8]; \
+        _Pragma("GCC unroll 8") \
+        for (int j = 0; j < nv; j++) panel[j] = LD(b + j * VL); \
+        _Pragma("GCC unroll 16") \
+        for (int i = 0; i < mr; i++) { \
+            if (layout != NPDL_STRIP && i < NPDL_MR_IN_REGISTERS) \
+                __asm__("" : "+r"(from[i])); /* or the compiler derives one from another */ \
+            VEC x = BC(X); \
+            _Pragma("GCC unroll 8") \
+            for (int j = 0; j < nv; j++) ADD_PRODUCT(acc[i][j], x, panel[j]); \
+        } \
+    }
+
+#define NPDL_NUMBER(k) \
+    (layout == NPDL_STRIP ? from[0][(k) * NPDL_MR + i] : (i < NPDL_MR_IN_REGISTERS ? from[i] : more[i])[k])
+
+NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const int layout, const REAL *a, const npdl_row *row,
                                const int64_t *place, int64_t k, const REAL *b, int64_t bs, REAL *out, int64_t n,
                                int add, const REAL *bias) {
-    const REAL *from[NPDL_MR], *volatile others[NPDL_MR];
+    const REAL *from[NPDL_MR], *volatile others[NPDL_MR], *more[NPDL_MR];
     VEC acc[NPDL_MR][8];
     #pragma GCC unroll 16
     for (int i = 0; i < mr; i++) {
         if (i < NPDL_MR_IN_REGISTERS) from[i] = a + row[i].from;
-        else others[i] = a + row[i].from;
+        else if (layout == NPDL_PLACES) others[i] = a + row[i].from;
+        else more[i] = a + row[i].from;
         #pragma GCC unroll 8
         for (int j = 0; j < nv; j++) acc[i][j] = BC(0);
     }
-    for (const int64_t *end = place + k; place < end; place++, b += bs) {
-        VEC panel[8];
-        int64_t at = *place;
-        #pragma GCC unroll 8
-        for (int j = 0; j < nv; j++) panel[j] = LD(b + j * VL);
-        #pragma GCC unroll 16
-        for (int i = 0; i < mr; i++) {
-            if (i < NPDL_MR_IN_REGISTERS) __asm__("" : "+r"(from[i])); /* or the compiler derives one from another */
-            VEC x = BC((i < NPDL_MR_IN_REGISTERS ? from[i] : others[i])[at]);
-            #pragma GCC unroll 8
-            for (int j = 0; j < nv; j++) acc[i][j] = FMA(x, panel[j], acc[i][j]);
+    if (layout == NPDL_PLACES)
+        for (const int64_t *end = place + k; place < end; place++, b += bs) {
+            int64_t at = *place;
+            NPDL_TILE_STEP((i < NPDL_MR_IN_REGISTERS ? from[i] : others[i])[at])
         }
+    else {
+        int64_t at = 0;
+        for (; at + 4 <= k; at += 4) {
+            #pragma GCC unroll 4
+            for (int u = 0; u < 4; u++, b += bs) NPDL_TILE_STEP(NPDL_NUMBER(at + u))
+        }
+        for (; at < k; at++, b += bs) NPDL_TILE_STEP(NPDL_NUMBER(at))
     }
     #pragma GCC unroll 8
     for (int j = 0; j < nv; j++) {
@@ -145,26 +173,31 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const REAL *a, const 
     }
 }
 
-/* mr rows of a times one panel of nv vectors. A function for each size: the compiler keeps each in registers. */
-#define NPDL_ROWS_OF(mr, nv)                                                                                          \
-    static __attribute__((noinline)) void FN(npdl_rows_##mr##_##nv)(                                                  \
+/* mr rows of a times one panel of nv vectors. A function for each size and layout: the compiler keeps all in registers. */
+#define NPDL_SIZE_OF(mr, nv, layout)                                                                                  \
+    static __attribute__((noinline)) void FN(npdl_rows_##mr##_##nv##_##layout)(                                       \
         const REAL *a, const npdl_row *row, const int64_t *place, int64_t k, const REAL *panel, REAL *out, int64_t n, \
         int add, const REAL *bias) {                                                                                  \
-        FN(npdl_tile)(mr, nv, a, row, place, k, panel, nv * VL, out, n, add, bias);                                   \
+        FN(npdl_tile)(mr, nv, layout, a, row, place, k, panel, nv * VL, out, n, add, bias);                           \
     }
-#define NPDL_ROWS(mr) NPDL_ROWS_OF(mr, 1) NPDL_ROWS_OF(mr, 2)
-NPDL_ROWS(1) NPDL_ROWS(2) NPDL_ROWS(3) NPDL_ROWS(4)
+#define NPDL_LAYOUTS(mr, nv) \
+    NPDL_SIZE_OF(mr, nv, NPDL_PLACES) NPDL_SIZE_OF(mr, nv, NPDL_ROWS) NPDL_SIZE_OF(mr, nv, NPDL_STRIP)
+#define NPDL_SIZE(mr) NPDL_LAYOUTS(mr, 1) NPDL_LAYOUTS(mr, 2)
+NPDL_SIZE(1) NPDL_SIZE(2) NPDL_SIZE(3) NPDL_SIZE(4)
 #if NPDL_MR >= 6
-NPDL_ROWS(5) NPDL_ROWS(6)
+NPDL_SIZE(5) NPDL_SIZE(6)
 #endif
 #if NPDL_MR >= 8
-NPDL_ROWS(7) NPDL_ROWS(8)
+NPDL_SIZE(7) NPDL_SIZE(8)
 #endif
 #if NPDL_MR == 12
-NPDL_ROWS(9) NPDL_ROWS(10) NPDL_ROWS(11) NPDL_ROWS(12)
+NPDL_SIZE(9) NPDL_SIZE(10) NPDL_SIZE(11) NPDL_SIZE(12)
 #endif
-#undef NPDL_ROWS
-#undef NPDL_ROWS_OF
+#undef NPDL_SIZE
+#undef NPDL_LAYOUTS
+#undef NPDL_SIZE_OF
+#undef NPDL_TILE_STEP
+#undef NPDL_NUMBER
 
 /* out = (out + more) times on n columns of some rows, which lie in `more` and `times`, or NULL, as in out: a pass of its
  * own, over what is in the first cache, so that tiles without it stay as they are. With `fetch` both are only asked for. */
@@ -185,42 +218,49 @@ static void FN(npdl_and_more)(const npdl_row *row, int64_t rows, REAL *out, int6
         }
 }
 
-/* `rows` rows of a times all panels of packed b: as few tiles as can be, all about equally large. */
-static void FN(npdl_tiles_and_more)(const REAL *a, const npdl_row *row, int64_t rows, const int64_t *place, int64_t k,
-                                    const REAL *panels, REAL *out, int64_t n, int add, const REAL *bias,
-                                    const REAL *more, const REAL *times) {
-    static void (*const of_size[][2])(const REAL *, const npdl_row *, const int64_t *, int64_t, const REAL *, REAL *,
-                                      int64_t, int, const REAL *) = {
-#define NPDL_ROWS(mr) {FN(npdl_rows_##mr##_1), FN(npdl_rows_##mr##_2)}
-        {NULL}, NPDL_ROWS(1), NPDL_ROWS(2), NPDL_ROWS(3), NPDL_ROWS(4),
+/* `rows` rows of a times all panels of packed b: as few tiles as can be, all about equally large; in strips, the last
+ * one smaller. `place` is of NPDL_PLACES. */
+static void FN(npdl_tiles_and_more)(const int layout, const REAL *a, const npdl_row *row, int64_t rows,
+                                    const int64_t *place, int64_t k, const REAL *panels, REAL *out, int64_t n, int add,
+                                    const REAL *bias, const REAL *more, const REAL *times) {
+    static void (*const of_size[][2][3])(const REAL *, const npdl_row *, const int64_t *, int64_t, const REAL *, REAL *,
+                                         int64_t, int, const REAL *) = {
+#define NPDL_LAYOUTS(mr, nv) \
+    {FN(npdl_rows_##mr##_##nv##_NPDL_PLACES), FN(npdl_rows_##mr##_##nv##_NPDL_ROWS), \
+     FN(npdl_rows_##mr##_##nv##_NPDL_STRIP)}
+#define NPDL_SIZE(mr) {NPDL_LAYOUTS(mr, 1), NPDL_LAYOUTS(mr, 2)}
+        {{NULL}}, NPDL_SIZE(1), NPDL_SIZE(2), NPDL_SIZE(3), NPDL_SIZE(4),
 #if NPDL_MR >= 6
-        NPDL_ROWS(5), NPDL_ROWS(6),
+        NPDL_SIZE(5), NPDL_SIZE(6),
 #endif
 #if NPDL_MR >= 8
-        NPDL_ROWS(7), NPDL_ROWS(8),
+        NPDL_SIZE(7), NPDL_SIZE(8),
 #endif
 #if NPDL_MR == 12
-        NPDL_ROWS(9), NPDL_ROWS(10), NPDL_ROWS(11), NPDL_ROWS(12),
+        NPDL_SIZE(9), NPDL_SIZE(10), NPDL_SIZE(11), NPDL_SIZE(12),
 #endif
-#undef NPDL_ROWS
+#undef NPDL_SIZE
+#undef NPDL_LAYOUTS
     };
     int64_t mr, tiles = npdl_ceil_div(rows, NPDL_MR);
     for (; tiles > 0; tiles--, rows -= mr, row += mr) {
-        mr = npdl_ceil_div(rows, tiles);
+        mr = layout == NPDL_STRIP ? npdl_min(rows, NPDL_MR) : npdl_ceil_div(rows, tiles);
         for (int64_t j = 0; j < n; j += NPDL_NW) {
             const REAL *plus = more ? more + j : NULL, *by = times ? times + j : NULL;
             const int64_t columns = npdl_min(n - j, NPDL_NW);
             if (more || times) FN(npdl_and_more)(row, mr, out + j, columns, plus, by, 1);
-            of_size[mr][n - j > VL](a, row, place, k, panels + j * NPDL_KB, out + j, n - j, add,
-                                    bias ? bias + j : NULL);
+            of_size[mr][n - j > VL][layout](a, row, place, k, panels + j * NPDL_KB, out + j, n - j, add,
+                                            bias ? bias + j : NULL);
             if (more || times) FN(npdl_and_more)(row, mr, out + j, columns, plus, by, 0);
         }
     }
 }
 
+/* The same without an epilogue; place NULL: NPDL_ROWS. */
 static void FN(npdl_tiles)(const REAL *a, const npdl_row *row, int64_t rows, const int64_t *place, int64_t k,
                            const REAL *panels, REAL *out, int64_t n, int add, const REAL *bias) {
-    FN(npdl_tiles_and_more)(a, row, rows, place, k, panels, out, n, add, bias, NULL, NULL);
+    FN(npdl_tiles_and_more)(place ? NPDL_PLACES : NPDL_ROWS, a, row, rows, place, k, panels, out, n, add, bias, NULL,
+                            NULL);
 }
 
 /* One row times b where it lies: packing b would cost as much as the product. Eight vectors of columns at a time.
@@ -229,16 +269,16 @@ static int64_t FN(npdl_one_row)(const REAL *a, const REAL *b, int64_t b_step, in
                                 const REAL *bias) {
     int64_t done = n / VL * VL;
     const npdl_row row = {0, 0};
-    int64_t place[NPDL_KB];
-    for (int64_t i = 0; i < NPDL_KB; i++) place[i] = i;
     for (int64_t kb = 0; kb < k; kb += NPDL_KB, a += NPDL_KB, b += NPDL_KB * b_step) {
         int64_t kc = npdl_min(k - kb, NPDL_KB);
         const REAL *last = kb + kc == k ? bias : NULL;
         int64_t j = 0;
         for (; j + 8 * VL <= n; j += 8 * VL)
-            FN(npdl_tile)(1, 8, a, &row, place, kc, b + j, b_step, out + j, 8 * VL, kb > 0, last ? last + j : NULL);
+            FN(npdl_tile)(1, 8, NPDL_ROWS, a, &row, NULL, kc, b + j, b_step, out + j, 8 * VL, kb > 0,
+                          last ? last + j : NULL);
         for (; j < done; j += VL)
-            FN(npdl_tile)(1, 1, a, &row, place, kc, b + j, b_step, out + j, VL, kb > 0, last ? last + j : NULL);
+            FN(npdl_tile)(1, 1, NPDL_ROWS, a, &row, NULL, kc, b + j, b_step, out + j, VL, kb > 0,
+                          last ? last + j : NULL);
     }
     return k > 0 ? done : 0;
 }
@@ -355,11 +395,12 @@ static size_t FN(npdl_rectangle_bytes)(const FN(npdl_product) *s, int64_t rows, 
     return (NPDL_KB * npdl_round_up(columns, NPDL_NW) + packed_a) * sizeof(REAL);
 }
 
-/* out = Σ_r x[r] of rows `step` apart, from zero; four vectors of columns at a time. */
-static void FN(npdl_add_rows)(const REAL *x, int64_t step, int64_t rows, int64_t columns, REAL *out) {
+/* out (+)= Σ_r x[r] of rows `step` apart, row by row; four vectors of columns at a time. */
+static void FN(npdl_add_more_rows)(const REAL *x, int64_t step, int64_t rows, int64_t columns, int add, REAL *out) {
     int64_t j = 0;
     for (; j + 4 * VL <= columns; j += 4 * VL) {
         VEC sum[4] = {BC(0), BC(0), BC(0), BC(0)};
+        for (int i = 0; add && i < 4; i++) sum[i] = LD(out + j + i * VL);
         for (int64_t r = 0; r < rows; r++)
             #pragma GCC unroll 4
             for (int i = 0; i < 4; i++) sum[i] += LD(x + r * step + j + i * VL);
@@ -367,10 +408,14 @@ static void FN(npdl_add_rows)(const REAL *x, int64_t step, int64_t rows, int64_t
     }
     for (; j < columns; j += VL) {
         int64_t lanes = npdl_min(columns - j, VL);
-        VEC sum = BC(0);
+        VEC sum = add ? LDN(out + j, lanes) : BC(0);
         for (int64_t r = 0; r < rows; r++) sum += LDN(x + r * step + j, lanes);
         STN(out + j, sum, lanes);
     }
+}
+
+static void FN(npdl_add_rows)(const REAL *x, int64_t step, int64_t rows, int64_t columns, REAL *out) {
+    FN(npdl_add_more_rows)(x, step, rows, columns, 0, out);
 }
 
 /* sums (+)= Σ of k rows of b, a block as `npdl_sum_rows` takes it: they have just been packed. */
@@ -385,15 +430,15 @@ static void FN(npdl_sum_block)(const REAL *b, int64_t b_step, int64_t k, int64_t
 static void FN(npdl_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t n0, int64_t n, int64_t k0,
                                int64_t k1, REAL *out, int64_t out_step, int finish, void *work) {
     REAL *panels = work, *packed = panels + NPDL_KB * npdl_round_up(n, NPDL_NW);
-    int64_t in_place = FN(npdl_reads_in_place)(s), from = in_place ? s->a_step : NPDL_A_STEP, step = 1;
-    if (s->transpose_a) from = 1, step = in_place ? s->a_step : NPDL_MR;
+    int64_t in_place = FN(npdl_reads_in_place)(s), from = in_place ? s->a_step : NPDL_A_STEP;
+    const int layout = !s->transpose_a ? NPDL_ROWS : in_place ? NPDL_PLACES : NPDL_STRIP;
     npdl_row row[NPDL_MB];
     for (int64_t i = 0; i < npdl_min(m, NPDL_MB); i++) {
-        int64_t strip = s->transpose_a && !in_place ? i / NPDL_MR * (NPDL_A_STRIP - NPDL_MR) : 0;
-        row[i] = (npdl_row){i * from + strip, i * out_step};
+        int64_t strip = i / NPDL_MR * NPDL_A_STRIP + i % NPDL_MR;
+        row[i] = (npdl_row){layout == NPDL_STRIP ? strip : layout == NPDL_PLACES ? i : i * from, i * out_step};
     }
     int64_t place[NPDL_KB];
-    for (int64_t i = 0; i < npdl_min(k1 - k0, NPDL_KB); i++) place[i] = i * step;
+    for (int64_t i = 0; layout == NPDL_PLACES && i < npdl_min(k1 - k0, NPDL_KB); i++) place[i] = i * s->a_step;
     const REAL *bias = finish && s->bias ? s->bias + n0 : NULL;
     const REAL *more = finish && s->add ? s->add + m0 * out_step + n0 : NULL;
     const REAL *times = finish && s->times ? s->times + m0 * out_step + n0 : NULL;
@@ -402,14 +447,17 @@ static void FN(npdl_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m,
         int last = kb + k == k1;
         FN(npdl_pack_b)(s->b + (s->transpose_b ? n0 * s->b_step + kb : kb * s->b_step + n0), s->b_step, s->transpose_b,
                         k, n, panels, 0);
-        if (s->sums && finish && m0 == 0)
-            FN(npdl_sum_block)(s->b + kb * s->b_step + n0, s->b_step, k, n, kb > k0, s->sums + n0);
+        if (s->sums && m0 == 0) {
+            const REAL *b = s->b + kb * s->b_step + n0;
+            if (finish) FN(npdl_sum_block)(b, s->b_step, k, n, kb > k0, s->sums + n0);
+            else FN(npdl_add_rows)(b, s->b_step, k, n, s->block_sums + kb / NPDL_KB * s->n + n0);
+        }
         for (int64_t i = 0; i < m; i += NPDL_MB) {
             int64_t mb = npdl_min(m - i, NPDL_MB);
             const REAL *a = s->a + (s->transpose_a ? kb * s->a_step + m0 + i : (m0 + i) * s->a_step + kb);
             if (!in_place) FN(npdl_pack_a)(s, m0 + i, mb, kb, k, packed), a = packed;
-            FN(npdl_tiles_and_more)(a, row, mb, place, k, panels, out + i * out_step, n, kb > k0, last ? bias : NULL,
-                                    last && more ? more + i * out_step : NULL,
+            FN(npdl_tiles_and_more)(layout, a, row, mb, place, k, panels, out + i * out_step, n, kb > k0,
+                                    last ? bias : NULL, last && more ? more + i * out_step : NULL,
                                     last && times ? times + i * out_step : NULL);
             if (finish && last) FN(npdl_epilogue)(s, m0 + i, mb, n0, n);
         }
@@ -508,10 +556,16 @@ static void FN(npdl_run_product)(FN(npdl_product) *s) {
     s->column_tasks = npdl_ceil_div(s->n, columns);
     rows = npdl_even_rows(s->m, rows, NPDL_MR, s->parts * s->column_tasks);
     s->task_rows = rows, s->task_columns = columns, s->row_tasks = npdl_ceil_div(s->m, rows);
-    if (s->parts > 1 && !(s->partial = npdl_shared(s->parts * s->m * s->n * sizeof(REAL)))) return;
+    const int64_t blocks = s->sums ? npdl_ceil_div(s->k, NPDL_KB) : 0;
+    if (s->parts > 1) {
+        if (!(s->partial = npdl_shared((s->parts * s->m + blocks) * s->n * sizeof(REAL)))) return;
+        s->block_sums = s->partial + s->parts * s->m * s->n;
+    }
     npdl_parallel(FN(npdl_product_task), s, s->parts * s->row_tasks * s->column_tasks,
                   s->bytes(s, npdl_min(rows, s->m), npdl_min(columns, s->n)));
-    if (s->parts > 1) npdl_parallel(FN(npdl_combine_task), s, s->row_tasks, 0);
+    if (s->parts == 1) return;
+    npdl_parallel(FN(npdl_combine_task), s, s->row_tasks, 0);
+    if (s->sums) FN(npdl_add_rows)(s->block_sums, s->n, blocks, s->n, s->sums);
 }
 
 NPDL_API void FN(npdl_sum_rows)(const REAL *x, int64_t rows, int64_t columns, REAL *out);
@@ -529,34 +583,37 @@ NPDL_API void FN(npdl_matmul)(const REAL *a, const REAL *b, REAL *out, const REA
         .sums = wide ? sums : NULL, .code = code, .constants = constants,
     };
     FN(npdl_run_product)(&s);
-    if (sums && (!wide || s.parts > 1)) FN(npdl_sum_rows)(b, k, n, sums);
+    if (sums && !wide) FN(npdl_sum_rows)(b, k, n, sums);
 }
 
 /* ---- sum over rows */
 
 typedef struct { const REAL *x; int64_t rows, columns, blocks, task_blocks; REAL *partial; } FN(npdl_row_sum);
 
-/* Sums of NPDL_SUM_ROWS rows each. Few columns would leave lanes empty: then NPDL_SUM_FOLD rows count as one, whose
- * sums are added up in order, and after them the rows that are left over. */
+/* A block's sum: of at most NPDL_SUM_ROWS rows, or, of many columns, of the next ones of them (`add`). Few columns would leave lanes empty: then NPDL_SUM_FOLD rows count as
+ * one, whose sums are added up in order, and after them the rows that are left over. */
+static void FN(npdl_sum_rows_block)(const REAL *x, int64_t rows, int64_t columns, int add, REAL *out) {
+    REAL folded[NPDL_SUM_FOLD * NPDL_SUM_NARROW], rest[NPDL_SUM_NARROW];
+    int64_t wide = rows / NPDL_SUM_FOLD;
+    if (columns >= NPDL_SUM_NARROW) {
+        FN(npdl_add_more_rows)(x, columns, rows, columns, add, out);
+        return;
+    }
+    FN(npdl_add_rows)(x, NPDL_SUM_FOLD * columns, wide, NPDL_SUM_FOLD * columns, folded);
+    FN(npdl_add_rows)(folded, columns, NPDL_SUM_FOLD, columns, out);
+    wide *= NPDL_SUM_FOLD;
+    FN(npdl_add_rows)(x + wide * columns, columns, rows - wide, columns, rest);
+    for (int64_t j = 0; j < columns; j++) out[j] += rest[j];
+}
+
 static void FN(npdl_sum_rows_task)(void *ctx, int64_t task, void *work) {
     const FN(npdl_row_sum) *s = ctx;
     int64_t columns = s->columns, stop = npdl_min((task + 1) * s->task_blocks, s->blocks);
-    REAL folded[NPDL_SUM_FOLD * NPDL_SUM_NARROW], rest[NPDL_SUM_NARROW];
     (void)work;
-    for (int64_t block = task * s->task_blocks; block < stop; block++) {
-        int64_t rows = npdl_min(s->rows - block * NPDL_SUM_ROWS, NPDL_SUM_ROWS), wide = rows / NPDL_SUM_FOLD;
-        const REAL *x = s->x + block * NPDL_SUM_ROWS * columns;
-        REAL *out = s->partial + block * columns;
-        if (columns >= NPDL_SUM_NARROW) {
-            FN(npdl_add_rows)(x, columns, rows, columns, out);
-            continue;
-        }
-        FN(npdl_add_rows)(x, NPDL_SUM_FOLD * columns, wide, NPDL_SUM_FOLD * columns, folded);
-        FN(npdl_add_rows)(folded, columns, NPDL_SUM_FOLD, columns, out);
-        wide *= NPDL_SUM_FOLD;
-        FN(npdl_add_rows)(x + wide * columns, columns, rows - wide, columns, rest);
-        for (int64_t j = 0; j < columns; j++) out[j] += rest[j];
-    }
+    for (int64_t block = task * s->task_blocks; block < stop; block++)
+        FN(npdl_sum_rows_block)(s->x + block * NPDL_SUM_ROWS * columns,
+                                npdl_min(s->rows - block * NPDL_SUM_ROWS, NPDL_SUM_ROWS), columns, 0,
+                                s->partial + block * columns);
 }
 
 /* out[j] = Σ_r x[r, j] */

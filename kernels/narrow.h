@@ -131,7 +131,8 @@ NPDL_INLINE void FN(npdl_lanes_tile)(const int mr, const int each, const REAL *x
             #pragma GCC unroll 16
             for (int i = 0; i < mr; i++) {
                 VEC factor = BC(weight[i]);
-                acc[i][0] = FMA(factor, a, acc[i][0]), acc[i][1] = FMA(factor, b, acc[i][1]);
+                ADD_PRODUCT(acc[i][0], factor, a);
+                ADD_PRODUCT(acc[i][1], factor, b);
             }
         }
         if (each)

@@ -29,6 +29,8 @@ typedef struct {
     const REAL *shortcut;                               /* what is added to y before the ReLU, or NULL */
     const REAL *y;                                      /* that sum after the ReLU, where dy comes from there, or NULL */
     REAL *dz;                                           /* with y: dy before the ReLU is put here */
+    const FN(npdl_unpooled) *unpooled;                  /* what dy is made of, or NULL */
+    int64_t dy_step, dy_row, dy_channel;                /* from row to row of dy, and what its first number is */
     double *partial;                                    /* a block: two numbers a channel */
     int64_t rows, channels;
     int64_t shares;                                     /* into which tasks fall that go backwards, 0 if they do not */
@@ -53,13 +55,29 @@ static void FN(npdl_norm_task)(const FN(npdl_norm_work) *s, int64_t task, int64_
 }
 
 static void FN(npdl_norm_run)(FN(npdl_norm_work) *s, npdl_block block) {
-    npdl_parallel(block, s, FN(npdl_norm_tasks)(s), 0);
+    const int64_t numbers = s->unpooled ? NPDL_UNPOOL_ROWS * NPDL_LESS(s->channels, NPDL_NORM_CHANNELS) : 0;
+    npdl_parallel(block, s, FN(npdl_norm_tasks)(s), numbers * sizeof(REAL));
 }
 
 /* The same backwards within each thread's share, which is still in the cache of its core. */
 static void FN(npdl_norm_run_back)(FN(npdl_norm_work) *s, npdl_block block) {
     s->shares = NPDL_LESS(FN(npdl_norm_tasks)(s), npdl_get_num_threads());
     FN(npdl_norm_run)(s, block);
+}
+
+/* dy of row r and channel c; NULL forward. */
+NPDL_INLINE const REAL *FN(npdl_norm_dy)(const FN(npdl_norm_work) *s, int64_t r, int64_t c) {
+    return s->dy ? s->dy + (r - s->dy_row) * s->dy_step + c - s->dy_channel : NULL;
+}
+
+/* Makes dy of rows [r, r1) and channels [c, c1) at `work`, if it is not there: where the task's rows end at `stop`, so
+ * many are gone through at a time. The end of these rows. */
+static int64_t FN(npdl_norm_unpool)(FN(npdl_norm_work) *s, int64_t r, int64_t stop, int64_t c, int64_t c1, void *work) {
+    if (!s->unpooled) return stop;
+    const int64_t end = NPDL_LESS(stop, r + NPDL_UNPOOL_ROWS);
+    s->dy = work, s->dy_step = c1 - c, s->dy_row = r, s->dy_channel = c;
+    FN(npdl_unpool_rows)(s->unpooled, r, end - r, c, c1, work, c1 - c);
+    return end;
 }
 
 /* Some vectors of channels side by side, or the first `count` lanes of one. */
@@ -162,13 +180,14 @@ NPDL_INLINE void FN(npdl_norm_apply)(const FN(npdl_norm_work) *s, int64_t r, int
         if (result == FN(npdl_norm_backward)) slope[j] = NPDL_GET(s->slope + c + j * VL);
         if (result == FN(npdl_norm_backward)) offset[j] = NPDL_GET(s->offset + c + j * VL);
     }
-    for (int64_t i = r * s->channels + c; i < r1 * s->channels; i += s->channels)
+    const REAL *dy = FN(npdl_norm_dy)(s, r, c);
+    for (int64_t i = r * s->channels + c; i < r1 * s->channels; i += s->channels, dy += s->dy_step)
         for (int j = 0; j < wide; j++) {
             VEC x = zero, y = zero, d = zero;
             NPDL_FETCH_OUTPUT(s->out + i + j * VL);
             if (result != FN(npdl_norm_frozen) || relu) x = NPDL_GET(s->x + i + j * VL) - mean[j];
             if (result == FN(npdl_norm_forward) || relu) y = FMA(x, factor[j], bias[j]);
-            if (result != FN(npdl_norm_forward)) d = NPDL_GET(s->dy + i + j * VL);
+            if (result != FN(npdl_norm_forward)) d = NPDL_GET(dy + j * VL);
             if (result != FN(npdl_norm_forward) && relu) d = SELECT(y > zero, d, zero);
             if (result == FN(npdl_norm_forward) && s->shortcut) y = y + NPDL_GET(s->shortcut + i + j * VL);
             if (result == FN(npdl_norm_forward) && relu) y = RELU(y);
@@ -180,11 +199,13 @@ NPDL_INLINE void FN(npdl_norm_apply)(const FN(npdl_norm_work) *s, int64_t r, int
 
 #define NPDL_NORM_APPLY(result, relu) \
     static void FN(result##_block##relu)(void *context, int64_t task, void *work) { \
-        const FN(npdl_norm_work) *s = context; \
+        FN(npdl_norm_work) own = *(const FN(npdl_norm_work) *)context, *s = &own; \
         int64_t r, r1, c, c1; \
-        (void)work; \
         FN(npdl_norm_task)(s, task, &r, &r1, &c, &c1); \
-        NPDL_GROUPS(NPDL_STRIP, result, relu) \
+        for (int64_t stop = r1, c0 = c; r < stop; c = c0) { \
+            r1 = FN(npdl_norm_unpool)(s, r, stop, c, c1, work); \
+            NPDL_GROUPS(NPDL_STRIP, result, relu) \
+        } \
     }
 #define NPDL_STRIP(wide, count, result, relu) FN(npdl_norm_apply)(s, r, r1, c, FN(result), relu, wide, count)
 NPDL_NORM_APPLY(npdl_norm_forward, 0)
@@ -233,9 +254,10 @@ NPDL_INLINE void FN(npdl_norm_sums)(const FN(npdl_norm_work) *s, int64_t r, int6
         mean[j] = NPDL_GET(s->mean + c + j * VL);
         if (relu) factor[j] = NPDL_GET(s->factor + c + j * VL), bias[j] = NPDL_GET(s->bias + c + j * VL);
     }
-    for (int64_t i = r * s->channels + c; i < r1 * s->channels; i += s->channels)
+    const REAL *dy = FN(npdl_norm_dy)(s, r, c);
+    for (int64_t i = r * s->channels + c; i < r1 * s->channels; i += s->channels, dy += s->dy_step)
         for (int j = 0; j < wide; j++) {
-            VEC d = NPDL_GET(s->dy + i + j * VL), x = NPDL_GET(s->x + i + j * VL) - mean[j];
+            VEC d = NPDL_GET(dy + j * VL), x = NPDL_GET(s->x + i + j * VL) - mean[j];
             if (relu) d = SELECT(FMA(x, factor[j], bias[j]) > BC(0), d, BC(0));
             if (!relu && s->y) {
                 d = SELECT(NPDL_GET(s->y + i + j * VL) > BC(0), d, BC(0));
@@ -252,14 +274,16 @@ NPDL_INLINE void FN(npdl_norm_sums)(const FN(npdl_norm_work) *s, int64_t r, int6
 
 #define NPDL_NORM_SUMS(relu) \
     static void FN(npdl_norm_sums_block##relu)(void *context, int64_t task, void *work) { \
-        const FN(npdl_norm_work) *s = context; \
+        FN(npdl_norm_work) own = *(const FN(npdl_norm_work) *)context, *s = &own; \
         int64_t r, r1, c, c1; \
         REAL plain[NPDL_NORM_CHANNELS] = {0}, product[NPDL_NORM_CHANNELS] = {0}; \
-        (void)work; \
         FN(npdl_norm_task)(s, task, &r, &r1, &c, &c1); \
         double *sums = s->partial + r / NPDL_NORM_ROWS * 2 * s->channels; \
         const int64_t c0 = c; \
-        NPDL_GROUPS(NPDL_STRIP, relu) \
+        for (int64_t stop = r1; r < stop; c = c0) { \
+            r1 = FN(npdl_norm_unpool)(s, r, stop, c, c1, work); \
+            NPDL_GROUPS(NPDL_STRIP, relu) \
+        } \
         for (c = c0; c < c1; c++) sums[c] = plain[c - c0], sums[s->channels + c] = product[c - c0]; \
     }
 #define NPDL_STRIP(wide, count, relu) \
@@ -269,11 +293,14 @@ NPDL_NORM_SUMS(1)
 #undef NPDL_STRIP
 #undef NPDL_NORM_SUMS
 
-/* frozen: mean and variance are constants. dx, dgamma, dbeta may be NULL. y, or NULL: what ReLU made of out + shortcut;
+/* What npdl_batch_norm_grad and npdl_batch_norm_pooled_grad share; dy or `unpooled` is given.
+ *
+ * frozen: mean and variance are constants. dx, dgamma, dbeta may be NULL. y, or NULL: what ReLU made of out + shortcut;
  * then relu is 0, and dz gets dy where y > 0 and 0 elsewhere; it may be dy. */
-NPDL_API void FN(npdl_batch_norm_grad)(int frozen, const REAL *dy, const REAL *x, const REAL *mean, const REAL *variance,
-                                       const REAL *gamma, const REAL *beta, double epsilon, int relu, const REAL *y,
-                                       REAL *dz, REAL *dx, REAL *dgamma, REAL *dbeta, int64_t rows, int64_t channels) {
+static void FN(npdl_norm_gradients)(int frozen, const REAL *dy, const FN(npdl_unpooled) *unpooled, const REAL *x,
+                                    const REAL *mean, const REAL *variance, const REAL *gamma, const REAL *beta,
+                                    double epsilon, int relu, const REAL *y, REAL *dz, REAL *dx, REAL *dgamma,
+                                    REAL *dbeta, int64_t rows, int64_t channels) {
     int64_t blocks = NPDL_BLOCKS(rows, NPDL_NORM_ROWS);
     int sums = dgamma || dbeta || !frozen || y;
     size_t numbers = sums ? (blocks + 1) * 2 * channels : 0;
@@ -283,7 +310,8 @@ NPDL_API void FN(npdl_batch_norm_grad)(int frozen, const REAL *dy, const REAL *x
     REAL *factor = (REAL *)(memory + numbers * sizeof(double)), *bias = factor + channels;
     REAL *slope = bias + channels, *offset = slope + channels;
     FN(npdl_norm_work) s = {.x = x, .dy = dy, .out = dx, .mean = mean, .factor = factor, .bias = bias, .slope = slope,
-                            .offset = offset, .y = y, .dz = dz, .rows = rows, .channels = channels};
+                            .offset = offset, .y = y, .dz = dz, .unpooled = unpooled, .dy_step = channels,
+                            .rows = rows, .channels = channels};
     for (int64_t c = 0; c < channels; c++) {
         factor[c] = FN(npdl_norm_factor)(gamma, variance, epsilon, c);
         bias[c] = beta ? beta[c] : 0;
@@ -307,6 +335,87 @@ NPDL_API void FN(npdl_batch_norm_grad)(int frozen, const REAL *dy, const REAL *x
     if (y) s.dy = dz;
     FN(npdl_norm_run_back)(
         &s, frozen ? NPDL_NORM_BLOCK(npdl_norm_frozen, relu) : NPDL_NORM_BLOCK(npdl_norm_backward, relu));
+}
+
+NPDL_API void FN(npdl_batch_norm_grad)(int frozen, const REAL *dy, const REAL *x, const REAL *mean, const REAL *variance,
+                                       const REAL *gamma, const REAL *beta, double epsilon, int relu, const REAL *y,
+                                       REAL *dz, REAL *dx, REAL *dgamma, REAL *dbeta, int64_t rows, int64_t channels) {
+    FN(npdl_norm_gradients)(frozen, dy, NULL, x, mean, variance, gamma, beta, epsilon, relu, y, dz, dx, dgamma, dbeta,
+                            rows, channels);
+}
+
+/* ---- images (in_h, in_w), pooled on the way; see pooled.h */
+
+typedef struct {
+    FN(npdl_norm_work) norm;
+    FN(npdl_pooled) pooled;
+    int64_t in_w, lines, block; /* lines of windows: of all images, of a task */
+    int64_t in_h;
+} FN(npdl_norm_pooled);
+
+/* A line of windows: x from `at` on, the next row `down` further, to the pooled numbers from `to` on. */
+NPDL_INLINE void FN(npdl_norm_pool_line)(const FN(npdl_norm_pooled) *p, int64_t at, int64_t down, int64_t windows,
+                                         int64_t to, int64_t c, int wide, int64_t count) {
+    const FN(npdl_norm_work) *s = &p->norm;
+    VEC mean[4], factor[4], bias[4];
+    for (int j = 0; j < wide; j++) {
+        mean[j] = NPDL_GET(s->mean + c + j * VL), factor[j] = NPDL_GET(s->factor + c + j * VL);
+        bias[j] = NPDL_GET(s->bias + c + j * VL);
+    }
+    uint8_t *winners = p->pooled.winners ? p->pooled.winners + to + c : NULL;
+    REAL *out = p->pooled.out + to + c;
+    const int64_t next = s->channels;
+    for (const REAL *x = s->x + at + c; windows > 0; windows--, x += 2 * next, out += next) {
+        for (int j = 0; j < wide; j++) {
+            VEC v[4] = {NPDL_GET(x + j * VL), NPDL_GET(x + next + j * VL), NPDL_GET(x + down + j * VL),
+                        NPDL_GET(x + down + next + j * VL)};
+            for (int t = 0; t < 4; t++) v[t] = FMA(v[t] - mean[j], factor[j], bias[j]);
+            FN(npdl_pool_of_two)(v, out + j * VL, winners ? winners + j * VL : NULL, p->pooled.relu, count);
+        }
+        if (winners) winners += next;
+    }
+}
+
+static void FN(npdl_norm_pooled_block)(void *context, int64_t task, void *work) {
+    const FN(npdl_norm_pooled) own = *(const FN(npdl_norm_pooled) *)context, *p = &own;
+    const int64_t out_h = p->in_h / 2, out_w = p->in_w / 2, c1 = p->norm.channels, down = p->in_w * c1;
+    const int64_t last = NPDL_LESS(p->lines, (task + 1) * p->block);
+    (void)work;
+    for (int64_t line = task * p->block; line < last; line++) {
+        const int64_t at = (line / out_h * p->in_h + line % out_h * 2) * down, to = line * out_w * c1;
+        int64_t c = 0;
+        #define NPDL_STRIP(wide, count) FN(npdl_norm_pool_line)(p, at, down, out_w, to, c, wide, count)
+        NPDL_STRIPS(NPDL_STRIP)
+        #undef NPDL_STRIP
+    }
+}
+
+/* out = a(the maximum of each 2 x 2 of what npdl_batch_norm gives), a is ReLU or nothing; winners may be NULL. */
+NPDL_API void FN(npdl_batch_norm_pooled)(const REAL *x, const REAL *mean, const REAL *variance, const REAL *gamma,
+                                         const REAL *beta, double epsilon, int relu, REAL *out, void *winners,
+                                         int64_t images, int64_t in_h, int64_t in_w, int64_t channels) {
+    REAL *factor = npdl_shared(2 * channels * sizeof(REAL)), *bias = factor + channels;
+    if (!factor) return;
+    FN(npdl_norm_pooled) p = {
+        .norm = {.x = x, .mean = mean, .factor = factor, .bias = bias, .channels = channels},
+        .pooled = {out, winners, relu}, .in_h = in_h, .in_w = in_w, .lines = images * (in_h / 2),
+        .block = NPDL_MORE(NPDL_GRAIN / NPDL_MORE(2 * in_w * channels, 1), 1),
+    };
+    for (int64_t c = 0; c < channels; c++) {
+        factor[c] = FN(npdl_norm_factor)(gamma, variance, epsilon, c);
+        bias[c] = beta ? beta[c] : 0;
+    }
+    npdl_parallel(FN(npdl_norm_pooled_block), &p, NPDL_BLOCKS(p.lines, p.block), 0);
+}
+
+/* As npdl_batch_norm_grad; dy and winners are of pooled images. */
+NPDL_API void FN(npdl_batch_norm_pooled_grad)(int frozen, const REAL *dy, const void *winners, const REAL *x,
+                                              const REAL *mean, const REAL *variance, const REAL *gamma, double epsilon,
+                                              REAL *dx, REAL *dgamma, REAL *dbeta, int64_t images, int64_t in_h,
+                                              int64_t in_w, int64_t channels) {
+    const FN(npdl_unpooled) from = {dy, winners, in_h, in_w, channels};
+    FN(npdl_norm_gradients)(frozen, NULL, &from, x, mean, variance, gamma, NULL, epsilon, 0, NULL, NULL, dx, dgamma,
+                            dbeta, images * in_h * in_w, channels);
 }
 
 NPDL_API void FN(npdl_moving_average)(const REAL *value, double momentum, REAL *out, int64_t n) {

@@ -2,9 +2,13 @@
  *
  * Arrays hold one step after the other, (T, N, ...). The part of the gates that comes from the input is there already,
  * one product for all steps; what is left of a step is a product with the recurrent kernel, and arithmetic on its
- * results. A block is NPDL_RNN_UNITS units with all their gates: it multiplies, and does the arithmetic on what lies in
- * the first cache, so that a step is one round through the pool, forward and backward; and a thread finds its part of
- * the kernel, packed once a call, in its own cache at every step. (GRU with reset_after=False needs two rounds.)
+ * results. An LSTM makes that part, too, and dx: the step's x lies beside the state, x's kernel below the recurrent one,
+ * and its columns of dz Wᵀ are blocks beside those of dz Rᵀ. So z, which is many times x, does not go to memory and back,
+ * and where nobody reads the gates afterwards not even there.
+ *
+ * A block is NPDL_RNN_UNITS units with all their gates: it multiplies, and does the arithmetic on what lies in the first
+ * cache, so that a step is one round through the pool, forward and backward; and a thread finds its part of the kernel,
+ * packed once a call, in its own cache at every step. (GRU with reset_after=False needs two rounds.)
  *
  * The rows that are multiplied lie in a buffer of their own whose step is no power of two, forward the state (times the
  * mask of recurrent dropout), backward the gradients of the gates; there are two of each, one is read, one written.
@@ -29,13 +33,17 @@ typedef struct {
     int kind, code[2], from_z[2];   /* activation and recurrent activation; whether their derivatives read z, not y */
     double constants[2][3];
     int64_t steps, rows, units;
-    const void *kernel, *bias;      /* (U, G·U); of the product with it, (G·U,) or NULL */
+    const void *kernel, *bias;      /* (U, G·U); of the product, (G·U,) or NULL */
     const uint8_t *mask;            /* (T, N) or NULL */
     const void *keep;               /* (N, U) recurrent dropout's mask, or NULL */
     void *z, *h, *c, *inner;        /* (T, N, G·U), (T + 1, N, U), the same for LSTM, (T, N, U) for GRU */
     void *dropped;                  /* (T, N, U): h · keep, NULL without keep */
     const void *dy;                 /* (T, N, U) or NULL: backward */
     void *dz, *dh, *dc, *dinner;    /* (T, N, G·U), (N, U), (N, U) for LSTM, (T, N, U) for GRU */
+    /* LSTM, or NULL: z is not read, x W + bias is made here; it may be NULL where nobody reads the gates */
+    int64_t width;                  /* D */
+    const void *x, *input_kernel;   /* (T, N, D), (D, G·U) */
+    void *dx;                       /* (T, N, D) */
 } npdl_rnn_call;
 
 #endif
@@ -43,9 +51,9 @@ typedef struct {
 typedef struct {
     const npdl_rnn_call *p;
     const double (*constants)[3];
-    int64_t gates, t;
+    int64_t gates, k, blocks, t; /* k: numbers in a row that is multiplied */
     int phase, backward;
-    REAL *panels, *more;        /* of the recurrent kernel; `more`: of its last third, backward of GRU_BEFORE */
+    REAL *panels, *more;        /* of the kernels; `more`: of the last third, backward of GRU_BEFORE, or of x's, of LSTM */
     REAL *buffer[2], *second;   /* rows to multiply; of the second phase */
     int64_t step, second_step;  /* from row to row of these */
     REAL *carry;                /* (N, U): what dh gets past the product */
@@ -84,43 +92,54 @@ static void FN(npdl_rnn_fetch)(const FN(npdl_rnn) *r, FN(npdl_patch) q, const vo
                     __builtin_prefetch((const char *)AT(array, t, pieces * units, g * units) + byte, 0, 2);
 }
 
-/* s[g] = rows of a (k numbers each) times the columns of gate g0 + g, of `gates` packed ones. */
+/* s[g] = rows of a (k numbers each) times the columns of gate g0 + g, of `gates` packed ones, + bias. */
 static void FN(npdl_rnn_product)(const REAL *a, int64_t a_step, int64_t k, const REAL *panels, int64_t gates,
-                                 int64_t g0, int64_t count, FN(npdl_patch) q, REAL *s) {
+                                 int64_t g0, int64_t count, const REAL *bias, int64_t units, FN(npdl_patch) q, REAL *s) {
     const int64_t each = NPDL_KB * NPDL_RNN_UNITS;
     npdl_row row[NPDL_RNN_ROWS];
-    int64_t place[NPDL_KB];
     for (int64_t i = 0; i < q.m; i++) row[i] = (npdl_row){i * a_step, i * q.w};
-    for (int64_t i = 0; i < npdl_min(k, NPDL_KB); i++) place[i] = i;
     a += q.r * a_step;
     panels += q.u / NPDL_RNN_UNITS * npdl_ceil_div(k, NPDL_KB) * gates * each;
     for (int64_t kb = 0; kb < k; kb += NPDL_KB, panels += gates * each)
-        for (int64_t g = 0; g < count; g++)
-            FN(npdl_tiles)(a + kb, row, q.m, place, npdl_min(k - kb, NPDL_KB), panels + (g0 + g) * each,
-                           s + g * q.size, q.w, kb > 0, NULL);
+        for (int64_t g = g0; g < g0 + count; g++)
+            FN(npdl_tiles)(a + kb, row, q.m, NULL, npdl_min(k - kb, NPDL_KB), panels + g * each, s + (g - g0) * q.size,
+                           q.w, kb > 0, bias && kb + NPDL_KB >= k ? bias + g * units + q.u : NULL);
 }
 
 static int64_t FN(npdl_rnn_panels)(int64_t units, int64_t k, int64_t gates) {
     return npdl_ceil_div(units, NPDL_RNN_UNITS) * npdl_ceil_div(k, NPDL_KB) * gates * NPDL_KB * NPDL_RNN_UNITS;
 }
 
-/* Packs the kernel's part of one block of units: forward as it is, gate by gate; backward transposed. */
+/* Packs the kernels' part of one block: forward as they are, gate by gate, that of x below the recurrent one; backward
+ * transposed. */
 static void FN(npdl_rnn_pack)(void *context, int64_t block, void *work) {
     const FN(npdl_rnn) *r = context;
-    const int64_t units = r->p->units, width = r->gates * units, u = block * NPDL_RNN_UNITS;
-    const int64_t w = npdl_min(units - u, NPDL_RNN_UNITS), each = NPDL_KB * NPDL_RNN_UNITS;
-    const REAL *kernel = r->p->kernel;
+    const int64_t units = r->p->units, width = r->gates * units, own = npdl_ceil_div(units, NPDL_RNN_UNITS);
+    const int64_t each = NPDL_KB * NPDL_RNN_UNITS, blocks = npdl_ceil_div(r->k, NPDL_KB);
+    const REAL *kernel = r->p->kernel, *inputs = r->p->input_kernel;
+    int64_t u = block * NPDL_RNN_UNITS, w = npdl_min(units - u, NPDL_RNN_UNITS);
     (void)work;
     if (!r->backward) {
-        REAL *to = r->panels + block * npdl_ceil_div(units, NPDL_KB) * r->gates * each;
-        for (int64_t kb = 0; kb < units; kb += NPDL_KB)
-            for (int64_t g = 0; g < r->gates; g++, to += each)
-                FN(npdl_pack_b)(kernel + kb * width + g * units + u, width, 0, npdl_min(units - kb, NPDL_KB), w, to, 0);
+        REAL *to = r->panels + block * blocks * r->gates * each;
+        for (int64_t kb = 0; kb < r->k; kb += NPDL_KB)
+            for (int64_t g = 0; g < r->gates; g++, to += each) {
+                const int64_t k = npdl_min(r->k - kb, NPDL_KB), states = npdl_max(0, npdl_min(k, units - kb));
+                FN(npdl_pack_b)(kernel + kb * width + g * units + u, width, 0, states, w, to, 0);
+                if (states < k)
+                    FN(npdl_pack_b)(inputs + (kb + states - units) * width + g * units + u, width, 0, k - states, w, to,
+                                    states);
+            }
         return;
     }
-    int64_t first = r->more ? 2 * units : width; /* columns in r->panels */
-    for (int64_t part = 0; part < (r->more ? 2 : 1); part++) {
-        int64_t start = part ? first : 0, stop = part ? width : first;
+    if (block >= own) {
+        u -= own * NPDL_RNN_UNITS, w = npdl_min(r->p->width - u, NPDL_RNN_UNITS);
+        for (int64_t kb = 0; kb < width; kb += NPDL_KB)
+            FN(npdl_pack_b)(inputs + u * width + kb, width, 1, npdl_min(width - kb, NPDL_KB), w,
+                            r->more + ((block - own) * blocks + kb / NPDL_KB) * each, 0);
+        return;
+    }
+    for (int64_t part = 0; part < (r->k < width ? 2 : 1); part++) {
+        int64_t start = part ? r->k : 0, stop = part ? width : r->k;
         REAL *to = (part ? r->more : r->panels) + block * npdl_ceil_div(stop - start, NPDL_KB) * each;
         for (int64_t kb = start; kb < stop; kb += NPDL_KB, to += each)
             FN(npdl_pack_b)(kernel + u * width + kb, width, 1, npdl_min(stop - kb, NPDL_KB), w, to, 0);
@@ -134,20 +153,16 @@ static void FN(npdl_rnn_pack)(void *context, int64_t block, void *work) {
     if (NPDL_REAL_BITS == 32 && q.w == NPDL_RNN_UNITS) { q.w = NPDL_RNN_UNITS; CALL; } \
     else CALL;
 
-/* `count` gates from gate g on: s += z, then s = a(s); z becomes what a' is computed from. */
+/* `count` gates from gate g on: s += z if that is given, then s = a(s); z becomes what a' is computed from. */
 NPDL_INLINE void FN(npdl_rnn_gates_of)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int which, int64_t g, int64_t count,
                                        REAL *s) {
     const npdl_rnn_call *p = r->p;
     const int64_t width = r->gates * p->units;
     for (; count; g++, count--, s += q.size) {
-        NPDL_PATCH {
-            REAL *z = AT(p->z, r->t, width, g * p->units);
-            VEC v = IN(S(0)) + IN(z);
-            OUT(S(0), v)
-            if (p->from_z[which]) OUT(z, v)
-        }
+        if (!p->x) NPDL_PATCH OUT(S(0), IN(S(0)) + IN(AT(p->z, r->t, width, g * p->units)))
+        if (p->z && p->from_z[which]) NPDL_PATCH OUT(AT(p->z, r->t, width, g * p->units), IN(S(0)))
         FN(npdl_activate)(p->code[which], r->constants[which], s, q.m * q.w);
-        if (!p->from_z[which]) NPDL_PATCH OUT(AT(p->z, r->t, width, g * p->units), IN(S(0)))
+        if (p->z && !p->from_z[which]) NPDL_PATCH OUT(AT(p->z, r->t, width, g * p->units), IN(S(0)))
     }
 }
 
@@ -171,19 +186,27 @@ NPDL_INLINE void FN(npdl_rnn_state_of)(const FN(npdl_rnn) *r, FN(npdl_patch) q, 
 
 static __attribute__((noinline)) void FN(npdl_rnn_state)(const FN(npdl_rnn) *r, FN(npdl_patch) q, int64_t t,
                                                          const REAL *v) {
+    const npdl_rnn_call *p = r->p;
+    if (p->x && t < p->steps) { /* beside it this block's part of the step's x */
+        const int64_t part = npdl_round_up(npdl_ceil_div(p->width, r->blocks), 16), j = q.u / NPDL_RNN_UNITS * part;
+        const REAL *x = (const REAL *)p->x + (t * p->rows + q.r) * p->width + j;
+        for (int64_t i = 0; j < p->width && i < q.m; i++)
+            memcpy(r->buffer[t & 1] + (q.r + i) * r->step + p->units + j, x + i * p->width,
+                   npdl_min(p->width - j, part) * sizeof(REAL));
+    }
     NPDL_RNN_WIDE(FN(npdl_rnn_state_of)(r, q, t, v))
 }
 
 static void FN(npdl_rnn_forward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
     const npdl_rnn_call *p = r->p;
     const int64_t size = q.size, units = p->units, t = r->t, G = r->gates;
-    const REAL *state = r->buffer[t & 1], *bias = p->bias;
+    const REAL *state = r->buffer[t & 1];
     if (t < 0) {
         FN(npdl_rnn_state)(r, q, 0, NULL);
         return;
     }
     if (r->phase) { /* GRU_BEFORE: the candidate */
-        FN(npdl_rnn_product)(r->second, r->second_step, units, r->panels, G, 2, 1, q, s + 2 * size);
+        FN(npdl_rnn_product)(r->second, r->second_step, units, r->panels, G, 2, 1, NULL, 0, q, s + 2 * size);
         FN(npdl_rnn_gates)(r, q, 0, 2, 1, s + 2 * size);
         NPDL_PATCH {
             VEC gate = IN(AT(r->carry, 0, units, 0)), v = IN(S(2)); /* the update gate waits in carry */
@@ -193,9 +216,8 @@ static void FN(npdl_rnn_forward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *
         return;
     }
     FN(npdl_rnn_fetch)(r, q, p->z, t, G);
-    FN(npdl_rnn_product)(state, r->step, units, r->panels, G, 0, p->kind == NPDL_GRU_BEFORE ? 2 : G, q, s);
-    if (bias)
-        for (int64_t g = 0; g < G; g++) NPDL_PATCH OUT(S(g), IN(S(g)) + IN(bias + g * units + q.u + j))
+    FN(npdl_rnn_product)(state, r->step, r->k, r->panels, G, 0, p->kind == NPDL_GRU_BEFORE ? 2 : G, p->bias, units, q,
+                         s);
     switch (p->kind) {
     case NPDL_SIMPLE_RNN:
         FN(npdl_rnn_gates)(r, q, 0, 0, 1, s);
@@ -281,7 +303,7 @@ static void FN(npdl_rnn_dh)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
         FN(npdl_rnn_fetch)(r, q, p->dy, t, 1);
     }
     if (product)
-        FN(npdl_rnn_product)(r->buffer[(t + 1) & 1], r->step, (r->more ? 2 : r->gates) * units, r->panels, 1, 0, 1, q,
+        FN(npdl_rnn_product)(r->buffer[(t + 1) & 1], r->step, r->k, r->panels, 1, 0, 1, NULL, 0, q,
                              s + NPDL_DH * q.size);
     NPDL_PATCH {
         VEC v = product ? IN(S(NPDL_DH)) : BC(0);
@@ -296,7 +318,7 @@ static void FN(npdl_rnn_dh)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
 static void FN(npdl_rnn_reset)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
     const npdl_rnn_call *p = r->p;
     const int64_t units = p->units, t = r->t;
-    FN(npdl_rnn_product)(r->second, r->second_step, units, r->more, 1, 0, 1, q, s + NPDL_DH * q.size);
+    FN(npdl_rnn_product)(r->second, r->second_step, units, r->more, 1, 0, 1, NULL, 0, q, s + NPDL_DH * q.size);
     FN(npdl_rnn_saved)(r, q, 1, 1, 1, s);
     NPDL_PATCH {
         const REAL *before = p->dropped ? AT(p->dropped, t, units, 0) : AT(p->h, t, units, 0);
@@ -333,6 +355,14 @@ NPDL_INLINE void FN(npdl_lstm_backward)(const FN(npdl_rnn) *r, FN(npdl_patch) q,
         NPDL_RNN_DZ(2, dc * in * dnew)
         NPDL_RNN_DZ(3, dh * y * dout)
     }
+}
+
+/* dx of the step after: q is columns of it. */
+static void FN(npdl_rnn_dx)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
+    const int64_t t = r->t + 1;
+    if (t == r->p->steps) return;
+    FN(npdl_rnn_product)(r->buffer[t & 1], r->step, r->k, r->more, 1, 0, 1, NULL, 0, q, s);
+    NPDL_PATCH OUT(AT(r->p->dx, t, r->p->width, 0), IN(S(0)))
 }
 
 static void FN(npdl_rnn_backward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
@@ -409,49 +439,52 @@ static void FN(npdl_rnn_backward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL 
 static void FN(npdl_rnn_block)(void *context, int64_t block, void *work) {
     FN(npdl_rnn) r = *(const FN(npdl_rnn) *)context;
     const npdl_rnn_call call = *r.p;
-    FN(npdl_patch) q = {.u = block * NPDL_RNN_UNITS};
+    const int64_t own = npdl_ceil_div(call.units, NPDL_RNN_UNITS), columns = block < own ? call.units : call.width;
+    FN(npdl_patch) q = {.u = (block < own ? block : block - own) * NPDL_RNN_UNITS};
     r.p = &call;
-    q.w = npdl_min(call.units - q.u, NPDL_RNN_UNITS);
+    q.w = npdl_min(columns - q.u, NPDL_RNN_UNITS);
     for (; q.r < call.rows; q.r += NPDL_RNN_ROWS) {
         q.m = npdl_min(call.rows - q.r, NPDL_RNN_ROWS), q.size = q.m * q.w + NPDL_RNN_GAP;
-        if (r.backward) FN(npdl_rnn_backward)(&r, q, work);
+        if (block >= own) FN(npdl_rnn_dx)(&r, q, work);
+        else if (r.backward) FN(npdl_rnn_backward)(&r, q, work);
         else FN(npdl_rnn_forward)(&r, q, work);
     }
 }
 
 static void FN(npdl_rnn_blocks)(void *context, int64_t block, void *work) {
     const FN(npdl_rnn) *r = context;
-    for (; block < npdl_ceil_div(r->p->units, NPDL_RNN_UNITS); block++) FN(npdl_rnn_block)(context, block, work);
+    for (; block < r->blocks; block++) FN(npdl_rnn_block)(context, block, work);
 }
 
 static void FN(npdl_run_rnn)(const npdl_rnn_call *p, int backward) {
     static const int64_t gates_of[] = {1, 4, 3, 3};
     const int64_t units = p->units, rows = p->rows, gates = gates_of[p->kind];
-    const int64_t blocks = npdl_ceil_div(units, NPDL_RNN_UNITS);
     const int two = p->kind == NPDL_GRU_BEFORE;
     if (!rows || !units) return;
     FN(npdl_rnn) r = {.p = p, .constants = p->constants, .gates = gates, .backward = backward};
-    int64_t k = backward ? (two ? 2 : gates) * units : units; /* numbers in a row that is multiplied */
-    int64_t panels = FN(npdl_rnn_panels)(units, k, backward ? 1 : gates);
-    int64_t more = two && backward ? FN(npdl_rnn_panels)(units, units, 1) : 0;
-    r.step = npdl_round_up(k, 16) + NPDL_RNN_ROOM, r.second_step = npdl_round_up(units, 16) + NPDL_RNN_ROOM;
+    r.k = backward ? (two ? 2 : gates) * units : units + (p->x ? p->width : 0);
+    r.blocks = npdl_ceil_div(units, NPDL_RNN_UNITS) + (backward && p->dx ? npdl_ceil_div(p->width, NPDL_RNN_UNITS) : 0);
+    int64_t panels = FN(npdl_rnn_panels)(units, r.k, backward ? 1 : gates), more = 0;
+    if (backward && two) more = FN(npdl_rnn_panels)(units, units, 1);
+    if (backward && p->dx) more = FN(npdl_rnn_panels)(p->width, r.k, 1);
+    r.step = npdl_round_up(r.k, 16) + NPDL_RNN_ROOM, r.second_step = npdl_round_up(units, 16) + NPDL_RNN_ROOM;
     REAL *memory = npdl_shared((panels + more + rows * (2 * r.step + r.second_step + units)) * sizeof(REAL));
     if (!memory) return;
     r.panels = memory, memory += panels;
-    r.more = more ? memory : NULL, memory += more;
+    r.more = memory, memory += more;
     r.buffer[0] = memory, r.buffer[1] = memory + rows * r.step, memory += 2 * rows * r.step;
     r.second = memory, memory += rows * r.second_step;
     r.carry = memory;
     if (backward) memcpy(r.carry, p->dh, rows * units * sizeof(REAL));
-    size_t bytes = NPDL_RNN_SCRATCH * sizeof(REAL) *
-                   (npdl_min(rows, NPDL_RNN_ROWS) * npdl_min(units, NPDL_RNN_UNITS) + NPDL_RNN_GAP);
-    int small = rows * units * gates * units < NPDL_RNN_SMALL;
-    npdl_parallel(FN(npdl_rnn_pack), &r, blocks, 0);
+    int64_t columns = npdl_min(npdl_max(units, p->width), NPDL_RNN_UNITS);
+    size_t bytes = NPDL_RNN_SCRATCH * sizeof(REAL) * (npdl_min(rows, NPDL_RNN_ROWS) * columns + NPDL_RNN_GAP);
+    int small = rows * gates * units * (units + p->width) < NPDL_RNN_SMALL;
+    npdl_parallel(FN(npdl_rnn_pack), &r, r.blocks, 0);
     for (int64_t i = 0; i <= p->steps; i++) {
         r.t = backward ? p->steps - 1 - i : i - 1; /* forward starts, and backward ends, with the state before them */
         for (r.phase = 0; r.phase < (two && r.t >= 0 ? 2 : 1); r.phase++)
             if (small) npdl_parallel(FN(npdl_rnn_blocks), &r, 1, bytes);
-            else npdl_parallel(FN(npdl_rnn_block), &r, blocks, bytes);
+            else npdl_parallel(FN(npdl_rnn_block), &r, r.blocks, bytes);
     }
 }
 

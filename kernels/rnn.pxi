@@ -22,6 +22,10 @@ cdef extern from "engine.h" nogil:
         void *dh
         void *dc
         void *dinner
+        int64_t width
+        const void *x
+        const void *input_kernel
+        void *dx
     void npdl_rnn_steps_f32(const npdl_rnn_call *call)
     void npdl_rnn_steps_f64(const npdl_rnn_call *call)
     void npdl_rnn_steps_grad_f32(const npdl_rnn_call *call)
@@ -36,10 +40,10 @@ SIMPLE_RNN, LSTM, GRU, GRU_BEFORE = NPDL_SIMPLE_RNN, NPDL_LSTM, NPDL_GRU, NPDL_G
 
 cdef char fill_rnn(
     str kernel, npdl_rnn_call *call, int kind, int64_t steps, int64_t rows, int64_t units, int gates, R, mask, keep,
-    tuple activations, z, h, c, inner, dropped, bint forward,
+    tuple activations, z, h, c, inner, dropped, int64_t width, W, bint forward,
 ) except 0:
     """What forward and backward have in common; the type letter."""
-    cdef char type = type_of(kernel, "z", z)
+    cdef char type = type_of(kernel, "R", R)
     cdef int i
     call.kind, call.steps, call.rows, call.units = kind, steps, rows, units
     for i in range(2):
@@ -53,20 +57,23 @@ cdef char fill_rnn(
     call.c = at(kernel, "c", c, type, (steps + 1) * rows * units, forward)
     call.inner = at(kernel, "inner", inner, type, steps * rows * units, forward)
     call.dropped = at(kernel, "dropped", dropped, type, steps * rows * units, forward)
-    call.bias = call.dy = call.dz = call.dh = call.dc = call.dinner = NULL
+    call.bias = call.dy = call.dz = call.dh = call.dc = call.dinner = call.x = call.dx = NULL
+    call.width, call.input_kernel = width, at(kernel, "W", W, type, width * gates * units)
     return type
 
 
 def rnn(
     str kernel, int kind, int64_t steps, int64_t rows, int64_t units, int gates, R, bias, mask, keep,
-    tuple activations, z, h, c, inner, dropped,
+    tuple activations, z, h, c, inner, dropped, x=None, int64_t width=0, W=None,
 ):
-    """The states of all steps in h[1:], and c[1:]; z becomes what backward needs."""
+    """The states of all steps in h[1:], and c[1:]; z, if it is not None, becomes what backward needs."""
     cdef npdl_rnn_call call
     cdef char type = fill_rnn(
-        kernel, &call, kind, steps, rows, units, gates, R, mask, keep, activations, z, h, c, inner, dropped, True
+        kernel, &call, kind, steps, rows, units, gates, R, mask, keep, activations, z, h, c, inner, dropped, width, W,
+        True,
     )
     call.bias = at(kernel, "bias", bias, type, gates * units)
+    call.x = at(kernel, "x", x, type, steps * rows * width)
     with nogil:
         if type == b"f":
             npdl_rnn_steps_f32(&call)
@@ -77,18 +84,20 @@ def rnn(
 
 def rnn_grad(
     str kernel, int kind, int64_t steps, int64_t rows, int64_t units, int gates, dy, R, mask, keep,
-    tuple activations, z, h, c, inner, dropped, dz, dh, dc, dinner,
+    tuple activations, z, h, c, inner, dropped, dz, dh, dc, dinner, dx=None, int64_t width=0, W=None,
 ):
     """The gradients of `rnn`; dh and dc: of the last state, become those of the first."""
     cdef npdl_rnn_call call
     cdef char type = fill_rnn(
-        kernel, &call, kind, steps, rows, units, gates, R, mask, keep, activations, z, h, c, inner, dropped, False
+        kernel, &call, kind, steps, rows, units, gates, R, mask, keep, activations, z, h, c, inner, dropped, width, W,
+        False,
     )
     call.dy = at(kernel, "dy", dy, type, steps * rows * units)
     call.dz = at(kernel, "dz", dz, type, steps * rows * gates * units, True)
     call.dh = at(kernel, "dh", dh, type, rows * units, True)
     call.dc = at(kernel, "dc", dc, type, rows * units, True)
     call.dinner = at(kernel, "dinner", dinner, type, steps * rows * units, True)
+    call.dx = at(kernel, "dx", dx, type, steps * rows * width, True)
     with nogil:
         if type == b"f":
             npdl_rnn_steps_grad_f32(&call)

@@ -13,6 +13,7 @@
  *     MAX(a, b), MIN(a, b)        a > b ? a : b and a < b ? a : b: b where one is NaN, so MAX(BC(0), b) keeps NaN
  *     RELU(v)             max(v, 0), +0 for −0: then ReLU before and after max-pooling give the same bits
  *     FMA(a, b, c)        a·b + c, rounded once (twice where the machine has no FMA)
+ *     ADD_PRODUCT(s, a, b) s = FMA(a, b, s), for the sums of a register tile
  *     LOOKUP(table, i)    table[i mod 16], floats only
  *
  * Register tile of the matrix product: NPDL_MR rows x 2 vectors, all accumulators in registers.
@@ -70,6 +71,7 @@
 #define BC(s) FN(npdl_broadcast)(s)
 #define FMA(a, b, c) FN(npdl_fma)(a, b, c)
 #define FMA1(a, b, c) FN(npdl_fma1)(a, b, c)
+#define ADD_PRODUCT(sum, a, b) FN(npdl_add_product)(&(sum), a, b)
 #define LOOKUP(table, i) FN(npdl_lookup)(table, i)
 #define MAX(a, b) FN(npdl_maximum)(a, b)
 #define RELU(v) (MAX(BC(0), v) + BC(0))
@@ -126,6 +128,17 @@ NPDL_INLINE VEC FMA(VEC a, VEC b, VEC c) {
                           vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b));
 #else
     return a * b + c;
+#endif
+}
+
+/* As an instruction of its own, since GCC takes forms of it that write to a factor, and copies the sum back each time. */
+NPDL_INLINE void FN(npdl_add_product)(VEC *sum, VEC a, VEC b) {
+#if NPDL_VECTOR_BYTES == 64
+    __asm__(NPDL_PICK("vfmadd231ps", "vfmadd231pd") " %2, %1, %0" : "+v"(*sum) : "v"(a), "v"(b));
+#elif NPDL_VECTOR_BYTES == 32
+    __asm__(NPDL_PICK("vfmadd231ps", "vfmadd231pd") " %2, %1, %0" : "+x"(*sum) : "x"(a), "x"(b));
+#else
+    *sum = FMA(a, b, *sum);
 #endif
 }
 

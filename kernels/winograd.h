@@ -212,6 +212,7 @@ typedef struct {
     int64_t in_h, in_w, channels, out_h, out_w, filters, pad_top, pad_left;
     int code;
     const double *constants;
+    const FN(npdl_pooled) *pooled; /* in place of out, or NULL */
     int64_t down, across, tiles; /* of an image; of all images */
     int64_t room;                /* tiles in V and in M, at most */
     REAL *u;                     /* [36][panel][channel][NW] */
@@ -270,9 +271,10 @@ static void FN(npdl_winograd_weights)(void *ctx, int64_t task, void *work) {
         }
 }
 
-/* y = Aᵀ m A + bias of one vector of filters, n of which exist, on the tile's rows x columns pixels inside the image. */
+/* y = Aᵀ m A + bias of one vector of filters, n of which exist, on the tile's rows x columns pixels inside the image, whose
+ * rows are `step` apart. */
 NPDL_INLINE void FN(npdl_winograd_pixels_out)(const FN(npdl_winograd) *s, const REAL *m, int64_t f, int64_t n, REAL *to,
-                                              int64_t rows, int64_t columns) {
+                                              int64_t step, int64_t rows, int64_t columns) {
     VEC half[4][6], in[6], out[4], bias = !s->bias ? BC(0) : n == VL ? LD(s->bias + f) : LDN(s->bias + f, n);
     #pragma GCC unroll 6
     for (int j = 0; j < 6; j++) {
@@ -289,7 +291,7 @@ NPDL_INLINE void FN(npdl_winograd_pixels_out)(const FN(npdl_winograd) *s, const 
         #pragma GCC unroll 4
         for (int j = 0; j < 4; j++) {
             if (j >= columns) break;
-            REAL *p = to + (i * s->out_w + j) * s->filters + f;
+            REAL *p = to + i * step + j * s->filters + f;
             __builtin_prefetch(p + 4 * s->filters, 1); /* of the tile to the right */
             if (n == VL) ST(p, out[j] + bias);
             else STN(p, out[j] + bias, n);
@@ -329,17 +331,21 @@ static void FN(npdl_winograd_products)(const FN(npdl_winograd) *s, int64_t xi, i
         }
 }
 
-/* The output from M, of `count` tiles. */
-static void FN(npdl_winograd_out)(const FN(npdl_winograd) *s, int64_t first, int64_t count, const REAL *m) {
+/* The output from M, of `count` tiles. A tile that is pooled is made at `pixels`, (4, 4, filters). */
+static void FN(npdl_winograd_out)(const FN(npdl_winograd) *s, int64_t first, int64_t count, const REAL *m, REAL *pixels) {
+    const int64_t line = (s->pooled ? 4 : s->out_w) * s->filters;
     for (int64_t tile = first; tile < first + count; tile++, m += s->m_step) {
         int64_t c = tile % s->across * 4, image = tile / s->across, r = image % s->down * 4, f = 0;
         int64_t rows = npdl_min(4, s->out_h - r), columns = npdl_min(4, s->out_w - c);
         image /= s->down;
-        REAL *to = s->out + ((image * s->out_h + r) * s->out_w + c) * s->filters;
-        for (; f + VL <= s->filters; f += VL) FN(npdl_winograd_pixels_out)(s, m, f, VL, to, rows, columns);
-        if (f < s->filters) FN(npdl_winograd_pixels_out)(s, m, f, s->filters - f, to, rows, columns);
+        REAL *to = s->pooled ? pixels : s->out + (image * s->out_h + r) * line + c * s->filters;
+        for (; f + VL <= s->filters; f += VL) FN(npdl_winograd_pixels_out)(s, m, f, VL, to, line, rows, columns);
+        if (f < s->filters) FN(npdl_winograd_pixels_out)(s, m, f, s->filters - f, to, line, rows, columns);
+        for (int64_t i = 0; s->pooled && i + 1 < rows; i += 2)
+            FN(npdl_pool_row_of_two)(s->pooled, to + i * line, line, columns / 2, s->filters,
+                                     ((image * (s->out_h / 2) + (r + i) / 2) * (s->out_w / 2) + c / 2) * s->filters);
         if (s->z || s->code)
-            for (int64_t i = 0; i < rows; i++, to += s->out_w * s->filters) {
+            for (int64_t i = 0; i < rows; i++, to += line) {
                 if (s->z) memcpy(s->z + (to - s->out), to, columns * s->filters * sizeof(REAL));
                 if (s->code) FN(npdl_activate)(s->code, s->constants, to, columns * s->filters);
             }
@@ -354,7 +360,7 @@ static void FN(npdl_winograd_task)(void *ctx, int64_t task, void *work) {
     memset(zeros, 0, s->channels * sizeof(REAL));
     FN(npdl_winograd_in)(s, first, count, v, zeros);
     FN(npdl_winograd_products)(s, 0, 36, count, v, m);
-    FN(npdl_winograd_out)(s, first, count, m);
+    FN(npdl_winograd_out)(s, first, count, m, m + 36 * s->m_plane);
 }
 
 /* Many weights: the three steps one after the other, of s->count tiles from s->first on. */
@@ -374,8 +380,7 @@ static void FN(npdl_winograd_product_task)(void *ctx, int64_t xi, void *work) {
 static void FN(npdl_winograd_out_task)(void *ctx, int64_t task, void *work) {
     const FN(npdl_winograd) *s = ctx;
     int64_t t = task * NPDL_WINOGRAD_FEW;
-    (void)work;
-    FN(npdl_winograd_out)(s, s->first + t, npdl_min(s->count - t, NPDL_WINOGRAD_FEW), s->m + t * s->m_step);
+    FN(npdl_winograd_out)(s, s->first + t, npdl_min(s->count - t, NPDL_WINOGRAD_FEW), s->m + t * s->m_step, work);
 }
 
 static void FN(npdl_winograd_run)(FN(npdl_winograd) *s, int64_t images) {
@@ -399,9 +404,10 @@ static void FN(npdl_winograd_run)(FN(npdl_winograd) *s, int64_t images) {
                   npdl_ceil_div(s->channels, NPDL_U_ROWS) * npdl_ceil_div(s->filters, NPDL_NW),
                   9 * NPDL_U_ROWS * NPDL_NW * sizeof(REAL));
 
+    const int64_t pixels = s->pooled ? 16 * s->filters : 0;
     if (!many) {
         npdl_parallel(FN(npdl_winograd_task), s, npdl_ceil_div(s->tiles, s->room),
-                      (s->v_step + 36 * (s->v_plane + s->m_plane)) * sizeof(REAL));
+                      (s->v_step + 36 * (s->v_plane + s->m_plane) + pixels) * sizeof(REAL));
         return;
     }
     s->v = s->u + 36 * s->u_plane, s->m = s->v + 36 * s->v_plane;
@@ -410,8 +416,19 @@ static void FN(npdl_winograd_run)(FN(npdl_winograd) *s, int64_t images) {
         int64_t tasks = npdl_ceil_div(s->count, NPDL_WINOGRAD_FEW);
         npdl_parallel(FN(npdl_winograd_in_task), s, tasks, s->channels * sizeof(REAL));
         npdl_parallel(FN(npdl_winograd_product_task), s, 36, 0);
-        npdl_parallel(FN(npdl_winograd_out_task), s, tasks, 0);
+        npdl_parallel(FN(npdl_winograd_out_task), s, tasks, pixels * sizeof(REAL));
     }
+}
+
+/* As npdl_conv2d_pooled. */
+static void FN(npdl_winograd_pooled)(const REAL *x, const REAL *w, const REAL *bias, int64_t images,
+                                     const npdl_window *g, const FN(npdl_pooled) *pooled) {
+    FN(npdl_winograd) s = {
+        .x = x, .w = w, .bias = bias, .pooled = pooled,
+        .in_h = g->in_h, .in_w = g->in_w, .channels = g->channels, .out_h = g->out_h, .out_w = g->out_w,
+        .filters = g->filters, .pad_top = g->pad_top, .pad_left = g->pad_left,
+    };
+    FN(npdl_winograd_run)(&s, images);
 }
 
 /* As npdl_conv2d. */

@@ -29,6 +29,7 @@
 
 typedef struct {
     const REAL *x, *dz;
+    const FN(npdl_unpooled) *unpooled;     /* in place of dz, or NULL */
     REAL *out;                             /* dW, or of few weights [part][6 / rows][9][C][F] */
     const npdl_window *g;
     int64_t down, across, tiles, parts;    /* tiles of an image, of all images; into how many parts they fall */
@@ -37,6 +38,18 @@ typedef struct {
     REAL *v, *d, *m;                       /* [36][C/VL][tile][VL], [36][F/NW][tile][NW] and [36][C][F], ... */
     int64_t v_plane, d_plane, m_plane, m_step; /* ... F in vectors */
 } FN(npdl_winograd_sum);
+
+/* The 4 x 4 pixels of dz from (row, column) of an image, made at `to`; 0 outside. */
+static void FN(npdl_winograd_unpool)(const FN(npdl_winograd_sum) *s, int64_t image, int64_t row, int64_t column,
+                                     REAL *to, const REAL **pixel) {
+    const npdl_window *g = s->g;
+    const int64_t rows = npdl_min(4, g->out_h - row), columns = npdl_min(4, g->out_w - column), filters = g->filters;
+    if (rows < 4 || columns < 4) memset(to, 0, 16 * filters * sizeof(REAL));
+    for (int64_t i = 0; i < rows; i++)
+        FN(npdl_unpool_rows)(s->unpooled, (image * g->out_h + row + i) * g->out_w + column, columns, 0, filters,
+                             to + 4 * i * filters, filters);
+    for (int i = 0; i < 16; i++) pixel[i] = to + i * filters;
+}
 
 /* V = Bᵀ x B and D = A dz Aᵀ, from row i0 of places on, of tiles [t, end) of the block that begins at tile `first`. */
 static void FN(npdl_winograd_sum_in)(const FN(npdl_winograd_sum) *s, int64_t i0, int64_t first, int64_t t, int64_t end,
@@ -58,8 +71,9 @@ static void FN(npdl_winograd_sum_in)(const FN(npdl_winograd_sum) *s, int64_t i0,
         FN(npdl_winograd_pixels)(s->x + image * g->in_h * g->in_w * g->channels, g->in_h, g->in_w, g->channels,
                                  row - g->pad_top, column - g->pad_left, 6, zeros, pixel);
         of[kind][0](pixel, 0, g->channels, v + t * VL, VL, s->block * VL, s->v_plane, 4 * g->channels);
-        FN(npdl_winograd_pixels)(s->dz + image * g->out_h * g->out_w * filters, g->out_h, g->out_w, filters, row, column,
-                                 4, zeros, pixel);
+        if (s->unpooled) FN(npdl_winograd_unpool)(s, image, row, column, zeros + npdl_max(g->channels, filters), pixel);
+        else FN(npdl_winograd_pixels)(s->dz + image * g->out_h * g->out_w * filters, g->out_h, g->out_w, filters, row,
+                                      column, 4, zeros, pixel);
         of[kind][1](pixel, 0, whole, d + t * NPDL_NW, NPDL_NW, s->block * NPDL_NW, s->d_plane, 4 * filters);
         of[kind][1](pixel, whole, filters, d + whole * s->block + t * VL, VL, 0, s->d_plane, 4 * filters);
     }
@@ -151,15 +165,17 @@ static void FN(npdl_winograd_sum_part)(void *ctx, int64_t task, void *work) {
     FN(npdl_winograd_sum_out)(s, i0, m, 0, channels, s->out + task * 9 * channels * s->g->filters);
 }
 
-/* As npdl_conv2d_dkernel. */
-NPDL_API void FN(npdl_winograd_dkernel)(const REAL *x, const REAL *dz, REAL *out, int64_t images, const npdl_window *g) {
+/* dW, of dz or of what it is made of. */
+static void FN(npdl_winograd_sum_all)(const REAL *x, const REAL *dz, const FN(npdl_unpooled) *unpooled, REAL *out,
+                                      int64_t images, const npdl_window *g) {
     FN(npdl_winograd_sum) s = {
-        .x = x, .dz = dz, .out = out, .g = g,
+        .x = x, .dz = dz, .unpooled = unpooled, .out = out, .g = g,
         .down = npdl_ceil_div(g->out_h, 4), .across = npdl_ceil_div(g->out_w, 4),
         .m_step = npdl_round_up(g->filters, VL),
     };
     s.tiles = images * s.down * s.across;
     int64_t size = 9 * g->channels * g->filters, zeros = npdl_max(g->channels, g->filters);
+    if (unpooled) zeros += 16 * g->filters;
     if (s.tiles == 0) {
         memset(out, 0, size * sizeof(REAL));
         return;
@@ -189,4 +205,9 @@ NPDL_API void FN(npdl_winograd_dkernel)(const REAL *x, const REAL *dz, REAL *out
         npdl_parallel(FN(npdl_winograd_sum_product_task), &s, 36 * npdl_ceil_div(g->channels, NPDL_WINOGRAD_SLICE), 0);
     }
     npdl_parallel(FN(npdl_winograd_sum_out_task), &s, npdl_ceil_div(g->channels, NPDL_SUM_ROWS_OUT), 0);
+}
+
+/* As npdl_conv2d_dkernel. */
+NPDL_API void FN(npdl_winograd_dkernel)(const REAL *x, const REAL *dz, REAL *out, int64_t images, const npdl_window *g) {
+    FN(npdl_winograd_sum_all)(x, dz, NULL, out, images, g);
 }

@@ -20,6 +20,7 @@ FAMILIES = {
         "global_max_pool2d", "global_max_pool2d_grad", "global_average_pool2d", "global_average_pool2d_grad",
         "mean_of_counted",
     ),
+    "pooled": ("unpool", "conv2d_pooled", "conv2d_pooled_dkernel", "batch_norm_pooled", "batch_norm_pooled_grad"),
     "adaptive_pool": (
         "adaptive_max_pool", "adaptive_max_pool_grad", "adaptive_average_pool", "adaptive_average_pool_grad",
     ),

@@ -48,6 +48,16 @@ def needs_y(kernel, y):
         raise ValueError(f"{kernel}: behind ReLU it needs the pooled output; pass y=")
 
 
+def one_group(kernel, g):
+    """Raise where a window cuts its channels into groups.
+
+    Raises:
+        ValueError: it does.
+    """
+    if g.groups != 1:
+        raise ValueError(f"{kernel}: g must have one group, got {g.groups}; run the convolution, then max_pool2d")
+
+
 def key_words(kernel, key):
     """The two 32-bit words of a random key, as Python's integers.
 

@@ -1,11 +1,11 @@
 """BatchNormalization: each channel with mean 0 and variance 1 over the batch."""
 
 from npdl import activations, initializers
-from npdl.layers.base import Layer
 from npdl.layers.normalizing import channel_axis, moved, moved_back, order_with_last
+from npdl.layers.pooled import Pooled
 
 
-class BatchNormalization(Layer):
+class BatchNormalization(Pooled):
     """Batch normalization: subtract each channel's mean over the batch, divide by its deviation, scale and shift.
 
         forward     x̂ = (x − μ) / σ        σ = √(v + ε)        y = γ x̂ + β
@@ -83,25 +83,34 @@ class BatchNormalization(Layer):
             self.k.batch_norm_statistics(x, mean=mean, variance=variance)  # μ, v
             self.k.moving_average(mean, self.momentum, out=self.state["moving_mean"])
             self.k.moving_average(variance, self.momentum, out=self.state["moving_variance"])
-        y = self.buffer("y", x.shape)
-        # y = γ (x − μ)/σ + β
-        self.k.batch_norm(x, mean, variance, gamma, beta, self.epsilon, out=y, activation=activation, shortcut=shortcut)
+        winners, given = None, (x, mean, variance, gamma, beta, self.epsilon)
+        if self.pool is not None:  # y = the maximum of each 2 x 2 of that
+            y, winners, ending = self.behind(x.shape, training)
+            self.k.batch_norm_pooled(*given, out=y, winners=winners, activation=ending)
+        else:
+            y = self.buffer("y", x.shape)
+            self.k.batch_norm(*given, out=y, activation=activation, shortcut=shortcut)  # y = γ (x − μ)/σ + β
         if training:
-            self.save(x, mean, variance, frozen)
+            self.save(x, mean, variance, frozen, winners)
         else:
             self.forget()
         return moved_back(self, y, self.order, "y in place")
 
     def backward(self, dy, y=None, dz=None):
         """dx; behind ReLU(... + shortcut) = y: dz gets dy where y > 0, else 0, and dx is made of that."""
-        x, mean, variance, frozen = self.saved()
+        x, mean, variance, frozen, winners = self.saved()
         gamma, beta = self.params.get("gamma"), self.params.get("beta")
+        sums = {"dgamma": self.grads.get("gamma"), "dbeta": self.grads.get("beta")}
+        if winners is not None:
+            dx = self.buffer("dx", x.shape) if self.needs_dx else None
+            given = dy, winners, x, mean, variance, gamma, self.epsilon
+            self.k.batch_norm_pooled_grad(*given, dx=dx, **sums, frozen=frozen)
+            return dx
         dy = moved(self, dy, self.order, "dy")
         dx = self.inplace("dx", dy) if self.needs_dx else None
         grad = self.k.batch_norm_frozen_grad if frozen else self.k.batch_norm_grad
         grad(
             dy, x, mean, variance, gamma, self.epsilon,
-            dx=dx, dgamma=self.grads.get("gamma"), dbeta=self.grads.get("beta"), beta=beta, activation=self.activation,
-            y=y, dz=dz,
+            dx=dx, **sums, beta=beta, activation=self.activation, y=y, dz=dz,
         )  # fmt: skip
         return None if dx is None else moved_back(self, dx, self.order, "dx in place")

@@ -40,7 +40,7 @@ class Cell(Layer):
         step = self.draws(training)
         keep = self.recurrent_mask(step, len(x))
         xs = self.drop(x, step, "x dropped").reshape(1, *x.shape)
-        outputs, last, kept = self.run(xs, states or [None] * self.states, None, keep)
+        outputs, last, kept = self.run(xs, states or [None] * self.states, None, keep, training)
         if training:
             self.save(xs, step, keep, kept)
         else:

@@ -33,16 +33,30 @@ class Convolution(Convolving):
     def forward(self, x, training=False):
         W, b = self.taps(self.params["kernel"]), self.params.get("bias")
         x, sides, g = self.padded(x)
+        if self.pool is not None:  # y = the maximum of each 2 x 2 of z
+            y, winners, ending = self.behind((len(x), *self.sizes(g), g.filters), training)
+            self.k.conv2d_pooled(x, W, g, out=y, bias=b, winners=winners, activation=ending)
+            return self.finish(training, y, None, x, g, sides, winners)
         y = self.buffer("y", (len(x), *self.sizes(g), g.filters))
         z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
         given = {"bias": b, "activation": self.activation, "z": self.seen(z)}
         self.of_axes("conv")(self.seen(x), W, g, out=self.seen(y), **given)  # y = a(im2col(x) W + b)
-        return self.finish(training, y, z, x, g, sides)
+        return self.finish(training, y, z, x, g, sides, None)
 
     def backward(self, dy):
-        x, g, sides, y, output = self.saved()
+        x, g, sides, winners, y, output = self.saved()
         W, dW = self.taps(self.params["kernel"]), self.taps(self.grads["kernel"])
-        dz = self.seen(self.begin(dy, y, output))  # dz = dy · a'(z), db = Σ dz
+        if winners is not None:
+            dz = self.buffer("dz", (len(x), *g.out, g.filters)) if self.needs_dx else None
+            if self.needs_dx or self.use_bias:
+                self.k.unpool(
+                    dy, winners, g.out, out=dz, sums=self.grads.get("bias")
+                )  # dz = dy where it won, db = Σ dz
+            if not self.needs_dx:
+                self.k.conv2d_pooled_dkernel(x, dy, winners, g, out=dW)  # dW, of the same dz
+                return None
+        else:
+            dz = self.seen(self.begin(dy, y, output))  # dz = dy · a'(z), db = Σ dz
         self.of_axes("conv_dkernel")(self.seen(x), dz, g, out=dW)  # dW = im2col(x)ᵀ dz
         if not self.needs_dx:
             return None

@@ -5,10 +5,10 @@ import math
 from npdl import activations, initializers
 from npdl.kernels import geometry
 from npdl.layers import arguments, extending, spatial
-from npdl.layers.base import Layer
+from npdl.layers.pooled import Pooled
 
 
-class Convolving(Layer):
+class Convolving(Pooled):
     """The window, a kernel and a bias, the activation.
 
     Kernels know images and volumes: to them a sequence (N, T, C) is an image (N, 1, T, C), and a window of K steps one

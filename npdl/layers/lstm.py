@@ -38,20 +38,20 @@ class _LSTM(Recurrence):
         W, R, b = self.params["kernel"], self.params["recurrent_kernel"], self.params.get("bias")
         steps, samples = x.shape[:2]
         z = self.buffer("gates", (steps, samples, 4 * self.units))
-        self.k.matmul(x, W, out=z, bias=b)  # what comes from x, all steps at once
         h, c = self.start("h", states[0], steps, samples), self.start("c", states[1], steps, samples)
         act, dropped = (self.activation, self.recurrent_activation), self.dropped(keep, steps)
-        self.k.lstm(z, R, *act, h=h, c=c, mask=mask, keep=keep, dropped=dropped)  # z becomes i f g o
+        given = {"x": x, "W": W, "b": b, "keep_gates": training}  # z becomes i f g o of z = x W + b
+        self.k.lstm(z, R, *act, h=h, c=c, mask=mask, keep=keep, dropped=dropped, **given)
         return *self.ran(h, c), (z, h, c, dropped)
 
     def run_grad(self, x, mask, keep, kept, dy, dstates):
         """dx; dstates are those of the last states and become those of the first."""
-        R, (z, h, c, dropped) = self.params["recurrent_kernel"], kept
+        W, R, (z, h, c, dropped) = self.params["kernel"], self.params["recurrent_kernel"], kept
         act, dz = (self.activation, self.recurrent_activation), self.over("dz", z)
-        self.k.lstm_grad(dy, R, z, h, c, *act, dz=dz, dh=dstates[0], dc=dstates[1], mask=mask, keep=keep)
-        if self.use_bias:
-            self.k.sum_rows(dz, out=self.grads["bias"])  # db = Σ dz
-        return self.input_gradients(x, h[0 : len(x)] if dropped is None else dropped, dz)
+        given = {"mask": mask, "keep": keep, "W": W, "dx": self.buffer("dx steps", x.shape) if self.needs_dx else None}
+        self.k.lstm_grad(dy, R, z, h, c, *act, dz=dz, dh=dstates[0], dc=dstates[1], **given)
+        self.kernel_gradients(x, h[0 : len(x)] if dropped is None else dropped, dz, self.grads.get("bias"))
+        return given["dx"]
 
 
 class LSTMCell(_LSTM, Cell):

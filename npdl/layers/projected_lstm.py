@@ -109,8 +109,6 @@ class ProjectedLSTM(LSTM):
             copy_of(self, "dh0", None, dh.shape[1:]),
         )
         self.k.lstm_grad(dh, S, z, h, c, *act, dz=dz, dh=dh0, dc=dstates[1], mask=mask, keep=keep)
-        if self.use_bias:
-            self.k.sum_rows(dz, out=self.grads["bias"])
         dS, dR, dP = self.buffer("dS", S.shape), self.grads["recurrent_kernel"], self.grads["projection_kernel"]
         self.k.matmul(h[0:steps] if dropped is None else dropped, dz, out=dS, transpose_a=True)  # dS = Σ hᵀ dz
         self.k.matmul(P, dS, out=dR, transpose_a=True)
@@ -124,7 +122,7 @@ class ProjectedLSTM(LSTM):
             self.k.matmul(dz1, R, out=dstates[0], transpose_b=True)  # dr₀ = dz₁ Rᵀ
             if through is not None:
                 self.k.add(dstates[0], through, out=dstates[0])
-        return self.input_gradients(x, None, dz)
+        return self.input_gradients(x, None, dz, self.grads.get("bias"))
 
     def _firsts(self, steps, seen, rows):
         """(t, rows(t) of samples without a step before t): all of them at t = 0, with a mask some later."""

@@ -79,11 +79,15 @@ class Recurrence(Layer):
         steps = len(states[0]) - 1
         return states[0][1 : steps + 1], [one[steps : steps + 1].reshape(*one.shape[1:]) for one in states]
 
-    def input_gradients(self, x, rows, dz):
-        """dW = Σ xᵀ dz and dR = Σ rowsᵀ dz over all steps, and dx = dz Wᵀ where it is read."""
-        self.k.matmul(x, dz, out=self.grads["kernel"], transpose_a=True)
+    def kernel_gradients(self, x, rows, dz, db=None):
+        """dW = Σ xᵀ dz, db = Σ dz and dR = Σ rowsᵀ dz over all steps."""
+        self.k.matmul(x, dz, out=self.grads["kernel"], transpose_a=True, sums=db)
         if rows is not None:
             self.k.matmul(rows, dz, out=self.grads["recurrent_kernel"], transpose_a=True)
+
+    def input_gradients(self, x, rows, dz, db=None):
+        """The kernels' gradients, and dx = dz Wᵀ where it is read."""
+        self.kernel_gradients(x, rows, dz, db)
         if not self.needs_dx:
             return None
         dx = self.buffer("dx steps", x.shape)

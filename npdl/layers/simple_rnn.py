@@ -27,9 +27,7 @@ class _SimpleRNN(Recurrence):
         R, (z, h, dropped) = self.params["recurrent_kernel"], kept
         dz = self.over("dz", z)
         self.k.simple_rnn_grad(dy, R, z, h, self.activation, dz=dz, dh=dstates[0], mask=mask, keep=keep)
-        if self.use_bias:
-            self.k.sum_rows(dz, out=self.grads["bias"])  # db = Σ dz
-        return self.input_gradients(x, h[0 : len(x)] if dropped is None else dropped, dz)
+        return self.input_gradients(x, h[0 : len(x)] if dropped is None else dropped, dz, self.grads.get("bias"))
 
 
 class SimpleRNNCell(_SimpleRNN, Cell):

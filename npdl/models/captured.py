@@ -12,7 +12,7 @@ PLAIN = {
 """Optimizers whose step is the same launches every time, with other numbers: it is a part of the graph. Exact types."""
 
 ROOM = 1 << 12
-"""Bytes for the numbers of a graph, and as many for each tensor."""
+"""Bytes for the numbers of a graph, and those more for each layer and each tensor."""
 ROOM_EACH = 1 << 8
 
 
@@ -64,7 +64,7 @@ class Captured:
         driver = device.driver
         self._given = [device.alloc(array.shape, array.dtype) for array in batch]
         self._feeds = [workspace.feeder(place, array) for place, array in enumerate(batch)]
-        room = ROOM
+        room = ROOM + ROOM_EACH * len(layers)
         if model is not None:
             room += ROOM_EACH * len(model.store.weights)
             before = model.optimizer.iterations

@@ -60,7 +60,9 @@ class Compiled:
             loss_weights: what is minimized is the sum of the losses times these numbers; None is all 1.
             metrics: list of names, metric objects or functions f(y_true, y_pred) that give a value a sample; every
                 sample counts alike.
-            weighted_metrics: the same, with the weights of `sample_weight` and `class_weight`.
+            weighted_metrics: the same, with the weights of `sample_weight` and `class_weight`. On
+                a GPU accuracies (top-k ones, too) and mean squared or absolute errors are added up there and read where
+                somebody looks; for another metric, and where samples have weights or masks, each step waits.
             check_gradients: whether `fit` checks a layer or loss of your own by central differences on its first batch.
             precision: "mixed_bfloat16" or "mixed_float16": the factors of all products are rounded to 16 bits, the
                 products summed in float32, and all else, weights too, stays float32 (docs/mixed_precision.md). On a GPU

@@ -1,4 +1,6 @@
-"""Fusion: ReLUs that ride along in the kernel of the layer before them. Inside fit, evaluate and predict only."""
+"""Fusion: ReLUs and poolings that ride along in the kernel of the layer before. In fit, evaluate and predict only."""
+
+import math
 
 from npdl import activations
 from npdl.layers import (
@@ -42,6 +44,8 @@ def fuse(layers, owners):
     - A BatchNormalization at the end of a residual block adds the shortcut and applies the block's ReLU.
     - The ReLU before a max-pooling goes behind it, where there are fewer numbers: max and ReLU commute, and where the
       maximum is 0 or less there is no gradient either way.
+    - A max-pooling over windows of 2 x 2 side by side goes into the Conv2D or BatchNormalization before it, once the
+      model is built: the whole images are not kept.
 
     Args:
         layers: a chain of layers. None is changed: twins on the same weights take their places.
@@ -51,10 +55,16 @@ def fuse(layers, owners):
     for layer, owner in zip(layers, owners, strict=True):
         layer, before = _inside(layer), run[-1] if run else None
         if type(layer) in (Activation, ReLU) and _is_relu(layer) and _ends_linear(before):
-            run[-1] = twin(before, activation=layer.activation)
+            pool = _pool_of(before)
+            ending = {"activation": layer.activation}
+            run[-1] = twin(before, **ending) if pool is None else twin(before, pool=twin(pool, **ending))
             continue
         if type(layer) in MAX_POOLS and not is_hooked(layer) and _ends_in_relu(before):
-            run[-1], layer = twin(before, activation=activations.linear), twin(layer, activation=before.activation)
+            ending, before = before.activation, twin(before, activation=activations.linear)
+            run[-1], layer = before, twin(layer, activation=ending)
+        if _pools_in_pairs(layer) and _can_pool(before):
+            run[-1] = twin(before, pool=layer, output_shape=layer.output_shape)
+            continue
         run.append(layer)
         kept.append(owner)
     return run, kept
@@ -78,6 +88,7 @@ def follow(other):
 def twins(layers):
     """The twins of npdl's own types among these layers and the layers inside them; one of yours may count on itself."""
     parts = [part for layer in layers for part in layer.walk() if type(part).__module__.startswith("npdl.")]
+    parts += [pool for pool in map(_pool_of, parts) if pool is not None]
     return [part for part in parts if "twin_of" in vars(part)]
 
 
@@ -104,11 +115,43 @@ def _inside(layer):
 
 def _can_join(layer):
     """Whether the last layer of a residual block may add the shortcut in its own pass over memory."""
-    return type(layer) is BatchNormalization and not is_hooked(layer) and vars(layer).get("order", ()) is None
+    last = type(layer) is BatchNormalization and not is_hooked(layer)
+    return last and vars(layer).get("order", ()) is None and _pool_of(layer) is None
+
+
+def _pools_in_pairs(layer):
+    """Whether a layer is a max-pooling over windows of 2 x 2 side by side, on the host: its kernels pool on the way."""
+    return (
+        type(layer) is MaxPooling2D
+        and not is_hooked(layer)
+        and layer.pool_size == layer.strides == (2, 2)
+        and layer.padding == "valid"
+        and layer.store is not None
+        and layer.device.driver is None
+    )
+
+
+def _can_pool(layer):
+    """Whether the kernel of the layer before can end in such a max-pooling; a ReLU between them comes after it.
+
+    Filters that leave a quarter of the lanes of their last vectors empty are better made with images side by side, as
+    kernels/narrow.h does; then only the layers themselves pool.
+    """
+    if _pool_of(layer) is not None or not _ends_linear(layer):
+        return False
+    if type(layer) is Conv2D:
+        return layer.groups == 1 and 4 * layer.filters > 3 * 16 * math.ceil(layer.filters / 16)
+    return type(layer) is BatchNormalization and layer.order is None
+
+
+def _pool_of(layer):
+    """The max-pooling in which a layer's kernel ends, or None."""
+    return layer.pool if type(layer) in (BatchNormalization, Conv2D) else None
 
 
 def _ends_linear(layer):
-    return type(layer) in TAKES_RELU and not is_hooked(layer) and layer.activation.code == activations.linear.code
+    ending = (_pool_of(layer) or layer) if type(layer) in TAKES_RELU and not is_hooked(layer) else None
+    return ending is not None and ending.activation.code == activations.linear.code
 
 
 def _ends_in_relu(layer):

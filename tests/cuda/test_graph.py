@@ -7,6 +7,7 @@ import pytest
 
 import npdl
 from npdl import Sequential, devices, layers
+from npdl.models.captured import PLAIN, CapturedStep
 from npdl.models.replay import Replays
 
 X = np.random.default_rng(0).standard_normal((70, 20)).astype("float32")
@@ -111,6 +112,51 @@ def regularized():
 def test_dropout_penalties_clipping_and_schedules_in_a_graph(graphs, monkeypatch):
     history, _ = eager_and_graph(graphs, monkeypatch, regularized, X, Y)
     followed(regularized, X, Y, history)
+
+
+@pytest.mark.parametrize("kind", sorted(PLAIN, key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__)
+def test_every_plain_optimizer_is_a_part_of_the_graph(graphs, monkeypatch, kind):
+    def make():
+        inside = [layers.Dense(6, activation="relu", kernel_constraint="non_neg"), layers.Dense(5)]
+        model = Sequential([layers.Input((20,)), *inside], seed=0).to("stand-in")
+        more = {"momentum": 0.9, "nesterov": True} if kind is npdl.optimizers.SGD else {}
+        optimizer = kind(npdl.schedules.CosineDecay(0.01, 10), use_ema=True, **more)
+        model.compile(optimizer, npdl.losses.SparseCategoricalCrossentropy(from_logits=True))
+        return model
+
+    steps = []
+    step = kind.step
+    monkeypatch.setattr(kind, "step", lambda self, *args: (steps.append(1), step(self, *args))[1])
+    captured = []
+    monkeypatch.setattr(CapturedStep, "__init__", counted(CapturedStep.__init__, captured))
+    eager_and_graph(graphs, monkeypatch, make, X, Y)
+    assert len(captured) == 2  # of batches of 32 and of 6: they fit to the end
+    assert len(steps) == 9 + 9 + 2 * 2  # 9 steps of each, twice more for each graph
+
+
+def counted(method, calls):
+    return lambda self, *args: (calls.append(1), method(self, *args))[1]
+
+
+def test_an_optimizer_that_does_something_else_is_seen(graphs):
+    """Its state moved, clipping that begins, another number of steps done, another optimizer."""
+    model = regularized()
+    for _ in range(3):
+        model.train_on_batch(X[:32], Y[:32])
+    assert graphs.count("captured") == 1
+    twin = regularized()
+    twin.set_weights(model.get_weights())
+    scalars, arrays = model.optimizer.get_state()
+    for one in (model, twin):
+        one.optimizer.set_state(scalars, arrays, one.store)
+        one.optimizer.clipnorm, one.optimizer.clipvalue = None, 0.01
+        for layer in one.layers:
+            layer.step = 7
+    for _ in range(3):
+        assert model.train_on_batch(X[:32], Y[:32]) == twin.train_on_batch(X[:32], Y[:32])
+    for a, b in zip(model.get_weights(), twin.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert graphs.count("captured") == 3
 
 
 def two_inputs():

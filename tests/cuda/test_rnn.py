@@ -81,6 +81,17 @@ def test_lstm(compare, sizes, which):
     check(compare, "lstm", 4, ["h", "c"], sizes, which, SOFTSIGN)
 
 
+def test_lstm_of_inputs(compare):
+    steps, samples, units = sizes = (3, 4, 5)
+    R, W, x = floats(units, 4 * units), floats(7, 4 * units), floats(steps, samples, 7)
+    out = {"z": (steps, samples, 4 * units), **{name: first(floats(samples, units), steps) for name in "hc"}}
+    more = {"R": R, "W": W, **SOFTSIGN}
+    compare("rnn", "lstm", x=x, b=floats(4 * units), **more, out=out, rtol=2e-5, atol=2e-5)
+    saved = {"z": floats(*out["z"]), "h": floats(steps + 1, samples, units), "c": floats(steps + 1, samples, units)}
+    grads = {"dz": out["z"], "dh": floats(samples, units), "dc": floats(samples, units), "dx": x.shape}
+    compare("rnn", "lstm_grad", dy=floats(*sizes), **saved, **more, out=grads, rtol=1e-4, atol=5e-5)
+
+
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 @pytest.mark.parametrize("which", OPTIONS)
 @pytest.mark.parametrize("reset_after", (True, False))

@@ -241,6 +241,20 @@ static void FN(try_conv)(shape s, int64_t n, int bias, int z, int code) {
     if (z) FN(see)(before, out);
     FN(see)(dx, in);
     FN(see)(dw, weights);
+    if (g.groups > 1) return;
+    int64_t few = n * (g.out_h / 2) * (g.out_w / 2) * g.filters;
+    REAL *pooled = FN(empty)(few), *dy = FN(numbers)(few, 1), *sums = FN(empty)(g.filters);
+    uint8_t *winners = take((size_t)few, 1);
+    for (int relu = 0; relu < 2; relu++) {
+        FN(npdl_conv2d_pooled)(x, w, pooled, bias ? b : NULL, winners, relu, n, &g);
+        FN(see)(pooled, few);
+        absorb(winners, (size_t)few);
+        FN(npdl_unpool)(dy, winners, z ? y : NULL, sums, n, g.out_h, g.out_w, g.filters);
+        if (z) FN(see)(y, out);
+        FN(see)(sums, g.filters);
+        FN(npdl_conv2d_pooled_dkernel)(x, dy, winners, dw, n, &g);
+        FN(see)(dw, weights);
+    }
 }
 
 static void FN(try_im2col)(shape s, int64_t n) {
@@ -362,6 +376,27 @@ static void FN(try_norm)(int64_t rows, int64_t c, int affine) {
     }
     FN(npdl_moving_average)(mean, 0.99, average, c);
     FN(see)(average, c);
+}
+
+static void FN(try_norm_pooled)(int64_t n, int64_t h, int64_t w, int64_t c) {
+    const double epsilon = 0.0009765625;
+    int64_t rows = n * h * w, few = n * (h / 2) * (w / 2) * c;
+    REAL *x = FN(numbers)(rows * c, 4), *dy = FN(numbers)(few, 1), *y = FN(empty)(few), *dx = FN(empty)(rows * c);
+    REAL *gamma = FN(numbers)(c, 1), *beta = FN(numbers)(c, 1), *mean = FN(numbers)(c, 1), *variance = FN(empty)(c);
+    REAL *dgamma = FN(empty)(c), *dbeta = FN(empty)(c);
+    uint8_t *winners = take((size_t)few, 1);
+    for (int64_t i = 0; i < c; i++) variance[i] = mean[i] * mean[i];
+    for (int way = 0; way < 4; way++) {
+        const int frozen = way / 2, relu = way % 2;
+        FN(npdl_batch_norm_pooled)(x, mean, variance, gamma, beta, epsilon, relu, y, winners, n, h, w, c);
+        FN(see)(y, few);
+        absorb(winners, (size_t)few);
+        FN(npdl_batch_norm_pooled_grad)(frozen, dy, winners, x, mean, variance, gamma, epsilon, dx, dgamma, dbeta, n, h,
+                                        w, c);
+        FN(see)(dx, rows * c);
+        FN(see)(dgamma, c);
+        FN(see)(dbeta, c);
+    }
 }
 
 static void FN(try_row_norm)(int kind, int64_t rows, int64_t d, int affine) {
@@ -704,6 +739,11 @@ static void FN(try_rnn)(int kind, int64_t steps, int64_t rows, int64_t units, in
         .dz = FN(empty)(gates * all), .dh = FN(numbers)(states, 1), .dc = FN(numbers)(states, 1),
         .dinner = FN(empty)(all),
     };
+    if (kind == NPDL_LSTM && !keep) {
+        call.width = units / 2 + 3, call.bias = FN(numbers)(gates * units, 1);
+        call.input_kernel = FN(numbers)(call.width * gates * units, (REAL)0.125);
+        call.x = FN(numbers)(steps * rows * call.width, 1), call.dx = FN(empty)(steps * rows * call.width);
+    }
     uint8_t *mask = take((size_t)(steps * rows), 1);
     for (int64_t i = 0; i < steps * rows; i++) mask[i] = word() % 3 != 0;
     if (masked) call.mask = mask;
@@ -716,6 +756,7 @@ static void FN(try_rnn)(int kind, int64_t steps, int64_t rows, int64_t units, in
     FN(see)(call.dz, gates * all);
     FN(see)(call.dh, states);
     FN(see)(call.dc, states);
+    if (call.dx) FN(see)(call.dx, steps * rows * call.width);
     if (kind < NPDL_GRU) return;
     REAL *out = FN(empty)(units * 3 * units);
     FN(npdl_gru_dkernel)(call.h, call.inner, call.dz, call.dinner, out, steps * rows, units);
@@ -805,6 +846,8 @@ static void FN(cases)(void) {
     static const int64_t norms[][2] = {{1, 5}, {33, 1}, {256, 16}, {700, 70}, {1025, 33}, {300, 600}};
     for (int64_t i = 0; i < COUNT(norms); i++)
         CASE(FN(try_norm)(norms[i][0], norms[i][1], i != 2), "norm%d %dx%d", bits, (int)norms[i][0], (int)norms[i][1]);
+    CASE(FN(try_norm_pooled)(3, 9, 21, 70), "norm_pooled%d odd", bits);
+    CASE(FN(try_norm_pooled)(2, 4, 6, 530), "norm_pooled%d wide", bits);
     static const int64_t rows[][2] = {{1, 1}, {33, 5}, {70, 128}, {700, 70}, {1025, 33}, {9, 5000}, {300, 771}};
     for (int kind = NPDL_LAYER_NORM; kind <= NPDL_UNIT_NORM; kind++)
         for (int64_t i = 0; i < COUNT(rows); i++)

@@ -137,6 +137,44 @@ def test_gradient_of_the_gates_in_their_place(kind, names, rng):
             assert apart[name].tobytes() == over[name].tobytes(), name
 
 
+def with_inputs(kernels, R, W, b, x, dy, dlast, h, c, mask, keep_gates=True):
+    """z, h, c and the gradients of an LSTM that makes x W + b itself; without the gates h and c alone."""
+    acts, h, c = (activations.tanh, activations.sigmoid), h.copy(), c.copy()
+    z = np.full((*x.shape[:2], R.shape[1]), np.nan, x.dtype)
+    kernels.lstm(z, R, *acts, h=h, c=c, mask=mask, x=x, W=W, b=b, keep_gates=keep_gates)
+    if not keep_gates:
+        return {"h": h, "c": c}
+    out = {"dz": np.full_like(z, np.nan), "dh": dlast.copy(), "dc": dlast.copy(), "dx": np.full_like(x, np.nan)}
+    kernels.lstm_grad(dy, R, z, h, c, *acts, **out, mask=mask, W=W)
+    return {"z": z, "h": h, "c": c, **out}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("sizes", [*SIZES, (2, 35, 250)], ids=str)
+def test_lstm_of_inputs(dtype, sizes, rng):
+    """Against the reference; for any threads, samples and with the gates or without the same bits."""
+    (steps, rows, units), acts = sizes, (activations.tanh, activations.sigmoid)
+    width = {1: 1, 31: 70, 33: 16, 250: 41}.get(units, 9)
+    R, _, dy, dlast, _, states, options, _ = arguments("lstm", sizes, dtype, rng, units % 2 == 1, False, acts)
+    x, W, b = (rng.normal(size=s).astype(dtype) / 4 for s in ((steps, rows, width), (width, 4 * units), 4 * units))
+    case = [R, W, None if units == 5 else b, x, dy, dlast, states["h"], states["c"], options.get("mask")]
+    found = {}
+    for threads in (1, 2, 3):
+        build.set_num_threads(threads)
+        found[threads] = with_inputs(cpu, *case)
+    wider = [a.astype("float64") if a is not None and a.dtype != bool else a for a in case]
+    compare(found[1], with_inputs(reference, *wider), 1e-4 if dtype == np.float32 else 1e-12)
+    alone = [a[:, :1].copy() if a is not None and a.ndim > 1 and a.shape[1] == rows else a for a in case[3:]]
+    alone[2] = case[5][:1].copy()
+    others = with_inputs(cpu, *case, keep_gates=False)
+    for name, values in found[1].items():
+        assert all(values.tobytes() == found[n][name].tobytes() for n in (2, 3)), name
+        assert name not in others or values.tobytes() == others[name].tobytes(), name
+    for name, values in (with_inputs(cpu, *case[:3], *alone) if rows else {}).items():
+        whole = found[1][name]
+        assert (whole[:1] if whole.ndim == 2 else whole[:, :1]).tobytes() == values.tobytes(), name
+
+
 def test_no_last_gradient_of_the_sequence(rng):
     """dy None is dy = 0: only the last state has a gradient."""
     R, z, dy, dlast, acts, states, _, _ = arguments(
@@ -183,6 +221,13 @@ def test_wrong_calls(rng):
         ValueError, match=r"lstm: z must be \(T, N, 4 U\) and R \(U, 4 U\), got \(2, 3, 4\) and \(4, 4\)"
     ):
         cpu.lstm(z, R, activations.tanh, activations.sigmoid, h=h, c=h)
+    x, acts = np.zeros((2, 3, 5), "f4"), (activations.tanh, activations.sigmoid)
+    gates, S, states = np.zeros((2, 3, 16), "f4"), np.zeros((4, 16), "f4"), np.zeros((2, 3, 3, 4), "f4")
+    with pytest.raises(ValueError, match=r"lstm: W must have shape \(5, 16\), got \(4, 16\)"):
+        cpu.lstm(gates, S, *acts, h=states[0], c=states[1], x=x, W=S)
+    with pytest.raises(ValueError, match=r"lstm_grad: dx must have shape \(2, 3, 4\), got \(3, 2, 4\)"):
+        ends = {"dh": states[0, 0], "dc": states[1, 0]}
+        cpu.lstm_grad(None, S, gates, *states, *acts, dz=gates, **ends, W=S, dx=np.zeros((3, 2, 4), "f4"))
     with pytest.raises(ValueError, match=r"simple_rnn: h must have shape \(3, 3, 4\), got \(2, 3, 4\)"):
         cpu.simple_rnn(z, R, activations.tanh, h=h[:2])
     with pytest.raises(ValueError, match=r"activation must be an elementwise one of npdl\.activations, got Softmax"):

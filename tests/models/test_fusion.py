@@ -1,5 +1,7 @@
 """Fusion: what fit and predict leave out changes no bit."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,27 @@ def others():
     ]  # fmt: skip
 
 
+def pooled():
+    """Poolings that go into the layer before them, of even and odd sizes; and such as do not."""
+    return [
+        layers.Conv2D(14, 3, padding="same", activation="relu"), layers.MaxPooling2D(2),
+        layers.Conv2D(16, 3, padding="same", use_bias=False), layers.BatchNormalization(), layers.ReLU(),
+        layers.MaxPooling2D(2), layers.Conv2D(17, 3, padding="same"), layers.BatchNormalization(scale=False),
+        layers.MaxPooling2D(2), layers.ReLU(), layers.MaxPooling2D(1), layers.Flatten(), layers.Dense(4),
+    ]  # fmt: skip
+
+
+def pooled_inside():
+    """One in a residual block, one behind a layer that does not learn, one behind the padding of another kind."""
+    block = [layers.Conv2D(13, 3, padding="same"), layers.MaxPooling2D(2), layers.ReLU()]
+    return [
+        layers.Conv2D(15, 3, padding="same", padding_mode="reflect"), layers.MaxPooling2D(2),
+        layers.BatchNormalization(trainable=False), layers.Residual(block, [layers.AveragePooling2D(2),
+        layers.Conv2D(13, 1)]), layers.BatchNormalization(axis=1), layers.MaxPooling2D(2), layers.Flatten(),
+        layers.Dense(4),
+    ]  # fmt: skip
+
+
 @pytest.fixture
 def images(rng):
     x = rng.standard_normal((40, 12, 12, 3)).astype("float32")
@@ -53,7 +76,7 @@ def images(rng):
 
 
 @pytest.mark.parametrize("dtype", ("float32", "float64"))
-@pytest.mark.parametrize("net", (vgg, residual, others))
+@pytest.mark.parametrize("net", (vgg, residual, others, pooled, pooled_inside))
 def test_fit_and_predict_give_the_bits_of_the_layers_one_by_one(net, dtype, images):
     x, y = images
     x = x.astype(dtype)
@@ -74,6 +97,69 @@ def test_fit_and_predict_give_the_bits_of_the_layers_one_by_one(net, dtype, imag
     predicted = fitted.predict(x)
     assert np.isnan(predicted).all()
     np.testing.assert_array_equal(predicted, stepped.forward(x))
+
+
+def ends_in_pool(model):
+    """For each layer that runs, (its type, the activation behind the pooling in which it ends, None without one)."""
+    run = fuse(model.layers, model.layers)[0]
+    pools = [getattr(layer, "pool", None) for layer in run]
+    return [(type(layer).__name__, pool and pool.activation.name) for layer, pool in zip(run, pools, strict=True)]
+
+
+def test_poolings_go_into_the_layer_before_them():
+    model = Sequential(pooled())
+    assert ends_in_pool(model)[1] == ("MaxPooling2D", None)  # not built yet
+    model.build((13, 14, 3))
+    assert ends_in_pool(model) == [
+        ("Conv2D", "relu"), ("Conv2D", None), ("BatchNormalization", "relu"), ("Conv2D", None),
+        ("BatchNormalization", "relu"), ("MaxPooling2D", None), ("Flatten", None), ("Dense", None),
+    ]  # fmt: skip
+    assert all(layer.pool is None for layer in model.layers[:4:2])  # the model's own are as they were
+    model.layers[1].forward = model.layers[1].forward
+    assert ends_in_pool(model)[:2] == [("Conv2D", None), ("MaxPooling2D", None)]
+
+
+def test_poolings_stay_layers_of_their_own():
+    """Other windows, groups, an activation that does not commute, lanes left empty, axes that are not the last ones."""
+    for before, pool in (
+        (layers.Conv2D(16, 3), layers.MaxPooling2D(3)),
+        (layers.Conv2D(16, 3), layers.MaxPooling2D(2, strides=1)),
+        (layers.Conv2D(16, 3), layers.MaxPooling2D(2, padding="same")),
+        (layers.Conv2D(16, 3), layers.AveragePooling2D(2)),
+        (layers.Conv2D(16, 3, groups=2), layers.MaxPooling2D(2)),
+        (layers.Conv2D(16, 3, activation="tanh"), layers.MaxPooling2D(2)),
+        (layers.Conv2D(20, 3), layers.MaxPooling2D(2)),
+        (layers.BatchNormalization(axis=1), layers.MaxPooling2D(2)),
+        (layers.DepthwiseConv2D(3), layers.MaxPooling2D(2)),
+    ):
+        model = Sequential([before, pool])
+        model.build((9, 9, 2))
+        assert [name for name, _ in ends_in_pool(model)] == [type(before).__name__, type(pool).__name__]
+
+
+def test_pooled_images_of_any_size(rng):
+    """Axes of free length; one too short for a window is refused as by the layer itself."""
+    model = Sequential([layers.Input((None, None, 3)), layers.Conv2D(16, 3, padding="same"), layers.MaxPooling2D(2)])
+    for size in (7, 10):
+        x = rng.standard_normal((2, size, size + 3, 3)).astype("float32")
+        assert model.predict(x).tobytes() == model.forward(x).tobytes()
+    with pytest.raises(ValueError, match=r"max_pooling2d.*MaxPooling2D with pool_size"):
+        model.predict(np.zeros((2, 1, 9, 3), "float32"))
+
+
+def test_whole_images_take_no_memory(rng):
+    """What a step keeps: the pooled images and their winners."""
+    chain = [layers.Conv2D(32, 3, padding="same"), layers.MaxPooling2D(2), layers.GlobalAveragePooling2D()]
+    model = Sequential([*chain, layers.Dense(4)])
+    x, y = rng.standard_normal((16, 40, 40, 3)).astype("float32"), rng.integers(0, 4, 16)
+    model.compile("sgd", npdl.losses.SparseCategoricalCrossentropy(from_logits=True))
+    tracemalloc.start()
+    try:
+        model.fit(x, y, batch_size=16, epochs=3, verbose=0, shuffle=False)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 * 40 * 40 * 32 * 4  # that of the whole images alone
 
 
 def run_types(net):

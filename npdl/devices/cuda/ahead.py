@@ -49,6 +49,8 @@ class Feed:
         self._driver, self._turn = driver, 0
         self._arrays = [(driver.array(shape, dtype), driver.event()) for _ in range(2)]
         self._ring = Ring(driver, self._arrays[0][0].nbytes, slots=2)
+        for _, event in self._arrays:
+            event.record()  # their memory may be in use by work before
 
     def put(self, host):
         """The array on the device, for work that is asked for before the next call."""

@@ -16,6 +16,10 @@ What a GPU leaves undefined is an error here, or shows:
 - an index outside an array, below 0 too: IndexError
 - four numbers moved at once from or to an address that is no multiple of 16: ValueError
 
+What Numba takes to compile decides what the tests of these kernels cost, and it goes with the number of statements: so
+what no thread changes alone is computed once a block and not once a thread, an index is one call (indexing.py), and a
+thread learns of its place only what it asks for.
+
 It does not see that a barrier is missing at the edge of a loop or branch that holds another one: here all threads have
 come to such an edge before one goes on, as if a barrier stood there. On a GPU some would be ahead. races.py sees it.
 """
@@ -28,24 +32,20 @@ import textwrap
 import numpy as np
 from numba import njit, typeof
 from numba import types as numba_types
-from numba.core import compiler, registry, typed_passes
+from numba.core import compiler, config, registry, typed_passes
+from numba.core.compiler_lock import global_compiler_lock
 from numba.np.numpy_support import as_dtype
 
+from npdl.devices.cuda.indexing import LOADS, STORES
+from npdl.devices.cuda.uniform import Uniform, names_in, read_before_written, stored_in
 from npdl.kernels.cuda.kernel import Builtin, DeviceFunction, outside_names
 
 AXES = "xyz"
 PLACES = tuple(f"_{name}_{axis}" for name in ("threadIdx", "blockIdx", "blockDim", "gridDim") for axis in AXES)
 BARRIER, LOCAL = "cuda.syncthreads()", "cuda.local.array("
+OPTIMIZATION = 1
+"""LLVM's level, of 3."""
 DIVERGED = "threads of one block disagree about a branch or loop that holds a barrier"
-
-
-@njit
-def _inside(index, count):
-    if index < 0:
-        raise IndexError("index below 0: a GPU would read or write before the array")
-    if index >= count:
-        raise IndexError("index beyond the end: a GPU would read or write behind the array")
-    return index
 
 
 @njit
@@ -81,19 +81,16 @@ def replay(function):
     run = build(kernel, names, scope, function)
 
     def call(grid, block, *arguments, order=1):
-        try:
-            run(*grid, *block, order, *arguments)
-        except RuntimeError as error:
-            if str(error) == DIVERGED:
-                raise DivergentBarrier(f"{function.__name__}: {DIVERGED}") from None
-            raise
+        if not run(*grid, *block, order, *arguments):
+            raise DivergentBarrier(f"{function.__name__}: {DIVERGED}")
 
     return call
 
 
 def _scope(function):
     """What a function's names from outside of it stand for here."""
-    own = {"_inside": _inside, "_at_16_bytes": _at_16_bytes, "_full": np.full, "_nan": np.nan}
+    own = {f"_load_{n}": load for n, load in LOADS.items()} | {f"_store_{n}": store for n, store in STORES.items()}
+    own |= {"_at_16_bytes": _at_16_bytes, "_full": np.full, "_nan": np.nan}
     return {**{name: _on_cpu(value) for name, value in outside_names(function).items()}, **own}
 
 
@@ -113,11 +110,33 @@ def _device_function(function, wide=False):
     if wide:  # what it does is known element by element; where it may, by its first two arguments
         array, index = (argument.arg for argument in tree.body[0].args.args[:2])
         tree.body[0].body.insert(1, ast.parse(f"_at_16_bytes({array}, {index})").body[0])
-    return _compiled(tree, scope, function.__name__)
+    return _compiled(tree, scope, function.__name__, inner=True)
 
 
-def _compiled(tree, scope, name):
-    return njit(_made(tree, scope, name), error_model="numpy", no_cfunc_wrapper=True)
+def _compiled(tree, scope, name, inner=False):
+    """Compiled when it is first called; `inner` is for what compiled functions alone call."""
+    return njit(_made(tree, scope, name), error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=inner)
+
+
+class _Program:
+    """A function compiled for each set of argument types, with few of LLVM's optimizations.
+
+    These take as long as all else and change no result: nothing here lets LLVM reorder floating-point operations.
+    """
+
+    def __init__(self, tree, scope):
+        self._function = _compiled(tree, scope, "_launch")
+
+    def __call__(self, *arguments):
+        types = tuple(map(typeof, arguments))
+        if types not in self._function.overloads:
+            with global_compiler_lock:  # Numba compiles nothing else meanwhile
+                usual, config.OPT = config.OPT, type(config.OPT)(OPTIMIZATION)
+                try:
+                    self._function.compile(types)
+                finally:
+                    config.OPT = usual
+        return self._function(*arguments)
 
 
 def _made(tree, scope, name):
@@ -130,23 +149,53 @@ def _made(tree, scope, name):
 
 def _without_barriers(kernel, names, scope, function):
     """A function of one thread, and loops over all."""
-    kernel.args.args = [ast.arg(place) for place in PLACES] + kernel.args.args
-    scope["_thread"] = _compiled(kernel, scope, function.__name__)
-    arguments = ", ".join(names)
-    return _compiled(
-        ast.parse(f"""
-def _launch(_gx, _gy, _gz, _bx, _by, _bz, _order, {arguments}):
-    _threads, _blocks = _bx * _by * _bz, _gx * _gy * _gz
-    for _turn in range(_blocks):
-        _b = _turn if _order > 0 else _blocks - 1 - _turn
-        for _number in range(_threads):
-            _t = _number if _order > 0 else _threads - 1 - _number
-            _thread(_t % _bx, _t // _bx % _by, _t // (_bx * _by), _b % _gx, _b // _gx % _gy, _b // (_gx * _gy),
-                    _bx, _by, _bz, _gx, _gy, _gz, {arguments})
-"""),
-        scope,
-        "_launch",
-    )
+    wanted = names_in(kernel)
+    places = [place for place in PLACES if place in wanted]
+    kernel.args.args = [ast.arg(place) for place in places] + kernel.args.args
+    scope["_thread"] = _compiled(kernel, scope, function.__name__, inner=True)
+    run = _Program(ast.parse("\n".join([
+        f"def _launch({', '.join((*SIZES, *names))}):",
+        *_each_block(wanted),
+        "        for _number in range(_threads):",
+        *_each_thread(wanted, " " * 12),
+        f"            _thread({', '.join((*places, *names))})",
+        "    return True",
+    ])), scope)  # fmt: skip
+
+    def call(gx, gy, gz, bx, by, bz, order, *arguments):
+        return run(gx, gy, gz, bx, by, bz, order, *_coordinates(bx, by, bz, order), *arguments)
+
+    return call
+
+
+SIZES = ("_gx", "_gy", "_gz", "_bx", "_by", "_bz", "_order", "_xs", "_ys", "_zs")
+
+
+def _coordinates(bx, by, bz, order):
+    """x, y and z of a block's threads in the order in which they run."""
+    t = np.arange(bx * by * bz)[::order]
+    return t % bx, t // bx % by, t // (bx * by)
+
+
+def _each_block(wanted):
+    """The lines before what a block does: its place and the sizes, as far as they are wanted."""
+    found = {
+        "_blockDim_x": "_bx", "_blockDim_y": "_by", "_blockDim_z": "_bz",
+        "_gridDim_x": "_gx", "_gridDim_y": "_gy", "_gridDim_z": "_gz",
+        "_blockIdx_x": "_b % _gx", "_blockIdx_y": "_b // _gx % _gy", "_blockIdx_z": "_b // (_gx * _gy)",
+    }  # fmt: skip
+    return [
+        "    _threads, _blocks = _bx * _by * _bz, _gx * _gy * _gz",
+        "    for _turn in range(_blocks):",
+        "        _b = _turn if _order > 0 else _blocks - 1 - _turn",
+        *(f"        {place} = {value}" for place, value in found.items() if place in wanted),
+    ]
+
+
+def _each_thread(wanted, pad):
+    """The lines before what a thread does: its place."""
+    places = [axis for axis in AXES if f"_threadIdx_{axis}" in wanted]
+    return [f"{pad}_threadIdx_{axis} = _load_1(_{axis}s, _number)" for axis in places]
 
 
 class Places(ast.NodeTransformer):
@@ -173,22 +222,57 @@ class Places(ast.NodeTransformer):
 
 
 class _Indices(ast.NodeTransformer):
-    """x[i, j] becomes x[_inside(i, x.shape[0]), _inside(j, x.shape[1])], but for what lies outside: tuples."""
+    """x[i] becomes _load_1(x, i), x[i] = v becomes _store_1(x, i, v), but for what lies outside: tuples.
+
+    Of several targets at once each element gets its value in a variable first: x[i], y[i] = v, w.
+    """
 
     def __init__(self, scope):
-        self.scope = scope
+        self.scope, self._values = scope, 0
 
     def visit_Subscript(self, node):
         self.generic_visit(node)
-        if not (isinstance(node.value, ast.Name) and node.value.id in self.scope):
-            parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-            parts = [self._inside(node.value, axis, part) for axis, part in enumerate(parts)]
-            node.slice = ast.Tuple(parts, ast.Load()) if len(parts) > 1 else parts[0]
-        return node
+        return node if self._is_outside(node) else self._call("load", node)
+
+    def visit_Assign(self, node):
+        node.value = self.visit(node.value)
+        if len(node.targets) == 1 and self._is_element(node.targets[0]):
+            return self._stored(node.targets[0], node.value)
+        stores = []
+        for i, target in enumerate(node.targets):
+            parts = target.elts if isinstance(target, ast.Tuple) else [target]
+            named = [self._value(part, stores) if self._is_element(part) else part for part in parts]
+            node.targets[i] = ast.Tuple(named, ast.Store()) if isinstance(target, ast.Tuple) else named[0]
+        if any(names_in(store) & stored_in(part) - {store.args[-1].id} for store in stores for part in node.targets):
+            raise NotImplementedError(f"{ast.unparse(node)} writes a place and what says where: not known here")
+        return [node, *map(ast.Expr, stores)]
+
+    def visit_AugAssign(self, node):
+        if not self._is_element(node.target):
+            return self.generic_visit(node)
+        before = ast.parse(ast.unparse(node.target), mode="eval").body
+        return self._stored(node.target, self.visit(ast.BinOp(before, node.op, node.value)))
+
+    def _value(self, element, stores):
+        """A variable in place of an element, which is stored afterwards."""
+        name, self._values = f"_value_{self._values}", self._values + 1
+        stores.append(self._stored(element, ast.Name(name, ast.Load())).value)
+        return ast.Name(name, ast.Store())
+
+    def _stored(self, element, value):
+        element.slice = self.visit(element.slice)
+        return ast.Expr(self._call("store", element, value))
+
+    def _is_element(self, node):
+        return isinstance(node, ast.Subscript) and not self._is_outside(node)
+
+    def _is_outside(self, node):
+        return isinstance(node.value, ast.Name) and node.value.id in self.scope
 
     @staticmethod
-    def _inside(array, axis, index):
-        return ast.parse(f"_inside({ast.unparse(index)}, {ast.unparse(array)}.shape[{axis}])", mode="eval").body
+    def _call(what, node, *value):
+        indices = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        return ast.Call(ast.Name(f"_{what}_{len(indices)}", ast.Load()), [node.value, *indices, *value], [])
 
 
 class Inlined(ast.NodeTransformer):
@@ -240,19 +324,18 @@ def _with_barriers(kernel, names, scope, function):
     if cut.private.intersection(names):
         raise NotImplementedError("a new value for an argument in a kernel with barriers: not known to the stand-in")
     one_thread = _made(_one_thread(kernel, names, cut.shared), dict(scope), "_one")
-    run = _compiled(cut.program(), scope, "_launch")
+    run = _Program(cut.program(), scope)
     variables = {}
 
     def call(gx, gy, gz, bx, by, bz, order, *arguments):
         types = tuple(map(typeof, arguments))
         if types not in variables:
-            variables[types] = _variable_types(one_thread, (*types, *map(typeof, cut.shared.values())), cut.private)
-        threads = bx * by * bz
-        lasting = [np.zeros(threads, variables[types][name]) for name in cut.lasting]
-        shared = [array.copy() for array in cut.shared.values()]
-        rubbish = [_rubbish(array.dtype) for array in shared]
-        rubbish += [_rubbish(variables[types].get(name, np.dtype(np.int64))) for name in cut.ordered]
-        run(gx, gy, gz, bx, by, bz, order, *arguments, *shared, *lasting, *rubbish, np.zeros(threads, np.bool_))
+            given = (*types, *map(typeof, cut.shared.values()))
+            variables[types] = _variable_types(one_thread, given, cut.lasting) if cut.lasting else {}
+        lasting = [np.zeros(bx * by * bz, variables[types][name]) for name in cut.lasting]
+        own = [*(array.copy() for array in cut.shared.values()), *lasting]
+        rubbish = [_rubbish(array.dtype) for array in own]
+        return run(gx, gy, gz, bx, by, bz, order, *_coordinates(bx, by, bz, order), *arguments, *own, *rubbish)
 
     return call
 
@@ -305,51 +388,6 @@ def _variable_types(function, types, names):
     return found
 
 
-class _ReadFirst(ast.NodeVisitor):
-    """Which variables statements may read before they write them."""
-
-    def __init__(self):
-        self.known, self.found = set(), set()
-
-    def visit_Name(self, node):
-        if isinstance(node.ctx, ast.Store):
-            self.known.add(node.id)
-        elif node.id not in self.known:
-            self.found.add(node.id)
-
-    def visit_Assign(self, node):
-        self._visit_all([node.value, *node.targets])
-
-    def visit_AugAssign(self, node):
-        if isinstance(node.target, ast.Name):
-            self.visit_Name(ast.Name(node.target.id, ast.Load()))
-        self._visit_all([node.value, node.target])
-
-    def visit_If(self, node):
-        self.visit(node.test)
-        before = set(self.known)
-        self._visit_all(node.body)
-        after_one, self.known = self.known, before
-        self._visit_all(node.orelse)
-        self.known &= after_one
-
-    def visit_For(self, node):
-        self.visit(node.iter)
-        before = set(self.known)
-        self._visit_all([node.target, *node.body])
-        self.known = before  # it may have run no time
-
-    def visit_While(self, node):
-        self.visit(node.test)
-        before = set(self.known)
-        self._visit_all(node.body)
-        self.known = before
-
-    def _visit_all(self, nodes):
-        for node in nodes:
-            self.visit(node)
-
-
 class _Cut:
     """Splits a kernel's statements into pieces between barriers."""
 
@@ -361,18 +399,24 @@ class _Cut:
             for statement in kernel.body
             if is_shared(statement)
         }
-        parts = [node for statement in self.body for node in ast.walk(statement)]
-        self.private = {n.id for n in parts if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        self.lasting, self.ordered = self._lasting(), sorted(self.private)
+        self.private = set().union(*map(stored_in, self.body))
+        numbers = set(names) - self._arrays()
+        outside = numbers | scope.keys() | {place for place in PLACES if not place.startswith("_threadIdx")}
+        self.uniform = Uniform(self.body, outside, _runs)
+        self.lasting = self._lasting()
+
+    def _arrays(self):
+        """Arguments that are read or written by index, or handed to a function."""
+        parts = [part for statement in self.body for part in ast.walk(statement)]
+        called = [part for part in parts if isinstance(part, ast.Call) and ast.unparse(part.func)[0] == "_"]
+        return {part.args[0].id for part in called}
 
     def _lasting(self):
         """Variables that some piece may read before it writes them: an element a thread."""
         found = set()
         for piece in self._pieces(self.body):
-            reads = _ReadFirst()
-            reads.visit(piece)
-            found |= reads.found & self.private
-        return sorted(found)
+            found |= read_before_written(piece)[0] & self.private
+        return sorted(found - self.uniform.variables - self.uniform.cheap.keys())
 
     def _pieces(self, statements):
         """Every run of statements without a barrier, and every condition, as one tree each."""
@@ -394,22 +438,14 @@ class _Cut:
         yield ast.Module(run, [])
 
     def program(self):
-        """The function `_launch`."""
-        rubbish = [f"_rubbish_{name}" for name in (*self.shared, *self.ordered)]
-        given = (*self.names, *self.shared, *map(_each, self.lasting), *rubbish, "_agreed")
-        filled = [f"{name}.fill(_rubbish_{name})" for name in self.shared]
-        filled += [f"{_each(name)}.fill(_rubbish_{name})" for name in self.lasting]
-        lines = f"""
-def _launch(_gx, _gy, _gz, _bx, _by, _bz, _order, {", ".join(given)}):
-    _threads, _blocks = _bx * _by * _bz, _gx * _gy * _gz
-    _blockDim_x, _blockDim_y, _blockDim_z = _bx, _by, _bz
-    _gridDim_x, _gridDim_y, _gridDim_z = _gx, _gy, _gz
-    for _turn in range(_blocks):
-        _b = _turn if _order > 0 else _blocks - 1 - _turn
-        _blockIdx_x, _blockIdx_y, _blockIdx_z = _b % _gx, _b // _gx % _gy, _b // (_gx * _gy)
-""".splitlines()
-        lines += [f"        {line}" for line in filled]
-        return ast.parse("\n".join([*lines, *self._emit(self.body, " " * 8)]))
+        """The function `_launch`; it returns whether threads agreed wherever they had to."""
+        own = [*self.shared, *map(_each, self.lasting)]
+        filled = [f"        {name}.fill(_rubbish_{name})" for name in own]
+        body = self._emit(self.body, " " * 8)
+        wanted = names_in(ast.parse("if True:\n" + "\n".join(body)))
+        wanted = wanted.union(*(names_in(statement) for statement in self.body))
+        given = ", ".join((*SIZES, *self.names, *own, *(f"_rubbish_{name}" for name in own)))
+        return ast.parse("\n".join([f"def _launch({given}):", *_each_block(wanted), *filled, *body, "    return True"]))
 
     def _emit(self, statements, pad):
         run, lines = [], []
@@ -417,43 +453,84 @@ def _launch(_gx, _gy, _gz, _bx, _by, _bz, _order, {", ".join(given)}):
             if not _has_barrier(statement):
                 run.append(statement)
                 continue
-            lines += self._for_all(run, pad)
+            lines += self._for_block(run, pad)
             run = []
             if isinstance(statement, ast.Expr):
                 continue
             if any(isinstance(part, ast.Break | ast.Continue) for part in ast.walk(statement)):
                 raise NotImplementedError("break and continue around a barrier: not known to the stand-in")
+            deeper = pad + "    "
             if isinstance(statement, ast.If):
-                lines += self._agree(statement.test, pad)
-                lines += [f"{pad}if _agreed[0]:", *self._emit(statement.body, pad + "    "), f"{pad}    pass"]
+                before, test = self._condition(statement.test, pad)
+                lines += [*before, f"{pad}if {test}:", *self._emit(statement.body, deeper), f"{deeper}pass"]
                 if statement.orelse:
-                    lines += [f"{pad}else:", *self._emit(statement.orelse, pad + "    "), f"{pad}    pass"]
+                    lines += [f"{pad}else:", *self._emit(statement.orelse, deeper), f"{deeper}pass"]
             elif isinstance(statement, ast.While):
-                lines += [f"{pad}while True:", *self._agree(statement.test, pad + "    ")]
-                lines += [f"{pad}    if not _agreed[0]:", f"{pad}        break"]
-                lines += self._emit(statement.body, pad + "    ")
+                before, test = self._condition(statement.test, deeper)
+                lines += [f"{pad}while True:", *before, f"{deeper}if not ({test}):", f"{deeper}    break"]
+                lines += self._emit(statement.body, deeper)
             else:
                 raise NotImplementedError("a for loop around a barrier: write it as a while loop")
-        return lines + self._for_all(run, pad)
+        return lines + self._for_block(run, pad)
+
+    def _for_block(self, run, pad):
+        """What is computed once, and the rest for every thread of the block."""
+        before, each, after, _ = self.uniform.split(run)
+        return [*_written(before, pad), *self._for_all(each, pad), *_written(after, pad)]
 
     def _for_all(self, statements, pad):
         """The statements for every thread of the block."""
         if not statements:
             return []
-        lines = [f"{pad}for _number in range(_threads):"]
-        lines += [f"{pad}    _t = _number if _order > 0 else _threads - 1 - _number"]
-        lines += [f"{pad}    _threadIdx_x, _threadIdx_y, _threadIdx_z = _t % _bx, _t // _bx % _by, _t // (_bx * _by)"]
-        stored = {n.id for s in statements for n in ast.walk(s) if isinstance(n, ast.Name)} & self.private
-        lines += [f"{pad}    {name} = _rubbish_{name}" for name in sorted(stored.difference(self.lasting))]
-        for statement in statements:
-            text = ast.unparse(_Elements(self.lasting).visit(ast.parse(ast.unparse(statement))))
-            lines += [f"{pad}    {line}" for line in text.splitlines()]
-        return lines
+        again = self._again(statements)
+        wanted = set().union(*map(names_in, (*again, *statements)))
+        stored = set().union(*map(stored_in, statements))
+        first, certain = read_before_written(*statements)
+        lasting = [name for name in self.lasting if name in wanted]
+        lines = [f"{pad}for _number in range(_threads):", *_each_thread(wanted, pad + "    ")]
+        for name in lasting:
+            if name in first or (name in stored and name not in certain):
+                lines.append(f"{pad}    {name} = _load_1({_each(name)}, _number)")
+        lines += _written([*again, *statements], pad + "    ")
+        return lines + [f"{pad}    _store_1({_each(name)}, _number, {name})" for name in lasting if name in stored]
 
-    def _agree(self, test, pad):
-        """_agreed[t] = test for every thread; they must be equal."""
-        lines = self._for_all([ast.parse(f"_agreed[_t] = {ast.unparse(test)}").body[0]], pad)
-        return [*lines, f"{pad}if _agreed.any() != _agreed.all():", f"{pad}    raise RuntimeError({DIVERGED!r})"]
+    def _again(self, statements):
+        """The cheap variables that statements want and that were assigned before."""
+        wanted = set().union(*map(names_in, statements)).difference(*map(stored_in, statements))
+        found = []
+        for name, statement in reversed(self.uniform.cheap.items()):
+            if name in wanted:
+                wanted |= names_in(statement.value)
+                found.insert(0, statement)
+        return found
+
+    def _condition(self, test, pad):
+        """(lines before, what to ask): a condition on which all threads of a block must agree."""
+        if self.uniform.holds(test):
+            return [], ast.unparse(test)
+        lines = [f"{pad}_agreed = 0"]
+        lines += self._for_all(ast.parse(f"if {ast.unparse(test)}:\n    _agreed += 1").body, pad)
+        lines += [f"{pad}if _agreed != 0 and _agreed != _threads:", f"{pad}    return False"]
+        return lines, "_agreed != 0"
+
+
+def _runs(statements):
+    """The lists of statements between barriers, at any depth."""
+    run = []
+    for statement in statements:
+        if not _has_barrier(statement):
+            run.append(statement)
+            continue
+        yield run
+        run = []
+        if isinstance(statement, ast.While | ast.If):
+            yield from _runs(statement.body)
+            yield from _runs(statement.orelse)
+    yield run
+
+
+def _written(statements, pad):
+    return [f"{pad}{line}" for statement in statements for line in ast.unparse(statement).splitlines()]
 
 
 def _each(name):
@@ -465,15 +542,3 @@ def shared_array(call, scope):
     """An array for a block's shared memory."""
     shape, dtype = (eval(ast.unparse(part), scope) for part in call.args)
     return np.zeros(shape, as_dtype(dtype))
-
-
-class _Elements(ast.NodeTransformer):
-    """A variable that lives across a barrier: its element for this thread."""
-
-    def __init__(self, lasting):
-        self.lasting = lasting
-
-    def visit_Name(self, node):
-        if node.id not in self.lasting:
-            return node
-        return ast.Subscript(ast.Name(_each(node.id), ast.Load()), ast.Name("_t", ast.Load()), node.ctx)

@@ -30,6 +30,13 @@ def _kernel_shape(g):
     return (g.kernel_h, g.kernel_w, g.channels // g.groups, g.filters)
 
 
+def check_convolution(kernel, g, images, weights):
+    """Raise where (name, array) of its images or of its weights is not of a shape that fits g."""
+    _check_window(kernel, g)
+    _check_images(kernel, *images, g)
+    expect(kernel, *weights, _kernel_shape(g))
+
+
 def _cols_size(n, g):
     return n * g.out_h * g.out_w * g.kernel_h * g.kernel_w * g.channels
 

@@ -64,16 +64,36 @@ def simple_rnn_grad(dy, R, z, h, activation, *, dz, dh, mask=None, keep=None):
     )  # fmt: skip
 
 
-def lstm(z, R, activation, recurrent_activation, *, h, c, mask=None, keep=None, dropped=None):
+def _inputs(kernel, name, x, W, sizes):
+    """D, with the shapes of x, or dx, and of W checked; 0 where x is None."""
+    if x is None:
+        return 0
+    steps, rows, units, gates = sizes
+    width = x.shape[-1] if x.ndim else 0
+    expect(kernel, name, x, (steps, rows, width))
+    expect(kernel, "W", W, (width, gates * units))
+    return width
+
+
+def lstm(
+    z, R, activation, recurrent_activation, *, h, c, mask=None, keep=None, dropped=None,
+    x=None, W=None, b=None, keep_gates=True,
+):  # fmt: skip
     """c[t + 1] = f c[t] + i g,    h[t + 1] = o a(c[t + 1])"""
     sizes = _sizes(
         "lstm", z, R, 4, steps=[("dropped", dropped)], states=[("h", h), ("c", c)], one=[("keep", keep)], mask=mask
     )
+    width = _inputs("lstm", "x", x, W, sizes)
+    if b is not None:
+        expect("lstm", "b", b, R.shape[1:])
     settings = _settings("lstm", activation, recurrent_activation)
-    lib.rnn("lstm", lib.LSTM, *sizes, R, None, _bytes(mask), keep, settings, z, h, c, None, dropped)
+    given = (x, width, W) if x is not None else ()
+    if x is not None and not keep_gates:
+        z = None
+    lib.rnn("lstm", lib.LSTM, *sizes, R, b, _bytes(mask), keep, settings, z, h, c, None, dropped, *given)
 
 
-def lstm_grad(dy, R, z, h, c, activation, recurrent_activation, *, dz, dh, dc, mask=None, keep=None):
+def lstm_grad(dy, R, z, h, c, activation, recurrent_activation, *, dz, dh, dc, mask=None, keep=None, W=None, dx=None):
     """The gradients of `lstm`."""
     kernel = "lstm_grad"
     sizes = _sizes(
@@ -81,9 +101,10 @@ def lstm_grad(dy, R, z, h, c, activation, recurrent_activation, *, dz, dh, dc, m
         mask=mask,
     )  # fmt: skip
     expect(kernel, "dz", dz, z.shape)
+    given = (dx, _inputs(kernel, "dx", dx, W, sizes), W) if dx is not None else ()
     lib.rnn_grad(
         kernel, lib.LSTM, *sizes, dy, R, _bytes(mask), keep, _settings(kernel, activation, recurrent_activation),
-        z, h, c, None, None, dz, dh, dc, None,
+        z, h, c, None, None, dz, dh, dc, None, *given,
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ import math
 from numba import cuda, uint8
 
 from npdl.kernels.checks import WHOLE_ROWS
-from npdl.kernels.cuda import cells, merge
+from npdl.kernels.cuda import cells, matmul, merge
 from npdl.kernels.cuda.activation import built_in, constants
 from npdl.kernels.cuda.kernel import (
     Bytes,
@@ -189,10 +189,15 @@ def _arrive(length, dh, past, extra, keep):
         launch_each(cells.arrive, dh.size, dh, past, extra, keep, dh.size, *_has(extra, keep))
 
 
-def lstm(z, R, activation, recurrent_activation, *, h, c, mask=None, keep=None, dropped=None):
+def lstm(
+    z, R, activation, recurrent_activation, *, h, c, mask=None, keep=None, dropped=None,
+    x=None, W=None, b=None, keep_gates=True,
+):  # fmt: skip
     """c[t + 1] = f c[t] + i g,    h[t + 1] = o a(c[t + 1])"""
     length, rows, units = _sizes("lstm", z, R, 4, [("dropped", dropped)], [("h", h), ("c", c)], [("keep", keep)], mask)
     key, numbers = _settings("lstm", activation, recurrent_activation)
+    if x is not None:
+        matmul.matmul(x, W, out=z, bias=b)
     product, room = _rooms(z, (rows, 4 * units), (rows, units))
     operands = _operands(h, keep, dropped, room)
     for t in range(length):
@@ -204,7 +209,7 @@ def lstm(z, R, activation, recurrent_activation, *, h, c, mask=None, keep=None, 
         )  # fmt: skip
 
 
-def lstm_grad(dy, R, z, h, c, activation, recurrent_activation, *, dz, dh, dc, mask=None, keep=None):
+def lstm_grad(dy, R, z, h, c, activation, recurrent_activation, *, dz, dh, dc, mask=None, keep=None, W=None, dx=None):
     """The gradients of `lstm`."""
     kernel = "lstm_grad"
     length, rows, units = _sizes(
@@ -220,6 +225,8 @@ def lstm_grad(dy, R, z, h, c, activation, recurrent_activation, *, dz, dh, dc, m
         )  # fmt: skip
         _times(_at(dz, t), R, past, True)
     _arrive(length, dh, past, None, keep)
+    if dx is not None:
+        matmul.matmul(dz, W, out=dx, transpose_b=True)
 
 
 def gru(

@@ -79,8 +79,12 @@ def simple_rnn_grad(dy, R, z, h, activation, *, dz, dh, mask=None, keep=None):
         dh[...] = (past if keep is None else past * keep) + (0 if mask is None else np.where(mask[t, :, None], 0, d))
 
 
-def lstm(z, R, activation, recurrent_activation, *, h, c, mask=None, keep=None, dropped=None):
+def lstm(
+    z, R, activation, recurrent_activation, *, h, c, mask=None, keep=None, dropped=None,
+    x=None, W=None, b=None, keep_gates=True,
+):  # fmt: skip
     """i, f, o = σ(z + s R),  g = a(z + s R);    c[t + 1] = f c[t] + i g,    h[t + 1] = o a(c[t + 1])
+    with x:  z = x W + b
 
     Args:
         z: (T, N, 4 U), gates in the order i, f, g, o; written.
@@ -88,8 +92,13 @@ def lstm(z, R, activation, recurrent_activation, *, h, c, mask=None, keep=None, 
         activation, recurrent_activation: a, σ.
         h, c: (T + 1, N, U), h[0] and c[0] are read.
         mask, keep, dropped: as above.
+        x: (T, N, D) or None; if given z is not read.
+        W, b: with x, (D, 4 U), and (4 U,) or None.
+        keep_gates: whether z is read afterwards; if not, with x, it may be left as it is.
     """
     act = (recurrent_activation, recurrent_activation, activation, recurrent_activation)
+    if x is not None:
+        z[...] = x @ W + (0 if b is None else b)
     for t in range(len(z)):
         sums = np.split(z[t] + _operand(h, keep, dropped, t) @ R, 4, axis=-1)
         i, f, g, o = map(_activate, act, sums, np.split(z[t], 4, axis=-1))
@@ -97,15 +106,16 @@ def lstm(z, R, activation, recurrent_activation, *, h, c, mask=None, keep=None, 
         _advance([c, h], [new, o * activation(new)], mask, t)
 
 
-def lstm_grad(dy, R, z, h, c, activation, recurrent_activation, *, dz, dh, dc, mask=None, keep=None):
+def lstm_grad(dy, R, z, h, c, activation, recurrent_activation, *, dz, dh, dc, mask=None, keep=None, W=None, dx=None):
     """do = dh a(c),  dc += dh o a'(c);     di = dc g,  df = dc c[t],  dg = dc i;   each times its slope is dz
-    of the step before:  dc = dc f,  dh = dz Rᵀ · keep
+    of the step before:  dc = dc f,  dh = dz Rᵀ · keep;     dx = dz Wᵀ
 
     Args:
         dy: (T, N, U) or None.
         R, z, h, c, mask, keep: of `lstm`.
         dz: (T, N, 4 U); it may be z.
         dh, dc: (N, U), read and written.
+        W, dx: (D, 4 U) and (T, N, D), or both None.
     """
     act = (recurrent_activation, recurrent_activation, activation, recurrent_activation)
     for t in reversed(range(len(z))):
@@ -118,6 +128,8 @@ def lstm_grad(dy, R, z, h, c, activation, recurrent_activation, *, dz, dh, dc, m
         dz[t] = _only(mask, t, np.concatenate([a.gradient(dg, one) for a, dg, one in zip(act, gates, saved)], axis=-1))
         past = dz[t] @ R.T
         dh[...] = (past if keep is None else past * keep) + (0 if mask is None else np.where(mask[t, :, None], 0, d))
+    if dx is not None:
+        dx[...] = dz @ W.T
 
 
 def gru(

@@ -26,6 +26,11 @@ def fuzz_rnn(case, kernel):
     R = case.numbers(units, RNN_GATES[kind] * units, scale=0.5 / np.sqrt(units))
     z, dy = case.numbers(steps, rows, RNN_GATES[kind] * units), case.pick(None, case.numbers(*sizes))
     first, last = case.numbers(rows, units), case.numbers(rows, units)
+    inputs = {}
+    if kind == "lstm" and case.note(inputs=case.whole(0, 1)):
+        width = case.size(40)
+        inputs = {"x": case.numbers(steps, rows, width), "b": case.pick(None, case.numbers(4 * units))}
+        inputs["W"] = case.numbers(width, 4 * units, scale=0.5 / np.sqrt(width))
     results = []
     for wide_ in (False, True):
         module = ref_rnn if wide_ else rnn
@@ -50,10 +55,12 @@ def fuzz_rnn(case, kernel):
         common = {name: given(value) for name, value in options.items()}
         call = {**states, **common, **dropped, **{name: given(value) for name, value in extra.items()}}
         run_ = (lambda f, *a, **k: f(*a, **k)) if wide_ else case.run
-        run_(getattr(module, kind), gates, given(R), *acts, **call)
+        run_(getattr(module, kind), gates, given(R), *acts, **call, **{k: given(v) for k, v in inputs.items()})
         outs = {"dz": new(*z.shape), "dh": filled(last)}
         outs.update({"dc": filled(last)} if kind == "lstm" else {"dinner": new(*sizes)} if kind == "gru" else {})
         common.update(dropped if kind == "gru" else {})
+        if inputs:
+            outs["dx"], common["W"] = new(*inputs["x"].shape), given(inputs["W"])
         run_(getattr(module, f"{kind}_grad"), given(dy), given(R), gates, *states.values(), *acts, **outs, **common)
         results.append({"z": gates, **states, **dropped, **outs})
     for name, found in results[0].items():

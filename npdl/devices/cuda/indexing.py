@@ -1,0 +1,75 @@
+"""An element of a flat or shared array for kernels on the CPU (replay.py), by one instruction of Numba's each.
+
+Written in Python, x[i] with i's bounds would be five statements for Numba to type and translate, and no kernel has
+anything as often.
+"""
+
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+OUTSIDE = "index below 0 or beyond the end: a GPU would read or write outside of the array"
+
+
+def _element(context, builder, array_type, array, indices):
+    """A pointer to array[indices]; in the compiled code an IndexError where there is none."""
+    array = context.make_array(array_type)(context, builder, array)
+    shape = cgutils.unpack_tuple(builder, array.shape)
+    for index, size in zip(indices, shape, strict=True):
+        with builder.if_then(builder.icmp_unsigned(">=", index, size), likely=False):  # below 0 is large then
+            context.call_conv.return_user_exc(builder, IndexError, (OUTSIDE,))
+    strides = cgutils.unpack_tuple(builder, array.strides)
+    return cgutils.get_item_pointer2(
+        context, builder, array.data, shape, strides, array_type.layout, indices, wraparound=False, boundscheck=False
+    )
+
+
+def _load(array, *indices):
+    """The signature and the code of array[indices]."""
+    signature = array.dtype(array, *(types.intp for _ in indices))
+
+    def code(context, builder, signature, given):
+        pointer = _element(context, builder, signature.args[0], given[0], given[1:])
+        return context.unpack_value(builder, signature.return_type, pointer)
+
+    return signature, code
+
+
+def _store(array, *indices):
+    """The signature and the code of array[indices] = value."""
+    signature = types.void(array, *(types.intp for _ in indices), array.dtype)
+
+    def code(context, builder, signature, given):
+        pointer = _element(context, builder, signature.args[0], given[0], given[1:-1])
+        context.pack_value(builder, signature.args[0].dtype, given[-1], pointer)
+        return context.get_dummy_value()
+
+    return signature, code
+
+
+@intrinsic
+def load_1(typing, x, i):
+    """x[i]"""
+    return _load(x, i)
+
+
+@intrinsic
+def load_2(typing, x, i, j):
+    """x[i, j]"""
+    return _load(x, i, j)
+
+
+@intrinsic
+def store_1(typing, x, i, value):
+    """x[i] = value"""
+    return _store(x, i)
+
+
+@intrinsic
+def store_2(typing, x, i, j, value):
+    """x[i, j] = value"""
+    return _store(x, i, j)
+
+
+LOADS, STORES = {1: load_1, 2: load_2}, {1: store_1, 2: store_2}
+"""By the number of indices."""
