@@ -430,7 +430,8 @@ static void FN(npdl_conv_pooled_task)(void *ctx, int64_t task, void *work) {
     const FN(npdl_conv_pooled) *s = ctx;
     FN(npdl_product) part = *s->product;
     FN(npdl_windows) windows = *(const FN(npdl_windows) *)part.images;
-    const int64_t height = windows.g.out_h, width = windows.g.out_w, n = part.n, bands = npdl_ceil_div(height, s->lines);
+    const int64_t height = windows.g.out_h, width = windows.g.out_w, n = part.n;
+    const int64_t bands = npdl_ceil_div(height, s->lines);
     const int64_t r0 = task % bands * s->lines, r1 = npdl_min(r0 + s->lines, height), all = part.m / (height * width);
     const int64_t image = task / bands * s->images, end = npdl_min(image + s->images, all), line = width * n;
     const int64_t m0 = (image * height + r0) * width, m = (end - image - 1) * height * width + (r1 - r0) * width;
@@ -443,7 +444,8 @@ static void FN(npdl_conv_pooled_task)(void *ctx, int64_t task, void *work) {
                                      (i * (height / 2) + r / 2) * (width / 2) * n);
 }
 
-/* out = a(the maximum of each 2 x 2 of windows(x) W + bias), a is ReLU or nothing; g has one group. winners may be NULL. */
+/* out = a(the maximum of each 2 x 2 of windows(x) W + bias), a is ReLU or nothing; g has one group. winners may be
+ * NULL. */
 NPDL_API void FN(npdl_conv2d_pooled)(const REAL *x, const REAL *w, REAL *out, const REAL *bias, void *winners, int relu,
                                      int64_t images, const npdl_window *g) {
     const FN(npdl_pooled) pooled = {out, winners, relu};

@@ -590,8 +590,9 @@ NPDL_API void FN(npdl_matmul)(const REAL *a, const REAL *b, REAL *out, const REA
 
 typedef struct { const REAL *x; int64_t rows, columns, blocks, task_blocks; REAL *partial; } FN(npdl_row_sum);
 
-/* A block's sum: of at most NPDL_SUM_ROWS rows, or, of many columns, of the next ones of them (`add`). Few columns would leave lanes empty: then NPDL_SUM_FOLD rows count as
- * one, whose sums are added up in order, and after them the rows that are left over. */
+/* A block's sum: of at most NPDL_SUM_ROWS rows or, of many columns, of the next ones of them (`add`). Few columns would
+ * leave lanes empty: then NPDL_SUM_FOLD rows count as one, whose sums are added up in order, and after them the rows
+ * that are left over. */
 static void FN(npdl_sum_rows_block)(const REAL *x, int64_t rows, int64_t columns, int add, REAL *out) {
     REAL folded[NPDL_SUM_FOLD * NPDL_SUM_NARROW], rest[NPDL_SUM_NARROW];
     int64_t wide = rows / NPDL_SUM_FOLD;

@@ -3,8 +3,15 @@
  *
  * The whole image has up to four times as many numbers as the pooled one, and one more pass over it costs as much as
  * the arithmetic of many a layer. So forward a convolution (conv.h, winograd.h) and a batch normalization (norm.h) call
- * npdl_pool_rows_of_two on what they have just made, and keep no whole image. Backward npdl_unpool_rows makes some rows of
+ * npdl_pool_of_two on what they have just made, and keep no whole image. Backward npdl_unpool_rows makes some rows of
  * the whole gradient where they are read. Bits are those of max_pool2d and max_pool2d_grad (pooling.h).
+ *
+ * What it gains, float32, two threads, milliseconds one layer after the other and together (Xeon, AVX-512, 64 images):
+ *
+ *     convolution 3 -> 64, 32x32, ReLU, pooling    3.1, 1.7      normalization, 64 channels, 32x32     2.2, 0.9
+ *         gradient before it, and its sums         1.9, 1.5          gradients                         4.5, 3.5
+ *         the sums alone, where no dx is wanted         0.5      normalization, 128 channels, 16x16    0.73, 0.37
+ *     convolution 64 -> 128, 16x16                 4.9, 4.2          gradients                         1.8, 1.5
  *
  * Winners are taps, as there; behind ReLU NPDL_NO_TAP where it gave 0 or NaN: backward reads neither y nor the image.
  *
@@ -32,7 +39,7 @@ NPDL_INLINE void FN(npdl_pool_of_two)(const VEC v[4], REAL *out, uint8_t *winner
     }
     if (relu) {
         IVEC counts = m > BC(0);
-        k = (counts & k) | (~counts & NPDL_NO_TAP);
+        k = (counts & k) | (~counts & (INT)NPDL_NO_TAP);
         m = RELU(m);
     }
     NPDL_GIVE(out, m);
@@ -140,6 +147,7 @@ NPDL_API void FN(npdl_unpool)(const REAL *dy, const void *winners, REAL *out, RE
     const int64_t rows = images * in_h * in_w, blocks = NPDL_BLOCKS(rows, NPDL_SUM_ROWS);
     FN(npdl_unpool_call) s = {{dy, winners, in_h, in_w, channels}, {NULL, rows, channels, blocks, 1, NULL}, out};
     const int64_t few = channels < NPDL_SUM_NARROW ? NPDL_SUM_ROWS : NPDL_UNPOOL_ROWS;
+    if (!out && !sums) return;
     if (sums && !(s.sum.partial = npdl_shared(blocks * channels * sizeof(REAL)))) return;
     npdl_parallel(FN(npdl_unpool_task), &s, blocks, out ? 0 : few * channels * sizeof(REAL));
     if (!sums) return;

@@ -43,7 +43,7 @@ typedef struct {
     /* LSTM, or NULL: z is not read, x W + bias is made here; it may be NULL where nobody reads the gates */
     int64_t width;                  /* D */
     const void *x, *input_kernel;   /* (T, N, D), (D, G·U) */
-    void *dx;                       /* (T, N, D) */
+    void *y, *dx;                   /* (N, T, U) gets h[1:], (T, N, D) */
 } npdl_rnn_call;
 
 #endif
@@ -178,6 +178,7 @@ NPDL_INLINE void FN(npdl_rnn_state_of)(const FN(npdl_rnn) *r, FN(npdl_patch) q, 
     NPDL_PATCH {
         VEC h = t && !LIVE(t - 1) ? IN(AT(p->h, t - 1, units, 0)) : v ? IN(v + i * q.w + j) : IN(AT(p->h, t, units, 0));
         if (t) OUT(AT(p->h, t, units, 0), h)
+        if (t && p->y) OUT((REAL *)p->y + ((q.r + i) * p->steps + t - 1) * units + q.u + j, h)
         if (p->keep) h = h * IN(AT(p->keep, 0, units, 0));
         OUT(IN_BUFFER(r->buffer[t & 1], r->step, 0), h)
         if (p->dropped && t < p->steps) OUT(AT(p->dropped, t, units, 0), h)

@@ -25,6 +25,7 @@ cdef extern from "engine.h" nogil:
         int64_t width
         const void *x
         const void *input_kernel
+        void *y
         void *dx
     void npdl_rnn_steps_f32(const npdl_rnn_call *call)
     void npdl_rnn_steps_f64(const npdl_rnn_call *call)
@@ -57,14 +58,14 @@ cdef char fill_rnn(
     call.c = at(kernel, "c", c, type, (steps + 1) * rows * units, forward)
     call.inner = at(kernel, "inner", inner, type, steps * rows * units, forward)
     call.dropped = at(kernel, "dropped", dropped, type, steps * rows * units, forward)
-    call.bias = call.dy = call.dz = call.dh = call.dc = call.dinner = call.x = call.dx = NULL
+    call.bias = call.dy = call.dz = call.dh = call.dc = call.dinner = call.x = call.y = call.dx = NULL
     call.width, call.input_kernel = width, at(kernel, "W", W, type, width * gates * units)
     return type
 
 
 def rnn(
     str kernel, int kind, int64_t steps, int64_t rows, int64_t units, int gates, R, bias, mask, keep,
-    tuple activations, z, h, c, inner, dropped, x=None, int64_t width=0, W=None,
+    tuple activations, z, h, c, inner, dropped, x=None, int64_t width=0, W=None, y=None,
 ):
     """The states of all steps in h[1:], and c[1:]; z, if it is not None, becomes what backward needs."""
     cdef npdl_rnn_call call
@@ -74,6 +75,7 @@ def rnn(
     )
     call.bias = at(kernel, "bias", bias, type, gates * units)
     call.x = at(kernel, "x", x, type, steps * rows * width)
+    call.y = at(kernel, "y", y, type, steps * rows * units, True)
     with nogil:
         if type == b"f":
             npdl_rnn_steps_f32(&call)

@@ -65,8 +65,11 @@ static void FN(npdl_move_plane)(const npdl_move *m, const REAL *x, REAL *out, in
     const int64_t down = m->from[m->axes - 2], right = m->from[m->axes - 1];
     const int64_t to_down = m->to[m->axes - 2], to_right = m->to[m->axes - 1];
     if (right == 1 && to_right == 1) {
-        for (int64_t i = first; i < last; i++)
+        for (int64_t i = first; i < last; i++) {
+            const REAL *next = x + npdl_min(i + 2, last - 1) * down; /* it may lie on another page */
+            for (int64_t j = start; j < stop; j += 64 / (int64_t)sizeof(REAL)) __builtin_prefetch(next + j);
             FN(npdl_copy_run)(x + i * down + start, out + i * to_down + start, stop - start);
+        }
         return;
     }
     if (down != 1 || last - first < NPDL_MOVE_TILE) {

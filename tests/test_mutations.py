@@ -76,6 +76,35 @@ def embedding_check(device):
     return check
 
 
+def pooled_check():
+    """A step in which layers end in the max-pooling behind them, against the layers one by one."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((6, 9, 8, 3)), rng.integers(0, 4, 6)
+    loss, weights = losses.SparseCategoricalCrossentropy(from_logits=True), []
+    for fused in (True, False):
+        norm, conv = layers.BatchNormalization(), layers.Conv2D(16, 3, padding="same")
+        chain = [layers.Conv2D(15, 3, padding="same"), layers.MaxPooling2D(2), conv, norm, layers.MaxPooling2D(2)]
+        chain = [
+            *chain,
+            layers.Conv2D(14, 3, padding="same"),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dense(4),
+        ]
+        model = npdl.Sequential(chain, seed=0, dtype="float64")
+        model.build((9, 8, 3))
+        model.compile(npdl.optimizers.SGD(0.1), loss)
+        if fused:
+            model.train_on_batch(x, y)
+        else:
+            loss.forward(y, model.forward(x, training=True))
+            model.backward(loss.backward())
+            model.optimizer.step(model)
+        weights.append(model.get_weights())
+    for a, b in zip(*weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def masking_check():
     """Two batches with padding in different places."""
     testing.check_layer(layers.Masking(), (2, 3))
@@ -250,6 +279,8 @@ TARGETS = {
     "layers.dense:Dense.backward_from_z": layer_checks(*DENSE, *BLOCK),
     "layers.attending:Attending._times_grad": kernel_checks(*BLOCK),
     "layers.conv2d:Convolution.backward": layer_checks(*CONV),
+    "layers.conv2d:Convolution.backward_pooled": pooled_check,
+    "layers.conv2d:Convolution.gradients": layer_checks(*CONV),
     "layers.conv2d:Convolution.forward": layer_checks(*CONV),
     "layers.convolving:Convolving.begin": layer_checks(*CONV[:1]),
     "layers.convolving:Convolving.finish": layer_checks(*CONV[:1]),
@@ -267,6 +298,7 @@ TARGETS = {
     "layers.global_pooling:GlobalMaxPool.forward": layer_checks(*GLOBAL_MAX),
     "layers.global_pooling:GlobalAveragePool.backward": layer_checks(*GLOBAL_AVERAGE),
     "layers.batch_normalization:BatchNormalization.backward": layer_checks(*NORM, *FROZEN),
+    "layers.batch_normalization:BatchNormalization.backward_pooled": pooled_check,
     "layers.batch_normalization:BatchNormalization.forward": layer_checks(*NORM, *FROZEN),
     "layers.activation:Activation.backward": layer_checks(*ACTIVATIONS[:3]),
     "layers.activation:Activation.forward": layer_checks(*ACTIVATIONS[:3]),

@@ -83,34 +83,42 @@ class BatchNormalization(Pooled):
             self.k.batch_norm_statistics(x, mean=mean, variance=variance)  # μ, v
             self.k.moving_average(mean, self.momentum, out=self.state["moving_mean"])
             self.k.moving_average(variance, self.momentum, out=self.state["moving_variance"])
-        winners, given = None, (x, mean, variance, gamma, beta, self.epsilon)
-        if self.pool is not None:  # y = the maximum of each 2 x 2 of that
+        given = x, mean, variance, gamma, beta, self.epsilon
+        if self.pool is not None:
             y, winners, ending = self.behind(x.shape, training)
-            self.k.batch_norm_pooled(*given, out=y, winners=winners, activation=ending)
+            self.k.batch_norm_pooled(*given, out=y, winners=winners, activation=ending)  # y = max over 2 x 2
+            kept = winners, x, mean, variance, frozen
         else:
-            y = self.buffer("y", x.shape)
+            y, kept = self.buffer("y", x.shape), (x, mean, variance, frozen)
             self.k.batch_norm(*given, out=y, activation=activation, shortcut=shortcut)  # y = γ (x − μ)/σ + β
         if training:
-            self.save(x, mean, variance, frozen, winners)
+            self.save(*kept)
         else:
             self.forget()
         return moved_back(self, y, self.order, "y in place")
 
     def backward(self, dy, y=None, dz=None):
         """dx; behind ReLU(... + shortcut) = y: dz gets dy where y > 0, else 0, and dx is made of that."""
-        x, mean, variance, frozen, winners = self.saved()
+        if self.pool is not None:
+            return self.backward_pooled(dy)
+        x, mean, variance, frozen = self.saved()
         gamma, beta = self.params.get("gamma"), self.params.get("beta")
-        sums = {"dgamma": self.grads.get("gamma"), "dbeta": self.grads.get("beta")}
-        if winners is not None:
-            dx = self.buffer("dx", x.shape) if self.needs_dx else None
-            given = dy, winners, x, mean, variance, gamma, self.epsilon
-            self.k.batch_norm_pooled_grad(*given, dx=dx, **sums, frozen=frozen)
-            return dx
         dy = moved(self, dy, self.order, "dy")
         dx = self.inplace("dx", dy) if self.needs_dx else None
         grad = self.k.batch_norm_frozen_grad if frozen else self.k.batch_norm_grad
         grad(
             dy, x, mean, variance, gamma, self.epsilon,
-            dx=dx, **sums, beta=beta, activation=self.activation, y=y, dz=dz,
+            dx=dx, dgamma=self.grads.get("gamma"), dbeta=self.grads.get("beta"), beta=beta, activation=self.activation,
+            y=y, dz=dz,
         )  # fmt: skip
         return None if dx is None else moved_back(self, dx, self.order, "dx in place")
+
+    def backward_pooled(self, dy):
+        """As `backward`, of dy at the winner of each 2 x 2."""
+        winners, x, mean, variance, frozen = self.saved()
+        dx = self.buffer("dx", x.shape) if self.needs_dx else None
+        self.k.batch_norm_pooled_grad(
+            dy, winners, x, mean, variance, self.params.get("gamma"), self.epsilon,
+            dx=dx, dgamma=self.grads.get("gamma"), dbeta=self.grads.get("beta"), frozen=frozen,
+        )  # fmt: skip
+        return dx

@@ -41,22 +41,28 @@ class Convolution(Convolving):
         z = self.buffer("z", y.shape) if training and self.activation.needs == "z" else None
         given = {"bias": b, "activation": self.activation, "z": self.seen(z)}
         self.of_axes("conv")(self.seen(x), W, g, out=self.seen(y), **given)  # y = a(im2col(x) W + b)
-        return self.finish(training, y, z, x, g, sides, None)
+        return self.finish(training, y, z, x, g, sides)
 
     def backward(self, dy):
-        x, g, sides, winners, y, output = self.saved()
+        if self.pool is not None:
+            return self.backward_pooled(dy)
+        x, g, sides, y, output = self.saved()
+        dz = self.seen(self.begin(dy, y, output))  # dz = dy · a'(z), db = Σ dz
+        return self.gradients(x, dz, g, sides)
+
+    def backward_pooled(self, dy):
+        """As `backward`, where dz = dy at the winner of each 2 x 2; without dx it is made in parts alone."""
+        x, g, sides, winners, *_ = self.saved()
+        dz = self.buffer("dz", (len(x), *g.out, g.filters)) if self.needs_dx else None
+        self.k.unpool(dy, winners, g.out, out=dz, sums=self.grads.get("bias"))  # dz, db = Σ dz
+        if dz is not None:
+            return self.gradients(x, dz, g, sides)
+        self.k.conv2d_pooled_dkernel(x, dy, winners, g, out=self.grads["kernel"])  # dW = im2col(x)ᵀ dz
+        return None
+
+    def gradients(self, x, dz, g, sides):
+        """Assigns dW; returns dx."""
         W, dW = self.taps(self.params["kernel"]), self.taps(self.grads["kernel"])
-        if winners is not None:
-            dz = self.buffer("dz", (len(x), *g.out, g.filters)) if self.needs_dx else None
-            if self.needs_dx or self.use_bias:
-                self.k.unpool(
-                    dy, winners, g.out, out=dz, sums=self.grads.get("bias")
-                )  # dz = dy where it won, db = Σ dz
-            if not self.needs_dx:
-                self.k.conv2d_pooled_dkernel(x, dy, winners, g, out=dW)  # dW, of the same dz
-                return None
-        else:
-            dz = self.seen(self.begin(dy, y, output))  # dz = dy · a'(z), db = Σ dz
         self.of_axes("conv_dkernel")(self.seen(x), dz, g, out=dW)  # dW = im2col(x)ᵀ dz
         if not self.needs_dx:
             return None

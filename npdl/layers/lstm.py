@@ -23,6 +23,7 @@ class _LSTM(Recurrence):
     """The steps of an LSTM; see `LSTM`."""
 
     gates, states = 4, 2
+    writes_y = True
 
     def keep_own(self, recurrent_activation, unit_forget_bias):
         """Keep the arguments that are an LSTM's alone."""
@@ -33,14 +34,14 @@ class _LSTM(Recurrence):
         """Declare the weights for inputs of that width."""
         self.add_weights(width, None, _ForgetBias(self.bias_initializer) if self.unit_forget_bias else None)
 
-    def run(self, x, states, mask, keep, training=False):
-        """(h of all steps, last h and c, what backward needs) from x (T, N, D)."""
+    def run(self, x, states, mask, keep, training=False, y=None):
+        """(h of all steps, last h and c, what backward needs) from x (T, N, D); y (N, T, U) gets h."""
         W, R, b = self.params["kernel"], self.params["recurrent_kernel"], self.params.get("bias")
         steps, samples = x.shape[:2]
         z = self.buffer("gates", (steps, samples, 4 * self.units))
         h, c = self.start("h", states[0], steps, samples), self.start("c", states[1], steps, samples)
         act, dropped = (self.activation, self.recurrent_activation), self.dropped(keep, steps)
-        given = {"x": x, "W": W, "b": b, "keep_gates": training}  # z becomes i f g o of z = x W + b
+        given = {"x": x, "W": W, "b": b, "y": y, "keep_gates": training}  # z becomes i f g o of z = x W + b
         self.k.lstm(z, R, *act, h=h, c=c, mask=mask, keep=keep, dropped=dropped, **given)
         return *self.ran(h, c), (z, h, c, dropped)
 

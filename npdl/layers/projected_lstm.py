@@ -35,6 +35,7 @@ class ProjectedLSTM(LSTM):
     """
 
     ruled = (*LSTM.ruled, "projection")
+    writes_y = False
 
     def __init__(
         self, units, projection_units, activation="tanh", recurrent_activation="sigmoid", use_bias=True,

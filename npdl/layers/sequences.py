@@ -16,6 +16,7 @@ class Sequences(Layer):
 
     output_is_state = True  # whether the outputs are the first states
     in_order = False  # whether the outputs of go_backwards come in the order of x
+    writes_y = False  # whether `run` takes y (N, T, U) and fills it: outputs that come as they are
 
     def keep_flags(self, return_sequences, return_state, go_backwards, stateful, unroll, zero_output_for_mask):
         """Keep the common arguments of `__init__` under their names."""
@@ -74,12 +75,17 @@ class Sequences(Layer):
         xs = in_steps(self, "x steps", self.drop(x, step, "x dropped"), self.go_backwards)
         live = None if mask is None else in_steps(self, "mask steps", mask, self.go_backwards)
         first = given or self._carried(samples)
-        outputs, states, kept = self.run(xs, first, live, keep, training)
-        shown = self._shown(live, first)
+        shown, direct = self._shown(live, first), {}
+        turned = self.in_order and self.go_backwards
+        if self.writes_y and self.return_sequences and shown is None and not turned:
+            direct["y"] = self.buffer("y", (samples, len(xs), self.output_size()))
+        outputs, states, kept = self.run(xs, first, live, keep, training, **direct)
         if self.stateful:
             self.carried = [copy_of(self, f"carried {i}", state) for i, state in enumerate(states)]
-        if self.return_sequences:
-            y = in_samples(self, "y", masked(self, "y shown", outputs, shown), self.in_order and self.go_backwards)
+        if direct:
+            y = direct["y"]
+        elif self.return_sequences:
+            y = in_samples(self, "y", masked(self, "y shown", outputs, shown), turned)
         elif len(outputs):
             y = masked(self, "y", last(outputs), None if shown is None else last(shown))
         else:

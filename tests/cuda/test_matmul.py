@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from npdl import activations
+from npdl.devices.cuda.device import CudaDevice
+from npdl.devices.cuda.stand_in import StandIn
 from npdl.kernels.cuda import activation, matmul, merge
 
 RNG = np.random.default_rng(0)
@@ -55,6 +57,16 @@ def test_parts(compare):
     compare("merge", "take_part", whole, 2, 4, out={"out": (4, 7, 1)})
     compare("merge", "match_grad", x, floats(4, 3, 5), x, out={"out": x.shape, "rest": x.shape})
     compare("merge", "scale", x, 0.3, out={"out": x.shape})
+
+
+def test_an_epilogue_is_one_launch():
+    """Bias, activation and its slope behind a product; a sum of two with its activation."""
+    device = CudaDevice("stand-in", None, StandIn())
+    x, w, bias, out, slope = (device.from_host(floats(*shape)) for shape in ((3, 4), (4, 5), (5,), (3, 5), (3, 5)))
+    matmul.matmul(x, w, out=out, bias=bias, activation=activations.relu, slope=slope)
+    assert device.driver.launched == {"epilogue": 1}
+    merge.add(out, slope, out=out, activation=activations.relu)
+    assert device.driver.launched == {"epilogue": 2}
 
 
 @pytest.mark.parametrize(

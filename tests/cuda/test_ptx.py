@@ -20,8 +20,8 @@ def has_toolkit():
 pytestmark = pytest.mark.skipif(not has_toolkit(), reason='compiling for GPUs needs pip install ".[cuda]"')
 CAPABILITIES = ((8, 0), (9, 0))  # A100, H100
 REGISTERS = 64  # of a thread: with 64, one of an A100's processors holds 1,024 threads
-MOST = {"attend": 96, "attend_grad": 168}
-"""Registers of kernels that multiply tiles and hold what they add up: one or two blocks of 256 threads a processor."""
+MOST = {"attend": 80, "attend_grad_queries": 128, "attend_grad_keys": 168}
+"""Registers of kernels that multiply tiles: a processor holds three blocks of 256 threads, two, and two or one."""
 WIDE = {wide.load: "ld.global.v4.f32", wide.store: "st.global.v4.f32"}
 """What a kernel that calls these moves four numbers at once by."""
 DOUBLES = {

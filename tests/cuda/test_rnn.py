@@ -86,7 +86,8 @@ def test_lstm_of_inputs(compare):
     R, W, x = floats(units, 4 * units), floats(7, 4 * units), floats(steps, samples, 7)
     out = {"z": (steps, samples, 4 * units), **{name: first(floats(samples, units), steps) for name in "hc"}}
     more = {"R": R, "W": W, **SOFTSIGN}
-    compare("rnn", "lstm", x=x, b=floats(4 * units), **more, out=out, rtol=2e-5, atol=2e-5)
+    shown = {"y": (samples, steps, units)}
+    compare("rnn", "lstm", x=x, b=floats(4 * units), **more, out={**out, **shown}, rtol=2e-5, atol=2e-5)
     saved = {"z": floats(*out["z"]), "h": floats(steps + 1, samples, units), "c": floats(steps + 1, samples, units)}
     grads = {"dz": out["z"], "dh": floats(samples, units), "dc": floats(samples, units), "dx": x.shape}
     compare("rnn", "lstm_grad", dy=floats(*sizes), **saved, **more, out=grads, rtol=1e-4, atol=5e-5)

@@ -43,6 +43,8 @@ def run(libraries, case):
     return done.stdout
 
 
-@pytest.mark.parametrize("case", ("memory", "training", "mixed", "graph", "steady", "forgotten", "two", "faults"))
+@pytest.mark.parametrize(
+    "case", ("memory", "training", "mixed", "graph", "steady", "forgotten", "two", "faults", "columns", "benchmarks")
+)
 def test_on_the_software_gpu(libraries, case):
     assert "fine" in run(libraries, case)

@@ -743,6 +743,7 @@ static void FN(try_rnn)(int kind, int64_t steps, int64_t rows, int64_t units, in
         call.width = units / 2 + 3, call.bias = FN(numbers)(gates * units, 1);
         call.input_kernel = FN(numbers)(call.width * gates * units, (REAL)0.125);
         call.x = FN(numbers)(steps * rows * call.width, 1), call.dx = FN(empty)(steps * rows * call.width);
+        call.y = FN(empty)(all);
     }
     uint8_t *mask = take((size_t)(steps * rows), 1);
     for (int64_t i = 0; i < steps * rows; i++) mask[i] = word() % 3 != 0;
@@ -756,7 +757,7 @@ static void FN(try_rnn)(int kind, int64_t steps, int64_t rows, int64_t units, in
     FN(see)(call.dz, gates * all);
     FN(see)(call.dh, states);
     FN(see)(call.dc, states);
-    if (call.dx) FN(see)(call.dx, steps * rows * call.width);
+    if (call.dx) FN(see)(call.dx, steps * rows * call.width), FN(see)(call.y, all);
     if (kind < NPDL_GRU) return;
     REAL *out = FN(empty)(units * 3 * units);
     FN(npdl_gru_dkernel)(call.h, call.inner, call.dz, call.dinner, out, steps * rows, units);
@@ -959,7 +960,8 @@ static void FN(random_case)(void) {
                          SHAPE_NUMBERS(s, images), a, b, code); break;
     case 4: CASE(FN(try_pool)(s, images), "pool%d " SHAPE_FORMAT, bits, SHAPE_NUMBERS(s, images)); break;
     case 5: CASE(FN(try_im2col)(s, images), "im2col%d " SHAPE_FORMAT, bits, SHAPE_NUMBERS(s, images)); break;
-    case 6: CASE(FN(try_norm)(m * 3, n, a), "norm%d %dx%d affine%d", bits, (int)m * 3, (int)n, a); break;
+    case 6: CASE((FN(try_norm)(m * 3, n, a), FN(try_norm_pooled)(images, m / 9 + 1, code + 1, n)), "norm%d %dx%d affine%d",
+                 bits, (int)m * 3, (int)n, a); break;
     case 7: CASE(FN(try_activation)(code, m * n, a), "activation%d %d %d wild%d", bits, code, (int)(m * n), a); break;
     case 8: CASE(FN(try_softmax)(m, n, a ? 1 : between(1, 20)), "softmax%d %dx%d row%d", bits, (int)m, (int)n, a); break;
     case 9: CASE(FN(try_loss)((int)(k % NPDL_ELEMENT_COUNT), m, n), "loss%d %d %dx%d", bits,

@@ -141,7 +141,9 @@ def with_inputs(kernels, R, W, b, x, dy, dlast, h, c, mask, keep_gates=True):
     """z, h, c and the gradients of an LSTM that makes x W + b itself; without the gates h and c alone."""
     acts, h, c = (activations.tanh, activations.sigmoid), h.copy(), c.copy()
     z = np.full((*x.shape[:2], R.shape[1]), np.nan, x.dtype)
-    kernels.lstm(z, R, *acts, h=h, c=c, mask=mask, x=x, W=W, b=b, keep_gates=keep_gates)
+    y = np.full((x.shape[1], x.shape[0], len(R)), np.nan, x.dtype)
+    kernels.lstm(z, R, *acts, h=h, c=c, mask=mask, x=x, W=W, b=b, y=y, keep_gates=keep_gates)
+    assert y.tobytes() == h[1:].swapaxes(0, 1).tobytes()
     if not keep_gates:
         return {"h": h, "c": c}
     out = {"dz": np.full_like(z, np.nan), "dh": dlast.copy(), "dc": dlast.copy(), "dx": np.full_like(x, np.nan)}

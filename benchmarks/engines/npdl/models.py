@@ -61,7 +61,7 @@ def batch_of(net, batch):
 
 
 def train(net, batch):
-    """What `fit` runs for each batch; on a GPU also without the copy of the batch, which is there already."""
+    """What `fit` runs for each batch; on a GPU without the copy of the batch, which is there already."""
     step = Step(model_of(net))
     x, y = batch_of(net, batch)
     totals = step.totals(training=True)
@@ -71,19 +71,14 @@ def train(net, batch):
 
     if kernels.place.driver is None:
         return {"": call}
-    return {"with the batch's copy": call, **without_copy(step, x, y, call)}
-
-
-def without_copy(step, x, y, call):
-    """{"graph": the captured step alone, on the batch that was copied last}, once `call` has captured it."""
-    for _ in range(3):
+    for _ in range(3):  # the second captures it
         call()
     (x,), (target,), _ = step.parts(x, y, None)
     captured = step.replays.find((x, target))
     if captured is None:
-        return {}
-    kept, captured._feeds, captured._given = captured._given, [], []
-    return {"graph": lambda kept=kept: captured.start(())}
+        return {"with the batch's copy": call}
+    there, captured._feeds, captured._given = captured._given, [], []
+    return {"graph": lambda there=there: captured.start(())}  # on the batch that was copied last
 
 
 def infer(net, batch):

@@ -4,7 +4,7 @@ import contextlib
 
 import numpy as np
 
-from npdl.devices.cuda.array import CudaArray
+from npdl.devices.cuda.array import Columns, CudaArray
 
 SLOTS = 4
 """Copies that may be under way while the host writes the next numbers."""
@@ -167,7 +167,7 @@ class Rehearsal:
 
 def described(arguments):
     """Arguments of a launch, to be compared: of arrays where they lie."""
-    return tuple([(a.address, a.shape) if isinstance(a, CudaArray) else a for a in arguments])
+    return tuple([(a.address, a.shape) if isinstance(a, CudaArray | Columns) else a for a in arguments])
 
 
 @contextlib.contextmanager

@@ -43,7 +43,7 @@ class Cublas:
         _check(self._lib.cublasSetWorkspace_v2(self._handle, *self._room))  # a new stream takes it away
 
     def product(self, a, b, out, transpose_a, transpose_b, add, kind=None):
-        """out = op(a) op(b) of arrays of our own, row after row; with `add` out += op(a) op(b).
+        """out = op(a) op(b) of arrays of our own, row after row, or `Columns` of them; with `add` out += op(a) op(b).
 
         a and b are of float32, or the bits of "bfloat16" or "float16", whose products are added up in float32.
 
@@ -60,8 +60,8 @@ class Cublas:
         _check(
             self._lib.cublasGemmEx(
                 self._handle, int(transpose_b), int(transpose_a), columns, rows, inner,
-                self._numbers[True], b.address, factor, max(b.shape[1], 1), a.address, factor, max(a.shape[1], 1),
-                self._numbers[add], out.address, REAL_32, columns,
+                self._numbers[True], b.address, factor, max(b.leading, 1), a.address, factor, max(a.leading, 1),
+                self._numbers[add], out.address, REAL_32, out.leading,
                 compute, DEFAULT_ALGORITHM,
             )
         )  # fmt: skip

@@ -197,7 +197,7 @@ class Driver(abc.ABC):
             self._wait_for(f"kernel {kernel.name!r} with blocks {tuple(blocks)} of threads {tuple(threads)}")
 
     def product(self, a, b, out, transpose_a, transpose_b, add=False):
-        """out = op(a) op(b) of matrices; with `add` out += op(a) op(b)."""
+        """out = op(a) op(b) of matrices or `Columns` of them; with `add` out += op(a) op(b)."""
         a, b = self.factors.cast(a, b)
         if self._noted(a, b, out, transpose_a, transpose_b, add):
             return

@@ -9,6 +9,7 @@ and then they are cast like other factors.
 """
 
 import contextlib
+import math
 import threading
 import weakref
 
@@ -59,10 +60,14 @@ class Factors:
 
     def _cast(self, factor, place, kind):
         copy = self._copies.get(id(factor.memory))
-        if copy is not None and copy.fresh and copy.kind == kind:
+        whole = isinstance(factor, CudaArray)
+        if whole and copy is not None and copy.fresh and copy.kind == kind:
             return copy.part(factor)
-        out = self._room((place, np.uint16), factor)
-        rounding.narrow(factor, kind, out=out)
+        out = self._room((place, np.uint16), factor.shape)
+        if whole:
+            rounding.narrow(factor, kind, out=out)
+        elif out.size:
+            rounding.narrow_columns(factor, kind, out=out)
         return out
 
     def rounded(self, *factors):
@@ -71,18 +76,18 @@ class Factors:
             return factors
         rounded = []
         for place, factor in enumerate(factors):
-            rounded.append(self._room((place, np.float32), factor))
+            rounded.append(self._room((place, np.float32), factor.shape))
             getattr(rounding, f"round_{self._own.kind}")(factor, out=rounded[-1])
         return rounded
 
-    def _room(self, key, like):
+    def _room(self, key, shape):
         """Memory of the calling thread, or of the graph that it captures, until the next product or kernel."""
         rooms = self._driver.graph_rooms()
         rooms = self._own.rooms if rooms is None else rooms
-        room = rooms.get(key)
-        if room is None or room.size < like.size:
-            room = rooms[key] = self._driver.array((like.size,), key[1])
-        return room[0 : like.size].reshape(like.shape)
+        room, size = rooms.get(key), math.prod(shape)
+        if room is None or room.size < size:
+            room = rooms[key] = self._driver.array((size,), key[1])
+        return room[0:size].reshape(shape)
 
     def keep(self, copy):
         """Take what lies in this copy from there."""

@@ -286,14 +286,18 @@ class Inlined(ast.NodeTransformer):
         if not isinstance(called, DeviceFunction) or not holds_barrier(called.function):
             return node
         body = ast.parse(textwrap.dedent(inspect.getsource(called.function))).body[0]
-        given = dict(zip((a.arg for a in body.args.args), node.value.args, strict=True))
+        given, before = {}, []
+        for argument, value in zip((a.arg for a in body.args.args), node.value.args, strict=True):
+            given[argument] = value.id if isinstance(value, ast.Name) else f"{called.__name__}_{argument}"
+            if not isinstance(value, ast.Name):
+                before.append(ast.Assign([ast.Name(given[argument], ast.Store())], value, lineno=node.lineno))
         own = {n.id for n in ast.walk(body) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         for part in ast.walk(body):
             if isinstance(part, ast.Name) and part.id in given:
-                part.id = given[part.id].id
+                part.id = given[part.id]
             elif isinstance(part, ast.Name) and part.id in own:
                 part.id = f"{called.__name__}_{part.id}"
-        return [s for s in body.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+        return [*before, *(s for s in body.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant)))]
 
 
 def _is_call_by_name(node):

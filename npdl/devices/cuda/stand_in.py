@@ -135,7 +135,7 @@ class StandIn(Driver):
 
     def _product(self, a, b, out, transpose_a, transpose_b, add, kind):
         """cuBLAS' part."""
-        a, b, out = _host(a), _host(b), _host(out)
+        a, b, out = _matrix(a), _matrix(b), _matrix(out)
         a, b = a.T if transpose_a else a, b.T if transpose_b else b
 
         def call():
@@ -150,6 +150,15 @@ class StandIn(Driver):
             self._graph.calls.append(call)
         else:
             call()
+
+
+def _matrix(array):
+    """A `CudaArray` of two axes, or `Columns` of one."""
+    rows, columns = array.shape
+    numbers = array.leading * (rows - 1) + columns if rows and columns else 0
+    flat = array.memory.bytes[array.offset : array.offset + numbers * array.dtype.itemsize].view(array.dtype)
+    steps = array.leading * array.dtype.itemsize, array.dtype.itemsize
+    return np.lib.stride_tricks.as_strided(flat, array.shape, steps)
 
 
 def _host(array):

@@ -77,7 +77,7 @@ def _inputs(kernel, name, x, W, sizes):
 
 def lstm(
     z, R, activation, recurrent_activation, *, h, c, mask=None, keep=None, dropped=None,
-    x=None, W=None, b=None, keep_gates=True,
+    x=None, W=None, b=None, y=None, keep_gates=True,
 ):  # fmt: skip
     """c[t + 1] = f c[t] + i g,    h[t + 1] = o a(c[t + 1])"""
     sizes = _sizes(
@@ -87,10 +87,11 @@ def lstm(
     if b is not None:
         expect("lstm", "b", b, R.shape[1:])
     settings = _settings("lstm", activation, recurrent_activation)
-    given = (x, width, W) if x is not None else ()
+    if y is not None:
+        expect("lstm", "y", y, (sizes[1], sizes[0], sizes[2]))
     if x is not None and not keep_gates:
         z = None
-    lib.rnn("lstm", lib.LSTM, *sizes, R, b, _bytes(mask), keep, settings, z, h, c, None, dropped, *given)
+    lib.rnn("lstm", lib.LSTM, *sizes, R, b, _bytes(mask), keep, settings, z, h, c, None, dropped, x, width, W, y)
 
 
 def lstm_grad(dy, R, z, h, c, activation, recurrent_activation, *, dz, dh, dc, mask=None, keep=None, W=None, dx=None):

@@ -11,7 +11,7 @@ here do:
 - a window of one place, or of the whole sample: x is its own cols
 - images, a group a channel: kernels of their own (convolution/depthwise.py), for these matrices would have one column
 - images of few channels, few filters, forward: a kernel that multiplies without cols (convolution/implicit.py)
-- several groups: what belongs to one is copied together, for a product reads whole matrices
+- several groups: a product for each, of its columns of weights and outputs where they lie
 """
 
 import functools
@@ -20,12 +20,10 @@ import math
 from numba import cuda
 
 from npdl.kernels.checks import whole_window
-from npdl.kernels.cuda import merge
 from npdl.kernels.cuda.convolution import columns as windows
 from npdl.kernels.cuda.convolution import depthwise, implicit
 from npdl.kernels.cuda.kernel import Float, Floats, Long, expect, kernel, launch_each
 from npdl.kernels.cuda.matmul import finish
-from npdl.kernels.cuda.memory import areas
 from npdl.kernels.geometry import Window2D, Window3D
 
 MOST_COLUMNS = 1 << 26
@@ -130,9 +128,9 @@ def _slabs(n, g):
     return [slice(start, min(start + each, n)) for start in range(0, n, each)]
 
 
-def _rooms(driver, *shapes):
-    """Arrays in scratch memory."""
-    return [room.reshape(shape) for room, shape in zip(areas(driver, *map(math.prod, shapes)), shapes)]
+def _room(driver, *shape):
+    """An array in scratch memory."""
+    return driver.scratch(math.prod(shape)).reshape(shape)
 
 
 def _matrix(array):
@@ -140,12 +138,10 @@ def _matrix(array):
     return array.reshape(math.prod(array.shape[:-1]), array.shape[-1])
 
 
-def _part(matrix, group, g, room):
-    """The columns of a matrix of filters that belong to a group: in `room`, or the matrix where there is one group."""
-    if g.groups == 1:
-        return matrix
-    merge.take_part(matrix, 1, group * room.shape[1], out=room)
-    return room
+def _part(matrix, group, g):
+    """The columns of a matrix of filters that belong to a group."""
+    filters = g.filters // g.groups
+    return matrix if g.groups == 1 else matrix.columns(group * filters, (group + 1) * filters)
 
 
 def _is_nothing(g, *arrays):
@@ -173,15 +169,11 @@ def _forward(x, w, g, out):
         implicit.forward(*driver.factors.rounded(x, w), image, out)
     else:
         for part in _slabs(len(x), g):
-            y, filters = _matrix(out[part]), g.filters // g.groups
-            cut = [(_width(g), filters), (len(y), filters)] if g.groups > 1 else [(0, 0)] * 2
-            cols, w_i, y_i = _rooms(driver, (len(y), _width(g)), *cut)
+            y = _matrix(out[part])
+            cols = _room(driver, len(y), _width(g))
             for group in range(g.groups):
                 windows.columns(x[part], g, group, cols)
-                made = y if g.groups == 1 else y_i
-                driver.product(cols, _part(w, group, g, w_i), made, False, False)
-                if g.groups > 1:
-                    merge.put_part(y_i, 1, group * filters, out=y)
+                driver.product(cols, _part(w, group, g), _part(y, group, g), False, False)
 
 
 def _input_gradient(dz, w, g, out):
@@ -195,11 +187,10 @@ def _input_gradient(dz, w, g, out):
         depthwise.input_gradient(*driver.factors.rounded(dz, w), image, out)
     else:
         for part in _slabs(len(out), g):
-            dy, filters = _matrix(dz[part]), g.filters // g.groups
-            cut = [(_width(g), filters), (len(dy), filters)] if g.groups > 1 else [(0, 0)] * 2
-            cols, w_i, dy_i = _rooms(driver, (len(dy), _width(g)), *cut)
+            dy = _matrix(dz[part])
+            cols = _room(driver, len(dy), _width(g))
             for group in range(g.groups):
-                driver.product(_part(dy, group, g, dy_i), _part(w, group, g, w_i), cols, False, True)
+                driver.product(_part(dy, group, g), _part(w, group, g), cols, False, True)
                 windows.gather(cols, g, group, out[part])
 
 
@@ -213,19 +204,14 @@ def _kernel_gradient(x, dz, g, out):
     elif image and depthwise.is_depthwise(image):
         depthwise.kernel_gradient(*driver.factors.rounded(x, dz), image, out)
     else:
-        slabs, filters = _slabs(len(x), g), g.filters // g.groups
-        rows = (slabs[0].stop - slabs[0].start) * math.prod(g.out)
-        cut = [(_width(g), filters), (rows, filters)] if g.groups > 1 else [(0, 0)] * 2
-        cols, dw_i, dy_i = _rooms(driver, (rows, _width(g)), *cut)
+        slabs = _slabs(len(x), g)
+        cols = _room(driver, (slabs[0].stop - slabs[0].start) * math.prod(g.out), _width(g))
         for group in range(g.groups):
-            made = dw if g.groups == 1 else dw_i
             for part in slabs:
                 dy = _matrix(dz[part])
                 windows.columns(x[part], g, group, cols)
-                part_i = _part(dy, group, g, dy_i[0 : len(dy)])
-                driver.product(cols[0 : len(dy)], part_i, made, True, False, add=part.start > 0)
-            if g.groups > 1:
-                merge.put_part(dw_i, 1, group * filters, out=dw)
+                made = _part(dw, group, g)
+                driver.product(cols[0 : len(dy)], _part(dy, group, g), made, True, False, add=part.start > 0)
 
 
 # ---- the family

@@ -39,13 +39,13 @@ def drop(
         sample = i // groups
         e = i % groups * 4
         w0, w1, w2, w3 = philox(now, sample, e // 4, k0, k1)
-        place = sample * size + e
-        load(x, place, place - e + size, wide, v)
+        first = sample * size + e
+        load(x, first, first - e + size, wide, v)
         v[0] = kept_or(dropped, w0, v[0], scale, shift, threshold)
         v[1] = kept_or(dropped, w1, v[1], scale, shift, threshold)
         v[2] = kept_or(dropped, w2, v[2], scale, shift, threshold)
         v[3] = kept_or(dropped, w3, v[3], scale, shift, threshold)
-        store(out, place, place - e + size, wide, v)
+        store(out, first, first - e + size, wide, v)
         i += cuda.gridsize(1)
 
 
@@ -82,13 +82,13 @@ def add_noise(
         sample = i // groups
         e = i % groups * 4
         w0, w1, w2, w3 = philox(now, sample, e // 4, k0, k1)
-        place = sample * size + e
-        load(x, place, place - e + size, wide, v)
+        first = sample * size + e
+        load(x, first, first - e + size, wide, v)
         v[0] = noisy(v[0], w0, stddev, multiplies)
         v[1] = noisy(v[1], w1, stddev, multiplies)
         v[2] = noisy(v[2], w2, stddev, multiplies)
         v[3] = noisy(v[3], w3, stddev, multiplies)
-        store(out, place, place - e + size, wide, v)
+        store(out, first, first - e + size, wide, v)
         i += cuda.gridsize(1)
 
 

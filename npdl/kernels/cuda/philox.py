@@ -15,8 +15,14 @@ from npdl.kernels.reference.philox import LOW, MULTIPLIER_0, MULTIPLIER_1, ROUND
 @device
 def philox(step, sample, group, k0, k1):
     """Words 4 · group ... 4 · group + 3 of a sample: those of the counter (step, sample, group, 0)."""
+    return rounds_from(0, step, sample, group, k0, k1)
+
+
+@device
+def rounds_from(turn, step, sample, group, k0, k1):
+    """`philox`, where `turn` is 0. A kernel that does not say so by a number keeps the compiler from making the keys of
+    all rounds ahead, and from holding them in twenty registers while it does something else."""
     c0, c1, c2, c3 = uint32(step), uint32(sample), uint32(group), uint32(0)
-    turn = 0
     while turn < ROUNDS:
         a = MULTIPLIER_0 * uint64(c0)
         b = MULTIPLIER_1 * uint64(c2)
@@ -30,7 +36,13 @@ def philox(step, sample, group, k0, k1):
 @device
 def word_of(step, sample, element, k0, k1):
     """One word alone: that of an element."""
-    w0, w1, w2, w3 = philox(step, sample, element // 4, k0, k1)
+    return word_from(0, step, sample, element, k0, k1)
+
+
+@device
+def word_from(turn, step, sample, element, k0, k1):
+    """`word_of` by `rounds_from`."""
+    w0, w1, w2, w3 = rounds_from(turn, step, sample, element // 4, k0, k1)
     rest = element % 4
     return w0 if rest == 0 else (w1 if rest == 1 else (w2 if rest == 2 else w3))
 

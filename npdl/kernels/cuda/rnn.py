@@ -191,7 +191,7 @@ def _arrive(length, dh, past, extra, keep):
 
 def lstm(
     z, R, activation, recurrent_activation, *, h, c, mask=None, keep=None, dropped=None,
-    x=None, W=None, b=None, keep_gates=True,
+    x=None, W=None, b=None, y=None, keep_gates=True,
 ):  # fmt: skip
     """c[t + 1] = f c[t] + i g,    h[t + 1] = o a(c[t + 1])"""
     length, rows, units = _sizes("lstm", z, R, 4, [("dropped", dropped)], [("h", h), ("c", c)], [("keep", keep)], mask)
@@ -207,6 +207,8 @@ def lstm(
             cells.lstm_step(*key), rows * units, _at(z, t), product, _at(h, t), _at(c, t), _at(h, t + 1), _at(c, t + 1),
             _live(mask, t), keep, operand, rows * units, units, *_has(mask, keep), writes, *numbers,
         )  # fmt: skip
+    if y is not None:
+        from_steps(h[1 : length + 1], False, out=y)
 
 
 def lstm_grad(dy, R, z, h, c, activation, recurrent_activation, *, dz, dh, dc, mask=None, keep=None, W=None, dx=None):

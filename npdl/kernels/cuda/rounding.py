@@ -80,6 +80,15 @@ def narrow_kernel(x: Floats, out: Shorts, n: Long, half: Int):
         i += cuda.gridsize(1)
 
 
+@kernel
+def narrow_columns_kernel(x: Floats, out: Shorts, n: Long, half: Int, width: Int, leading: Int):
+    """Of a matrix some columns: `width` of each `leading` numbers."""
+    i = cuda.grid(1)
+    while i < n:
+        out[i] = uint16(narrowed(np.float32(x[i // width * leading + i % width]).view(np.uint32), half))
+        i += cuda.gridsize(1)
+
+
 def round_bfloat16(x, *, out):
     """out = the bfloat16 nearest to x"""
     expect("round_bfloat16", "out", out, x.shape)
@@ -96,3 +105,11 @@ def narrow(x, kind, *, out):
     """out = the 16 bits of the nearest "bfloat16" or "float16", an array of uint16."""
     expect("narrow", "out", out, x.shape)
     launch_each(narrow_kernel, x.size, x, out, x.size, HALVES[kind])
+
+
+def narrow_columns(x, kind, *, out):
+    """`narrow` of the `Columns` of a matrix; out is a matrix of that shape."""
+    expect("narrow_columns", "out", out, x.shape)
+    rows, width = x.shape
+    flat = type(out)(x.memory, x.offset, (x.leading * (rows - 1) + width,), x.dtype)
+    launch_each(narrow_columns_kernel, out.size, flat, out, out.size, HALVES[kind], width, x.leading)

@@ -205,5 +205,6 @@ def _launch(name, update, arrays, segments, *columns, copies=False):
     count = len(pieces)
     if count == 0:  # all is frozen
         return
-    scalars, wide = scalars_for(driver, segments, *columns), aligned(*arrays.values())
+    scalars = scalars_for(driver, segments, *columns)
+    wide = aligned(*arrays.values())
     launch(update, count, THREADS, pieces, scalars, len(columns), wide, *arrays.values())

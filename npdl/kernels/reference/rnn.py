@@ -81,7 +81,7 @@ def simple_rnn_grad(dy, R, z, h, activation, *, dz, dh, mask=None, keep=None):
 
 def lstm(
     z, R, activation, recurrent_activation, *, h, c, mask=None, keep=None, dropped=None,
-    x=None, W=None, b=None, keep_gates=True,
+    x=None, W=None, b=None, y=None, keep_gates=True,
 ):  # fmt: skip
     """i, f, o = σ(z + s R),  g = a(z + s R);    c[t + 1] = f c[t] + i g,    h[t + 1] = o a(c[t + 1])
     with x:  z = x W + b
@@ -94,6 +94,7 @@ def lstm(
         mask, keep, dropped: as above.
         x: (T, N, D) or None; if given z is not read.
         W, b: with x, (D, 4 U), and (4 U,) or None.
+        y: (N, T, U), if given receives h[1:] sample by sample.
         keep_gates: whether z is read afterwards; if not, with x, it may be left as it is.
     """
     act = (recurrent_activation, recurrent_activation, activation, recurrent_activation)
@@ -104,6 +105,8 @@ def lstm(
         i, f, g, o = map(_activate, act, sums, np.split(z[t], 4, axis=-1))
         new = f * c[t] + i * g
         _advance([c, h], [new, o * activation(new)], mask, t)
+    if y is not None:
+        from_steps(h[1:], False, out=y)
 
 
 def lstm_grad(dy, R, z, h, c, activation, recurrent_activation, *, dz, dh, dc, mask=None, keep=None, W=None, dx=None):

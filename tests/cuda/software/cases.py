@@ -1,6 +1,8 @@
 """What test_software_gpu.py runs, each in a process whose libcuda is the software GPU's: python cases.py NAME."""
 
 import collections
+import importlib
+import pathlib
 import sys
 
 import numpy as np
@@ -196,6 +198,50 @@ def faults():
     model.to("cuda").to("cpu")
     for a, b in zip(model.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def columns():
+    """Products of some columns of matrices, where they lie."""
+    device = devices.get("cuda")
+    rng = np.random.default_rng(0)
+    a, b, out = (rng.standard_normal(shape).astype("float32") for shape in ((3, 5), (3, 6), (4, 7)))
+    given, made = [device.from_host(array) for array in (a, b)], device.from_host(out)
+    device.driver.product(
+        given[0].columns(1, 5),
+        given[1].columns(2, 4),
+        made.columns(3, 5),
+        transpose_a=True,
+        transpose_b=False,
+        add=True,
+    )
+    out[:, 3:5] += a[:, 1:5].T @ b[:, 2:4]
+    np.testing.assert_allclose(device.to_host(made), out, rtol=1e-5, atol=1e-6)
+
+
+def benchmarks():
+    """The rows of a GPU, as a worker of the benchmarks measures them."""
+    sys.path.append(str(pathlib.Path(__file__).parents[3]))
+    worker = importlib.import_module("benchmarks.worker")
+    worker.WARM_UP = worker.TRIAL = 0
+    bench = worker.Bench("npdl", 1, "cuda")
+    assert "software GPU" in bench.about()["gpu"]
+    geometry = {"batch": 2, "size": 4, "channels": 4, "filters": 4, "kernel": 3, "padding": "same", "groups": 1}
+    square = {"m": 4, "n": 8, "k": 4, "transpose_a": False, "transpose_b": True}
+    net = {"net": "mlp", "batch": 2}
+    for operation, options, ways in (
+        ("train", {**net, "tf32": False}, {"graph"}),
+        ("infer", {**net, "tf32": True}, {"by hand", "graph"}),
+        ("optimizer", {"name": "adam", "size": 800}, {""}),
+        ("matmul", {**square, "tf32": True}, {""}),
+        ("conv", {**geometry, "direction": "dw", "tf32": False}, {""}),
+        ("products_in_graph", {"n": 8, "count": 2, "tf32": False}, None),
+        ("copy", {"size": 100}, {""}),
+        ("launch", {}, {""}),
+    ):
+        found = bench.load(operation, options)
+        assert ways is None or set(found) == ways, (operation, found)
+        assert npdl.cuda.info()["tf32"] == options.get("tf32", npdl.cuda.info()["tf32"])
+        assert all(min(bench.time(way, 0, 1)) > 0 for way in found)
 
 
 if __name__ == "__main__":
