@@ -68,7 +68,7 @@ class ParamStore:
 
     def __init__(self, layers, device, dtype, seed, others=()):
         self.device, self.dtype, self.seed = device, np.dtype(dtype), seed
-        self.version, self.successor, self.joint = 0, None, False
+        self.version, self.successor, self.joint, self._copy = 0, None, False, None
         self.layers = [*layers, *others]
         self.own = len(self.layers) - len(others)
         self.weights, sizes = self._lay_out(set(map(id, others)))
@@ -99,7 +99,7 @@ class ParamStore:
         for layer, other in zip(self.layers, layers, strict=True):
             fresh = {"params": {}, "grads": {}, "state": {}, "_saved": None, "needs_dx": True}
             vars(other).update(copied({**vars(layer), **fresh}, others))
-        twin = ParamStore(layers[: self.own], self.device, dtype, self.seed, layers[self.own :])
+        twin = ParamStore(layers[: self.own], self.device.full, dtype, self.seed, layers[self.own :])
         for mine, other in zip(self.weights, twin.weights, strict=True):
             twin.assign(other, self.values(mine))
         return twin
@@ -138,13 +138,17 @@ class ParamStore:
 
     def to(self, device):
         """Move every value to another device; the layers' views follow."""
+        if device.full is self.device.full:  # another precision: the values stay where they are
+            self.device, self._copy = device, None
+            self._attach()
+            return
         moved = []
         for flat in (self.data, self.grad, self.state):
             old = self.device.to_host(flat)
             moved.append(device.alloc(old.shape, self.dtype))  # there may be no room: nothing has changed yet
             device.write(moved[-1], old)
         self.data, self.grad, self.state = moved
-        self.device = device
+        self.device, self._copy = device, None
         self._attach()
 
     def constrain(self):
@@ -152,11 +156,27 @@ class ParamStore:
         for weight in self.constrained:
             if weight.trainable:
                 values = self.view(self.data, weight)
+                if self._copy is not None:
+                    self._copy.written = False
                 self.device.kernels.constrain(values, weight.constraint, out=values)
 
     def touch(self):
         """Say that weights have changed."""
         self.version += 1
+        if self._copy is not None:
+            self._copy.fresh = False
+
+    def narrow(self, always=False):
+        """Have the weights' copy in 16 bits be as they are, on a device that has one in mixed precision.
+
+        Args:
+            always: do so even where nothing is known to have changed, as each step of an optimizer does: so that steps
+                which are captured and repeated are alike.
+        """
+        if self._copy is None:
+            self._copy = self.device.narrow_copy(self.data)
+        if self._copy is not None and (always or not self._copy.fresh):
+            self._copy.renew()
 
     def values(self, weight):
         """A host copy of one weight's values."""

@@ -7,6 +7,7 @@ import numpy as np
 from npdl import activations, constraints, devices, regularizers
 
 UNPENALIZED = "unpenalized"  # a key of the workspace's `saved`
+SCALE = "loss scale"  # another
 KINDS = {"regularizer": regularizers, "constraint": constraints}
 
 
@@ -108,10 +109,9 @@ class Ruled:
         if gradient is None or is_unpenalized():
             return dx
         whole = self.buffer(f"dx with loss{which}", gradient.shape)
-        if dx is None:
-            self.k.copy(gradient, out=whole)
-        else:
-            self.k.add(dx, gradient, out=whole)
+        self.k.scale(gradient, loss_scale(), out=whole)
+        if dx is not None:
+            self.k.add(dx, whole, out=whole)
         return whole
 
     def penalize(self, y):
@@ -148,7 +148,7 @@ class Ruled:
         else:
             whole = self.inplace(f"dy with penalty{which}", dy)
             self.k.activation(dy, activations.linear, out=whole)  # a copy
-        self.k.penalty_grad(y, self.activity_regularizer, out=whole, scale=1 / max(len(y), 1))
+        self.k.penalty_grad(y, self.activity_regularizer, out=whole, scale=loss_scale() / max(len(y), 1))
         return whole
 
 
@@ -156,6 +156,12 @@ def is_unpenalized():
     """Whether backward leaves the penalties of outputs out."""
     workspace = devices.current_workspace()
     return workspace is not None and UNPENALIZED in workspace.saved
+
+
+def loss_scale():
+    """What all gradients are multiplied by, as far as they have come: 1 but for float16."""
+    workspace = devices.current_workspace()
+    return 1.0 if workspace is None else workspace.saved.get(SCALE, 1.0)
 
 
 @contextlib.contextmanager

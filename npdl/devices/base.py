@@ -13,10 +13,15 @@ class Kernels:
 
     Attributes:
         table: kernel name -> "module:function".
+        full: the table without mixed precision (`npdl.devices.precision`): this one.
     """
 
     def __init__(self, table):
-        self.table = dict(table)
+        self.table, self.full = dict(table), self
+
+    def over(self, table):
+        """What this table does to kernels before they are called, done to those of another one: nothing."""
+        return table
 
     def __getattr__(self, name):
         if name.startswith("__") or name not in self.__dict__.get("table", {}):
@@ -37,15 +42,24 @@ class Device:
     Args:
         name: as in `model.to(name)`.
         kernels: its `Kernels`.
+
+    Attributes:
+        precision: "mixed_bfloat16" or "mixed_float16", None for float32.
+        full: the device in float32, in the same memory: this one but for mixed precision.
     """
 
+    precision = None
     driver = None  # of a GPU: work there goes on while Python does, and reading a number waits for it
 
     def __init__(self, name, kernels):
-        self.name, self.kernels = name, kernels
+        self.name, self.kernels, self.full = name, kernels, self
 
     def __repr__(self):
         return f"<npdl device {self.name!r}>"
+
+    def narrow_copy(self, flat):
+        """What keeps flat weights in 16 bits beside them, for a device that multiplies those; None: nothing does."""
+        return None
 
     def alloc(self, shape, dtype):
         """An uninitialised C-contiguous array."""

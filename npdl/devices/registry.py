@@ -5,6 +5,7 @@ import importlib
 
 from npdl.devices.base import Device, Kernels
 from npdl.devices.cuda import find
+from npdl.devices.precision import mixed
 from npdl.devices.strict import StrictDevice, StrictKernels
 from npdl.kernels import cpu as cpu_kernels
 
@@ -59,6 +60,7 @@ FAMILIES = {
     "triplets": ("semi_hard", "semi_hard_grad"),
     "ctc": ("ctc", "ctc_grad"),
     "regularize": ("penalty", "penalty_grad", "constrain"),
+    "rounding": ("round_bfloat16", "round_float16"),
     "update": (
         "sgd", "adam", "adamw", "rmsprop", "adamax", "nadam", "lion", "adagrad", "adadelta", "rprop", "muon", "combine",
         "clip",
@@ -101,14 +103,20 @@ def names():
     return ("cpu", "cuda", "reference", "strict")
 
 
-def get(name):
-    """The device of that name, one object a process.
+def get(name, precision=None):
+    """The device of that name, one object a process; in mixed precision another one in the same memory.
 
     Raises:
         ValueError: there is no such name.
         RuntimeError: a GPU cannot be used here; the message says what is missing.
     """
-    return _made("cuda" if name == "cuda:0" else name)
+    device = _made("cuda" if name == "cuda:0" else name)
+    return device if precision is None else _mixed(device, precision)
+
+
+@functools.cache
+def _mixed(device, precision):
+    return mixed(device, precision)
 
 
 @functools.cache

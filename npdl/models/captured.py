@@ -119,14 +119,15 @@ class CapturedStep(Captured):
     def __init__(self, step, xs, targets):
         self._step, self._count = step, len(xs)
         self._noted = step.totals(training=True, noted=True)
-        model = step.model if is_plain(step.model.optimizer) and not step.model.outside() else None
+        alone = is_plain(step.model.optimizer) and not step.model.outside()
+        model = step.model if alone and step.scaling is None else None  # a scaled step may be skipped
         batch = [*xs, *targets]
         layers = [part for layer in step.plan.layers for part in layer.walk()]
         super().__init__(step.device, batch, layers, self._run, step.workspace, model)
 
     def _run(self, *arrays):
         with devices.use_workspace(self._step.workspace):
-            self._step.gradients(arrays[: self._count], arrays[self._count :], self._noted)
+            self._step.gradients(arrays[: self._count], arrays[self._count :], self._noted, unscale=False)
 
     def train(self, batch, totals):
         """Train on a batch, add to the `EpochTotals`; whether it is done."""

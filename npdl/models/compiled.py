@@ -1,9 +1,13 @@
 """compile: how a model is trained, in the order of its outputs."""
 
 import numbers
+from collections.abc import Callable
 from typing import Any
 
-from npdl import losses, metrics, optimizers
+import numpy as np
+
+from npdl import devices, losses, metrics, optimizers
+from npdl.devices.precision import check as check_precision
 
 
 class Compiled:
@@ -12,6 +16,7 @@ class Compiled:
     Attributes:
         optimizer, loss, loss_weights, metrics, weighted_metrics, check_gradients: as given; of a model with several
             outputs those after the optimizer are dicts by their names.
+        loss_scale: the `LossScale` of mixed_float16, else None.
         together: {name of the first output: names of all} of outputs that one loss looks at.
     """
 
@@ -21,14 +26,18 @@ class Compiled:
     metrics: Any = ()
     weighted_metrics: Any = ()
     check_gradients = True
+    loss_scale: Any = None
     together: Any = {}
     output_names: Any
     output_shapes: Any
+    device: Any
+    dtype: np.dtype
+    _move: Callable
     _step: Any = None
 
     def compile(
         self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, *,
-        check_gradients=True,
+        check_gradients=True, precision=None, loss_scale=None,
     ):  # fmt: skip
         """Choose how to train.
 
@@ -55,7 +64,19 @@ class Compiled:
                 a GPU accuracies (top-k ones, too) and mean squared or absolute errors are added up there and read where
                 somebody looks; for another metric, and where samples have weights or masks, each step waits.
             check_gradients: whether `fit` checks a layer or loss of your own by central differences on its first batch.
+            precision: "mixed_bfloat16" or "mixed_float16": the factors of all products are rounded to 16 bits, the
+                products summed in float32, and all else, weights too, stays float32 (docs/mixed_precision.md). On a GPU
+                that is several times faster, on the CPU an emulation. None or "float32": nothing is rounded. Like the
+                device it belongs to the weights: models that share them share it.
+            loss_scale: of mixed_float16, an `npdl.optimizers.LossScale`; None makes one. It is then `model.loss_scale`.
+
+        Raises:
+            ValueError: a name that is not known, outputs that do not fit, a precision that float64 does not have.
+            TypeError: `loss_scale` is no LossScale.
         """
+        precision = check_precision(precision, self.dtype)
+        optimizer = optimizers.get(optimizer)
+        loss_scale = scale_of(loss_scale, precision, optimizer)
         outputs = self.output_names or [""]
         loss, together = joined(loss, outputs)
         names = heads_of(outputs, together)
@@ -68,8 +89,9 @@ class Compiled:
         for one, *some in zip(loss, *found, strict=True):
             if one is not None:
                 _check([metric for part in some for metric in part], one)
-        self.optimizer, self.check_gradients, self._step = optimizers.get(optimizer), check_gradients, None
-        self.together = together
+        self.optimizer, self.check_gradients, self._step = optimizer, check_gradients, None
+        self.together, self.loss_scale = together, loss_scale
+        self._move(devices.get(self.device.name, precision))
         self.loss_weights = None if loss_weights is None else dict(zip(names, weights))
         if len(names) == 1:
             self.loss, self.metrics, self.weighted_metrics = loss[0], found[0][0], found[1][0]
@@ -107,6 +129,26 @@ class Compiled:
         if not self.together or not isinstance(self.loss, dict):
             return self.loss
         return {self.together.get(name, name): loss for name, loss in self.loss.items()}
+
+
+def scale_of(given, precision, optimizer):
+    """The `LossScale` of a precision, None where it needs none.
+
+    Raises:
+        TypeError, ValueError: another object, one that nothing would use, an optimizer that weighs losses.
+    """
+    if precision != "mixed_float16":
+        if given is not None:
+            raise ValueError(f'loss_scale is for precision="mixed_float16", got precision={precision!r}; leave it out')
+        return None
+    if optimizer.takes_closure:
+        raise ValueError(
+            f"{type(optimizer).__name__} makes its gradients several times in a step, and mixed_float16 may have to "
+            'skip one of them; use precision="mixed_bfloat16"'
+        )
+    if given is not None and not isinstance(given, optimizers.LossScale):
+        raise TypeError(f"loss_scale must be an npdl.optimizers.LossScale, got {given!r}; pass e.g. LossScale(1024.0)")
+    return optimizers.LossScale() if given is None else given
 
 
 def by_output(argument, given, names):

@@ -77,6 +77,7 @@ class Fed(Compiled):
                 self.metrics = ["accuracy"]
             say(f"optimizer {self.optimizer!r}, loss {self.loss!r}: chosen; model.compile(...) decides otherwise")
         step = self._current_step()
+        step.explain(say)
         self._check_data(source)
         return step
 

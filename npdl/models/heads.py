@@ -23,6 +23,7 @@ class Head:
         loss: as compiled, None where there is none.
         weight: of the loss in the sum of all.
         named, weighted: the metrics as compiled.
+        scaling: a `Scaling`, or None.
 
     Attributes:
         loss: a copy of the compiled one, with `from_logits` settled.
@@ -30,9 +31,9 @@ class Head:
         instead: (id of that layer, its twin without activation), else None.
     """
 
-    def __init__(self, model, places, name, shape, loss, weight, named, weighted):
+    def __init__(self, model, places, name, shape, loss, weight, named, weighted, scaling=None):
         self.dtype, self.device, self.name, self.shape, self.weight = model.dtype, model.device, name, shape, weight
-        self.k = model.device.kernels
+        self.k, self.scaling = model.device.kernels, scaling
         self.places, self.together = places, len(places) > 1
         self.loss, self.activation, self.instead, logits = loss, None, None, False
         if self.together and hasattr(loss, "check_outputs"):
@@ -185,6 +186,9 @@ class Head:
         if dy is not None and self.weight != 1:
             for part in dy if self.together else (dy,):
                 self.k.scale(part, self.weight, out=part)
+        if dy is not None and self.scaling is not None:
+            for part in dy if self.together else (dy,):
+                self.scaling.multiply(self.k, part)
         return dy
 
     def probabilities(self, output):

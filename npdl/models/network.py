@@ -50,6 +50,11 @@ class Network(Trainer, Layer):
         return self._device if self.store is None else self.store.device
 
     @property
+    def precision(self):
+        """None: the model's dtype; or "mixed_bfloat16" or "mixed_float16", where `compile` was told so."""
+        return self.device.precision
+
+    @property
     def k(self):
         """The kernels there."""
         return self.device.kernels
@@ -119,7 +124,10 @@ class Network(Trainer, Layer):
 
     def to(self, device):
         """Move the model to a device by name; models that share its weights move too. Returns the model."""
-        device = devices.get(device)
+        return self._move(devices.get(device, self.precision))
+
+    def _move(self, device):
+        """Be on that device, which may be this one in another precision."""
         if self.store is not None and device is not self.store.device:
             self.store.to(device)
         self._device = device

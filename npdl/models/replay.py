@@ -246,6 +246,7 @@ class Replays:
             and all(type(part) in known and not OWN & vars(part).keys() for part in parts)
             and not any(part.makes_mask for part in parts)
             and not any(name is None or not self.on_gpu for _, name, _ in penalized(parts))
+            and not (penalized(parts) and any(head.scaling is not None for head in heads))
             and not any(run.penalized or run.fixed for run in self.plan.runs)
             and all(type(head.loss) in LOSSES and not head.loss.counts_parts for head in heads)
             and all(head.weight == 1 for head in heads if not self.on_gpu)
@@ -359,13 +360,14 @@ class Replays:
     def noting(self, **batch):
         """A context in which a step is made on this batch, and noted; it calls `mark` of the `Notes` that it gets."""
         parts, kernels = self._look(), self.store.device.kernels
-        notes = Notes(kernels, self.workspace, batch)
+        notes = Notes(kernels.full, self.workspace, batch)
+        table = kernels.over(notes)  # in mixed precision rounding is noted, too
         if not _one_at_a_time.acquire(blocking=False):  # this step may be part of one that is noted: by a metric
             yield None
             return
         try:
             for part in parts if self.possible else ():
-                part.k = notes
+                part.k = table
             with counting(parts if self.possible else (), done=True) as notes.draws:
                 yield notes if self.possible else None
         finally:
@@ -375,7 +377,7 @@ class Replays:
         self.possible = self.possible and notes.possible
         if self.possible:
             self._latest = (), None
-            self.noted[_kind(batch.values())] = Replay(notes, kernels, self.heads[0] if self.heads else None)
+            self.noted[_kind(batch.values())] = Replay(notes, kernels.full, self.heads[0] if self.heads else None)
 
 
 def _kind(batch):

@@ -110,6 +110,10 @@ def _compiled(model):
         "metrics": _entries(model.metrics),
         "weighted_metrics": _entries(model.weighted_metrics),
         "check_gradients": model.check_gradients,
+        "precision": model.precision,
+        "loss_scale": None
+        if model.loss_scale is None
+        else {"config": model.loss_scale.get_config(), "state": model.loss_scale.get_state()},
     }
 
 
@@ -187,13 +191,18 @@ def from_parts(cls, header, tensors, custom_objects=None):
         _assign(model, tensors["weights"])
     compiled = header["compiled"]
     if compiled is not None:
+        scale = compiled.get("loss_scale")
         model.compile(
             _from_config(compiled["optimizer"], optimizers, custom_objects),
             _parts(compiled["loss"], losses, custom_objects),
             compiled.get("loss_weights"),
             *(_parts(compiled[name], metrics, custom_objects) for name in ("metrics", "weighted_metrics")),
             check_gradients=compiled["check_gradients"],
+            precision=compiled.get("precision"),
+            loss_scale=None if scale is None else optimizers.LossScale(**scale["config"]),
         )
+        if scale is not None:
+            model.loss_scale.set_state(scale["state"])
         model.optimizer.set_state(header["optimizer"], tensors.get("optimizer", {}), model.store)
     return model
 
@@ -223,6 +232,8 @@ def load_state(model, path):
     model.seed = model.store.seed = header["config"]["seed"]
     if model.optimizer is not None and header["compiled"] is not None:
         model.optimizer.set_state(header["optimizer"], tensors.get("optimizer", {}), model.store)
+        if model.loss_scale is not None and header["compiled"].get("loss_scale"):
+            model.loss_scale.set_state(header["compiled"]["loss_scale"]["state"])
         rate = header["compiled"]["optimizer"]["config"].get("learning_rate")
         if isinstance(rate, (int, float)):  # not a schedule, which the iterations drive
             model.optimizer.learning_rate = rate

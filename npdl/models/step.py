@@ -3,11 +3,13 @@
 import numpy as np
 
 from npdl import activations, devices, testing
+from npdl.models import loops
 from npdl.models.first_step import FirstStep, check_custom_gradients
 from npdl.models.fusion import looked_at
 from npdl.models.heads import Head, by_place
 from npdl.models.plan import Plan
 from npdl.models.replay import LOSSES, Replays
+from npdl.models.scaling import Scaling
 from npdl.models.totals import EpochTotals, NotedTotals, Totals, places_of
 from npdl.penalties import penalized, penalties, unpenalized
 
@@ -26,14 +28,16 @@ class Step:
         penalized: the weights and outputs with a penalty.
         workspace: the training steps' reused memory.
         replays: the training steps that are noted.
+        scaling: of the loss, None where there is none.
     """
 
     def __init__(self, model):
         self.model, graph = model, model.graph
-        self.heads = [Head(model, *described) for described in model.heads_compiled()]
+        self.scaling = None if model.loss_scale is None else Scaling(model)
+        self.heads = [Head(model, *described, self.scaling) for described in model.heads_compiled()]
         self.plan = Plan(graph, [head.instead for head in self.heads if head.instead is not None])
         self.device, self.penalized = model.device, penalized(model.layers)
-        self.first, self.made_for = True, self._signature()
+        self.first, self.made_for, self._explained = True, self._signature(), False
         self._sums = None  # of training on a GPU
         self._checked = (), None, None  # shapes of a batch (x, y) that were right, dtype and shape of its targets
         self.close()
@@ -47,9 +51,17 @@ class Step:
             model.loss_weights,
             model.metrics,
             model.weighted_metrics,
+            model.loss_scale,
             looked_at(model.walk()),
             len(model.layers),
         )
+
+    def explain(self, say):
+        """Say once what mixed precision is on a device without units for it."""
+        precision, device = self.device.precision, self.device
+        if precision and device.driver is None and not self._explained:
+            say(f"{precision} on {device.name!r}: factors of products are rounded to 16 bits, for learning; not faster")
+            self._explained = say is not loops.silent
 
     def is_current(self):
         """Whether the model is still the one this step was made for."""
@@ -90,6 +102,7 @@ class Step:
         """Forward, loss, backward and update on a batch of host arrays; adds to `totals`."""
         model, first = self.model, self.first
         xs, targets, ws = self.parts(x, y, w)
+        model.store.narrow()
         if first and model.check_gradients:
             check_custom_gradients(model, self, xs, targets, ws)
         batch = None if any(w is not None for w in ws) else (*xs, *targets)
@@ -98,6 +111,8 @@ class Step:
             self._prepare()
         optimizer = model.optimizer
         weighed = optimizer.takes_closure or optimizer.gradient_accumulation_steps
+        if self.scaling is not None:
+            self.scaling.refresh()
         if replay is not None and not weighed and self._repeat(replay, batch, totals):  # nothing else is left
             self.first = False
             return
@@ -110,24 +125,36 @@ class Step:
                 return
             before = totals.sums() if weighed else None
             updated = False
-            if replay is None or not weighed or not replay.train(batch, totals):
+            if replay is None or not weighed or not self._replayed(replay, batch, totals):
                 updated = self._noted_gradients(given, xs, targets, ws, totals, check)
             if optimizer.takes_closure:
                 optimizer.step(model, lambda: self._again(xs, targets, ws), totals.since(before)[0])
             elif weighed:
-                optimizer.step(model, totals.since(before)[1])
+                self._update(totals.since(before)[1])
             elif not updated:
-                optimizer.step(model)
+                self._update()
         self.first = False
 
     def _repeat(self, replay, batch, totals):
         """A noted step, and what of the optimizer's is not in it; whether it is done."""
-        if not replay.train(batch, totals):
+        if not self._replayed(replay, batch, totals):
             self.replays.give_up(replay)
             return False
         if not replay.updates:
-            self.model.optimizer.step(self.model)
+            self._update()
         return True
+
+    def _replayed(self, replay, batch, totals):
+        """Whether the noted step could be made on this batch."""
+        done = replay.train(batch, totals)
+        if done and self.scaling is not None:
+            self.scaling.unscale()
+        return done
+
+    def _update(self, *weight):
+        """The optimizer's step, but for gradients that overflowed."""
+        if self.scaling is None or self.scaling.finite:
+            self.model.optimizer.step(self.model, *weight)
 
     def _noted_gradients(self, given, xs, targets, ws, totals, check):
         """As `gradients`, noted where that is of use; `given` are the inputs on the host. Whether weights are updated
@@ -138,7 +165,7 @@ class Step:
             return False
         if self.device.driver is not None:
             captured = self.replays.capture_step(self, given, targets)
-            if captured is not None and captured.train(batch, totals):
+            if captured is not None and self._replayed(captured, batch, totals):
                 return captured.updates
             self.gradients(xs, targets, totals, check)
             return False
@@ -149,16 +176,28 @@ class Step:
             self.gradients(xs, [target], totals, notes=notes)
         return False
 
-    def gradients(self, xs, targets, totals, check=None, notes=None, ws=None):
-        """Forward, loss, backward and penalties, on inputs that lie on the device."""
+    def gradients(self, xs, targets, totals, check=None, notes=None, ws=None, unscale=True):
+        """Forward, loss, backward and penalties, on inputs that lie on the device.
+
+        Without `unscale` the gradients of a scaled loss stay so: whether they are finite is for the host to read."""
         outputs, marks = self.plan.forward(xs, True, check)
         dys = self._score(outputs, marks, targets, ws or [None] * len(targets), totals, gradient=True)
         if notes is not None:
             notes.mark(outputs[0])
         del outputs
-        with self.plan.unread_gradients():
-            self.plan.backward(dys, check)
+        self._backward(dys, check, unscale)
         self._penalize(totals, len(xs[0]), gradient=True)
+
+    def _backward(self, dys, check=None, unscale=True):
+        """Backward, of a scaled loss too."""
+        with self.plan.unread_gradients():
+            if self.scaling is None:
+                self.plan.backward(dys, check)
+                return
+            with self.scaling.penalties():
+                self.plan.backward(dys, check)
+            if unscale:
+                self.scaling.unscale()
 
     def _penalize(self, totals, samples, gradient=False):
         """Add the penalties to `totals`, and their gradients."""
@@ -179,12 +218,17 @@ class Step:
         differ = differ or any(ws[part] is not ws[parts[0]] for part in parts)
         if any(name is None for _, name, _ in self.penalized):  # penalties of outputs, which are means over all samples
             differ = differ or chosen or any(ws[part] is not None for part in parts)
+        if not differ and not optimizer.parts:
+            self._backward(dys, check)
+            self._penalize(totals, len(xs[0]), gradient=True)
+            self._update(sum(counts))
+            return
+        if self.scaling is not None:
+            raise ValueError(
+                "gradient_accumulation_steps keeps the gradients of outputs and penalties that are means over other "
+                'samples apart, and mixed_float16 knows one of them only; use precision="mixed_bfloat16"'
+            )
         with self.plan.unread_gradients():
-            if not differ and not optimizer.parts:
-                self.plan.backward(dys, check)
-                self._penalize(totals, len(xs[0]), gradient=True)
-                optimizer.step(model, sum(counts))
-                return
             for number, part in enumerate(parts):
                 alone = [dy if place in self.heads[part].places else None for place, dy in enumerate(dys)]
                 with unpenalized():
@@ -207,6 +251,7 @@ class Step:
     def test(self, x, y, w, totals, workspace):
         """Loss and metrics of a batch, without training."""
         xs, targets, ws = self.parts(x, y, w)
+        self.model.store.narrow()
         self._prepare()
         with devices.use_workspace(workspace):
             outputs, marks = self.plan.forward(workspace.given(xs), False)

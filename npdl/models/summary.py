@@ -67,7 +67,7 @@ def table(model):
     trainable, frozen = model.count()
     return "\n".join(
         [
-            f"{model.name}: input {inputs}, {model.dtype.name}, on {model.device.name}",
+            f"{model.name}: input {inputs}, {model.precision or model.dtype.name}, on {model.device.name}",
             rule,
             lines[0],
             rule,

@@ -13,6 +13,7 @@ from npdl.optimizers.lamb import Lamb
 from npdl.optimizers.lbfgs import LBFGS
 from npdl.optimizers.lion import Lion
 from npdl.optimizers.lookahead import Lookahead
+from npdl.optimizers.loss_scale import LossScale
 from npdl.optimizers.muon import Muon
 from npdl.optimizers.nadam import Nadam
 from npdl.optimizers.radam import RAdam
@@ -24,5 +25,6 @@ from npdl.optimizers.swa import SWA
 
 __all__ = [
     "ASGD", "LBFGS", "SGD", "SWA", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Lamb", "Lion",
-    "Lookahead", "Muon", "Nadam", "Optimizer", "RAdam", "RMSprop", "Rprop", "get", "schedules", "serialize",
+    "Lookahead", "LossScale", "Muon", "Nadam", "Optimizer", "RAdam", "RMSprop", "Rprop", "get", "schedules",
+    "serialize",
 ]  # fmt: skip

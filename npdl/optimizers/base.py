@@ -130,7 +130,7 @@ class Optimizer(Configuration, State):
         """
         store = self._store_of(model)
         self._adopt(store)
-        k, p, g, segments = store.device.kernels, store.data, store.grad, self._segments_of(store)
+        k, p, g, segments = store.device.full.kernels, store.data, store.grad, self._segments_of(store)
         if self.gradient_accumulation_steps and not self.accumulate(k, g, self._segments[2], float(weight)):
             return
         if self.clipnorm or self.clipvalue or self.global_clipnorm:
@@ -141,6 +141,7 @@ class Optimizer(Configuration, State):
             self.follow(k, p, self._segments[2])
         self.iterations += 1
         store.touch()
+        store.narrow(always=True)
 
     @of_its_layers
     def gather(self, model, part, weight):
@@ -168,7 +169,7 @@ class Optimizer(Configuration, State):
         self.parts += [0.0] * (part + 1 - len(self.parts))
         self._adopt(store)
         self._segments_of(store)
-        self.add_part(store.device.kernels, store.grad, self._segments[2], part, float(weight))
+        self.add_part(store.device.full.kernels, store.grad, self._segments[2], part, float(weight))
 
     def finalize(self, model):
         """Make the moving average (`use_ema`) the model's trainable weights; `fit` does it at its end. Else nothing."""
@@ -181,7 +182,7 @@ class Optimizer(Configuration, State):
         store = self._store_of(model)
         self._adopt(store)
         self._segments_of(store)
-        store.device.kernels.combine(store.data, self.state[name], self._segments[2], np.array([0.0, 1.0]))
+        store.device.full.kernels.combine(store.data, self.state[name], self._segments[2], np.array([0.0, 1.0]))
         store.touch()
 
     @of_its_layers

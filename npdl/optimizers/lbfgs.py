@@ -259,7 +259,7 @@ class Vectors:
 
     def __init__(self, store, segments):
         self.k, self.p, self.g, self.segments, self.device = (
-            store.device.kernels, store.data, store.grad, segments, store.device,
+            store.device.full.kernels, store.data, store.grad, segments, store.device,
         )  # fmt: skip
 
     def new(self):

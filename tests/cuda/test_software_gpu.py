@@ -44,7 +44,7 @@ def run(libraries, case):
 
 
 @pytest.mark.parametrize(
-    "case", ("memory", "training", "graph", "steady", "forgotten", "two", "faults", "columns", "benchmarks")
+    "case", ("memory", "training", "mixed", "graph", "steady", "forgotten", "two", "faults", "columns", "benchmarks")
 )
 def test_on_the_software_gpu(libraries, case):
     assert "fine" in run(libraries, case)

@@ -602,6 +602,14 @@ static void FN(try_power)(int64_t n) {
     }
 }
 
+static void FN(try_rounding)(int64_t n) {
+    REAL *x = FN(patterns)(n), *out = FN(empty)(n);
+    for (int half = 0; half < 2; half++) {
+        FN(npdl_rounded)(x, out, n, half);
+        FN(see)(out, n);
+    }
+}
+
 /* Three tensors with gaps between them, the last one cut in two, in two blocks. */
 static void FN(try_update)(int64_t n) {
     const int64_t blocks[] = {0, 2, 4}, a = n / 4, b = n / 2;
@@ -891,6 +899,7 @@ static void FN(cases)(void) {
     CASE(FN(try_several)(3, 5000), "several%d long", bits);
     CASE(FN(try_semi_hard)(50, 33), "semi_hard%d", bits);
     CASE(FN(try_power)(40001), "power%d", bits);
+    CASE(FN(try_rounding)(40001), "rounding%d", bits);
     CASE(FN(try_update)(5003), "update%d", bits);
     CASE(FN(try_ctc)(7, 50, 30, 12), "ctc%d", bits);
     CASE(FN(try_shape)(3, 70, 33), "shape%d small", bits);

@@ -44,6 +44,8 @@ for _name in FAMILIES["update"]:
     FUZZ[_name] = FUZZ[_name] or update.fuzz_update
 for _name in ("subtract", "multiply", "maximum", "minimum"):
     FUZZ[_name] = functools.partial(merge.fuzz_two, kernel=_name)
+for _name in FAMILIES["rounding"]:
+    FUZZ[_name] = functools.partial(loss.fuzz_rounding, kernel=_name)
 for _name in ("put_part", "take_part"):
     FUZZ[_name] = functools.partial(merge.fuzz_part, kernel=_name)
 

@@ -5,6 +5,7 @@ import ctypes
 from cuda.pathfinder import load_nvidia_dynamic_lib
 
 REAL_32 = 0  # CUDA_R_32F
+KINDS = {None: REAL_32, "float16": 2, "bfloat16": 14}  # CUDA_R_16F, CUDA_R_16BF
 COMPUTE_32, COMPUTE_TF32 = 68, 77  # CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_32F_FAST_TF32
 DEFAULT_ALGORITHM = -1
 MOST = (1 << 31) - 1
@@ -41,8 +42,10 @@ class Cublas:
         _check(self._lib.cublasSetStream_v2(self._handle, stream))
         _check(self._lib.cublasSetWorkspace_v2(self._handle, *self._room))  # a new stream takes it away
 
-    def product(self, a, b, out, transpose_a, transpose_b, add):
+    def product(self, a, b, out, transpose_a, transpose_b, add, kind=None):
         """out = op(a) op(b) of arrays of our own, row after row, or `Columns` of them; with `add` out += op(a) op(b).
+
+        a and b are of float32, or the bits of "bfloat16" or "float16", whose products are added up in float32.
 
         To cuBLAS, whose matrices lie column after column, they are their transposes: outᵀ = op(b)ᵀ op(a)ᵀ.
 
@@ -53,12 +56,13 @@ class Cublas:
         inner = a.shape[0] if transpose_a else a.shape[1]
         if max(rows, columns, inner) > MOST:
             raise ValueError(f"a product of {rows} x {inner} and {inner} x {columns} is beyond cuBLAS' 32-bit sizes")
+        factor, compute = KINDS[kind], COMPUTE_TF32 if self.tf32 and kind is None else COMPUTE_32
         _check(
             self._lib.cublasGemmEx(
                 self._handle, int(transpose_b), int(transpose_a), columns, rows, inner,
-                self._numbers[True], b.address, REAL_32, max(b.leading, 1), a.address, REAL_32, max(a.leading, 1),
+                self._numbers[True], b.address, factor, max(b.leading, 1), a.address, factor, max(a.leading, 1),
                 self._numbers[add], out.address, REAL_32, out.leading,
-                COMPUTE_TF32 if self.tf32 else COMPUTE_32, DEFAULT_ALGORITHM,
+                compute, DEFAULT_ALGORITHM,
             )
         )  # fmt: skip
 

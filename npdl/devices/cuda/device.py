@@ -7,6 +7,8 @@ import numpy as np
 from npdl.devices.base import Device
 from npdl.devices.cuda.ahead import Feed
 from npdl.devices.cuda.array import CudaArray
+from npdl.devices.cuda.factors import Copy
+from npdl.devices.precision import PRECISIONS
 from npdl.devices.workspace import current_workspace
 from npdl.kernels.cuda import measure
 from npdl.kernels.cuda.loss import add_number
@@ -83,6 +85,10 @@ class CudaDevice(Device):
     def _total(self):
         workspace = current_workspace()
         return self.alloc((1,), np.float64) if workspace is None else workspace.take(self, "total", (1,), np.float64)
+
+    def narrow_copy(self, flat):
+        """A `Copy` of flat weights in 16 bits, None in float32."""
+        return None if self.precision is None else Copy(flat, PRECISIONS[self.precision])
 
     def alloc(self, shape, dtype):
         return self.driver.array(shape, dtype)

@@ -9,6 +9,7 @@ import numpy as np
 
 from npdl.devices.cuda.ahead import Numbers, Rehearsal, described, kept_apart
 from npdl.devices.cuda.array import CudaArray
+from npdl.devices.cuda.factors import Factors
 from npdl.devices.cuda.kept import Kept
 from npdl.kernels.counted import Counted
 
@@ -46,6 +47,7 @@ class Driver(abc.ABC):
     graphs share one, for they are done one after another.
 
     Attributes:
+        factors: the `Factors` of its products, in mixed precision of 16 bits.
         kept: what kernels keep on the device from call to call, by keys of their own: a `Kept`.
         tf32: whether products may round their factors to TF32.
     """
@@ -55,6 +57,7 @@ class Driver(abc.ABC):
     def __init__(self):
         self._own, self._lock, self._graph = _Own(), threading.RLock(), None
         self.kept = Kept(self, self._lock)
+        self.factors = Factors(self)
         self._scratch_of_graphs = None
 
     # ---- what a driver writes
@@ -76,8 +79,8 @@ class Driver(abc.ABC):
         """Start a kernel on blocks (x, y, z) of threads (x, y, z)."""
 
     @abc.abstractmethod
-    def _product(self, a, b, out, transpose_a, transpose_b, add):
-        """out = op(a) op(b) of matrices, or out += it."""
+    def _product(self, a, b, out, transpose_a, transpose_b, add, kind):
+        """out = op(a) op(b) of matrices, or out += it; a and b are float32, or the bits of that 16-bit type."""
 
     @abc.abstractmethod
     def pinned(self, nbytes):
@@ -124,6 +127,7 @@ class Driver(abc.ABC):
         with self._lock:
             self._refuse("an array is copied from the host")
             self._upload(array, host)
+            self.factors.changed(array)
 
     def download(self, array):
         """A NumPy array with a `CudaArray`'s values, after all work before."""
@@ -194,10 +198,11 @@ class Driver(abc.ABC):
 
     def product(self, a, b, out, transpose_a, transpose_b, add=False):
         """out = op(a) op(b) of matrices or `Columns` of them; with `add` out += op(a) op(b)."""
+        a, b = self.factors.cast(a, b)
         if self._noted(a, b, out, transpose_a, transpose_b, add):
             return
         with self._lock:
-            self._product(a, b, out, transpose_a, transpose_b, add)
+            self._product(a, b, out, transpose_a, transpose_b, add, self.factors.kind)
         if _debug and self._graph is None:
             self._wait_for(f"a product of matrices {a.shape} and {b.shape}")
 
@@ -209,7 +214,7 @@ class Driver(abc.ABC):
                 raise RuntimeError("a graph is being captured already; end it first")
             graph = self._new_graph()
             graph.numbers, graph.noting, graph.thread = Numbers(self, room), False, threading.get_ident()
-            graph.held = [self._scratch_of_graphs]
+            graph.held, graph.rooms = [self._scratch_of_graphs], {}
             with kept_apart(self._own, "scratch", self._scratch_of_graphs):
                 graph.begin()
                 self._graph = graph
@@ -261,6 +266,10 @@ class Driver(abc.ABC):
         if scratch is None or scratch.size < count:
             scratch = self._own.scratch = self.array((count,), np.float32)
         return scratch[0:count]
+
+    def graph_rooms(self):
+        """Room for factors of the graph that the calling thread is capturing, None where it captures none."""
+        return self._graph.rooms if self._mine() else None
 
     def _refuse(self, what):
         if self._graph is not None:

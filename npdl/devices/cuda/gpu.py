@@ -197,9 +197,9 @@ class Gpu(Driver):
         self._kernels[kernel] = ObjectCode.from_cubin(code).get_kernel(entry), packs
         return self._kernels[kernel]
 
-    def _product(self, a, b, out, transpose_a, transpose_b, add):
+    def _product(self, a, b, out, transpose_a, transpose_b, add, kind):
         self.be_current()
-        self._blas.product(a, b, out, transpose_a, transpose_b, add)
+        self._blas.product(a, b, out, transpose_a, transpose_b, add, kind)
 
     def _new_graph(self):
         self.be_current()

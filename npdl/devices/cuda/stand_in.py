@@ -133,11 +133,17 @@ class StandIn(Driver):
         if found:
             raise Race("; ".join(found))
 
-    def _product(self, a, b, out, transpose_a, transpose_b, add):
+    def _product(self, a, b, out, transpose_a, transpose_b, add, kind):
         """cuBLAS' part."""
         a, b, out = _matrix(a), _matrix(b), _matrix(out)
         a, b = a.T if transpose_a else a, b.T if transpose_b else b
-        self._do(lambda: np.add(out, a @ b, out=out) if add else np.matmul(a, b, out=out))
+
+        def call():
+            with np.errstate(invalid="ignore", over="ignore"):  # float16 overflows, and a loss scale waits for it
+                made = _widened(a, kind) @ _widened(b, kind)
+                out[...] = out + made if add else made
+
+        self._do(call)
 
     def _do(self, call):
         if self.capturing:
@@ -158,6 +164,15 @@ def _matrix(array):
 def _host(array):
     raw = array.memory.bytes[array.offset : array.offset + array.nbytes]
     return raw.view(array.dtype).reshape(array.shape)
+
+
+def _widened(factor, kind):
+    """A factor of a product as float32."""
+    if kind is None:
+        return factor
+    if kind == "float16":
+        return factor.view(np.float16).astype(np.float32)
+    return (factor.astype(np.uint32) << 16).view(np.float32)
 
 
 def _argument(value, kind):

@@ -164,9 +164,9 @@ def _forward(x, w, g, out):
     elif _is_columns(g):
         driver.product(x.reshape(out.size // g.filters, w.shape[0]), w, _matrix(out), False, False)
     elif image and depthwise.is_depthwise(image):
-        depthwise.forward(x, w, image, out)
+        depthwise.forward(*driver.factors.rounded(x, w), image, out)
     elif image and implicit.is_small(image):
-        implicit.forward(x, w, image, out)
+        implicit.forward(*driver.factors.rounded(x, w), image, out)
     else:
         for part in _slabs(len(x), g):
             y = _matrix(out[part])
@@ -184,7 +184,7 @@ def _input_gradient(dz, w, g, out):
     elif _is_columns(g):
         driver.product(_matrix(dz), w, out.reshape(dz.size // g.filters, w.shape[0]), False, True)
     elif image and depthwise.is_depthwise(image):
-        depthwise.input_gradient(dz, w, image, out)
+        depthwise.input_gradient(*driver.factors.rounded(dz, w), image, out)
     else:
         for part in _slabs(len(out), g):
             dy = _matrix(dz[part])
@@ -202,7 +202,7 @@ def _kernel_gradient(x, dz, g, out):
     elif _is_columns(g):
         driver.product(x.reshape(dz.size // g.filters, dw.shape[0]), _matrix(dz), dw, True, False)
     elif image and depthwise.is_depthwise(image):
-        depthwise.kernel_gradient(x, dz, image, out)
+        depthwise.kernel_gradient(*driver.factors.rounded(x, dz), image, out)
     else:
         slabs = _slabs(len(x), g)
         cols = _room(driver, (slabs[0].stop - slabs[0].start) * math.prod(g.out), _width(g))

@@ -99,6 +99,7 @@ def einsum(a, b, equation, *, out, bias=None):
             parts = [m[i * len(m) // each : (i + 1) * len(m) // each] for m in (lefts, rights, outs)]
             out.memory.driver.product(*parts, p.transpose_a, p.transpose_b)
     else:
+        a, b = out.memory.driver.factors.rounded(a, b)
         _by_tables(a, b, out, letters, p, (each, rows, summed, columns))
     if bias is not None and bias.shape == out.shape[len(out.shape) - len(bias.shape) :]:
         matmul.finish(out.reshape(out.size // bias.size, bias.size), bias, None, None)

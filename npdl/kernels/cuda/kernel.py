@@ -27,6 +27,8 @@ Doubles = types.CPointer(types.float64)
 Ints = types.CPointer(types.int32)
 Longs = types.CPointer(types.int64)
 Bytes = types.CPointer(types.uint8)
+Shorts = types.CPointer(types.uint16)
+"""Numbers of 16 bits: whole ones, or the bits of a bfloat16 or float16."""
 Float = types.float32
 Double = types.float64
 UInt = types.uint32

@@ -51,7 +51,8 @@ def sgd(p, g, velocity, segments, hyper):
     learning_rate, momentum, nesterov, decoupled = hyper
     eta = learning_rate * segments[:, 2]
     lam, keep = _decay(eta, segments[:, 3], decoupled)
-    _launch("sgd", bodies.sgd(velocity is not None, nesterov != 0), arrays, segments, eta, lam, keep, momentum)
+    how = velocity is not None, nesterov != 0
+    _launch("sgd", lambda kind: bodies.sgd(*how, kind), arrays, segments, eta, lam, keep, momentum, copies=True)
 
 
 def adam(p, g, m, v, segments, hyper, v_max=None):
@@ -69,8 +70,9 @@ def _adams(name, arrays, segments, hyper, decoupled):
     learning_rate, beta_1, beta_2, bias_1, bias_2, epsilon = hyper
     eta = learning_rate * segments[:, 2]
     lam, keep = _decay(eta, segments[:, 3], decoupled)
-    betas, kernel = (beta_1, 1 - beta_1, beta_2, 1 - beta_2), bodies.adam(arrays["v_max"] is not None)
-    _launch(name, kernel, arrays, segments, eta / bias_1, lam, keep, *betas, 1 / math.sqrt(bias_2), epsilon)
+    amsgrad, betas = arrays["v_max"] is not None, (beta_1, 1 - beta_1, beta_2, 1 - beta_2)
+    columns = (eta / bias_1, lam, keep, *betas, 1 / math.sqrt(bias_2), epsilon)
+    _launch(name, lambda kind: bodies.adam(amsgrad, kind), arrays, segments, *columns, copies=True)
 
 
 def rmsprop(p, g, v, mean, velocity, segments, hyper):
@@ -184,12 +186,21 @@ def scalars_for(driver, segments, *columns):
     return driver.numbers(table)
 
 
-def _launch(name, update, arrays, segments, *columns):
-    """Write the scalars, one row a segment, and start the kernel."""
+def _launch(name, update, arrays, segments, *columns, copies=False):
+    """Write the scalars, one row a segment, and start the kernel.
+
+    With `copies` it also writes the 16-bit copy of p where there is one: `update` gives the kernel for its type, or for
+    None. Other kernels leave the copy behind, and whoever asks for them has it renewed."""
     p = next(iter(arrays.values()))
     if len(segments) == 0 or p.shape[0] == 0:
         return
     driver = p.memory.driver
+    copy = driver.factors.copy_of(p)
+    if copies:
+        arrays = {**arrays, "copy": None if copy is None else copy.array}
+        update = update(None if copy is None else copy.kind)
+    if copy is not None:
+        copy.written = copies and copy.fresh
     pieces = _pieces(driver, name, segments, p.shape[0])
     count = len(pieces)
     if count == 0:  # all is frozen

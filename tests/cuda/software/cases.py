@@ -41,11 +41,11 @@ def memory():
     assert devices.get("cuda:0") is device
 
 
-def _model(device):
+def _model(device, precision=None):
     model = Sequential(
         [layers.Input((20,)), layers.Dense(33, activation="relu"), layers.Dense(17, "gelu"), layers.Dense(5)], seed=0
     ).to(device)
-    model.compile("adam", npdl.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.compile("adam", npdl.losses.SparseCategoricalCrossentropy(from_logits=True), precision=precision)
     return model
 
 
@@ -61,6 +61,18 @@ def training():
     for a, b in zip(*found.values(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)  # its products are another's
     assert software.launches and software.graphs == 5 + 2  # of the steps of 32 and of 26 rows all but the first
+
+
+def mixed():
+    """Products of 16-bit factors by cuBLAS end in the losses of the CPU's emulation."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((90, 20)).astype("float32"), rng.integers(0, 5, 90)
+    for precision in ("mixed_bfloat16", "mixed_float16"):
+        found = [
+            _model(device, precision).fit(x, y, epochs=3, batch_size=32, verbose=0).history["loss"]
+            for device in ("cpu", "cuda")
+        ]
+        np.testing.assert_allclose(*found, rtol=1e-4)
 
 
 def graph():

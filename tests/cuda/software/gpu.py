@@ -20,6 +20,7 @@ SAID = {
     RUN: "kernel", GRAPH: "graph", TO: "copy there", FROM: "copy back", INSIDE: "copy inside", RECORD: "record",
     HOLD: "hold", WAIT: "wait", SYNC: "synchronize",
 }  # fmt: skip
+HALF, BFLOAT = 2, 14  # CUDA_R_16F, CUDA_R_16BF
 FAILED = 719  # CUDA_ERROR_LAUNCH_FAILED
 address, number = ctypes.c_uint64, ctypes.c_int
 ON_WORK = ctypes.CFUNCTYPE(
@@ -27,7 +28,7 @@ ON_WORK = ctypes.CFUNCTYPE(
 )
 MATRIX = address, number  # where it lies, and its leading dimension
 ON_PRODUCT = ctypes.CFUNCTYPE(
-    number, ctypes.c_void_p, *(number,) * 5, ctypes.c_float, *MATRIX, *MATRIX, ctypes.c_float, *MATRIX, number
+    number, ctypes.c_void_p, *(number,) * 5, ctypes.c_float, *MATRIX, *MATRIX, ctypes.c_float, *MATRIX, number, number
 )
 
 
@@ -132,12 +133,14 @@ class SoftwareGpu:
             self.errors.append(error)
             return FAILED
 
-    def _on_product(self, stream, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, compute):
+    def _on_product(
+        self, stream, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, compute, type
+    ):
         try:
 
             def run():
-                left = self._columns(a, *((k, m) if transpose_a else (m, k)), lda)
-                right = self._columns(b, *((n, k) if transpose_b else (k, n)), ldb)
+                left = self._columns(a, *((k, m) if transpose_a else (m, k)), lda, type)
+                right = self._columns(b, *((n, k) if transpose_b else (k, n)), ldb, type)
                 out = self._columns(c, m, n, ldc)
                 product = alpha * ((left.T if transpose_a else left) @ (right.T if transpose_b else right))
                 out[...] = product + beta * out if beta else product
@@ -170,12 +173,16 @@ class SoftwareGpu:
         dtype = np.dtype(kind.dtype.name)
         return self._memory(int(value), dtype) if value else np.empty(0, dtype)
 
-    def _columns(self, start, rows, columns, leading):
-        """A matrix that lies column after column."""
-        flat = self._memory(start, np.dtype(np.float32))
+    def _columns(self, start, rows, columns, leading, type=0):
+        """A matrix that lies column after column; of 16-bit numbers a copy in float32."""
+        flat = self._memory(start, np.dtype({0: np.float32, HALF: np.float16, BFLOAT: np.uint16}[type]))
         if columns and leading * (columns - 1) + rows > flat.size:
             raise MemoryError(f"a matrix of {rows} x {columns} ends outside its memory")
-        return np.lib.stride_tricks.as_strided(flat, (rows, columns), (4, 4 * leading))
+        size = flat.itemsize
+        matrix = np.lib.stride_tricks.as_strided(flat, (rows, columns), (size, size * leading))
+        if type == BFLOAT:
+            return (matrix.astype(np.uint32) << 16).view(np.float32)
+        return matrix.astype(np.float32) if type == HALF else matrix
 
 
 def _given(place, kind):

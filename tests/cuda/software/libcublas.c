@@ -3,7 +3,7 @@
 #include <stdint.h>
 
 typedef int (*on_product)(void *stream, int transpose_a, int transpose_b, int m, int n, int k, float alpha, uint64_t a, int lda,
-                          uint64_t b, int ldb, float beta, uint64_t c, int ldc, int compute);
+                          uint64_t b, int ldb, float beta, uint64_t c, int ldc, int compute, int type);
 static on_product product;
 void software_on_product(on_product function) { product = function; }
 
@@ -14,5 +14,7 @@ int cublasSetWorkspace_v2(void *handle, void *room, size_t size) { return 0; }
 int cublasGemmEx(void *handle, int transpose_a, int transpose_b, int m, int n, int k, const float *alpha, uint64_t a,
                  int type_a, int lda, uint64_t b, int type_b, int ldb, const float *beta, uint64_t c, int type_c,
                  int ldc, int compute, int algorithm) {
-    return product(current, transpose_a, transpose_b, m, n, k, *alpha, a, lda, b, ldb, *beta, c, ldc, compute);
+    const int tf32 = 77;
+    if (type_a != type_b || type_c != 0 || (type_a != 0 && compute == tf32)) return 15; /* no such product: NOT_SUPPORTED */
+    return product(current, transpose_a, transpose_b, m, n, k, *alpha, a, lda, b, ldb, *beta, c, ldc, compute, type_a);
 }

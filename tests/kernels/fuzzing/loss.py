@@ -3,12 +3,13 @@
 import numpy as np
 
 from fuzzing.case import reference_of, wide
-from npdl.kernels.cpu import ctc, element_loss, loss, pair_loss, power, row_loss, triplets
+from npdl.kernels.cpu import ctc, element_loss, loss, pair_loss, power, rounding, row_loss, triplets
 from npdl.kernels.reference import ctc as ref_ctc
 from npdl.kernels.reference import element_loss as ref_element_loss
 from npdl.kernels.reference import loss as ref_loss
 from npdl.kernels.reference import pair_loss as ref_pair_loss
 from npdl.kernels.reference import power as ref_power
+from npdl.kernels.reference import rounding as ref_rounding
 from npdl.kernels.reference import row_loss as ref_row_loss
 from npdl.kernels.reference import triplets as ref_triplets
 
@@ -180,6 +181,13 @@ def fuzz_power(case):
 
 
 fuzz_power_grad = fuzz_power
+
+
+def fuzz_rounding(case, kernel):
+    shape = case.note(shape=(case.whole(0, 4), case.size(3000)))
+    x, out = case.numbers(*shape, scale=case.pick(1e-7, 1e-4, 1, 3e4)), case.out(*shape)
+    case.run(getattr(rounding, kernel), x, out=out)
+    case.equal("out", out, reference_of(getattr(ref_rounding, kernel), {"out": shape}, x)["out"].astype(case.dtype))
 
 
 def fuzz_ctc(case):

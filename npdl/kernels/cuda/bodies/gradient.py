@@ -2,14 +2,20 @@
 
 from numba import cuda, float32
 
-from npdl.kernels.cuda.kernel import Floats, Int, Longs, kernel, variants
+from npdl.kernels.cuda.kernel import Floats, Int, Longs, Shorts, kernel, variants
+from npdl.kernels.cuda.rounding import HALVES, store_narrow
 from npdl.kernels.cuda.wide import load, store
 
 
-@variants((False, False), (True, False), (True, True))
-def sgd(has_velocity, nesterov):
+@variants(*((*how, kind) for how in ((False, False), (True, False), (True, True)) for kind in (None, *HALVES)))
+def sgd(has_velocity, nesterov, kind):
+    """`kind` is the type of the 16-bit copy of p that is written too, or None."""
+    narrows, half = kind is not None, HALVES.get(kind, 0)
+
     @kernel
-    def update(pieces: Longs, scalars: Floats, width: Int, wide: Int, p: Floats, g: Floats, velocity: Floats):
+    def update(
+        pieces: Longs, scalars: Floats, width: Int, wide: Int, p: Floats, g: Floats, velocity: Floats, copy: Shorts
+    ):
         w = cuda.local.array(4, float32)
         d = cuda.local.array(4, float32)
         u = cuda.local.array(4, float32)
@@ -32,6 +38,8 @@ def sgd(has_velocity, nesterov):
             if has_velocity:
                 store(velocity, i, stop, fours, u)
             store(p, i, stop, fours, w)
+            if narrows:
+                store_narrow(copy, i, stop, half, w)
             i += 4 * cuda.blockDim.x
 
     return update

@@ -4,16 +4,21 @@ import math
 
 from numba import cuda, float32
 
-from npdl.kernels.cuda.kernel import Floats, Int, Longs, kernel, variants
+from npdl.kernels.cuda.kernel import Floats, Int, Longs, Shorts, kernel, variants
+from npdl.kernels.cuda.rounding import HALVES, store_narrow
 from npdl.kernels.cuda.wide import load, store
 
 
-@variants((False,), (True,))
-def adam(amsgrad):
+@variants(*((amsgrad, kind) for amsgrad in (False, True) for kind in (None, *HALVES)))
+def adam(amsgrad, kind):
+    """`kind` is the type of the 16-bit copy of p that is written too, or None."""
+    narrows, half = kind is not None, HALVES.get(kind, 0)
+
     @kernel
     def update(
-        pieces: Longs, scalars: Floats, width: Int, wide: Int, p: Floats, g: Floats, m: Floats, v: Floats, v_max: Floats
-    ):
+        pieces: Longs, scalars: Floats, width: Int, wide: Int, p: Floats, g: Floats, m: Floats, v: Floats,
+        v_max: Floats, copy: Shorts,
+    ):  # fmt: skip
         w = cuda.local.array(4, float32)
         d = cuda.local.array(4, float32)
         s = cuda.local.array(4, float32)
@@ -44,6 +49,8 @@ def adam(amsgrad):
             store(m, i, stop, fours, s)
             store(v, i, stop, fours, q)
             store(p, i, stop, fours, w)
+            if narrows:
+                store_narrow(copy, i, stop, half, w)
             i += 4 * cuda.blockDim.x
 
     return update
