@@ -13,6 +13,7 @@ import npdl
 from npdl import layers, losses
 from npdl.callbacks import Callback
 from npdl.models import replay
+from npdl.models.saving import load_state, save_model
 from npdl.models.step import Step
 
 RNG = np.random.default_rng(0)
@@ -429,6 +430,20 @@ def watch_calls(function, calls):
         return function(*args, **named)
 
     return call
+
+
+def test_the_seed_of_a_loaded_state_is_seen(tmp_path):
+    models = []
+    for seed in (3, 4):
+        models.append(npdl.Sequential([layers.Dropout(0.5), layers.Dense(4)], seed=seed))
+        models[-1].compile("sgd", losses.SparseCategoricalCrossentropy(from_logits=True))
+        models[-1].fit(X, LABELS, batch_size=5, epochs=2, verbose=0)
+    save_model(models[0], tmp_path / "state.npdl")
+    load_state(models[1], tmp_path / "state.npdl")
+    for model in models:
+        model.fit(X, LABELS, batch_size=5, shuffle=False, verbose=0)
+    for a, b in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_a_patched_class_is_seen():
