@@ -437,13 +437,11 @@ def test_the_seed_of_a_loaded_state_is_seen(tmp_path):
     for seed in (3, 4):
         models.append(npdl.Sequential([layers.Dropout(0.5), layers.Dense(4)], seed=seed))
         models[-1].compile("sgd", losses.SparseCategoricalCrossentropy(from_logits=True))
-        models[-1].fit(X, LABELS, batch_size=5, epochs=2, verbose=0)
+        for _ in range(3):
+            models[-1].train_on_batch(X, LABELS)
     save_model(models[0], tmp_path / "state.npdl")
     load_state(models[1], tmp_path / "state.npdl")
-    for model in models:
-        model.fit(X, LABELS, batch_size=5, shuffle=False, verbose=0)
-    for a, b in zip(*(model.get_weights() for model in models), strict=True):
-        np.testing.assert_array_equal(a, b)
+    assert models[0].train_on_batch(X, LABELS) == models[1].train_on_batch(X, LABELS)
 
 
 def test_a_patched_class_is_seen():
