@@ -242,6 +242,7 @@ def benchmarks():
         assert ways is None or set(found) == ways, (operation, found)
         assert npdl.cuda.info()["tf32"] == options.get("tf32", npdl.cuda.info()["tf32"])
         assert all(min(bench.time(way, 0, 1)) > 0 for way in found)
+    assert importlib.import_module("benchmarks.probe").gpu_memory("npdl", "mlp", 2, "cuda") > 0
 
 
 if __name__ == "__main__":
