@@ -113,7 +113,8 @@ class MixedKernels(Kernels):
         if workspace is None:
             out = self._device.alloc(factor.shape, factor.dtype)
         else:
-            out = workspace.take(None, f"factor {place}", factor.shape, factor.dtype)
+            asker = "factor", place, factor.shape  # else a smaller one, where others have the larger, grows every time
+            out = workspace.take(None, asker, factor.shape, factor.dtype)
         getattr(self.full, f"round_{self._kind}")(factor, out=out)
         return out
 

@@ -230,7 +230,7 @@ class Replays:
         self.on_gpu = store.device.driver is not None
         self.noted, self.met, self.wasted, self.repeated = {}, set(), 0, False
         self._latest = (), None  # the kind of the batch before, and its `Replay`
-        self._watched, self._seen, self._data, self._outgrown = (), None, None, None
+        self._watched, self._seen, self._data, self._seed, self._outgrown = (), None, None, None, None
         self.possible = self._is_possible()
         self.kinds = [(kind, OF_A_KIND[kind]) for kind in (self._kinds() if self.possible else ())]
         self.written = [WRITTEN[kind] for kind, _ in self.kinds]
@@ -308,6 +308,7 @@ class Replays:
         """Whether what was noted still lies where it lay, and every layer is what it was."""
         return (
             self._data is self.store.data
+            and self._seed == self.store.seed
             and self._tf32 == self._rounds()
             and self._outgrown == self.workspace.outgrown
             and unchanged(self._seen, self._watched)
@@ -325,7 +326,8 @@ class Replays:
 
     def _look(self):
         """Remember what is seen now, and settle `possible`; returns what has a table of kernels."""
-        self._watched, self._data = [watch(part) for part in self.plan.parts], self.store.data
+        self._watched = [watch(part) for part in self.plan.parts]
+        self._data, self._seed = self.store.data, self.store.seed  # of the keys of random numbers
         self._tf32 = self._rounds()
         self._outgrown, self._seen, kernels = self.workspace.outgrown, look(self._watched), self.store.device.kernels
         parts = [part for layer in self.plan.layers for part in layer.walk()]
