@@ -84,9 +84,12 @@ class MixedKernels(Kernels):
     def _mixed(self, name, kernel):
         """The kernel on rounded factors."""
         places, driver = FACTORS[name], self._device.driver
+        most = max(places)
         narrows = driver is not None and name not in INSIDE
 
         def call(*args, sums=None, **named):
+            if len(args) <= most:
+                raise TypeError(f"{name}: in mixed precision its first {most + 1} arguments come by place, not by name")
             if sums is not None:  # of b's rows: no product
                 self.full.sum_rows(args[1], out=sums)
             if name == "lstm" and named.get("x") is not None:  # the products around the steps are products like others

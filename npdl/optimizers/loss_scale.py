@@ -29,6 +29,8 @@ class LossScale:
         if scale.unscale(model):
             optimizer.step(model)
 
+    There backward knows no scale: what an `activity_regularizer` adds to dy would be divided by it all the same.
+
     Args:
         initial_scale: the first factor.
         dynamic_growth_steps: good steps until it is doubled.
