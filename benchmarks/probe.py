@@ -152,7 +152,7 @@ def in_turn(calls, rounds=12, repeats=5):
     return [statistics.median(taken) for taken in samples]
 
 
-def mean_seconds(call, seconds=2.0):
+def mean_seconds(call, seconds=1.0):
     """The mean of calls that follow each other for so long: waiting for a core is part of it, which a median hides."""
     call()
     start, calls = time.perf_counter(), 0

@@ -15,7 +15,7 @@ import pytest
 ROOT = pathlib.Path(importlib.util.find_spec("npdl").submodule_search_locations[0])
 HEAVY = (
     "numba", "llvmlite", "matplotlib", "pandas", "sklearn", "torch", "scipy", "safetensors", "IPython", "PIL", "cupy",
-    "tkinter", "pytest",
+    "tkinter", "pytest", "importlib.metadata",
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from npdl.devices.base import Kernels
 from npdl.devices.registry import FAMILIES, kernel_table
+from npdl.devices.versions import version
 from npdl.kernels.cpu import compiled
 
 _build = Kernels({name: f"npdl.kernels.cpu.build:{name}" for name in ("get_num_threads", "set_num_threads", "info")})
@@ -31,20 +32,11 @@ def fallbacks(device="cpu"):
     return sorted(name for name, target in kernel_table(device).items() if ".reference." in target)
 
 
-def _version(package):
-    import importlib.metadata  # an eighth of the time of `import npdl`
-
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
-
-
 def show_config(print_fn=print):
     """Print versions, the compiled build, the threads, and what serves each kernel of the `cpu` device."""
     lines = [
-        f"npdl {_version('npdl-engine')}, Python {platform.python_version()}, NumPy {np.__version__}, "
-        f"Numba {_version('numba')}, {platform.system()} {platform.machine()}"
+        f"npdl {version('npdl-engine') or 'not installed'}, Python {platform.python_version()}, "
+        f"NumPy {np.__version__}, Numba {version('numba') or 'not installed'}, {platform.system()} {platform.machine()}"
     ]
     if compiled():
         info = _build.info()

@@ -1,8 +1,9 @@
 """Whether there is a GPU that this process can use, and what is in the way where there is none."""
 
 import functools
-import importlib.metadata
 import importlib.util
+
+from npdl.devices.versions import version
 
 PACKAGES = ("cuda.core", "cuda.bindings", "numba_cuda")
 DISTRIBUTIONS = ("numba-cuda", "cuda-core", "cuda-bindings", "nvidia-nvvm", "nvidia-nvjitlink", "nvidia-cublas")
@@ -30,14 +31,7 @@ def obstacle(number):
 
 def versions():
     """{name of a distribution that serves GPUs: its version, None where it is not installed}"""
-    return {name: _version(name) for name in DISTRIBUTIONS}
-
-
-def _version(name):
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    return {name: version(name) for name in DISTRIBUTIONS}
 
 
 def _missing():
