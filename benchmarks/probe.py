@@ -65,7 +65,7 @@ def _step(engine, net, batch, layout="channels_last"):
     if engine == "npdl":
         from benchmarks.engines.npdl.models import train
 
-        return lambda: train(net, batch)[""]
+        return lambda: next(iter(train(net, batch).values()))
     from benchmarks.engines.torch.models import FORMATS, training
 
     return lambda: training(net, batch, FORMATS[layout if net != "mlp" else "contiguous"], fused=True)
@@ -105,7 +105,7 @@ def gpu_memory(engine, net, batch, device):
             return total - free
 
     measured.use(device)
-    (call, *_) = measured.OPERATIONS["train"](net, batch).values()
+    call = _step(engine, net, batch)()  # one model, in one configuration
     for _ in range(5):
         call()
     return used()

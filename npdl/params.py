@@ -166,6 +166,11 @@ class ParamStore:
         if self._copy is not None:
             self._copy.fresh = False
 
+    @property
+    def copy(self):
+        """The weights' copy in 16 bits, None where there is none."""
+        return self._copy
+
     def narrow(self, always=False):
         """Have the weights' copy in 16 bits be as they are, on a device that has one in mixed precision.
 

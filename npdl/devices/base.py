@@ -8,6 +8,10 @@ import numpy as np
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 
 
+class NotInGraph(RuntimeError):
+    """What cannot be a part of a graph was asked for while one is captured."""
+
+
 class Kernels:
     """The kernels of one device by name, each imported when it is first used.
 

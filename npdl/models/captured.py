@@ -71,13 +71,15 @@ class Captured:
             with driver.rehearsal():  # makes state and tables, which a graph could not
                 model.optimizer.step(model)
             model.optimizer.iterations = before
-        with counting(layers, done=False) as self._draws, driver.capture(room) as self._graph:
-            self.output = run(*self._given)
+        try:
+            with counting(layers, done=False) as self._draws, driver.capture(room) as self._graph:
+                self.output = run(*self._given)
+                if model is not None:
+                    self._graph.noting = True
+                    model.optimizer.step(model)
+        finally:
             if model is not None:
-                self._graph.noting = True
-                model.optimizer.step(model)
-        if model is not None:
-            model.optimizer.iterations = before
+                model.optimizer.iterations = before
 
     def start(self, batch):
         """Do it for a batch; False: the optimizer's step is another by now, and nothing is done."""

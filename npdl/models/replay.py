@@ -230,7 +230,8 @@ class Replays:
         self.on_gpu = store.device.driver is not None
         self.noted, self.met, self.wasted, self.repeated = {}, set(), 0, False
         self._latest = (), None  # the kind of the batch before, and its `Replay`
-        self._watched, self._seen, self._data, self._seed, self._outgrown = (), None, None, None, None
+        self._watched, self._seen, self._data, self._outgrown = (), None, None, None
+        self._rules, self._frozen = [], None
         self.possible = self._is_possible()
         self.kinds = [(kind, OF_A_KIND[kind]) for kind in (self._kinds() if self.possible else ())]
         self.written = [WRITTEN[kind] for kind, _ in self.kinds]
@@ -308,17 +309,19 @@ class Replays:
         """Whether what was noted still lies where it lay, and every layer is what it was."""
         return (
             self._data is self.store.data
-            and self._seed == self.store.seed
-            and self._tf32 == self._rounds()
+            and self._frozen == self._constants()
             and self._outgrown == self.workspace.outgrown
             and unchanged(self._seen, self._watched)
             and not self._is_patched()
         )
 
-    def _rounds(self):
-        """Whether products on a GPU round their factors."""
-        driver = self.store.device.driver
-        return driver is not None and driver.tf32
+    def _constants(self):
+        """What a noted step keeps as it was: the seed of random numbers; as a graph also whether products round their
+        factors, the weights' copy in 16 bits, and the numbers of regularizers."""
+        store = self.store
+        if not self.on_gpu:
+            return store.seed
+        return store.seed, store.device.driver.tf32, store.copy, [vars(one).copy() for one in self._rules]
 
     def _is_patched(self):
         """Whether a class has another method than npdl wrote, by `unittest.mock.patch.object(layers.Dense, ...)`."""
@@ -326,9 +329,9 @@ class Replays:
 
     def _look(self):
         """Remember what is seen now, and settle `possible`; returns what has a table of kernels."""
-        self._watched = [watch(part) for part in self.plan.parts]
-        self._data, self._seed = self.store.data, self.store.seed  # of the keys of random numbers
-        self._tf32 = self._rounds()
+        self._watched, self._data = [watch(part) for part in self.plan.parts], self.store.data
+        self._rules = [rule for _, _, rule in penalized(self.plan.parts)]
+        self._frozen = self._constants()
         self._outgrown, self._seen, kernels = self.workspace.outgrown, look(self._watched), self.store.device.kernels
         parts = [part for layer in self.plan.layers for part in layer.walk()]
         parts += [part for head in self.heads for part in (head, head.loss)]
@@ -348,7 +351,12 @@ class Replays:
         if not self.possible:
             return None
         self._latest = (), None
-        self.noted[_kind(batch)] = captured = make()
+        try:
+            captured = make()
+        except devices.NotInGraph:  # a table that is made anew in each step, since there are too many to keep
+            self.possible = False
+            return None
+        self.noted[_kind(batch)] = captured
         return captured
 
     def give_up(self, replay):

@@ -82,6 +82,28 @@ def test_graphs_have_scratch_of_their_own():
     np.testing.assert_array_equal(driver.download(mine), np.zeros(4))
 
 
+def test_graphs_of_several_threads_are_done_one_after_another():
+    """They share scratch memory."""
+    driver, order = StandIn(), []
+    with driver.capture() as one:
+        launch(add_one, 1, 4, driver.array((4,), "float32"), 4)
+    with driver.capture() as other:
+        launch(add_one, 1, 4, driver.array((4,), "float32"), 4)
+
+    def begun():
+        order.append("one")
+        thread.start()
+        thread.join(0.05)
+        order.append("one is done")
+
+    thread = threading.Thread(target=other.launch)
+    one.calls.insert(0, begun)
+    other.calls.insert(0, lambda: order.append("other"))
+    one.launch()
+    thread.join()
+    assert order == ["one", "one is done", "other"]
+
+
 def test_threads_have_numbers_of_their_own():
     driver, ready, found = StandIn(), threading.Barrier(2), {}
 

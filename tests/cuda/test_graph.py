@@ -7,6 +7,8 @@ import pytest
 
 import npdl
 from npdl import Sequential, devices, layers
+from npdl.devices.cuda import kept
+from npdl.models import replay
 from npdl.models.captured import PLAIN, CapturedStep
 from npdl.models.replay import Replays
 
@@ -157,6 +159,46 @@ def test_an_optimizer_that_does_something_else_is_seen(graphs):
     for a, b in zip(model.get_weights(), twin.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert graphs.count("captured") == 3
+
+
+def test_what_becomes_a_number_in_a_graph_is_looked_at(graphs, monkeypatch):
+    """A regularizer's strength, and the seed that a loaded state brings along."""
+    found = []
+    for most in (replay.MOST, -1):
+        monkeypatch.setattr(replay, "MOST", most)
+        model = regularized()
+        losses = [model.train_on_batch(X[:32], Y[:32]) for _ in range(3)]
+        model.layers[0].kernel_regularizer.l2 = 1.0
+        losses += [model.train_on_batch(X[:32], Y[:32]) for _ in range(3)]
+        model.store.seed = 7
+        found.append(losses + [model.train_on_batch(X[:32], Y[:32]) for _ in range(3)])
+    assert found[0] == found[1]
+    assert graphs.count("captured") == 3
+
+
+def test_precision_that_went_and_came_back(monkeypatch):
+    """Another copy of the weights in 16 bits: a graph that reads the one before would see what they were."""
+    found = []
+    for most in (replay.MOST, -1):
+        monkeypatch.setattr(replay, "MOST", most)
+        model = model_of()
+        for precision in ("mixed_bfloat16", None, "mixed_bfloat16"):
+            model.compile("adam", "mse", precision=precision)
+            if precision:
+                out = [model.predict(X[:32], verbose=0) for _ in range(3)]
+                model.set_weights([0.5 * weight for weight in model.get_weights()])
+        found.append(out)
+    np.testing.assert_array_equal(*found)
+
+
+def test_a_step_with_more_tables_than_are_kept_is_no_graph(monkeypatch):
+    """They are made anew in each step, which a graph could not."""
+    monkeypatch.setattr(kept, "MOST", 1)
+    model = Sequential([layers.Input((20,)), layers.Dense(5, kernel_constraint="max_norm")], seed=0).to("stand-in")
+    model.compile("adam", npdl.losses.SparseCategoricalCrossentropy(from_logits=True))
+    for _ in range(4):
+        model.train_on_batch(X[:32], Y[:32])
+    assert model.optimizer.iterations == 4
 
 
 def two_inputs():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numba import cuda, float32
+from numba.core.errors import TypingError
 
 from npdl.devices.cuda.replay import DivergentBarrier, replay
 
@@ -273,3 +274,11 @@ def test_a_kernels_names_are_its_own():
     x, out = np.arange(8, dtype="f4"), np.zeros(8, "f4")
     replay(scaled)(ONE, (8, 1, 1), x, out, 2, 1)
     np.testing.assert_array_equal(out, 2 * x[::-1] + 1)
+
+
+def test_an_index_that_is_not_whole_is_refused():
+    def half(x, out):
+        out[0] = x[cuda.threadIdx.x / 2]
+
+    with pytest.raises(TypingError, match="an index must be a whole number, got float64"):
+        replay(half)(ONE, (4, 1, 1), np.zeros(4, "f4"), np.zeros(1, "f4"))

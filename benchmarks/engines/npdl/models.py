@@ -75,10 +75,15 @@ def train(net, batch):
         call()
     (x,), (target,), _ = step.parts(x, y, None)
     captured = step.replays.find((x, target))
-    if captured is None:
+    if captured is None or not captured.updates:
         return {"with the batch's copy": call}
     there, captured._feeds, captured._given = captured._given, [], []
-    return {"graph": lambda there=there: captured.start(())}  # on the batch that was copied last
+
+    def start(kept=there):  # on the batch that was copied last
+        if not captured.start(()):
+            raise RuntimeError("the step is another by now: nothing was done that could be measured")
+
+    return {"graph": start}
 
 
 def infer(net, batch):

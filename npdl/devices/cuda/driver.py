@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 
+from npdl.devices.base import NotInGraph
 from npdl.devices.cuda.ahead import Numbers, Rehearsal, described, kept_apart
 from npdl.devices.cuda.array import CudaArray
 from npdl.devices.cuda.factors import Factors
@@ -273,7 +274,7 @@ class Driver(abc.ABC):
 
     def _refuse(self, what):
         if self._graph is not None:
-            raise RuntimeError(f"{what} while a graph is captured; do it before or after")
+            raise NotInGraph(f"{what} while a graph is captured; do it before or after")
 
     def _wait_for(self, what):
         try:

@@ -5,7 +5,7 @@ anything as often.
 """
 
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, errors
 from numba.extending import intrinsic
 
 OUTSIDE = "index below 0 or beyond the end: a GPU would read or write outside of the array"
@@ -24,8 +24,16 @@ def _element(context, builder, array_type, array, indices):
     )
 
 
+def _demand_whole(indices):
+    """Numba would cut a number that is not whole; for a GPU it compiles no such index."""
+    for index in indices:
+        if not isinstance(index, types.Integer | types.Boolean):
+            raise errors.TypingError(f"an index must be a whole number, got {index}; a GPU takes no other")
+
+
 def _load(array, *indices):
     """The signature and the code of array[indices]."""
+    _demand_whole(indices)
     signature = array.dtype(array, *(types.intp for _ in indices))
 
     def code(context, builder, signature, given):
@@ -37,6 +45,7 @@ def _load(array, *indices):
 
 def _store(array, *indices):
     """The signature and the code of array[indices] = value."""
+    _demand_whole(indices)
     signature = types.void(array, *(types.intp for _ in indices), array.dtype)
 
     def code(context, builder, signature, given):

@@ -32,6 +32,9 @@ class Memory:
 class Graph:
     """Captured work: calls with the arguments that they had."""
 
+    def __init__(self, driver):
+        self._driver = driver
+
     def begin(self):
         self.calls = []
 
@@ -39,9 +42,10 @@ class Graph:
         """Nothing to compile."""
 
     def launch(self):
-        """Do it all."""
-        for call in self.calls:
-            call()
+        """Do it all, one graph after the other as in a stream: they share scratch memory."""
+        with self._driver._lock:
+            for call in self.calls:
+                call()
 
 
 class Event:
@@ -101,7 +105,7 @@ class StandIn(Driver):
         """Nothing is ever left to do."""
 
     def _new_graph(self):
-        return Graph()
+        return Graph(self)
 
     def _launch(self, kernel, blocks, threads, arguments):
         """As a GPU would.
