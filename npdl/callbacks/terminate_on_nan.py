@@ -6,7 +6,11 @@ from npdl.callbacks.base import Callback
 
 
 class TerminateOnNaN(Callback):
-    """Stop `fit` at the first batch whose loss is NaN or infinite, and say so when the epoch has ended."""
+    """Stop `fit` at the first batch whose loss is NaN or infinite, and say so when the epoch has ended.
+
+    Without it `fit` raises FloatingPointError there. Either names the layer that it comes from. On a GPU it waits for
+    every step.
+    """
 
     _said = None
 
@@ -16,12 +20,10 @@ class TerminateOnNaN(Callback):
     def on_train_batch_end(self, batch, logs=None):
         loss = (logs or {}).get("loss")
         if loss is not None and not math.isfinite(loss) and self._said is None:
-            self._said = (
-                f"TerminateOnNaN: the loss is {loss} since batch {batch + 1}, training stops; "
-                "try a smaller learning rate, and look at the data"
-            )
+            self._said = f"TerminateOnNaN: the loss is {loss} since batch {batch + 1}, training stops"
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None):
         if self._said:
-            print(self._said)  # now, because the progress bar's line has ended
+            fault = getattr(self.model, "fault", None) or "try a smaller learning rate, and look at the data"
+            print(f"{self._said}: {fault}")  # now, because the progress bar's line has ended

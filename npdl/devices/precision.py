@@ -84,9 +84,12 @@ class MixedKernels(Kernels):
     def _mixed(self, name, kernel):
         """The kernel on rounded factors."""
         places, driver = FACTORS[name], self._device.driver
+        most = max(places)
         narrows = driver is not None and name not in INSIDE
 
         def call(*args, sums=None, **named):
+            if len(args) <= most:
+                raise TypeError(f"{name}: in mixed precision its first {most + 1} arguments come by place, not by name")
             if sums is not None:  # of b's rows: no product
                 self.full.sum_rows(args[1], out=sums)
             if name == "lstm" and named.get("x") is not None:  # the products around the steps are products like others
@@ -113,7 +116,8 @@ class MixedKernels(Kernels):
         if workspace is None:
             out = self._device.alloc(factor.shape, factor.dtype)
         else:
-            out = workspace.take(None, f"factor {place}", factor.shape, factor.dtype)
+            asker = "factor", place, factor.shape  # else a smaller one, where others have the larger, grows every time
+            out = workspace.take(None, asker, factor.shape, factor.dtype)
         getattr(self.full, f"round_{self._kind}")(factor, out=out)
         return out
 

@@ -16,7 +16,6 @@ class Compiled:
     Attributes:
         optimizer, loss, loss_weights, metrics, weighted_metrics, check_gradients: as given; of a model with several
             outputs those after the optimizer are dicts by their names.
-        loss_scale: the `LossScale` of mixed_float16, else None.
         together: {name of the first output: names of all} of outputs that one loss looks at.
     """
 
@@ -26,7 +25,6 @@ class Compiled:
     metrics: Any = ()
     weighted_metrics: Any = ()
     check_gradients = True
-    loss_scale: Any = None
     together: Any = {}
     output_names: Any
     output_shapes: Any
@@ -34,6 +32,20 @@ class Compiled:
     dtype: np.dtype
     _move: Callable
     _step: Any = None
+    _loss_scale: Any = None
+
+    @property
+    def loss_scale(self):
+        """The `LossScale` of mixed_float16, else None; a fresh one where a model that shares the weights chose that."""
+        if self.device.precision != "mixed_float16":
+            return None
+        if self._loss_scale is None:
+            self._loss_scale = optimizers.LossScale()
+        return self._loss_scale
+
+    @loss_scale.setter
+    def loss_scale(self, scale):
+        self._loss_scale = scale
 
     def compile(
         self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, *,
@@ -90,7 +102,7 @@ class Compiled:
             if one is not None:
                 _check([metric for part in some for metric in part], one)
         self.optimizer, self.check_gradients, self._step = optimizer, check_gradients, None
-        self.together, self.loss_scale = together, loss_scale
+        self.together, self._loss_scale = together, loss_scale
         self._move(devices.get(self.device.name, precision))
         self.loss_weights = None if loss_weights is None else dict(zip(names, weights))
         if len(names) == 1:

@@ -94,7 +94,8 @@ def twins(layers):
 
 def looked_at(layers):
     """What decides about fusion in layers that were not made anew: it is done again where this has changed."""
-    return [(mine.get("activation"), mine.get("forward"), mine.get("backward")) for mine in map(vars, layers)]
+    names = "activation", "forward", "backward", "activity_regularizer"
+    return [tuple([mine.get(name) for name in names]) for mine in map(vars, layers)]
 
 
 def is_hooked(layer):

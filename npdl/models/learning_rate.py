@@ -78,7 +78,7 @@ def find_learning_rate(
         )
     batch_size, twin = checks.positive("batch_size", batch_size, default=32), copy.deepcopy(model)
     rising = ExponentialDecay(min_learning_rate, steps - 1, max_learning_rate / min_learning_rate)
-    how = {"check_gradients": False, "precision": model.precision}
+    how = {"check_gradients": False, "precision": model.precision, "loss_scale": twin.loss_scale}
     twin.compile(model.optimizer.like(rising), twin.loss_as_given(), twin.loss_weights, **how)
     source = twin._source(x, y, sample_weight)
     trained = twin._ready(source, loops.silent)

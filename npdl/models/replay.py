@@ -202,9 +202,13 @@ class Replay:
         own.add_loss(self.total.item(), self.count)
         if own.metrics:
             own.add_metrics(target, self.output, None)
-        for kernel, args, named in self.after:
-            kernel(*args, **named)
-        self.let_go()
+        try:
+            if totals.watched:
+                totals.demand_numbers()
+            for kernel, args, named in self.after:
+                kernel(*args, **named)
+        finally:
+            self.let_go()
         return True
 
     def infer(self, x):
@@ -282,7 +286,7 @@ class Replays:
         if kind != self._latest[0]:  # to compare it is cheap, to look it up takes a hash of each type
             self._latest = kind, self.noted.get(kind)
         replay = self._latest[1]
-        if replay is None or devices.debugging():
+        if replay is None or self._debugs():
             return None
         for array in batch:
             if not array.flags.c_contiguous:
@@ -292,7 +296,7 @@ class Replays:
 
     def wants(self, batch):
         """Whether the step that comes is to be noted: one like it has been before."""
-        if not self.possible or devices.debugging() or not len(batch[0]) or len(self.met) > MOST or self._is_patched():
+        if not self.possible or self._debugs() or not len(batch[0]) or len(self.met) > MOST or self._is_patched():
             return False
         kind = _kind(batch)
         if kind in self.met:
@@ -322,6 +326,10 @@ class Replays:
         if not self.on_gpu:
             return store.seed
         return store.seed, store.device.driver.tf32, store.copy, [vars(one).copy() for one in self._rules]
+
+    def _debugs(self):
+        """Whether each call is to be made by the line of Python that asks for it."""
+        return devices.debugging() or (self.on_gpu and self.store.device.driver.debugging)
 
     def _is_patched(self):
         """Whether a class has another method than npdl wrote, by `unittest.mock.patch.object(layers.Dense, ...)`."""

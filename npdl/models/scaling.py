@@ -23,22 +23,24 @@ class Scaling:
         self._model, self._scale, self._arrays, self.finite = model, model.loss_scale, {}, True
 
     def multiply(self, k, dy):
-        """dy = scale · dy, by a table of kernels; once for each shape outside of what is captured."""
-        scale, device = self._scale.scale, self._model.device
-        array, now = self._arrays.get(dy.shape, (None, None))
-        if now != scale:
+        """dy = scale · dy, by a table of kernels.
+
+        The arrays have 2, 4, 8 ... numbers, and a dy gets the first ones of the next larger: batches of ever new shapes
+        need no more memory than twice the largest.
+        """
+        room = 1 << (dy.size - 1).bit_length()
+        if room not in self._arrays:  # the first batch of a shape is never captured
             with devices.use_workspace(None):
-                array = device.alloc(dy.shape, dy.dtype) if array is None else array
-            device.kernels.full.fill(scale, out=array)
-            self._arrays[dy.shape] = array, scale
-        k.multiply(dy, array, out=dy)
+                self._arrays[room] = self._model.device.alloc((room,), dy.dtype), None
+        self.refresh()
+        k.multiply(dy, self._arrays[room][0][0 : dy.size].reshape(dy.shape), out=dy)
 
     def refresh(self):
-        """Write the scale into the arrays, for a step that is only repeated."""
-        for shape, (array, now) in self._arrays.items():
+        """Write the scale into the arrays, for a step that is only repeated, too."""
+        for room, (array, now) in self._arrays.items():
             if now != self._scale.scale:
                 self._model.device.kernels.full.fill(self._scale.scale, out=array)
-                self._arrays[shape] = array, self._scale.scale
+                self._arrays[room] = array, self._scale.scale
 
     @contextlib.contextmanager
     def penalties(self):

@@ -4,6 +4,7 @@ import numpy as np
 
 from npdl import activations, devices, testing
 from npdl.models import loops
+from npdl.models.faults import EpochBegin
 from npdl.models.first_step import FirstStep, check_custom_gradients
 from npdl.models.fusion import looked_at
 from npdl.models.heads import Head, by_place
@@ -29,6 +30,7 @@ class Step:
         workspace: the training steps' reused memory.
         replays: the training steps that are noted.
         scaling: of the loss, None where there is none.
+        begin: what there was when the epoch began, on a GPU.
     """
 
     def __init__(self, model):
@@ -69,6 +71,11 @@ class Step:
 
     def close(self):
         """Let the reused memory go."""
+        self.begin = EpochBegin()
+        self._begin_anew()
+
+    def _begin_anew(self):
+        """Notes and memory of other layers, or in another way."""
         self.workspace = devices.Workspace(self.model.device)
         self.replays = Replays(self.plan, self.model.store, self.workspace, self.heads)
 
@@ -182,11 +189,23 @@ class Step:
         Without `unscale` the gradients of a scaled loss stay so: whether they are finite is for the host to read."""
         outputs, marks = self.plan.forward(xs, True, check)
         dys = self._score(outputs, marks, targets, ws or [None] * len(targets), totals, gradient=True)
+        self._demand_numbers(totals)
         if notes is not None:
             notes.mark(outputs[0])
         del outputs
         self._backward(dys, check, unscale)
         self._penalize(totals, len(xs[0]), gradient=True)
+
+    def _demand_numbers(self, totals):
+        """Stop before backward where the loss is no number, if that is known: on a GPU only `npdl.cuda.debug()` waits
+        for it."""
+        if not totals.watched:
+            return
+        if self.device.driver is not None:
+            if not (totals.careful or self.device.driver.debugging):
+                return
+            totals.read()
+        totals.demand_numbers()
 
     def _backward(self, dys, check=None, unscale=True):
         """Backward, of a scaled loss too."""
@@ -209,6 +228,7 @@ class Step:
         model, optimizer, before = self.model, self.model.optimizer, totals.sums()
         outputs, marks = self.plan.forward(xs, True, check)
         dys = self._score(outputs, marks, targets, ws, totals, gradient=True)
+        self._demand_numbers(totals)
         del outputs
         counts = totals.counts_since(before)
         parts = [part for part, head in enumerate(self.heads) if head.loss is not None]
@@ -242,11 +262,58 @@ class Step:
 
     def _again(self, xs, targets, ws):
         """The gradients of the same batch with other weights; returns the loss, which counts nowhere."""
-        parts = [Totals(head.loss, (), ()) for head in self.heads]
-        driver = self.device.driver
-        apart = EpochTotals(self.heads, parts, driver and self.device.running_sums(places_of(parts)))
+        apart = self._apart()
         self.gradients(xs, targets, apart, ws=ws)
         return apart.logs()["loss"]
+
+    def look_through(self, x, y, w, watch):
+        """Forward, loss and backward of a batch once more, in memory of their own; the loss, which counts nowhere.
+
+        `watch.forward(layer, x, y)` and `watch.backward(layer, dx)` are called after each layer. The gradients are
+        written; weights, moving statistics and the steps of layers are afterwards what they were.
+
+        Raises:
+            NotFinite: forward came to its end, and the loss is no number.
+        """
+        xs, targets, ws = self.parts(x, y, w)
+        self._prepare()
+        store, workspace, steps = self.model.store, devices.Workspace(self.device), self.counters()
+        state = np.array(self.device.to_host(store.state))
+        try:
+            for layer, number in steps:
+                layer.step = max(number - 1, 0)  # the random numbers of that batch
+            with devices.use_workspace(workspace):
+                apart = self._apart()
+                apart.watched = apart.careful = True
+                self.gradients(workspace.given(xs), targets, apart, watch, ws=ws, unscale=False)
+                return apart.logs()["loss"]
+        finally:
+            self.device.write(store.state, state)
+            for layer, number in steps:
+                layer.step = number
+
+    def counters(self):
+        """[(layer, its `step`)]: which random numbers come next."""
+        return [(layer, layer.step) for layer in self.model.walk() if isinstance(getattr(layer, "step", None), int)]
+
+    def careful(self):
+        """Fresh totals for steps each of which is done by itself, and stops before backward where its loss is none."""
+        self._begin_anew()
+        self.replays.possible = False
+        totals = self.totals(training=True)
+        totals.watched = totals.careful = True
+        return totals
+
+    def _apart(self):
+        """Totals of a batch that counts nowhere."""
+        parts = [Totals(head.loss, (), ()) for head in self.heads]
+        driver = self.device.driver
+        return EpochTotals(self.heads, parts, driver and self.device.running_sums(places_of(parts)))
+
+    @property
+    def stops(self):
+        """Whether a loss that is no number ends it all: a loss scale skips that step, and L-BFGS raises by itself."""
+        return self.scaling is None and not self.model.optimizer.takes_closure
 
     def test(self, x, y, w, totals, workspace):
         """Loss and metrics of a batch, without training."""
@@ -283,7 +350,7 @@ class Step:
 
     def _prepare(self):
         if self.plan.prepare():
-            self.close()  # other layers run from now on, with memory of their own
+            self._begin_anew()  # other layers run from now on, with memory of their own
 
     def _score(self, outputs, marks, targets, ws, totals, gradient=False):
         """Add losses and metrics to `totals`; returns dL/d output of each, None without a loss."""

@@ -1,9 +1,15 @@
 """Totals: loss and metrics since the start of an epoch."""
 
+import math
+
 from npdl import devices
 from npdl.metrics.base import FunctionMetric
 from npdl.models.first_step import is_custom
 from npdl.models.measured import measure
+
+
+class NotFinite(Exception):
+    """The loss of a training step is NaN or infinite; raised before its backward."""
 
 
 class Totals:
@@ -129,7 +135,14 @@ class EpochTotals:
         heads: the model's `Head`s.
         totals: the `Totals` of each.
         sums: on a GPU, the `RunningSums` for `places_of(totals)`.
+
+    Attributes:
+        watched: whether a step is to stop before backward where its loss is no number.
+        careful: whether it is to wait for the loss on a GPU, too.
+        lost: whether somebody has seen a loss that is none.
     """
+
+    watched = careful = lost = False
 
     def __init__(self, heads, totals, sums=None):
         self.heads, self.totals, self.batches = heads, totals, 0
@@ -179,6 +192,16 @@ class EpochTotals:
         for own, other in zip(self.totals, noted.totals, strict=True):
             own.add_noted(other)
 
+    def demand_numbers(self):
+        """Raise where the loss is no number, as far as the host knows it; penalties come later.
+
+        Raises:
+            NotFinite: so.
+        """
+        for own in self.totals:
+            if not math.isfinite(own.total):
+                raise NotFinite
+
     @property
     def penalty(self):
         """The sum of all samples' penalties."""
@@ -213,9 +236,11 @@ class EpochTotals:
         self.read()
         if len(self.heads) == 1:
             loss = self.heads[0].weight * self.totals[0].mean + self.mean_penalty
+            self.lost = self.lost or not math.isfinite(loss)
             return {"loss": loss, **self.totals[0].logs()}
         loss = sum(h.weight * t.mean for h, t in zip(self.heads, self.totals) if t.loss is not None)
         logs = {"loss": loss + self.mean_penalty}
+        self.lost = self.lost or not math.isfinite(logs["loss"])
         for head, totals in zip(self.heads, self.totals):
             if totals.loss is not None:
                 logs[f"{head.name}_loss"] = totals.mean

@@ -9,11 +9,12 @@ import numpy as np
 
 from npdl import callbacks as cb
 from npdl import devices
-from npdl.models import checks, loops
+from npdl.models import checks, faults, loops
 from npdl.models.checking import check_graph
 from npdl.models.feeding import Fed
 from npdl.models.inference import Inference
 from npdl.models.results import Results, rows_of
+from npdl.models.totals import NotFinite
 
 
 class Trainer(Fed):
@@ -22,11 +23,13 @@ class Trainer(Fed):
     Attributes:
         history: of the last `fit`, as far as it came.
         stop_training: a callback sets it to end `fit` after the epoch.
+        fault: where it came from that the loss of the last `fit` was no number, None where it was one.
         resume_from: (epoch, batches done in it): a callback sets it in `on_train_begin` to have `fit` begin there.
     """
 
     history: cb.History | None = None
     stop_training = False
+    fault: str | None = None
     resume_from = 0, 0
     _inference: Inference | None = None
 
@@ -71,6 +74,11 @@ class Trainer(Fed):
 
         Raises:
             ValueError, TypeError: data that cannot be trained on; the message names the argument and the fix.
+            FloatingPointError: the loss is NaN or infinite. The message names the layer that it comes from. On the CPU
+                that is seen before the batch changes a weight. On a GPU it is seen where the loss is read, after 1000
+                steps or at the end of the epoch; the epoch is then trained again up to that batch, if weights and state
+                are small (256 MB). With `callbacks.TerminateOnNaN()` `fit` ends
+                without an error. A step that a loss scale (`mixed_float16`) skips is none.
             KeyboardInterrupt: is raised again; weights and `model.history` are kept as far as they came.
         """
         if device is not None:
@@ -93,7 +101,7 @@ class Trainer(Fed):
         steps = checks.positive("steps_per_epoch", steps_per_epoch, default=source.steps(batch_size))
         params = {"epochs": epochs, "steps": steps, "verbose": verbose, "validation_freq": validation_freq}
         caller = loops.callers(self, params, callbacks, history)
-        self.stop_training = False
+        self.stop_training, self.fault = False, None
         self.resume_from = (initial_epoch, 0)
         try:
             caller.on_train_begin()
@@ -102,8 +110,10 @@ class Trainer(Fed):
             for epoch in range(initial_epoch, epochs):
                 caller.on_epoch_begin(epoch)
                 step = self._current_step()  # a callback may have compiled or moved the model
-                rest, done = itertools.islice(next(batches), done, None), 0
-                logs = self._train_epoch(step, self._checked(source, rest), class_weight, caller)
+                rest = itertools.islice(next(batches), done, None)
+                again = self._again(source, batch_size, shuffle, epoch, done) if steps_per_epoch is None else None
+                logs = self._train_epoch(step, self._checked(source, rest), class_weight, caller, again)
+                done = 0
                 if validation is not None and checks.is_due(epoch + 1, validation_freq):
                     results = self._evaluate(step, validation, validation_batch_size, validation_steps, caller)
                     logs.update({f"val_{name}": value for name, value in results.items()})
@@ -118,16 +128,43 @@ class Trainer(Fed):
             caller.close()
         return history
 
-    def _train_epoch(self, step, batches, class_weight, caller):
-        totals = step.totals(training=True)
+    def _again(self, source, batch_size, shuffle, epoch, done):
+        """A function that gives the batches of an epoch once more, from one on; None where there is no such order."""
+        if source.size is None:
+            return None
+        order = {"seed": self.seed, "epoch": epoch, "shuffle": shuffle}
+        return lambda: itertools.islice(source.batches(batch_size, **order), done, None)
+
+    def _train_epoch(self, step, batches, class_weight, caller, again):
+        totals, exact = step.totals(training=True), False
+        totals.watched = step.stops
+        if again is not None:
+            step.begin.keep(step)
         for number, (x, y, w) in enumerate(batches):
             caller.on_train_batch_begin(number)
-            step.train(x, y, self._sample_weights(class_weight, y, w), totals)
+            w = self._sample_weights(class_weight, y, w)
+            try:
+                step.train(x, y, w, totals)
+            except NotFinite:  # no weight has changed
+                totals.lost = exact = True
+            if step.device.driver is not None and (number + 1) % faults.LOOK == 0:
+                totals.logs()
             caller.on_train_batch_end(number, totals.logs)
-            if self.stop_training:
+            if self.stop_training or (totals.lost and totals.watched):
                 break
         checks.some_batches(totals.batches)
-        return totals.logs()
+        logs = totals.logs()
+        if totals.lost:
+            if again is not None and not exact:
+                weighed = ((x, y, self._sample_weights(class_weight, y, w)) for x, y, w in again())
+                found = step.begin.find(step, weighed)
+                number, (x, y, w) = found or (number, (x, y, w))
+                exact = found is not None
+            self.fault = faults.explain(step, x, y, w, exact)
+            if self.fault is not None and not self.stop_training:
+                where = f"{'in' if exact else 'by'} batch {number + 1} of the epoch"
+                raise FloatingPointError(f"the loss is {logs['loss']} {where}: {self.fault}")
+        return logs
 
     # ---- evaluate, predict
 

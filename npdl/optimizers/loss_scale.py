@@ -6,8 +6,8 @@ import numpy as np
 
 from npdl.optimizers.services import check_number
 
-LARGEST = 2.0**127
-"""Scales are numbers of float32."""
+SMALLEST, LARGEST = 2.0**-126, 2.0**127
+"""Scales are numbers of float32, and so are the factors that undo them."""
 
 
 class LossScale:
@@ -29,6 +29,8 @@ class LossScale:
         if scale.unscale(model):
             optimizer.step(model)
 
+    There backward knows no scale: what an `activity_regularizer` adds to dy would be divided by it all the same.
+
     Args:
         initial_scale: the first factor.
         dynamic_growth_steps: good steps until it is doubled.
@@ -39,7 +41,7 @@ class LossScale:
         skipped: steps that were left out.
 
     Raises:
-        ValueError, TypeError: a scale that is not above 0, steps that are no whole number from 1 on.
+        ValueError, TypeError: a scale that float32 does not hold, steps that are no whole number from 1 on.
 
     References:
         Micikevicius et al., Mixed precision training, 2018.
@@ -50,15 +52,18 @@ class LossScale:
 
     def __init__(self, initial_scale=2.0**15, dynamic_growth_steps=2000):
         self.initial_scale = check_number("LossScale", "initial_scale", initial_scale, LARGEST, 32768.0)
-        if self.initial_scale == 0:
-            raise ValueError("LossScale: initial_scale must be more than 0, got 0; pass e.g. initial_scale=32768.0")
+        if self.initial_scale < SMALLEST:
+            raise ValueError(
+                f"LossScale: initial_scale must be at least {SMALLEST}, got {initial_scale!r}; "
+                "pass e.g. initial_scale=32768.0"
+            )
         steps = dynamic_growth_steps
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
             raise ValueError(
                 f"LossScale: dynamic_growth_steps must be a whole number of at least 1, got {steps!r}; "
                 "pass e.g. dynamic_growth_steps=2000"
             )
-        self.dynamic_growth_steps = steps
+        self.dynamic_growth_steps = int(steps)
         self.scale, self.good, self.skipped = self.initial_scale, 0, 0
 
     def __repr__(self):
@@ -99,7 +104,7 @@ class LossScale:
     def count(self, finite):
         """Count a step, good or to be skipped, and change the scale as that asks."""
         if not finite:
-            self.scale, self.good, self.skipped = self.scale / 2, 0, self.skipped + 1
+            self.scale, self.good, self.skipped = max(self.scale / 2, SMALLEST), 0, self.skipped + 1
             return
         self.good += 1
         if self.good == self.dynamic_growth_steps:

@@ -147,6 +147,20 @@ def test_pooled_images_of_any_size(rng):
         model.predict(np.zeros((2, 1, 9, 3), "float32"))
 
 
+def test_a_penalty_set_after_the_first_step_is_seen(images):
+    x, y = images
+    losses = []
+    for late in (False, True):
+        convolution = layers.Conv2D(16, 3, activity_regularizer=None if late else "l2")
+        model = Sequential([convolution, layers.MaxPooling2D(2), layers.Flatten(), layers.Dense(4)], seed=1)
+        model.compile(npdl.optimizers.SGD(0.0), "sparse_categorical_crossentropy")
+        model.train_on_batch(x[:16], y[:16])
+        convolution.activity_regularizer = npdl.regularizers.get("l2")
+        model.optimizer.learning_rate = 0.1
+        losses.append([model.train_on_batch(x[:16], y[:16]) for _ in range(3)])
+    assert losses[0] == losses[1]
+
+
 def test_whole_images_take_no_memory(rng):
     """What a step keeps: the pooled images and their winners."""
     chain = [layers.Conv2D(32, 3, padding="same"), layers.MaxPooling2D(2), layers.GlobalAveragePooling2D()]

@@ -1,6 +1,7 @@
 """compile(precision=): what is rounded, what is not, and how a model carries it about."""
 
 import copy
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from npdl import Model, Sequential, devices, layers, optimizers
 from npdl.devices.precision import FACTORS, PRECISIONS
 from npdl.devices.registry import FAMILIES
 from npdl.kernels.geometry import window2d
+from npdl.models import replay
 
 MIXED = tuple(PRECISIONS)
 NO_PRODUCTS = {
@@ -160,12 +162,16 @@ def test_evaluate_and_predict_round_too():
     assert not np.array_equal(mixed, model.predict(x[:8])) and loss != model.evaluate(x, y, verbose=0)
 
 
-def test_noted_steps_have_the_same_bits():
+@pytest.mark.parametrize("net", [mlp, cnn, lstm, gpt])
+def test_noted_steps_have_the_same_bits(net):
     """Repeated as notes (models/replay.py), layer by layer, and in debug mode, which notes nothing."""
-    x, y = digits()
-    noted, plain = mlp(precision="mixed_bfloat16"), mlp(precision="mixed_bfloat16")
-    noted.fit(x, y, epochs=2, verbose=0)
-    assert noted._step.replays.possible
+    x, y = (part[:300] for part in digits())
+    noted, plain = net(precision="mixed_bfloat16"), net(precision="mixed_bfloat16")
+    noted.build((8, 8, 1))
+    train = replay.Replay.train
+    with mock.patch.object(replay.Replay, "train", autospec=True, side_effect=train) as repeated:
+        noted.fit(x, y, epochs=2, verbose=0)
+    assert repeated.call_count == 20 - 4  # of two sizes of batches, each met and noted once
     before = npdl.set_debug(True)
     try:
         plain.fit(x, y, epochs=2, verbose=0)
@@ -222,6 +228,12 @@ def test_models_that_share_weights_share_it():
     part.compile("sgd", "mse", precision="float32")
     assert whole.precision is None
     assert whole.predict(x[:2]).shape == (2, 2)
+    part.compile("sgd", "mse", precision="mixed_float16")
+    assert whole.loss_scale.scale == 2.0**15 and whole.loss_scale is not part.loss_scale
+    whole.fit(x[:8], np.zeros((8, 2), np.float32), verbose=0)
+    assert whole.loss_scale.good == 1
+    part.compile("sgd", "mse")
+    assert whole.loss_scale is None and copy.deepcopy(whole).precision is None
 
 
 def test_gradient_check_is_in_float64():
@@ -237,6 +249,12 @@ def test_the_cpu_says_once_that_it_is_no_faster(capsys):
         model.fit(x[:64], y[:64], verbose=verbose)
         said = capsys.readouterr().out
         assert said.count("mixed_float16 on 'cpu': factors of products are rounded to 16 bits") == times
+
+
+def test_factors_come_by_place():
+    a, kernels = np.ones((2, 2), np.float32), devices.get("cpu", "mixed_float16").kernels
+    with pytest.raises(TypeError, match="matmul: in mixed precision its first 2 arguments come by place, not by"):
+        kernels.matmul(a, b=a, out=a.copy())
 
 
 def test_errors_name_the_choices():

@@ -221,6 +221,22 @@ def test_dropout_that_begins_later_is_noted_anew_and_masks_are_not_replayed(monk
     check(monkeypatch, lambda: make(mask_zero=True), TOKENS, LABELS, 0)
 
 
+def test_a_loaded_state_brings_its_own_random_numbers(monkeypatch, tmp_path):
+    class Load(Change):
+        def change(self, model):
+            model.load_state(tmp_path / "other.npdl")
+
+    def make(seed=3):
+        model = npdl.Sequential([layers.Dense(8), layers.Dropout(0.5), layers.Dense(4)], seed=seed)
+        model.compile("sgd", losses.SparseCategoricalCrossentropy(from_logits=True))
+        return model
+
+    other = make(seed=11)
+    other.build((6,))
+    other.save(tmp_path / "other.npdl")
+    check(monkeypatch, make, X, LABELS, 10, callbacks=[Load])
+
+
 def test_an_index_that_there_is_not_is_named_by_its_layer():
     x, make = NETS["decoder"]
     model, wrong = model_of(make()), np.full_like(x[:5], 9)

@@ -1,5 +1,7 @@
 """LossScale: overflows are skipped and counted, small gradients are kept, and runs go on where they stopped."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 
@@ -132,13 +134,45 @@ def test_a_stopped_run_goes_on_with_the_same_bits(tmp_path):
     assert whole.loss_scale.get_state() == loaded.loss_scale.get_state()
 
 
+def test_a_run_of_overflows_does_not_end_at_zero():
+    """After 400 batches beyond float16 the first good one still has a gradient, and the weights are numbers."""
+    model = net()
+    model.fit(1e6 * X, Y, epochs=134, verbose=0)
+    assert (model.loss_scale.skipped, model.loss_scale.scale) == (402, 2.0**-126)
+    model.fit(X, Y, epochs=2, verbose=0)
+    assert model.optimizer.iterations == 6 and all(np.isfinite(w).all() for w in model.get_weights())
+
+
+def test_batches_of_ever_new_shapes_share_the_memory_of_the_scale():
+    model = Sequential([layers.Input((None, 3)), layers.Dense(4)], seed=0)
+    model.compile("sgd", "mse", precision="mixed_float16", loss_scale=LossScale(4.0, dynamic_growth_steps=7))
+    for steps in range(1, 40):
+        model.train_on_batch(np.zeros((2, steps, 3), np.float32), np.zeros((2, steps, 4), np.float32))
+    held = sum(array.nbytes for array, _ in model._step.scaling._arrays.values())
+    assert held < 4 * 2 * 39 * 4 * 4 and np.isfinite(model.get_weights()[0]).all()
+
+
+def test_looking_for_a_learning_rate_scales_as_the_model_does():
+    model, used = net(LossScale(4.0, dynamic_growth_steps=7)), []
+    unscale = LossScale.unscale
+
+    def note(self, model):
+        used.append(self.scale)
+        return unscale(self, model)
+
+    with mock.patch.object(LossScale, "unscale", note):
+        npdl.models.find_learning_rate(model, X, Y, steps=8, divergence=1e9)
+    assert used == [4.0] * 7 + [8.0] and model.loss_scale.get_state() == LossScale(4.0).get_state()
+
+
 def test_errors():
-    with pytest.raises(ValueError, match="LossScale: initial_scale must be more than 0, got 0"):
+    with pytest.raises(ValueError, match=r"LossScale: initial_scale must be at least 1.17\d*e-38, got 0; pass e.g."):
         LossScale(0)
     with pytest.raises(TypeError, match="LossScale: initial_scale must be a number, got 'large'"):
         LossScale("large")
     with pytest.raises(ValueError, match="dynamic_growth_steps must be a whole number of at least 1, got 0"):
         LossScale(1.0, 0)
+    assert LossScale(1.0, np.int64(3)).get_config() == {"initial_scale": 1.0, "dynamic_growth_steps": 3}
     with pytest.raises(ValueError, match='loss_scale is for precision="mixed_float16", got precision=None'):
         net(LossScale(), precision=None)
     with pytest.raises(TypeError, match=r"loss_scale must be an npdl.optimizers.LossScale, got 1024; pass e.g. LossS"):

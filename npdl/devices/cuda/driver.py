@@ -246,6 +246,11 @@ class Driver(abc.ABC):
             self._graph.held.append(table)
 
     @property
+    def debugging(self):
+        """Whether each launch is waited for (`npdl.cuda.debug`)."""
+        return _debug
+
+    @property
     def capturing(self):
         """Whether a graph is being captured."""
         return self._graph is not None

@@ -1,0 +1,173 @@
+"""A loss that is no number ends `fit`, and the layer that it comes from is named: on the CPU, and on the GPU."""
+
+import math
+import re
+import warnings
+
+import numpy as np
+import pytest
+
+import npdl
+from npdl import Model, Sequential, callbacks, layers
+from npdl.models import faults
+from npdl.optimizers import SGD
+
+DEVICES = ("cpu", "stand-in")
+N = 64
+
+
+@pytest.fixture
+def data(rng):
+    return rng.standard_normal((N, 6)).astype("float32"), rng.standard_normal((N, 1)).astype("float32")
+
+
+def net(device="cpu", learning_rate=0.01, **options):
+    inside = [layers.Dense(8, activation="relu", name="first"), layers.Dropout(0.2)]
+    model = Sequential([layers.Input((6,)), *inside, layers.Dense(1, name="last")], seed=0).to(device)
+    model.compile(SGD(learning_rate), "mse", **options)
+    return model
+
+
+class Spoil(callbacks.Callback):
+    """Writes one number into a weight at the beginning of some batch of the second epoch."""
+
+    def __init__(self, path, value, batch):
+        self.path, self.value, self.batch, self.epoch = path, value, batch, None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if (self.epoch, batch) == (1, self.batch):
+            store = self.model.store
+            weight = next(weight for weight in store.weights if weight.path == self.path)
+            store.assign(weight, np.full(weight.shape, self.value, "float32"))
+
+
+def failure(model, data, *given, **options):
+    """The error that `fit` ends in, and that all weights are finite."""
+    with np.errstate(all="ignore"), warnings.catch_warnings(), pytest.raises(FloatingPointError) as caught:
+        warnings.simplefilter("ignore", RuntimeWarning)
+        model.fit(*data, batch_size=8, epochs=3, verbose=0, callbacks=list(given), **options)
+    assert model.fault in str(caught.value)
+    return str(caught.value), all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_learning_rate_that_is_too_large(device, data):
+    """Steps are repeated as notes, or a graph, when it happens."""
+    said, whole = failure(net(device, 20.0), data)
+    assert re.search(
+        r"the loss is (inf|nan) in batch \d of the epoch: .* up to [\d.]+e\+\d\d, and MeanSquaredError of", said
+    )
+    assert "try a smaller learning rate (it is 20) or clipnorm=1.0" in said and whole
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("debug", (False, True))
+def test_a_weight_that_is_not_finite(device, debug, data):
+    before = npdl.cuda.debug(debug)
+    try:
+        said, _ = failure(net(device), data, Spoil("first/bias", math.nan, 3))
+    finally:
+        npdl.cuda.debug(before)
+    if device == "cpu" or debug:
+        assert "in batch 4 of the epoch: 1 of 4 weights are not finite, the last of them first/bias (Dense)" in said
+    else:  # the copies of the epoch's beginning are well, and so the batches are when they come again
+        assert "the loss is nan by batch 8 of the epoch: all numbers of the last batch are finite" in said
+
+
+class Root(layers.Layer):
+    """√x, whose slope at 0 is infinite; NaN below it."""
+
+    def forward(self, x, training=False):
+        y = np.sqrt(x)
+        if training:
+            self.save(y)
+        return y
+
+    def backward(self, dy):
+        return dy / (2 * self.saved())
+
+
+@pytest.mark.parametrize("number, said", [
+    (0.0, "batch 3 of the epoch: 2 of 4 weights are not finite, the last of them first/bias (Dense), whose gradient"),
+    (-9.0, "batch 2 of the epoch: the first output that is not finite is that of root (Root), whose inputs are up to"),
+])  # fmt: skip
+def test_output_and_gradient(number, said, data):
+    """The second batch has a sample of which the first layer makes this number."""
+    model = Sequential([layers.Input((1,)), layers.Dense(1, name="first"), Root(), layers.Dense(1)], seed=0)
+    model.compile(SGD(0.0), "mse", check_gradients=False)
+    model.set_weights([[[1.0]], [0.0], [[1.0]], [0.0]])
+    x = np.abs(data[0][:, :1]) + 1
+    x[9] = number
+    found, whole = failure(model, (x, data[1]), shuffle=False)
+    assert said in found and whole == (number < 0), found
+
+
+def test_a_graph_of_several_outputs_on_the_gpu(rng):
+    """One layer is called twice, and it is the steep one."""
+    a = layers.Input((4,))
+    steep = layers.Dense(4, activation="relu", name="steep")
+    model = Model(a, [layers.Dense(1, name="one")(steep(steep(a))), layers.Dense(2, name="two")(a)], seed=1).to(
+        "stand-in"
+    )
+    model.compile(SGD(3e36), "mse")
+    x = rng.standard_normal((N, 4)).astype("float32")
+    said, whole = failure(model, (x, [x[:, :1], x[:, :2]]))
+    assert re.search(
+        r"in batch 2 of the epoch: the first output that is not finite is that of steep \(Dense\)", said
+    ), said
+    assert whole
+
+
+def test_the_callback_ends_without_an_error(data, capsys):
+    for device in DEVICES:
+        model = net(device, 20.0)
+        with np.errstate(all="ignore"):
+            history = model.fit(*data, batch_size=8, epochs=3, verbose=0, callbacks=[callbacks.TerminateOnNaN()])
+        assert history.history["loss"] == [math.inf] and "MeanSquaredError of them is not" in model.fault
+        assert f"training stops: {model.fault}" in capsys.readouterr().out
+    model.compile("sgd", "mse")
+    model.set_weights([np.full(weight.shape, 0.1) for weight in model.get_weights()])
+    model.fit(*data, verbose=0)
+    assert model.fault is None
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_step_that_a_loss_scale_skips_is_no_fault(device, data):
+    model = net(device, precision="mixed_float16", loss_scale=npdl.optimizers.LossScale(2.0**100))
+    with np.errstate(all="ignore"):
+        model.fit(*data, batch_size=8, epochs=2, verbose=0)
+    assert model.loss_scale.skipped and model.fault is None
+
+
+def test_one_batch_goes_on_as_ever(data):
+    """`train_on_batch` gives the loss, whatever it is."""
+    model = net()
+    model.set_weights([np.full(weight.shape, np.inf) for weight in model.get_weights()])
+    with np.errstate(all="ignore"):
+        assert not math.isfinite(model.train_on_batch(*data))
+
+
+def test_the_epoch_again(data, monkeypatch):
+    """On a GPU the batches are trained again, with state and random numbers, and the weights are those of before the
+    one that fails; where that would be too much to keep, it is only seen late."""
+    x, y = data
+    bad = y.copy()
+    bad[45] = 3e19  # its square is too large for float32, and nothing else is
+    found = {}
+    for device, most in (("cpu", None), ("stand-in", faults.MOST_KEPT), ("stand-in", 0)):
+        monkeypatch.setattr(faults, "MOST_KEPT", most)
+        model = net(device)
+        model.compile(SGD(0.01, momentum=0.9), "mse")
+        model.fit(x, y, batch_size=8, verbose=0)
+        said, whole = failure(model, (x, bad), shuffle=False)
+        found[device, most] = said, model.get_weights(), model.optimizer.iterations
+        assert whole
+    (said, weights, steps), (again, others, as_many), (late, _, _) = found.values()
+    assert "in batch 6 of the epoch: the outputs of all layers are finite, those of the last up to" in said
+    assert steps == as_many == 13 and again.split("of the last up")[0] == said.split("of the last up")[0]
+    for one, other in zip(weights, others, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+    assert "by batch 8 of the epoch" in late
