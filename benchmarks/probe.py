@@ -92,6 +92,8 @@ def gpu_memory(engine, net, batch, device):
         import npdl
         from benchmarks.engines import npdl as measured
 
+        there = contextlib.nullcontext()
+
         def used():
             memory = npdl.cuda.info(device)["memory"]
             return memory["total"] - memory["free"]
@@ -100,12 +102,15 @@ def gpu_memory(engine, net, batch, device):
 
         from benchmarks.engines import torch as measured
 
+        there = torch.device(device)  # where tensors are made
+
         def used():
             free, total = torch.cuda.mem_get_info()
             return total - free
 
     measured.use(device)
-    call = _step(engine, net, batch)()  # one model, in one configuration
+    with there:
+        call = _step(engine, net, batch)()  # one model, in one configuration
     for _ in range(5):
         call()
     return used()
