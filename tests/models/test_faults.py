@@ -259,7 +259,8 @@ def test_the_epoch_again(data, monkeypatch):
         assert whole or most == 0
     (said, weights, steps), (again, others, as_many), (late, _, _) = found.values()
     assert "in batch 6 of the epoch: the outputs of all layers are finite, those of the last up to" in said
-    assert steps == as_many == 13 and again.split("of the last up")[0] == said.split("of the last up")[0]
+    assert "in batch 6 of the epoch: the outputs of all layers are finite, those of the last up to" in again
+    assert steps == as_many == 13
     for one, other in zip(weights, others, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
     assert "by batch 8 of the epoch" in late
