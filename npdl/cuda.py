@@ -46,7 +46,9 @@ def allow_tf32(on=True, device="cuda"):
 
 
 def debug(on=True):
-    """Wait for every kernel, so that what went wrong in it is raised by the line that called it; slow.
+    """Wait for every kernel, so that what went wrong in it is raised by the line that called it, with the name of the
+    layer, loss or optimizer; slow. `fit` then does each step by itself, not as a graph, and looks at each loss before
+    it changes weights.
 
     Returns:
         what it was before.

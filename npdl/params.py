@@ -7,7 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from npdl import random
-from npdl.devices.base import ALIGNMENT
+from npdl.devices.base import ALIGNMENT, no_room
+
+FLAT = "weights", "gradients", "moving statistics"
+"""What the flat arrays hold."""
 
 
 class Declared(NamedTuple):
@@ -73,8 +76,11 @@ class ParamStore:
         self.own = len(self.layers) - len(others)
         self.weights, sizes = self._lay_out(set(map(id, others)))
         self.constrained = [weight for weight in self.weights if weight.constraint is not None]
-        self.data, self.grad = (device.zeros((sizes[True],), self.dtype) for _ in range(2))
-        self.state = device.zeros((sizes[False],), self.dtype)
+        self.data, self.grad, self.state = (
+            self._room(device, what, (size,)) for what, size in zip(FLAT, (sizes[True], sizes[True], sizes[False]))
+        )
+        for flat in (self.data, self.grad, self.state):
+            device.write(flat, np.zeros(flat.shape, self.dtype))
         self._attach()
 
     def initialize(self):
@@ -131,6 +137,19 @@ class ParamStore:
             else:
                 layer.state[weight.name] = view(self.state, weight)
 
+    def _room(self, device, what, shape):
+        """An uninitialised flat array.
+
+        Raises:
+            MemoryError: there is no room.
+        """
+        try:
+            return device.alloc(shape, self.dtype)
+        except MemoryError as error:
+            largest = max(self.weights, key=lambda weight: weight.stop - weight.start)
+            said = f"{what} of all layers, of which {largest.path} with shape {largest.shape} is the largest"
+            raise no_room(said, shape, self.dtype, error) from error
+
     @staticmethod
     def view(flat, weight):
         """The part of a flat array that belongs to one weight, in its shape."""
@@ -143,9 +162,9 @@ class ParamStore:
             self._attach()
             return
         moved = []
-        for flat in (self.data, self.grad, self.state):
+        for what, flat in zip(FLAT, (self.data, self.grad, self.state), strict=True):
             old = self.device.to_host(flat)
-            moved.append(device.alloc(old.shape, self.dtype))  # there may be no room: nothing has changed yet
+            moved.append(self._room(device, what, old.shape))  # there may be none: nothing has changed yet
             device.write(moved[-1], old)
         self.data, self.grad, self.state = moved
         self.device, self._copy = device, None

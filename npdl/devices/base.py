@@ -12,6 +12,13 @@ class NotInGraph(RuntimeError):
     """What cannot be a part of a graph was asked for while one is captured."""
 
 
+def no_room(what, shape, dtype, error):
+    """The MemoryError that names an array for which there was no room: `raise no_room(...) from error`."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    return MemoryError(f"{what}: no room for {dtype.name} of shape {tuple(shape)}, {size:,} bytes. {error}")
+
+
 class Kernels:
     """The kernels of one device by name, each imported when it is first used.
 

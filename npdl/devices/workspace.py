@@ -6,6 +6,8 @@ import threading
 
 import numpy as np
 
+from npdl.devices.base import no_room
+
 MOST_WASTE = 2  # how many times larger than asked for a piece of memory may be
 MOST_FEEDS = 16  # shapes of arrays that are copied to a GPU by memory of their own
 NOTHING = None, None
@@ -102,7 +104,10 @@ class Workspace:
         """On a GPU: what copies host arrays like this one there, beside the work on those before; for the input or
         target of that number."""
         key = place, array.shape, array.dtype
-        feed = self._feeds.pop(key, None) or self.device.feed(array.shape, array.dtype)
+        try:
+            feed = self._feeds.pop(key, None) or self.device.feed(array.shape, array.dtype)
+        except MemoryError as error:
+            raise no_room(f"array {place} of a batch, twice", array.shape, array.dtype, error) from error
         if len(self._feeds) == MOST_FEEDS:
             del self._feeds[next(iter(self._feeds))]
         self._feeds[key] = feed  # the last asked for stands last

@@ -222,6 +222,11 @@ class Layer(Configured, Ruled, node.Symbolic):
 
     def _take(self, owner, name, shape, dtype):
         workspace, dtype = devices.current_workspace(), dtype or self.dtype
-        if workspace is not None:
-            return workspace.take(owner, name, shape, dtype)
-        return devices.poison(self.device, self.device.alloc(shape, dtype))
+        try:
+            if workspace is not None:
+                return workspace.take(owner, name, shape, dtype)
+            return devices.poison(self.device, self.device.alloc(shape, dtype))
+        except MemoryError as error:
+            raise devices.no_room(
+                f"{self.name} ({type(self).__name__}), array {name!r}", shape, dtype, error
+            ) from error

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from npdl.devices import Device
+from npdl.devices import Device, no_room
 from npdl.optimizers.services import Services
 from npdl.params import ParamStore
 
@@ -80,15 +80,29 @@ class State(Services):
         for name in [name for name in self.state if name not in slots]:
             del self.state[name]  # momentum is 0 now: it starts from zero if it comes back, after saving too
         if self._device is not store.device:
+            moved = {}
             for name, array in self.state.items():
                 host = array if self._device is None else self._device.to_host(array)
-                self.state[name] = store.device.alloc(host.shape, store.dtype)
-                store.device.write(self.state[name], host)
-            self._device = store.device
+                moved[name] = self._room(store, name, host.shape)
+                store.device.write(moved[name], host)
+            self.state, self._device = moved, store.device
         for name in slots:
             if name not in self.state:
-                self.state[name] = store.device.zeros((self.length(name, store),), store.dtype)
+                shape = (self.length(name, store),)
+                self.state[name] = self._room(store, name, shape)
+                store.device.write(self.state[name], np.zeros(shape, store.dtype))
                 self._fill(store, name)
+
+    def _room(self, store, name, shape):
+        """An uninitialised state array.
+
+        Raises:
+            MemoryError: there is no room; nothing has changed.
+        """
+        try:
+            return store.device.alloc(shape, store.dtype)
+        except MemoryError as error:
+            raise no_room(f"{type(self).__name__}, state {name!r}", shape, store.dtype, error) from error
 
     def _fill(self, store, name):
         """Write the first values of a state array; the gaps between the tensors stay 0."""

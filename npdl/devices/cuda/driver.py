@@ -7,9 +7,10 @@ import threading
 
 import numpy as np
 
-from npdl.devices.base import NotInGraph
+from npdl.devices.base import NotInGraph, no_room
 from npdl.devices.cuda.ahead import Numbers, Rehearsal, described, kept_apart
 from npdl.devices.cuda.array import CudaArray
+from npdl.devices.cuda.asked import asked_by
 from npdl.devices.cuda.factors import Factors
 from npdl.devices.cuda.kept import Kept
 from npdl.kernels.counted import Counted
@@ -192,20 +193,24 @@ class Driver(abc.ABC):
         """Start a kernel on blocks (x, y, z) of threads (x, y, z)."""
         if self._noted(kernel, blocks, threads, *arguments):
             return
+        if _debug and self._graph is None:
+            what = f"kernel {kernel.name!r} with blocks {tuple(blocks)} of threads {tuple(threads)}"
+            self._wait_for(what, self._launch, kernel, blocks, threads, arguments)
+            return
         with self._lock:
             self._launch(kernel, blocks, threads, arguments)
-        if _debug and self._graph is None:
-            self._wait_for(f"kernel {kernel.name!r} with blocks {tuple(blocks)} of threads {tuple(threads)}")
 
     def product(self, a, b, out, transpose_a, transpose_b, add=False):
         """out = op(a) op(b) of matrices or `Columns` of them; with `add` out += op(a) op(b)."""
         a, b = self.factors.cast(a, b)
         if self._noted(a, b, out, transpose_a, transpose_b, add):
             return
-        with self._lock:
-            self._product(a, b, out, transpose_a, transpose_b, add, self.factors.kind)
+        call = a, b, out, transpose_a, transpose_b, add, self.factors.kind
         if _debug and self._graph is None:
-            self._wait_for(f"a product of matrices {a.shape} and {b.shape}")
+            self._wait_for(f"a product of matrices {a.shape} and {b.shape}", self._product, *call)
+            return
+        with self._lock:
+            self._product(*call)
 
     @contextlib.contextmanager
     def capture(self, room=1 << 12):
@@ -270,7 +275,10 @@ class Driver(abc.ABC):
         """An array of `count` float32, the calling thread's until it asks again."""
         scratch = self._own.scratch
         if scratch is None or scratch.size < count:
-            scratch = self._own.scratch = self.array((count,), np.float32)
+            try:
+                scratch = self._own.scratch = self.array((count,), np.float32)
+            except MemoryError as error:
+                raise no_room(f"{asked_by() or 'a kernel'}: scratch memory", (count,), np.float32, error) from error
         return scratch[0:count]
 
     def graph_rooms(self):
@@ -281,8 +289,16 @@ class Driver(abc.ABC):
         if self._graph is not None:
             raise NotInGraph(f"{what} while a graph is captured; do it before or after")
 
-    def _wait_for(self, what):
+    def _wait_for(self, what, call, *arguments):
+        """Ask for a piece of work and wait until it is done.
+
+        Raises:
+            RuntimeError: it failed; the message names the layer, loss or optimizer that asked for it.
+        """
         try:
+            with self._lock:
+                call(*arguments)
             self.synchronize()
         except Exception as error:
-            raise RuntimeError(f"{what} failed: {error}") from error
+            who = asked_by()
+            raise RuntimeError(f"{who and who + ': '}{what} failed: {error}") from error
