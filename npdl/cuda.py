@@ -6,7 +6,7 @@ numba-cuda when they are first called and kept in a folder on disk (`$NPDL_CUDA_
 
 from npdl import devices
 from npdl.devices.cuda import find
-from npdl.devices.cuda.driver import set_debug
+from npdl.devices.cuda.debug import set_debug
 
 __all__ = ["allow_tf32", "count", "debug", "info", "is_available"]
 

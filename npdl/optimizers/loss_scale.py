@@ -70,6 +70,7 @@ class LossScale:
         return f"LossScale(initial_scale={self.initial_scale}, dynamic_growth_steps={self.dynamic_growth_steps})"
 
     def get_config(self):
+        """The arguments it was made with."""
         return {"initial_scale": self.initial_scale, "dynamic_growth_steps": self.dynamic_growth_steps}
 
     def get_state(self):

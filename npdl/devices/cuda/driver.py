@@ -11,21 +11,13 @@ from npdl.devices.base import NotInGraph, no_room
 from npdl.devices.cuda.ahead import Numbers, Rehearsal, described, kept_apart
 from npdl.devices.cuda.array import CudaArray
 from npdl.devices.cuda.asked import asked_by
+from npdl.devices.cuda.debug import debugging
 from npdl.devices.cuda.factors import Factors
 from npdl.devices.cuda.kept import Kept
 from npdl.kernels.counted import Counted
 
 MOST_ROOMS = 64
 """Of a thread's arrays for `numbers`."""
-
-_debug = False
-
-
-def set_debug(on):
-    """Whether each launch is waited for, so that an error is raised where it happened; returns what it was before."""
-    global _debug
-    before, _debug = _debug, bool(on)
-    return before
 
 
 class _Own(threading.local):
@@ -193,7 +185,7 @@ class Driver(abc.ABC):
         """Start a kernel on blocks (x, y, z) of threads (x, y, z)."""
         if self._noted(kernel, blocks, threads, *arguments):
             return
-        if _debug and self._graph is None:
+        if debugging() and self._graph is None:
             what = f"kernel {kernel.name!r} with blocks {tuple(blocks)} of threads {tuple(threads)}"
             self._wait_for(what, self._launch, kernel, blocks, threads, arguments)
             return
@@ -206,7 +198,7 @@ class Driver(abc.ABC):
         if self._noted(a, b, out, transpose_a, transpose_b, add):
             return
         call = a, b, out, transpose_a, transpose_b, add, self.factors.kind
-        if _debug and self._graph is None:
+        if debugging() and self._graph is None:
             self._wait_for(f"a product of matrices {a.shape} and {b.shape}", self._product, *call)
             return
         with self._lock:
@@ -253,7 +245,7 @@ class Driver(abc.ABC):
     @property
     def debugging(self):
         """Whether each launch is waited for (`npdl.cuda.debug`)."""
-        return _debug
+        return debugging()
 
     @property
     def capturing(self):
