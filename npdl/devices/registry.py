@@ -33,7 +33,7 @@ FAMILIES = {
     "power": ("power", "power_grad"),
     "rnn": (
         "simple_rnn", "simple_rnn_grad", "lstm", "lstm_grad", "gru", "gru_grad", "gru_dkernel",
-        "to_steps", "from_steps", "seen",
+        "rnn_dkernels", "to_steps", "from_steps", "seen",
     ),
     "shape": ("permute", "crop", "pad", "repeat", "repeat_grad"),
     "extend": ("extend", "extend_grad"),
