@@ -21,28 +21,26 @@ from npdl.models.captured import Captured, CapturedStep, counting
 from npdl.models.plan import look, unchanged, watch
 from npdl.penalties import penalized
 
-DRAWING = {
-    layers.AlphaDropout, layers.Dropout, layers.GaussianDropout, layers.GaussianNoise, layers.GRU, layers.LSTM,
-    layers.SimpleRNN, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D,
-}  # fmt: skip
-"""Their random numbers can be drawn again, from another step."""
-
-REPLAYED = DRAWING | {
-    layers.Activation, layers.AveragePooling1D, layers.AveragePooling2D, layers.BatchNormalization, layers.Conv1D,
-    layers.Conv2D, layers.Conv2DTranspose, layers.Dense, layers.DepthwiseConv2D, layers.Dropout, layers.ELU,
-    layers.Embedding, layers.Flatten, layers.GELU, layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D,
-    layers.GroupedQueryAttention, layers.GRU, layers.LayerNormalization, layers.LeakyReLU, layers.LSTM,
-    layers.MaxPooling1D, layers.MaxPooling2D, layers.MultiHeadAttention, layers.PositionEmbedding, layers.ReLU,
-    layers.Reshape, layers.Residual, layers.SeparableConv2D, layers.Sigmoid, layers.SimpleRNN,
-    layers.SinePositionEncoding, layers.Softmax, layers.Tanh, layers.TokenAndPositionEmbedding,
+REPLAYED = {
+    layers.Activation, layers.AdditiveAttention, layers.AlphaDropout, layers.Attention, layers.AveragePooling1D,
+    layers.AveragePooling2D, layers.BatchNormalization, layers.Conv1D, layers.Conv2D, layers.Conv2DTranspose,
+    layers.Dense, layers.DepthwiseConv2D, layers.Dropout, layers.ELU, layers.Embedding, layers.Flatten,
+    layers.GaussianDropout, layers.GaussianNoise, layers.GELU, layers.GlobalAveragePooling1D,
+    layers.GlobalAveragePooling2D, layers.GroupedQueryAttention, layers.GRU, layers.LayerNormalization,
+    layers.LeakyReLU, layers.LSTM, layers.MaxPooling1D, layers.MaxPooling2D, layers.MultiHeadAttention,
+    layers.PositionEmbedding, layers.ReLU, layers.Reshape, layers.Residual, layers.SeparableConv2D, layers.Sigmoid,
+    layers.SimpleRNN, layers.SinePositionEncoding, layers.Softmax, layers.SpatialDropout1D, layers.SpatialDropout2D,
+    layers.SpatialDropout3D, layers.StochasticDepth, layers.Tanh, layers.TokenAndPositionEmbedding,
     layers.TransformerDecoder, layers.TransformerEncoder,
 }  # fmt: skip
-"""Exact types: a subclass of yours may do more than its kernels. None of them may vary (`varies`)."""
+"""Exact types: a subclass of yours may do more than its kernels. What they draw at random, they draw from their step."""
 
-JOINING = {
-    layers.Add, layers.Average, layers.Concatenate, layers.Maximum, layers.Minimum, layers.Multiply, layers.Subtract,
+ON_GPU = {
+    layers.Add, layers.Average, layers.Concatenate, layers.Maximum, layers.Minimum, layers.Multiply,
+    layers.RandomBrightness, layers.RandomContrast, layers.RandomCrop, layers.RandomErasing, layers.RandomFlip,
+    layers.RandomRotation, layers.RandomTranslation, layers.RandomZoom, layers.Subtract,
 }  # fmt: skip
-"""On a GPU these too: models of several chains."""
+"""There these too: models of several chains, and what is drawn for each image on the host, which a graph has anew."""
 
 LOSSES = {
     losses.BinaryCrossentropy, losses.CategoricalCrossentropy, losses.Huber, losses.MeanAbsoluteError,
@@ -52,22 +50,10 @@ LOSSES = {
 OWN = {"forward", "backward", "values", "gradient", "values_and_gradient"}
 """Methods that a user may have put on one object, or for a while on a class."""
 
-KINDS = REPLAYED | JOINING | LOSSES
+KINDS = REPLAYED | ON_GPU | LOSSES
 OF_A_KIND = {kind: operator.attrgetter(*[name for name in OWN if hasattr(kind, name)]) for kind in KINDS}
 WRITTEN = {kind: of(kind) for kind, of in OF_A_KIND.items()}
 """What gets those methods of a class, and what they are as npdl wrote them."""
-
-
-VARYING = ("rate", "dropout", "recurrent_dropout", "stateful")
-HOLDING = {layers.TransformerDecoder, layers.TransformerEncoder}
-"""What they drop, layers inside them drop."""
-
-
-def varies(part, on_gpu=False):
-    """Whether a layer remembers what the batch before it left, or draws random numbers that cannot be drawn again."""
-    if type(part) in DRAWING or (type(part) in HOLDING or not on_gpu):
-        return bool(getattr(part, "stateful", False))
-    return any(getattr(part, name, 0) for name in VARYING)
 
 
 _one_at_a_time = threading.Lock()  # threads may share layers, and their kernels can stand in for one step at a time
@@ -244,14 +230,13 @@ class Replays:
         if not self.plan.runs:
             return False
         parts, heads = self._parts(), self.heads
-        known = REPLAYED | JOINING if self.on_gpu else REPLAYED
+        known = REPLAYED | ON_GPU if self.on_gpu else REPLAYED
         return (
             (self.on_gpu or self._is_one_chain())
             and (type(self.store.device) is devices.Device or self.on_gpu)
             and all(type(part) in known and not OWN & vars(part).keys() for part in parts)
             and not any(part.makes_mask for part in parts)
             and not any(name is None or not self.on_gpu for _, name, _ in penalized(parts))
-            and not (penalized(parts) and any(head.scaling is not None for head in heads))
             and not any(run.penalized or run.fixed for run in self.plan.runs)
             and all(type(head.loss) in LOSSES and not head.loss.counts_parts for head in heads)
             and all(head.weight == 1 for head in heads if not self.on_gpu)
@@ -343,7 +328,8 @@ class Replays:
         self._outgrown, self._seen, kernels = self.workspace.outgrown, look(self._watched), self.store.device.kernels
         parts = [part for layer in self.plan.layers for part in layer.walk()]
         parts += [part for head in self.heads for part in (head, head.loss)]
-        self.possible = all(part.k is kernels and not varies(part, self.on_gpu) for part in parts)  # no table of yours
+        # neither a table of yours, nor what the batch before has left
+        self.possible = all(part.k is kernels and not getattr(part, "stateful", False) for part in parts)
         return parts
 
     def capture_step(self, step, xs, targets):

@@ -118,8 +118,6 @@ class Step:
             self._prepare()
         optimizer = model.optimizer
         weighed = optimizer.takes_closure or optimizer.gradient_accumulation_steps
-        if self.scaling is not None:
-            self.scaling.refresh()
         if replay is not None and not weighed and self._repeat(replay, batch, totals):  # nothing else is left
             self.first = False
             return
@@ -153,9 +151,12 @@ class Step:
 
     def _replayed(self, replay, batch, totals):
         """Whether the noted step could be made on this batch."""
+        scaling = None if replay.updates else self.scaling  # else the device does it all
+        if scaling is not None:
+            scaling.refresh()
         done = replay.train(batch, totals)
-        if done and self.scaling is not None:
-            self.scaling.unscale()
+        if done and scaling is not None:
+            scaling.unscale()
         return done
 
     def _update(self, *weight):

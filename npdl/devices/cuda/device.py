@@ -8,6 +8,7 @@ from npdl.devices.base import Device
 from npdl.devices.cuda.ahead import Feed
 from npdl.devices.cuda.array import CudaArray
 from npdl.devices.cuda.factors import Copy
+from npdl.devices.cuda.scale import DeviceScale
 from npdl.devices.precision import PRECISIONS
 from npdl.devices.workspace import current_workspace
 from npdl.kernels.cuda import measure
@@ -65,6 +66,10 @@ class CudaDevice(Device):
     def running_sums(self, count):
         """`RunningSums`."""
         return RunningSums(self, count)
+
+    def loss_scale(self):
+        """`DeviceScale`."""
+        return DeviceScale(self.driver)
 
     def feed(self, shape, dtype):
         """What copies host arrays of a shape here, beside the work on those before: a `Feed`, by its `put(array)`."""
