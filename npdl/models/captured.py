@@ -172,34 +172,21 @@ class Captured:
         return self.output
 
 
-class CapturedStep(Captured):
-    """A training step: forward, losses, metrics that are measured on the device, backward, penalties, update.
+class Scored(Captured):
+    """What adds to totals: a graph does, but for metrics that are measured on the host.
 
     Args:
-        step: the `Step`.
-        xs, targets: host arrays.
+        noted: the `NotedTotals` of the batch that it is made of.
+        count: how many arrays of a batch are inputs.
+        more: as of `Captured`.
     """
 
-    def __init__(self, step, xs, targets):
-        self._step, self._count = step, len(xs)
-        self._noted = step.totals(training=True, noted=True)
-        alone = is_plain(step.model.optimizer) and not step.model.outside()
-        alone = alone and (step.scaling is None or not step.model.optimizer.scalars())  # which no device keeps
-        model = step.model if alone else None
-        if model is None and step.scaling is not None and step.penalized:
-            raise devices.NotInGraph("penalties, which come behind what the host does to the gradients of a scaled loss")
-        batch = [*xs, *targets]
-        layers = [part for layer in step.plan.layers for part in layer.walk()]
-        super().__init__(step.device, batch, layers, self._run, step.workspace, model, model and step.scaling)
+    def __init__(self, noted, count, *more):
+        self._noted, self._count = noted, count
+        super().__init__(*more)
 
-    def _run(self, *arrays):
-        scaled = contextlib.nullcontext() if self._scaling is None else self._scaling.captured()
-        with devices.use_workspace(self._step.workspace), scaled:
-            arrays = arrays[: self._count], arrays[self._count :]
-            self._step.gradients(*arrays, self._noted, unscale=self._scaling is not None)
-
-    def train(self, batch, totals):
-        """Train on a batch, add to the `EpochTotals`; whether it is done."""
+    def add(self, batch, totals):
+        """Do it for a batch, add to the `EpochTotals`; whether it is done."""
         totals.claim()
         if not self.start(batch):
             return False
@@ -209,3 +196,48 @@ class CapturedStep(Captured):
                 left = [own.metrics[place] for place in noted.left]
                 own.add_metrics(target, self._device.to_host(noted.output), None, some=left)
         return True
+
+
+class CapturedTest(Scored):
+    """A batch of a test: forward, losses, metrics that are measured on the device, penalties.
+
+    Args:
+        evaluation: the `Evaluation`.
+        xs, targets: host arrays.
+    """
+
+    def __init__(self, evaluation, xs, targets):
+        count, noted = len(xs), evaluation.totals(noted=True)
+
+        def run(*arrays):
+            with devices.use_workspace(evaluation.workspace):
+                evaluation.score(arrays[:count], arrays[count:], [None] * len(targets), noted)
+
+        super().__init__(noted, count, evaluation.device, [*xs, *targets], (), run, evaluation.workspace)
+
+
+class CapturedStep(Scored):
+    """A training step: forward, losses, metrics that are measured on the device, backward, penalties, update.
+
+    Args:
+        step: the `Step`.
+        xs, targets: host arrays.
+    """
+
+    def __init__(self, step, xs, targets):
+        self._step, noted = step, step.totals(noted=True)
+        alone = is_plain(step.model.optimizer) and not step.model.outside()
+        alone = alone and (step.scaling is None or not step.model.optimizer.scalars())  # which no device keeps
+        model = step.model if alone else None
+        if model is None and step.scaling is not None and step.penalized:
+            raise devices.NotInGraph("penalties, behind what the host does to the gradients of a scaled loss")
+        batch = [*xs, *targets]
+        layers = [part for layer in step.plan.layers for part in layer.walk()]
+        more = step.device, batch, layers, self._run, step.workspace, model, model and step.scaling
+        super().__init__(noted, len(xs), *more)
+
+    def _run(self, *arrays):
+        scaled = contextlib.nullcontext() if self._scaling is None else self._scaling.captured()
+        with devices.use_workspace(self._step.workspace), scaled:
+            arrays = arrays[: self._count], arrays[self._count :]
+            self._step.gradients(*arrays, self._noted, unscale=self._scaling is not None)

@@ -74,12 +74,12 @@ class Head:
         """Fresh totals of an epoch's training, or of a test with copies of its own: several threads may test.
 
         `noted`: those of one batch while a graph is made of it, with metrics of their own."""
-        if noted:
-            return Noted(self.loss, copy.deepcopy(self.metrics), ())
         loss, found = self.loss, self.metrics
         if not training:
             found = copy.deepcopy(self.test_metrics)
             loss = copy.copy(loss) if isinstance(loss, losses.Loss) else loss
+        if noted:
+            return Noted(loss, copy.deepcopy(found), ())
         return Totals(loss, found, found[self.unweighted :])
 
     def keep(self, totals):

@@ -17,7 +17,7 @@ import numpy as np
 
 from npdl import activations, devices, layers, losses
 from npdl.kernels.counted import Counted
-from npdl.models.captured import Captured, CapturedStep, counting
+from npdl.models.captured import Captured, counting
 from npdl.models.plan import look, unchanged, watch
 from npdl.penalties import penalized
 
@@ -33,7 +33,7 @@ REPLAYED = {
     layers.SpatialDropout3D, layers.StochasticDepth, layers.Tanh, layers.TokenAndPositionEmbedding,
     layers.TransformerDecoder, layers.TransformerEncoder,
 }  # fmt: skip
-"""Exact types: a subclass of yours may do more than its kernels. What they draw at random, they draw from their step."""
+"""Exact types: a subclass of yours may do more than its kernels. What is random in them follows from their step."""
 
 ON_GPU = {
     layers.Add, layers.Average, layers.Concatenate, layers.Maximum, layers.Minimum, layers.Multiply,
@@ -178,7 +178,7 @@ class Replay:
             layer.step += draws
         return True
 
-    def train(self, batch, totals):
+    def add(self, batch, totals):
         """The gradients of a batch; adds to the `EpochTotals`. False: a kernel refused it, and the layer says why."""
         x, target = batch
         if not self._forward(x=x, target=target):
@@ -310,7 +310,8 @@ class Replays:
         store = self.store
         if not self.on_gpu:
             return store.seed
-        return store.seed, store.device.driver.tf32, store.copy, [vars(one).copy() for one in self._rules]
+        scales = [head.scaling.growth for head in self.heads if head.scaling is not None]
+        return store.seed, store.device.driver.tf32, store.copy, [vars(one).copy() for one in self._rules], scales
 
     def _debugs(self):
         """Whether each call is to be made by the line of Python that asks for it."""
@@ -332,15 +333,13 @@ class Replays:
         self.possible = all(part.k is kernels and not getattr(part, "stateful", False) for part in parts)
         return parts
 
-    def capture_step(self, step, xs, targets):
-        """A training step on a GPU as a graph, from now on found for such batches; None if it cannot be one."""
-        return self._capture((*xs, *targets), lambda: CapturedStep(step, xs, targets))
+    def capture_inference(self, run, xs):
+        """Inference on a GPU as a graph: `run(*xs)`, arrays on the device, gives the outputs. As `capture`."""
+        return self.capture(lambda: Captured(self.store.device, xs, (), run, self.workspace), xs)
 
-    def capture(self, run, xs):
-        """Inference on a GPU as a graph: `run(*xs)`, arrays on the device, gives the outputs. As `capture_step`."""
-        return self._capture(xs, lambda: Captured(self.store.device, xs, (), run, self.workspace))
-
-    def _capture(self, batch, make):
+    def capture(self, make, batch):
+        """What `make()` captures for a batch of host arrays, from now on found for such ones; None if it cannot be a
+        graph."""
         self._look()
         if not self.possible:
             return None

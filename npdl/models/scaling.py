@@ -85,7 +85,12 @@ class Scaling:
 
     def advance(self):
         """Have the device count the step that is captured."""
-        self.there.advance(min(self._scale.dynamic_growth_steps, (1 << 31) - 1), SMALLEST, LARGEST)
+        self.there.advance(self.growth, SMALLEST, LARGEST)
+
+    @property
+    def growth(self):
+        """Good steps until the scale is doubled, as the device counts them."""
+        return min(self._scale.dynamic_growth_steps, (1 << 31) - 1)
 
     def lend(self, optimizer):
         """Have the device be the keeper, if it is not; returns `iterations` as it got them."""

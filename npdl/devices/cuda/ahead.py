@@ -8,6 +8,9 @@ from npdl.devices.base import NotInGraph
 from npdl.devices.cuda.array import Columns, CudaArray
 from npdl.kernels.cuda import scaling
 
+WORK, AHEAD, BACK = range(3)
+"""Lanes: what is in order in each of them goes on beside the others, but where events hold it back."""
+LANES = 3
 SLOTS = 4
 """Copies that may be under way while the host writes the next numbers."""
 
@@ -33,7 +36,7 @@ class Ring:
         page = page[: array.nbytes].view(array.dtype).reshape(array.shape)
         np.copyto(page, host)
         self._driver.send(array, page, early)
-        done.record(early)
+        done.record(AHEAD if early else WORK)
         return done
 
 
@@ -59,9 +62,46 @@ class Feed:
         self._arrays[self._turn][1].record()  # behind all work that reads the array before
         self._turn = 1 - self._turn
         array, read = self._arrays[self._turn]
-        read.hold(early=True)
+        read.hold(AHEAD)
         self._ring.send(array, host, early=True).hold()
         return array
+
+
+class Fetch:
+    """Arrays of one shape on their way back to the host, copied beside the work on what comes after.
+
+    Each is first copied on the device, for the next work may write over it; two arrays there take turns.
+
+    Args:
+        driver: whose.
+        shape, dtype: of the arrays.
+    """
+
+    def __init__(self, driver, shape, dtype):
+        self._driver, self._turn = driver, 0
+        self._turns = []
+        for _ in range(2):
+            array = driver.array(shape, dtype)
+            page = driver.pinned(array.nbytes)[: array.nbytes].view(dtype).reshape(shape)
+            self._turns.append((array, page, driver.event(), driver.event()))
+
+    def take(self, array):
+        """Ask for an array as the work before leaves it; returns a function that waits for it and gives a host array,
+        which the next call but one writes over."""
+        own, page, made, done = self._turns[self._turn]
+        self._turn = 1 - self._turn
+        done.hold()  # the copy back of the one before last
+        self._driver.copy(array, own)
+        made.record()
+        made.hold(BACK)
+        self._driver.receive(page, own)
+        done.record(BACK)
+
+        def given():
+            done.wait()
+            return page
+
+        return given
 
 
 class Numbers:

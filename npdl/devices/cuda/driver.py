@@ -83,13 +83,21 @@ class Driver(abc.ABC):
 
     @abc.abstractmethod
     def event(self):
-        """An object with record(early=False): what was asked for until now; hold(early=False): what is asked for from
-        now on waits for that; wait(): so does the host. `early` means the copies of `send`, else the work. Before the
-        first record nothing waits."""
+        """An object with record(lane=WORK): what was asked for there until now; hold(lane=WORK): what is asked for
+        there from now on waits for that; wait(): so does the host. The lanes are those of ahead.py: the work, what is
+        copied there ahead of it, and what is copied back behind it. Before the first record nothing waits."""
 
     @abc.abstractmethod
     def _send(self, array, page, early):
         """Copy from page-locked memory, which must not change before the copy is done: in order, or beside the work."""
+
+    @abc.abstractmethod
+    def _receive(self, page, array):
+        """Copy into page-locked memory, in the lane `BACK`."""
+
+    @abc.abstractmethod
+    def memory_left(self):
+        """(bytes free, bytes in all)"""
 
     @abc.abstractmethod
     def _copy(self, source, target):
@@ -137,6 +145,12 @@ class Driver(abc.ABC):
         with self._lock:
             self._refuse("an array is copied from the host")
             self._send(array, page, early)
+
+    def receive(self, page, array):
+        """Copy an array into `pinned` memory and do not wait, in the lane `BACK`."""
+        with self._lock:
+            self._refuse("an array is copied to the host")
+            self._receive(page, array)
 
     def copy(self, source, target):
         """Copy an array to another of the same shape and dtype, both on this device."""
@@ -213,7 +227,7 @@ class Driver(abc.ABC):
             self._product(*call)
 
     def guarded(self, guard):
-        """A context in which the calling thread's kernels do nothing where guard[0], int32, is not 0 when they start."""
+        """A context in which the calling thread's kernels do nothing where guard[0], int32, is not 0 by then."""
         return kept_apart(self._own, "guard", guard)
 
     @contextlib.contextmanager

@@ -234,7 +234,9 @@ def attend(
             i = ty
             while i < 32:
                 element = (head * queries + first + i) * keys + key + tx
-                s[i, tx] = dropped(s[i, tx], n, element, threshold, step, step_at, counted, k0, k1, kept, cuda.threadIdx.z)
+                s[i, tx] = dropped(
+                    s[i, tx], n, element, threshold, step, step_at, counted, k0, k1, kept, cuda.threadIdx.z
+                )
                 cuda.syncthreads()
                 i += cuda.blockDim.y
         v_at = ((n * keys + key) * groups + group) * value_size + chunk
