@@ -2,6 +2,7 @@
 are made from it."""
 
 import functools
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,8 @@ class Drawn(np.ndarray):
     What NumPy makes of one is a `Drawn` without that function, and cannot be repeated.
     """
 
-    make = step = None
+    make: Any = None
+    step: Any = None
 
     def now(self):
         """The array for a training step that begins now."""

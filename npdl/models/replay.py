@@ -6,7 +6,8 @@ arithmetic. So a step on a batch like one before it is noted, and from then on i
 attributes of all layers stay what they were. Every bit stays the same. On a GPU the notes are a graph of its own.
 
 Only models of layers of `REPLAYED` can be noted, whose Python does nothing else and decides nothing by the values of a
-batch; on the host of one chain of them. Random numbers are drawn from a layer's step, which a repetition looks up.
+batch; on the host of one chain of them. Random numbers are drawn from a layer's step, which a repetition looks up, and
+what the host makes of them for a GPU is made anew.
 """
 
 import contextlib

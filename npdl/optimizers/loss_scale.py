@@ -1,6 +1,7 @@
 """LossScale: gradients made larger on their way through float16."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,8 @@ class LossScale:
     LossScale(initial_scale=1024.0, dynamic_growth_steps=2000)
     """
 
-    scale, good, skipped, keeper = Lent(), Lent(), Lent(), None
+    scale, good, skipped = Lent(), Lent(), Lent()
+    keeper: Any = None
 
     def __init__(self, initial_scale=2.0**15, dynamic_growth_steps=2000):
         self.initial_scale = check_number("LossScale", "initial_scale", initial_scale, LARGEST, 32768.0)

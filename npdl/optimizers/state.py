@@ -24,7 +24,8 @@ class State(Services):
         keeper: who counts them meanwhile: a GPU that skips steps by itself.
     """
 
-    iterations, keeper = Lent(), None
+    iterations = Lent()
+    keeper: Any = None
 
     _device: Device | None  # where `state` is; None: on the host
     _store: ParamStore | None  # the model's, from the first step on

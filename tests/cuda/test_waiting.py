@@ -79,10 +79,10 @@ def test_outputs_come_back_while_the_next_batch_is_computed(copies, captured):
     model, wanted = trained_and_not(small, x)
     copies.clear()
     for _ in range(3):
-        np.testing.assert_allclose(model.predict(x, batch_size=8, verbose=0), wanted, rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(model.predict(iter([x[:9], x[9:]]), verbose=0), wanted, rtol=1e-5, atol=1e-6)
+        for given in (iter([x[:29], x[29:]]), iter([x[:8], x[8:16], x[16:32], x[32:48], x[48:]])):
+            np.testing.assert_allclose(model.predict(given, verbose=0), wanted, rtol=1e-5, atol=1e-6)
     assert not copies
-    assert len(captured) == 4  # of 8 rows, of 2, of 9 and of 49: once, and not in each `predict`
+    assert len(captured) == 4  # of 29 rows, 8, 16 and 10: once, and not in each `predict`
 
 
 def test_evaluate_is_a_graph(copies, captured, monkeypatch):
@@ -96,7 +96,7 @@ def test_evaluate_is_a_graph(copies, captured, monkeypatch):
         history = model.fit(x, y, epochs=3, batch_size=8, validation_data=(x, y), verbose=0).history
         copies.clear()
         results = [model.evaluate(x, y, batch_size=8, verbose=0) for _ in range(3)]
-        assert len(copies) == 3 * (8 + 1)  # outputs of each batch, for `total`, and the sums
+        assert len(copies) == 3 * (8 + 2)  # outputs of each batch, for `total`, and twice the sums
         results.append(model.evaluate(x, y, batch_size=8, sample_weight=np.ones(58), verbose=0))
         results.append(model.test_on_batch(x[:8], y[:8]))
         found.append((history, results))

@@ -299,14 +299,15 @@ def test_moving_statistics_without_room(state, monkeypatch, data):
     made = []
     for fails in (True, False):
         kind = [layers.BatchNormalization(momentum=0.5)] if state else []
-        inside = [layers.Dense(5), *kind, layers.Dropout(0.2), layers.Dense(400), layers.Dense(1)]
+        inside = [layers.Dense(5), *kind, layers.Dropout(0.2)]
+        inside += [layers.Residual([layers.Dense(400), layers.Dense(5)]), layers.Dense(1)]
         model = Sequential([layers.Input((data[0].shape[1],)), *inside], seed=2).to("stand-in")
         model.compile(SGD(0.01), "mse")
         model.train_on_batch(data[0][:8], data[1][:8])
         if fails:
             with monkeypatch.context() as patch:
                 limited(patch, 20000)
-                with pytest.raises(MemoryError, match=r"dense_1 \(Dense\), array 'y'"):
+                with pytest.raises(MemoryError, match=r"residual/dense \(Dense\), array 'y'"):
                     model.train_on_batch(data[0][:32], data[1][:32])
         model.to("cpu")
         made.append((model.get_weights(), [layer.step for layer in model.layers]))
