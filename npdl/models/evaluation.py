@@ -27,6 +27,7 @@ class Evaluation:
 
     def _begin(self):
         self._sums = None  # on a GPU, to which graphs add
+        self._losses = [head.test_loss() for head in self._step.heads]
         self.workspace, self.replays = devices.Workspace(self.device), None
         if self.device.driver is not None:
             step = self._step
@@ -39,8 +40,9 @@ class Evaluation:
         self.taken.release()
 
     def totals(self, noted=False):
-        """Fresh totals, with copies of losses and metrics."""
-        totals = [head.totals(training=False, noted=noted) for head in self._step.heads]
+        """Fresh totals, with copies of metrics."""
+        heads = zip(self._step.heads, self._losses, strict=True)
+        totals = [head.test_totals(loss, noted) for head, loss in heads]
         if self.device.driver is not None and self._sums is None:
             self._sums = self.device.running_sums(places_of(totals))
         return (NotedTotals if noted else EpochTotals)(self._step.heads, totals, self._sums)

@@ -98,7 +98,7 @@ class Step:
 
     def totals(self, noted=False):
         """Fresh totals of an epoch's training."""
-        totals = [head.totals(training=True, noted=noted) for head in self.heads]
+        totals = [head.totals(noted) for head in self.heads]
         if self.device.driver is not None and self._sums is None:
             self._sums = self.device.running_sums(places_of(totals))  # graphs add to these
         return (NotedTotals if noted else EpochTotals)(self.heads, totals, self._sums)
@@ -156,17 +156,20 @@ class Step:
     def _undone_without_room(self):
         """On a GPU: a step that ends in MemoryError leaves moving statistics and random numbers as if it had not begun;
         weights are changed last of all."""
-        store, driver, steps = self.model.store, self.device.driver, self.counters()
-        before = None
-        if driver is not None and store.state.size:
-            before = driver.array(store.state.shape, store.state.dtype)
-            driver.copy(store.state, before)
+        state, driver, before = self.model.store.state, self.device.driver, None
+        if driver is None:
+            yield
+            return
+        steps = self.counters()
+        if state.size:
+            before = driver.array(state.shape, state.dtype)
+            driver.copy(state, before)
         try:
             yield
         except MemoryError:
             if before is not None:
-                driver.copy(before, store.state)
-            for layer, number in steps if driver is not None else ():
+                driver.copy(before, state)
+            for layer, number in steps:
                 layer.step = number
             raise
 

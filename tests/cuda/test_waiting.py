@@ -102,6 +102,7 @@ def test_evaluate_is_a_graph(copies, captured, monkeypatch):
         found.append((history, results))
     assert found[0] == found[1]
     assert captured.count(CapturedTest) == 2 * 2  # of 8 rows and of 2, in `fit` and behind it
+    assert len(model._step._evaluation.workspace.saved) < 8
     on_cpu = small().fit(x, y, epochs=3, batch_size=8, validation_data=(x, y), verbose=0).history
     for name, values in on_cpu.items():
         np.testing.assert_allclose(found[0][0][name], values, rtol=1e-4, atol=1e-6)
