@@ -291,28 +291,3 @@ def test_a_gradient_inside_a_layer_is_named():
         found == "all outputs are finite, and the first gradient that is not is that of the inputs of deep/root (Root)"
     )
     assert not {"forward", "backward"} & vars(inside[0]).keys()
-
-
-@pytest.mark.parametrize("state", (True, False))
-def test_moving_statistics_without_room(state, monkeypatch, data):
-    """A step that finds no room behind a BatchNormalization has not happened: to it neither."""
-    made = []
-    for fails in (True, False):
-        kind = [layers.BatchNormalization(momentum=0.5)] if state else []
-        inside = [layers.Dense(5), *kind, layers.Dropout(0.2)]
-        inside += [layers.Residual([layers.Dense(400), layers.Dense(5)]), layers.Dense(1)]
-        model = Sequential([layers.Input((data[0].shape[1],)), *inside], seed=2).to("stand-in")
-        model.compile(SGD(0.01), "mse")
-        model.train_on_batch(data[0][:8], data[1][:8])
-        if fails:
-            with monkeypatch.context() as patch:
-                limited(patch, 20000)
-                with pytest.raises(MemoryError, match=r"residual/dense \(Dense\), array 'y'"):
-                    model.train_on_batch(data[0][:32], data[1][:32])
-        model.to("cpu")
-        made.append((model.get_weights(), [layer.step for layer in model.layers]))
-        model.train_on_batch(data[0][:32], data[1][:32])
-        made[-1][0].extend(model.get_weights())
-    for one, same in zip(made[0][0], made[1][0], strict=True):
-        np.testing.assert_array_equal(one, same)
-    assert made[0][1] == made[1][1]
