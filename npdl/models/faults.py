@@ -166,6 +166,7 @@ def _watched(method, look):
         look(x, made)
         return made
 
+    call.__func__ = getattr(method, "__func__", method)  # as a method has it: who asks what it takes remembers that
     return call
 
 

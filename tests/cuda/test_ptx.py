@@ -50,7 +50,7 @@ def test_compiles_well(kernel, capability):
 @pytest.mark.parametrize(
     "kernel, loads, stores",
     (
-        (guarded(bodies.adam(False, "float16")), 4, 3), (guarded(bodies.combine(True)), 2, 1),
+        (guarded(bodies.adam(False, None)), 4, 3), (guarded(bodies.combine(True)), 2, 1),
         (bodies.sgd(False, False, None), 2, 1), (bodies.sgd(True, True, None), 3, 2), (bodies.adam(False, None), 4, 3),
         (bodies.adam(True, None), 5, 4), (bodies.rmsprop(True, True), 5, 4), (bodies.combine(True), 2, 1),
     ),
