@@ -98,6 +98,7 @@ from npdl.layers.separable_conv import SeparableConv1D, SeparableConv2D
 from npdl.layers.simple_rnn import SimpleRNN, SimpleRNNCell
 from npdl.layers.softplus import Softplus
 from npdl.layers.spatial_dropout import SpatialDropout1D, SpatialDropout2D, SpatialDropout3D
+from npdl.layers.spectral_normalization import SpectralNormalization
 from npdl.layers.stacked_rnn_cells import StackedRNNCells
 from npdl.layers.stochastic_depth import StochasticDepth
 from npdl.layers.time_distributed import TimeDistributed
@@ -133,8 +134,8 @@ __all__ = [
     "ReplicationPadding1D", "ReplicationPadding2D", "ReplicationPadding3D", "Rescaling", "Reshape", "Residual",
     "Resizing", "RotaryEmbedding", "SeparableConv1D", "SeparableConv2D", "SiLU", "Sigmoid", "SimpleRNN",
     "SimpleRNNCell", "SinePositionEncoding", "SoftShrink", "Softmax", "Softplus", "Softsign", "Sparsemax",
-    "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StackedRNNCells", "StochasticDepth", "Subtract",
-    "Tanh", "TanhShrink", "Threshold", "TimeDistributed", "TokenAndPositionEmbedding", "TransformerDecoder",
-    "TransformerEncoder", "Unfold", "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D",
-    "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
+    "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "SpectralNormalization", "StackedRNNCells",
+    "StochasticDepth", "Subtract", "Tanh", "TanhShrink", "Threshold", "TimeDistributed", "TokenAndPositionEmbedding",
+    "TransformerDecoder", "TransformerEncoder", "Unfold", "UnitNormalization", "UpSampling1D", "UpSampling2D",
+    "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
 ]  # fmt: skip
