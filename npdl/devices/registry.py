@@ -57,7 +57,7 @@ FAMILIES = {
     "element_loss": ("element_loss", "element_loss_grad"),
     "row_loss": ("row_loss", "row_loss_grad"),
     "pair_loss": ("pair_loss", "pair_loss_grad", "triplet_margin", "triplet_margin_grad"),
-    "triplets": ("semi_hard", "semi_hard_grad"),
+    "triplets": ("semi_hard", "semi_hard_grad", "circle", "circle_grad"),
     "ctc": ("ctc", "ctc_grad"),
     "regularize": ("penalty", "penalty_grad", "constrain"),
     "rounding": ("round_bfloat16", "round_float16"),
