@@ -12,11 +12,9 @@ from npdl import layers, testing
 CASES = [
     (layers.Dense(3, activation="relu"), (4,), None),
     (layers.Dense(2, use_bias=False), (3, 5), None),
-    (layers.Conv1D(4, 2, padding="same"), (5, 3), None),
     (layers.Conv2D(4, 2, strides=2, groups=2), (5, 4, 4), None),
     (layers.Conv2DTranspose(3, 2), (3, 2, 2), None),
     (layers.Embedding(7, 4), (5,), 7),
-    (layers.LSTM(2, return_sequences=True), (3, 4), None),
 ]
 
 
