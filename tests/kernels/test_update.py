@@ -37,6 +37,10 @@ def rprop_hyper(decoupled=0):
     return np.array([ETA, 0.5, 1.2, 1e-6, 0.3, decoupled])
 
 
+def ftrl_hyper(decoupled=0):
+    return np.array([ETA, -0.5, 0.02, 0.1, 0.05, 0.3, decoupled])
+
+
 # name -> (state arrays, call(kernels, p, g, state, segments, t))
 VARIANTS = {
     "sgd": (0, lambda k, p, g, s, segments, t: k.sgd(p, g, None, segments, np.array([ETA, 0, 0, 0]))),
@@ -62,6 +66,8 @@ VARIANTS = {
         2,
         lambda k, p, g, s, segments, t: k.adadelta(p, g, *s, segments, np.array([ETA, RHO, 1e-6, 1.0])),
     ),
+    "ftrl": (2, lambda k, p, g, s, segments, t: k.ftrl(p, g, *s, segments, ftrl_hyper())),
+    "ftrl decoupled": (2, lambda k, p, g, s, segments, t: k.ftrl(p, g, *s, segments, ftrl_hyper(1))),
     "rprop": (2, lambda k, p, g, s, segments, t: k.rprop(p, g, *s, segments, rprop_hyper())),
     "rprop decoupled": (2, lambda k, p, g, s, segments, t: k.rprop(p, g, *s, segments, rprop_hyper(1))),
     "muon": (1, lambda k, p, g, s, segments, t: k.muon(p, g, *s, segments, np.array([MU, 1.0]))),
@@ -69,8 +75,10 @@ VARIANTS = {
     "combine": (0, lambda k, p, g, s, segments, t: k.combine(p, g, segments, np.array([0.7, 0.3]))),
     "combine without p": (0, lambda k, p, g, s, segments, t: k.combine(p, g, segments, np.array([0, 0.3]))),
 }
-LASTING = ("sgd", "sgd decoupled", "adagrad", "adagrad decoupled", "rprop", "rprop decoupled", "amsgrad", "adamax",
-    "adamax decoupled", "combine", "combine without p")  # fmt: skip
+LASTING = (
+    "sgd", "sgd decoupled", "adagrad", "adagrad decoupled", "ftrl", "ftrl decoupled", "rprop", "rprop decoupled",
+    "amsgrad", "adamax", "adamax decoupled", "combine", "combine without p",
+)  # fmt: skip
 """What keeps no running mean, or something beside it that lasts."""
 MOVING = [name for name in VARIANTS if not name.startswith(("muon", "combine"))]
 """What takes steps of a learning rate."""

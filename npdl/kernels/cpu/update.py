@@ -21,6 +21,7 @@ from npdl.kernels.reference.update import (
     ADAMAX_HYPER,
     CLIP_HYPER,
     COMBINE_HYPER,
+    FTRL_HYPER,
     LION_HYPER,
     MUON_HYPER,
     NADAM_HYPER,
@@ -85,6 +86,12 @@ def adagrad(p, g, v, segments, hyper):
 def adadelta(p, g, v, delta, segments, hyper):
     """As `npdl.kernels.reference.update.adadelta`."""
     _run("adadelta", ("p", "g", "v", "delta"), (p, g, v, delta), segments, hyper, ADADELTA_HYPER, 4)
+
+
+def ftrl(p, g, accumulator, linear, segments, hyper):
+    """As `npdl.kernels.reference.update.ftrl`."""
+    names = ("p", "g", "accumulator", "linear")
+    _run("ftrl", names, (p, g, accumulator, linear), segments, hyper, FTRL_HYPER, 4)
 
 
 def rprop(p, g, previous, step, segments, hyper):

@@ -26,6 +26,7 @@ from npdl.kernels.reference.update import (
     ADAMAX_HYPER,
     CLIP_HYPER,
     COMBINE_HYPER,
+    FTRL_HYPER,
     LION_HYPER,
     MUON_HYPER,
     NADAM_HYPER,
@@ -135,6 +136,18 @@ def adadelta(p, g, v, delta, segments, hyper):
     eta = learning_rate * segments[:, 2]
     lam, keep = _decay(eta, segments[:, 3], decoupled)
     _launch("adadelta", bodies.adadelta, arrays, segments, eta, lam, keep, rho, 1 - rho, epsilon)
+
+
+def ftrl(p, g, accumulator, linear, segments, hyper):
+    """As `npdl.kernels.reference.update.ftrl`."""
+    arrays = {"p": p, "g": g, "accumulator": accumulator, "linear": linear}
+    check("ftrl", arrays, segments, hyper, FTRL_HYPER)
+    learning_rate, power, l1, l2, shrinkage, beta, decoupled = hyper
+    eta = learning_rate * segments[:, 2]
+    lam, keep = _decay(eta, segments[:, 3], decoupled)
+    more = 2 * l2 + beta / np.where(eta == 0, 1, eta)
+    numbers = (-power, power == -0.5, l1, 2 * shrinkage, 0)
+    _launch("ftrl", bodies.ftrl, arrays, segments, eta, lam, keep, more, *numbers)
 
 
 def rprop(p, g, previous, step, segments, hyper):
