@@ -62,8 +62,8 @@ FAMILIES = {
     "regularize": ("penalty", "penalty_grad", "constrain"),
     "rounding": ("round_bfloat16", "round_float16"),
     "update": (
-        "sgd", "adam", "adamw", "rmsprop", "adamax", "nadam", "lion", "adagrad", "adadelta", "ftrl", "rprop", "muon",
-        "combine", "clip",
+        "sgd", "adam", "adamw", "rmsprop", "adamax", "nadam", "lion", "adagrad", "adadelta", "ftrl", "schedule_free",
+        "rprop", "muon", "combine", "clip",
     ),
     "layerwise": ("dot", "sum_abs", "max_abs", "clip_norm", "lamb", "adafactor"),
 }  # fmt: skip

@@ -19,6 +19,7 @@ from npdl.optimizers.nadam import Nadam
 from npdl.optimizers.radam import RAdam
 from npdl.optimizers.rmsprop import RMSprop
 from npdl.optimizers.rprop import Rprop
+from npdl.optimizers.schedule_free import ScheduleFreeAdamW
 from npdl.optimizers.sgd import SGD
 from npdl.optimizers.swa import SWA
 
@@ -26,7 +27,7 @@ _classes: dict[str, type[Optimizer]] = {
     cls.__name__.lower(): cls
     for cls in (
         SGD, Adam, AdamW, RMSprop, Adadelta, Adafactor, Adagrad, Adamax, Ftrl, Lamb, Lion, Muon, Nadam, RAdam, Rprop,
-        ASGD, LBFGS, Lookahead, SWA,
+        ScheduleFreeAdamW, ASGD, LBFGS, Lookahead, SWA,
     )
 }  # fmt: skip
 

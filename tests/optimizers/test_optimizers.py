@@ -32,6 +32,7 @@ from npdl.optimizers import (
     RAdam,
     RMSprop,
     Rprop,
+    ScheduleFreeAdamW,
 )
 from npdl.params import ParamStore
 
@@ -53,6 +54,7 @@ ALL = (
     lambda **k: Adagrad(0.01, **k),
     lambda **k: Adadelta(1.0, **k),
     lambda **k: Ftrl(0.1, **k),
+    lambda **k: ScheduleFreeAdamW(0.01, beta_1=0.8, **k),
     lambda **k: Rprop(0.01, **k),
     lambda **k: Lamb(0.01, **k),
     lambda **k: Adafactor(0.01, **k),

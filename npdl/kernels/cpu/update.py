@@ -27,6 +27,7 @@ from npdl.kernels.reference.update import (
     NADAM_HYPER,
     RMSPROP_HYPER,
     RPROP_HYPER,
+    SCHEDULE_FREE_HYPER,
     SGD_HYPER,
 )
 from npdl.kernels.segments import check, cut
@@ -92,6 +93,12 @@ def ftrl(p, g, accumulator, linear, segments, hyper):
     """As `npdl.kernels.reference.update.ftrl`."""
     names = ("p", "g", "accumulator", "linear")
     _run("ftrl", names, (p, g, accumulator, linear), segments, hyper, FTRL_HYPER, 4)
+
+
+def schedule_free(p, g, momentum, velocity, segments, hyper):
+    """As `npdl.kernels.reference.update.schedule_free`."""
+    names = ("p", "g", "momentum", "velocity")
+    _run("schedule_free", names, (p, g, momentum, velocity), segments, hyper, SCHEDULE_FREE_HYPER, 4)
 
 
 def rprop(p, g, previous, step, segments, hyper):

@@ -29,6 +29,7 @@ LION_HYPER = ("learning_rate", "beta_1", "beta_2")
 ADAGRAD_HYPER = ("learning_rate", "epsilon", "decoupled")
 ADADELTA_HYPER = ("learning_rate", "rho", "epsilon", "decoupled")
 FTRL_HYPER = ("learning_rate", "power", "l1", "l2", "shrinkage", "beta", "decoupled")
+SCHEDULE_FREE_HYPER = ("learning_rate", "warm", "beta_1", "beta_2", "bias_2", "epsilon", "share", "decoupled")
 RPROP_HYPER = ("learning_rate", "eta_minus", "eta_plus", "step_min", "step_max", "decoupled")
 MUON_HYPER = ("momentum", "nesterov")
 COMBINE_HYPER = ("a", "b")
@@ -337,6 +338,37 @@ def ftrl(p, g, accumulator, linear, segments, hyper):
 def _raised(x, power):
     """x to a power of at least 0"""
     return np.sqrt(x) if power == 0.5 else np.power(x.astype("float64"), power).astype(x.dtype)
+
+
+def schedule_free(p, g, momentum, velocity, segments, hyper):
+    """Schedule-free AdamW: Adam's steps of z, the mean x of all z, and the weights p between the two.
+
+        w = keep p
+        velocity = β2 velocity + (1 − β2) d²
+        z = momentum − η warm · d / (√(velocity / bias_2) + ε)
+        x = (w − (1 − β1) momentum) / β1,       x = (1 − c) x + c z
+        p = (1 − β1) z + β1 x               which is z + (1 − c) (β1 (momentum − z) + w − momentum)
+        momentum = z
+
+    Args:
+        p, g: (n,)
+        momentum, velocity: (n,), z, which begins as p, and zeros.
+        segments, hyper: hyper is (η, warm, β1, β2, bias_2, ε, c, decoupled).
+    """
+    arrays = {"p": p, "g": g, "momentum": momentum, "velocity": velocity}
+    check("schedule_free", arrays, segments, hyper, SCHEDULE_FREE_HYPER)
+    learning_rate, warm, beta_1, beta_2, bias_2, epsilon, share, decoupled = hyper.tolist()
+    real = p.dtype.type
+    b, a, root, eps = real(beta_2), real(1 - beta_2), real(1 / math.sqrt(bias_2)), real(epsilon)
+    rest, toward = real(1 - share), real(beta_1)
+    for (p, g, momentum, velocity), scale, decay in _parts("schedule_free", arrays, segments):
+        eta = learning_rate * scale
+        step, (lam, keep) = real(eta * warm), _decay(real, eta, decay, decoupled)
+        w, d = keep * p, g + lam * p
+        velocity[...] = _kept(b * velocity + a * (d * d))
+        z = momentum - step * d / (np.sqrt(velocity) * root + eps)
+        p[...] = z + rest * (toward * (momentum - z) + (w - momentum))
+        momentum[...] = z
 
 
 def rprop(p, g, previous, step, segments, hyper):
