@@ -39,7 +39,7 @@ typedef struct {
 #define NPDL_EACH_KERNEL(X) \
     X(activation) X(activation_grad) X(adam) X(adamw) X(add) X(affine) X(attention) X(average_pool2d) \
     X(average_pool2d_grad) X(batch_norm) X(batch_norm_grad) X(batch_norm_pooled) X(batch_norm_pooled_grad) \
-    X(batch_norm_statistics) X(bins) X(col2im) X(combine) X(conv2d) X(conv2d_dkernel) X(conv2d_dx) X(conv2d_pooled) \
+    X(batch_norm_statistics) X(bins) X(circle) X(col2im) X(combine) X(conv2d) X(conv2d_dkernel) X(conv2d_dx) X(conv2d_pooled) \
     X(conv2d_pooled_dkernel) X(conv2d_transpose) X(conv3d) X(conv3d_dkernel) X(conv3d_dx) X(conv3d_transpose) \
     X(cross_entropy) X(ctc) X(dropout) X(elementary) X(embedding) X(embedding_grad) X(fold) X(global_pool) X(glu) \
     X(group_norm) X(group_norm_grad) X(gru_dkernel) X(im2col) X(interpolate) X(loss) X(match_grad) X(matmul) \

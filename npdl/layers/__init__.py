@@ -26,6 +26,7 @@ from npdl.layers.conv1d_transpose import Conv1DTranspose
 from npdl.layers.conv2d import Conv2D
 from npdl.layers.conv2d_transpose import Conv2DTranspose
 from npdl.layers.conv3d import Conv3D, Conv3DTranspose
+from npdl.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from npdl.layers.cropping import Cropping1D, Cropping2D, Cropping3D
 from npdl.layers.dense import Dense
 from npdl.layers.depthwise_conv import DepthwiseConv1D, DepthwiseConv2D
@@ -98,6 +99,7 @@ from npdl.layers.separable_conv import SeparableConv1D, SeparableConv2D
 from npdl.layers.simple_rnn import SimpleRNN, SimpleRNNCell
 from npdl.layers.softplus import Softplus
 from npdl.layers.spatial_dropout import SpatialDropout1D, SpatialDropout2D, SpatialDropout3D
+from npdl.layers.spectral_normalization import SpectralNormalization
 from npdl.layers.stacked_rnn_cells import StackedRNNCells
 from npdl.layers.stochastic_depth import StochasticDepth
 from npdl.layers.time_distributed import TimeDistributed
@@ -117,7 +119,8 @@ __all__ = [
     "AveragePooling2D", "AveragePooling3D", "BatchNormalization", "Bidirectional", "Bilinear", "Branch",
     "CategoryEncoding", "CenterCrop", "ChannelShuffle", "CircularPadding1D", "CircularPadding2D",
     "CircularPadding3D", "Concatenate", "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D",
-    "Conv3DTranspose", "CosineSimilarity", "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "DepthwiseConv1D",
+    "Conv3DTranspose", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "CosineSimilarity", "Cropping1D", "Cropping2D",
+    "Cropping3D", "Dense", "DepthwiseConv1D",
     "DepthwiseConv2D", "Dot", "Dropout", "EinsumDense", "Embedding", "Flatten", "Fold", "FractionalMaxPooling2D",
     "FractionalMaxPooling3D", "GRUCell", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D",
     "GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D",
@@ -133,8 +136,8 @@ __all__ = [
     "ReplicationPadding1D", "ReplicationPadding2D", "ReplicationPadding3D", "Rescaling", "Reshape", "Residual",
     "Resizing", "RotaryEmbedding", "SeparableConv1D", "SeparableConv2D", "SiLU", "Sigmoid", "SimpleRNN",
     "SimpleRNNCell", "SinePositionEncoding", "SoftShrink", "Softmax", "Softplus", "Softsign", "Sparsemax",
-    "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StackedRNNCells", "StochasticDepth", "Subtract",
-    "Tanh", "TanhShrink", "Threshold", "TimeDistributed", "TokenAndPositionEmbedding", "TransformerDecoder",
-    "TransformerEncoder", "Unfold", "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D",
-    "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
+    "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "SpectralNormalization", "StackedRNNCells",
+    "StochasticDepth", "Subtract", "Tanh", "TanhShrink", "Threshold", "TimeDistributed", "TokenAndPositionEmbedding",
+    "TransformerDecoder", "TransformerEncoder", "Unfold", "UnitNormalization", "UpSampling1D", "UpSampling2D",
+    "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
 ]  # fmt: skip

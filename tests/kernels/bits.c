@@ -589,6 +589,10 @@ static void FN(try_semi_hard)(int64_t samples, int64_t size) {
         FN(see)(loss, samples);
         FN(see)(de, samples * size);
     }
+    REAL *ds = FN(empty)(samples * samples);
+    FN(npdl_circle)(labels, FN(numbers)(samples * samples, 1), scale, loss, ds, 8, 0.4, 0, 0.125, samples);
+    FN(see)(loss, samples);
+    FN(see)(ds, samples * samples);
 }
 
 static void FN(try_power)(int64_t n) {
