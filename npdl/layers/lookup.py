@@ -129,8 +129,7 @@ class Lookup(OnHost):
         """int64, one a token of a list; −1 for the mask where it has no number."""
         if self.vocabulary is None:
             raise RuntimeError(f"{self.name} has no vocabulary; call adapt(data) first, or pass vocabulary=[...]")
-        first = len(self.special()) - self.num_oov_indices
-        found = [self._number_of.get(token) for token in tokens]
+        first, found = len(self.special()) - self.num_oov_indices, [self._number_of.get(token) for token in tokens]
         for i in [i for i, number in enumerate(found) if number is None]:
             if not self.num_oov_indices:
                 raise ValueError(f"{self.name}: {tokens[i]!r} is not in the vocabulary; pass num_oov_indices=1")
@@ -146,6 +145,6 @@ class Lookup(OnHost):
         bags = super().bags(rows, ids, count, depth)
         if self.output_mode == "tf_idf":
             weights = np.array(self.idf_weights)
-            known = [np.full(self.num_oov_indices, weights.mean()), weights]
-            bags[:, : self.vocabulary_size()] *= np.concatenate(known)
+            weights = np.concatenate([np.full(self.num_oov_indices, weights.mean()), weights])
+            bags[:, : len(weights)] *= weights
         return bags
