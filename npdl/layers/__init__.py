@@ -29,7 +29,7 @@ from npdl.layers.conv3d import Conv3D, Conv3DTranspose
 from npdl.layers.cropping import Cropping1D, Cropping2D, Cropping3D
 from npdl.layers.dense import Dense
 from npdl.layers.depthwise_conv import DepthwiseConv1D, DepthwiseConv2D
-from npdl.layers.discretization import Discretization, Hashing
+from npdl.layers.discretization import Discretization
 from npdl.layers.distances import CosineSimilarity, PairwiseDistance
 from npdl.layers.dot import Dot
 from npdl.layers.dropout import Dropout
@@ -44,6 +44,7 @@ from npdl.layers.glu import GLU, Maxout
 from npdl.layers.group_normalization import GroupNormalization, InstanceNormalization
 from npdl.layers.grouped_query_attention import GroupedQueryAttention
 from npdl.layers.gru import GRU, GRUCell
+from npdl.layers.hashing import HashedCrossing, Hashing
 from npdl.layers.identity import Identity
 from npdl.layers.input import Input
 from npdl.layers.lambda_layer import Lambda
@@ -74,7 +75,7 @@ from npdl.layers.random_color import RandomBrightness, RandomContrast
 from npdl.layers.random_color_jitter import RandomColorJitter
 from npdl.layers.random_erasing import RandomErasing
 from npdl.layers.random_flip import RandomCrop, RandomFlip
-from npdl.layers.random_hue import RandomGrayscale, RandomHue, RandomSaturation
+from npdl.layers.random_hue import RandomColorDegeneration, RandomGrayscale, RandomHue, RandomSaturation
 from npdl.layers.random_shear import RandomShear
 from npdl.layers.reflection_padding import ReflectionPadding1D, ReflectionPadding2D, ReflectionPadding3D
 from npdl.layers.repeat_vector import RepeatVector
@@ -89,7 +90,7 @@ from npdl.layers.rotary_embedding import RotaryEmbedding
 from npdl.layers.separable_conv import SeparableConv1D, SeparableConv2D
 from npdl.layers.simple_rnn import SimpleRNN, SimpleRNNCell
 from npdl.layers.softplus import Softplus
-from npdl.layers.solarization import RandomPosterization, Solarization
+from npdl.layers.solarization import RandomInvert, RandomPosterization, Solarization
 from npdl.layers.spatial_dropout import SpatialDropout1D, SpatialDropout2D, SpatialDropout3D
 from npdl.layers.stacked_rnn_cells import StackedRNNCells
 from npdl.layers.stochastic_depth import StochasticDepth
@@ -116,20 +117,20 @@ __all__ = [
     "FractionalMaxPooling2D", "FractionalMaxPooling3D", "GRUCell", "GaussianDropout", "GaussianNoise",
     "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalMaxPooling1D",
     "GlobalMaxPooling2D", "GlobalMaxPooling3D", "GroupNormalization", "GroupedQueryAttention", "HardShrink", "HardSiLU",
-    "HardSigmoid", "HardTanh", "Hashing", "Identity", "Input", "InstanceNormalization", "IntegerLookup", "LPPooling1D",
-    "LPPooling2D", "LPPooling3D", "LSTMCell", "Lambda", "Layer", "LayerNormalization", "LeakyReLU",
-    "LocalResponseNormalization", "LogSigmoid", "LogSoftmax", "Masking", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D",
-    "Maximum", "Maxout", "Minimum", "Mish", "MultiHeadAttention", "Multiply", "Normalization", "PReLU",
+    "HardSigmoid", "HardTanh", "HashedCrossing", "Hashing", "Identity", "Input", "InstanceNormalization",
+    "IntegerLookup", "LPPooling1D", "LPPooling2D", "LPPooling3D", "LSTMCell", "Lambda", "Layer", "LayerNormalization",
+    "LeakyReLU", "LocalResponseNormalization", "LogSigmoid", "LogSoftmax", "Masking", "MaxPooling1D", "MaxPooling2D",
+    "MaxPooling3D", "Maximum", "Maxout", "Minimum", "Mish", "MultiHeadAttention", "Multiply", "Normalization", "PReLU",
     "PairwiseDistance", "Parallel", "Permute", "PixelShuffle", "PixelUnshuffle", "PositionEmbedding", "ProjectedLSTM",
-    "RMSNormalization", "RandomBrightness", "RandomColorJitter", "RandomContrast", "RandomCrop", "RandomErasing",
-    "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomPosterization", "RandomRotation",
-    "RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation", "RandomZoom", "ReLU", "ReLU6",
-    "ReflectionPadding1D", "ReflectionPadding2D", "ReflectionPadding3D", "RepeatVector", "ReplicationPadding1D",
-    "ReplicationPadding2D", "ReplicationPadding3D", "Rescaling", "Reshape", "Residual", "Resizing", "RotaryEmbedding",
-    "SeparableConv1D", "SeparableConv2D", "SiLU", "Sigmoid", "SimpleRNN", "SimpleRNNCell", "SinePositionEncoding",
-    "SoftShrink", "Softmax", "Softplus", "Softsign", "Solarization", "Sparsemax", "SpatialDropout1D",
-    "SpatialDropout2D", "SpatialDropout3D", "StackedRNNCells", "StochasticDepth", "StringLookup", "Subtract", "Tanh",
-    "TanhShrink", "TextVectorization", "Threshold", "TimeDistributed", "TokenAndPositionEmbedding",
-    "TransformerDecoder", "TransformerEncoder", "Unfold", "UnitNormalization", "UpSampling1D", "UpSampling2D",
-    "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
+    "RMSNormalization", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast",
+    "RandomCrop", "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert",
+    "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation",
+    "RandomZoom", "ReLU", "ReLU6", "ReflectionPadding1D", "ReflectionPadding2D", "ReflectionPadding3D", "RepeatVector",
+    "ReplicationPadding1D", "ReplicationPadding2D", "ReplicationPadding3D", "Rescaling", "Reshape", "Residual",
+    "Resizing", "RotaryEmbedding", "SeparableConv1D", "SeparableConv2D", "SiLU", "Sigmoid", "SimpleRNN",
+    "SimpleRNNCell", "SinePositionEncoding", "SoftShrink", "Softmax", "Softplus", "Softsign", "Solarization",
+    "Sparsemax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StackedRNNCells", "StochasticDepth",
+    "StringLookup", "Subtract", "Tanh", "TanhShrink", "TextVectorization", "Threshold", "TimeDistributed",
+    "TokenAndPositionEmbedding", "TransformerDecoder", "TransformerEncoder", "Unfold", "UnitNormalization",
+    "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
 ]  # fmt: skip

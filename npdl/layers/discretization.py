@@ -1,9 +1,9 @@
-"""Discretization and Hashing: measurements, and anything else, as categories."""
+"""Discretization: measurements as categories."""
 
 import numpy as np
 
 from npdl.layers import arguments
-from npdl.layers.on_host import OnHost, batches_of, hash_of, mode_of, strings
+from npdl.layers.on_host import OnHost, batches_of, mode_of
 
 
 class Discretization(OnHost):
@@ -67,49 +67,3 @@ class Discretization(OnHost):
             raise TypeError(f"{self.name} reads numbers, got dtype {x.dtype}; take layers.StringLookup for strings")
         ids = np.searchsorted(self.bin_boundaries, x, side="right")
         return self.coded(np.asarray(ids), len(self.bin_boundaries) + 1)
-
-
-class Hashing(OnHost):
-    """Strings or whole numbers as one of a few numbers, by a hash, on the host, before the model.
-
-        int         y[n, t] = hash(x[n, t]) mod num_bins;  with a mask_value  0 where x is that, else 1 + hash mod
-                    (num_bins − 1)
-        one_hot, multi_hot, count   as of `StringLookup`, with the bins for the vocabulary
-
-    Nothing has to be known beforehand, and different tokens may share a number. (The hash is not Keras'.)
-
-    Shapes: x (..., T) · y int32 of that shape, or float32 (..., num_bins) (one_hot (..., T, num_bins)).
-
-    Args:
-        num_bins: how many numbers there are.
-        mask_value: a token that gets 0 alone; None is none.
-        salt: a whole number, or two: another one makes another hash.
-        output_mode: "int", "one_hot", "multi_hot" or "count".
-        sparse: False.
-
-    Raises:
-        ValueError: num_bins below 1.
-        TypeError: other tokens; a layer inside a model.
-
-    >>> Hashing(3)([["A"], ["B"], ["A"]]).shape
-    (3, 1)
-    """
-
-    encoding = "utf-8"
-
-    def __init__(self, num_bins, mask_value=None, salt=None, output_mode="int", sparse=False, **base):
-        super().__init__(**base)
-        self.num_bins = arguments.whole(self, "num_bins", num_bins, "Hashing(1000)")
-        self.mask_value, self.output_mode = mask_value, mode_of(self, output_mode)
-        self.salt = salt if salt is None or isinstance(salt, int) else tuple(salt)
-        self.demand_dense(sparse=sparse)
-
-    def encode(self, inputs):
-        tokens = np.asarray(inputs)
-        tokens = tokens if tokens.dtype.kind in "iu" else strings(self, inputs)
-        unique, inverse = np.unique(tokens, return_inverse=True)
-        salt = () if self.salt is None else (self.salt,) if isinstance(self.salt, int) else self.salt
-        masked = int(self.mask_value is not None)
-        bins = max(self.num_bins - masked, 1)
-        found = [0 if t == self.mask_value else masked + hash_of(*salt, t) % bins for t in unique.tolist()]
-        return self.coded(np.array(found, np.int64)[inverse].reshape(tokens.shape), self.num_bins)

@@ -1,4 +1,4 @@
-"""RandomHue, RandomSaturation and RandomGrayscale."""
+"""RandomHue, RandomSaturation, RandomColorDegeneration and RandomGrayscale."""
 
 import math
 
@@ -77,6 +77,34 @@ class RandomSaturation(Recolored):
     def numbers(self, samples):
         (f,) = self.draw(samples, self.factor)
         return np.stack([np.zeros(samples), f / (1 - f + EPSILON)], axis=1)
+
+
+class RandomColorDegeneration(Recolored):
+    """Each image of a training batch on its way to grey; in inference y = x.
+
+        forward     y = x + f (0.2989 R + 0.587 G + 0.114 B − x), cut to the range, f a random number of factor
+        backward    dx_c = (1 − f) g_c + f (0.2989, 0.587, 0.114)_c Σ g,  g = dy, 0 where y is cut
+
+    Shapes: x, y (N, H, W, 3). H and W may be of any length.
+    Saves: x, and f of each image.
+
+    Args:
+        factor: (lower, upper) of f, or one number for 0 ... factor; 1 is grey.
+        value_range, data_format, seed: as of `RandomHue`.
+
+    Raises:
+        ValueError: a factor outside 0 ... 1, a range of other than two numbers, images of other than 3 channels.
+    """
+
+    way = "gray"
+
+    def __init__(self, factor, value_range=(0, 255), data_format=None, seed=None, **base):
+        super().__init__(value_range, seed, data_format=data_format, **base)
+        self.factor = arguments.span(self, "factor", factor, 0, 1)
+
+    def numbers(self, samples):
+        (f,) = self.draw(samples, self.factor)
+        return np.stack([f, np.zeros(samples)], axis=1)
 
 
 class RandomGrayscale(Recolored):

@@ -1,4 +1,4 @@
-"""Solarization and RandomPosterization."""
+"""Solarization, RandomInvert and RandomPosterization."""
 
 import numbers
 
@@ -48,6 +48,36 @@ class Solarization(Recolored):
         low, high = self.value_range
         added, threshold = self.draw(samples, self.addition_factor, self.threshold_factor)
         return np.stack([(high - low) * added, low + (high - low) * threshold], axis=1)
+
+
+class RandomInvert(Recolored):
+    """Some images of a training batch as their negatives; in inference y = x.
+
+        forward     y = low + high − x, or x, cut to the range
+        backward    dx = −dy, or dy;      0 where y is cut
+
+    An image is inverted with probability p, p a random number of factor.
+
+    Shapes: x, y (N, H, W, C). H and W may be of any length.
+    Saves: x, and which images were inverted.
+
+    Args:
+        factor: (lower, upper) of p, or one number for 0 ... factor.
+        value_range, seed, data_format: as of `Solarization`.
+
+    Raises:
+        ValueError: a factor outside 0 ... 1, a range of other than two numbers, samples that are no images.
+    """
+
+    way, colors = "solarize", False
+
+    def __init__(self, factor=1.0, value_range=(0, 255), seed=None, data_format=None, **base):
+        super().__init__(value_range, seed, data_format=data_format, **base)
+        self.factor = arguments.span(self, "factor", factor, 0, 1)
+
+    def numbers(self, samples):
+        chance, coin = self.draw(samples, self.factor, (0, 1))
+        return np.stack([np.zeros(samples), np.where(coin < chance, -np.inf, np.inf)], axis=1)
 
 
 class RandomPosterization(Recolored):

@@ -165,6 +165,15 @@ def test_hashing():
     assert layers.Hashing(4, output_mode="multi_hot")(np.arange(10).reshape(2, 5)).shape == (2, 4)
 
 
+def test_crossed_features():
+    layer = layers.HashedCrossing(50)
+    a, b = np.array(["A", "B", "A", "B", "A"]), np.array([101, 101, 101, 102, 102])
+    y = layer((a, b))
+    assert y[0] == y[2] and len(set(y)) == 4 and y.shape == (5,)
+    hot = layers.HashedCrossing(50, output_mode="one_hot")
+    np.testing.assert_array_equal(hot((a[:, None], b[:, None])), np.eye(50)[y])
+
+
 def adapted(layer, data):
     layer.adapt(data)
     return layer
@@ -179,6 +188,7 @@ def adapted(layer, data):
         (adapted(layers.IntegerLookup(), [[3, 4]]), [[4, 5]]),
         (adapted(layers.Discretization(num_bins=3), [1.0, 2.0, 5.0]), [0.0, 3.0]),
         (layers.Hashing(5, salt=3), ROWS),
+        (layers.HashedCrossing(7), ROWS),
     ),
 )
 def test_configurations_keep_what_was_learnt(layer, data):
@@ -266,6 +276,12 @@ def test_a_model_cannot_hold_one():
         (lambda: layers.Discretization(num_bins=3)([1.0]), RuntimeError, "has no boundaries"),
         (lambda: layers.Discretization([1.0])(["a"]), TypeError, "reads numbers"),
         (lambda: layers.Hashing(0), ValueError, "Hashing needs num_bins"),
+        (
+            lambda: layers.HashedCrossing(5)([["a"]]),
+            ValueError,
+            r"crosses two .* got 1 of shapes \[\(1,\)\]; pass e.g.",
+        ),
+        (lambda: layers.HashedCrossing(5)((["a"], ["b", "c"])), ValueError, r"shapes \[\(1,\), \(2,\)\]"),
     ],
 )
 def test_wrong_arguments(make, error, text):

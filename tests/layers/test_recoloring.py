@@ -13,6 +13,7 @@ ALL = [
     layers.RandomHue(0.8, value_range=(-1, 2)),
     layers.RandomSaturation((0.2, 0.9), value_range=(-1, 2), seed=3),
     layers.RandomGrayscale(0.6),
+    layers.RandomColorDegeneration(0.8, value_range=(-1, 1)),
     layers.RandomColorJitter((-2, 2), 0.2, 0.3, (0.2, 0.7), 0.4),
     layers.RandomColorJitter(),
     layers.RandomShear(0.4),
@@ -21,6 +22,7 @@ ALL = [
     layers.RandomGaussianBlur(1.0, (1, 3), value_range=(-2, 2)),
     layers.RandomSharpness(1.0, value_range=(-1.5, 1.5)),
     layers.Solarization(0.3, 0.6, value_range=(-1, 1)),
+    layers.RandomInvert(value_range=(-1, 1)),
     layers.RandomPosterization((2, 5), value_range=(-1, 1)),
 ]
 
@@ -30,7 +32,7 @@ def test_contract(layer):
     testing.check_layer(layer, (5, 4, 3))
 
 
-@pytest.mark.parametrize("layer", [*ALL[:4], *ALL[5:]], ids=lambda layer: repr(layer)[:40])
+@pytest.mark.parametrize("layer", [*ALL[:5], *ALL[6:]], ids=lambda layer: repr(layer)[:40])
 def test_same_seed_same_images(layer, rng):
     """A sample's numbers come from (seed, place, step, sample): not from the batch, nor from what ran before."""
 
@@ -50,7 +52,7 @@ def test_same_seed_same_images(layer, rng):
 def test_augment_makes_the_same_images_however_many_threads(rng):
     """Of layers inside a layer too."""
     x = rng.uniform(size=(4, 6, 6, 3)).astype("float32")
-    augment = Augment([ALL[3], layers.RandomHue(0.5, (0, 1))], seed=1)
+    augment = Augment([ALL[4], layers.RandomHue(0.5, (0, 1))], seed=1)
     first = augment(x, None, Place(0, 0, 0))[0]
     augment(x, None, Place(0, 0, 4))
     np.testing.assert_array_equal(augment(x, None, Place(0, 0, 0))[0], first)
@@ -115,6 +117,23 @@ def test_grayscale(device, rng):
     became = np.isclose(y, gray).all(axis=(1, 2, 3))
     assert 30 < became.sum() < 70
     np.testing.assert_array_equal(y[~became], x[~became])
+
+
+def test_on_the_way_to_grey(device, rng):
+    x = rng.uniform(size=(2, 3, 3, 3))
+    y = made(layers.RandomColorDegeneration((0.3, 0.3), (0, 1)), device, (3, 3, 3))(x, training=True)
+    gray = (x * [0.2989, 0.587, 0.114]).sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(y, 0.7 * x + 0.3 * gray, atol=1e-12)
+
+
+def test_inversion(device, rng):
+    x = rng.uniform(size=(60, 2, 2, 1))
+    layer = made(layers.RandomInvert((0.5, 0.5), (0, 1)), device, (2, 2, 1))
+    y = layer(x, training=True)
+    inverted = np.isclose(y, 1 - x).all(axis=(1, 2, 3))
+    assert 15 < inverted.sum() < 45
+    np.testing.assert_array_equal(y[~inverted], x[~inverted])
+    np.testing.assert_array_equal(layer.backward(x), np.where(inverted[:, None, None, None], -x, x))
 
 
 def test_jitter_is_the_four_one_after_the_other(device, rng):
@@ -233,6 +252,8 @@ def test_keras_configurations():
         (layers.RandomGrayscale, {"factor": 0.5}),
         (layers.RandomColorJitter, {"value_range": [0, 255], "brightness_factor": 0.2, "contrast_factor": None,
                                     "saturation_factor": [0.2, 0.4], "hue_factor": None, "seed": None}),
+        (layers.RandomColorDegeneration, {"factor": [0, 0.5], "value_range": [0, 255], "seed": None}),
+        (layers.RandomInvert, {"factor": [0, 0.5], "value_range": [0, 255], "seed": None}),
         (layers.RandomShear, {"x_factor": [-0.2, 0.2], "y_factor": [0.0, 0.0], "fill_mode": "reflect", "seed": None,
                               "interpolation": "bilinear", "fill_value": 0.0, "data_format": "channels_last"}),
         (layers.RandomGaussianBlur, {"factor": [0, 1], "kernel_size": [3, 3], "sigma": [0, 1],
