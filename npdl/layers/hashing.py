@@ -44,10 +44,9 @@ class Hashing(OnHost):
     def encode(self, inputs):
         tokens = _tokens(self, inputs)
         unique, inverse = np.unique(tokens, return_inverse=True)
-        salt = () if self.salt is None else (self.salt,) if isinstance(self.salt, int) else self.salt
         masked = int(self.mask_value is not None)
         bins = max(self.num_bins - masked, 1)
-        found = [0 if t == self.mask_value else masked + hash_of(*salt, t) % bins for t in unique.tolist()]
+        found = [0 if t == self.mask_value else masked + hash_of(self.salt, t) % bins for t in unique.tolist()]
         return self.coded(np.array(found, np.int64)[inverse].reshape(tokens.shape), self.num_bins)
 
 
@@ -93,7 +92,7 @@ class HashedCrossing(OnHost):
                 f"{sorted(shapes)}; pass e.g. layer((a, b))"
             )
         rows = zip(*(part.reshape(-1).tolist() for part in parts))
-        ids = np.array([hash_of(*row) % self.num_bins for row in rows], np.int64)
+        ids = np.array([hash_of(None, *row) % self.num_bins for row in rows], np.int64)
         return self.coded(ids.reshape(parts[0].shape), self.num_bins)
 
 

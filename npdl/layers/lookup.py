@@ -20,7 +20,7 @@ class Lookup(OnHost):
         idf_weights: of "tf_idf": of each of them ln(1 + documents / (1 + documents that have it)); None otherwise.
     """
 
-    encoding = "utf-8"
+    encoding, salt = "utf-8", None
 
     def __init__(
         self, max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, idf_weights, invert, output_mode,
@@ -61,7 +61,7 @@ class Lookup(OnHost):
 
     def bucket(self, token):
         """A whole number: an unknown token takes the place that its remainder by `num_oov_indices` says."""
-        return hash_of(token)
+        return hash_of(self.salt, token)
 
     def adapt(self, data):
         """Take the vocabulary from data: the most frequent tokens; of equally frequent ones the last in order first.

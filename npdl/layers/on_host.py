@@ -104,7 +104,8 @@ def strings(layer, inputs):
     return array
 
 
-def hash_of(*path):
-    """A whole number of 64 bits, the same on every machine."""
-    low, high = random.key(0, "hash", *path)
+def hash_of(salt, *tokens):
+    """A whole number of 64 bits, the same on every machine; salt: None, a whole number or two."""
+    salt = () if salt is None else salt if isinstance(salt, tuple) else (salt,)
+    low, high = random.key(0, "hash", *salt, *tokens)
     return low | high << 32

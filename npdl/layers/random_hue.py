@@ -58,11 +58,11 @@ class RandomSaturation(Recolored):
     Saves: x, and b of each image.
 
     Args:
-        factor: (lower, upper) of f, or one number for 0 ... factor.
+        factor: (lower, upper) of f, or one number for 0 ... factor; below 0, as Keras writes it, it counts as 0.
         value_range, data_format, seed: as of `RandomHue`.
 
     Raises:
-        ValueError: a factor outside 0 ... 1, a range of other than two numbers, images of other than 3 channels.
+        ValueError: a factor outside −1 ... 1, a range of other than two numbers, images of other than 3 channels.
 
     >>> RandomSaturation((0.3, 0.7), value_range=(0, 1)).init(input_shape=(32, 32, 3)).output_shape
     (32, 32, 3)
@@ -72,11 +72,11 @@ class RandomSaturation(Recolored):
 
     def __init__(self, factor, value_range=(0, 255), data_format=None, seed=None, **base):
         super().__init__(value_range, seed, data_format=data_format, **base)
-        self.factor = arguments.span(self, "factor", factor, 0, 1)
+        self.factor = arguments.span(self, "factor", factor, -1, 1, symmetric=False)
 
     def numbers(self, samples):
         (f,) = self.draw(samples, self.factor)
-        return np.stack([np.zeros(samples), f / (1 - f + EPSILON)], axis=1)
+        return np.stack([np.zeros(samples), np.maximum(f, 0) / (1 - f + EPSILON)], axis=1)
 
 
 class RandomColorDegeneration(Recolored):
@@ -89,18 +89,18 @@ class RandomColorDegeneration(Recolored):
     Saves: x, and f of each image.
 
     Args:
-        factor: (lower, upper) of f, or one number for 0 ... factor; 1 is grey.
+        factor: (lower, upper) of f, or one number for 0 ... factor; 1 is grey, below 0 colours become stronger.
         value_range, data_format, seed: as of `RandomHue`.
 
     Raises:
-        ValueError: a factor outside 0 ... 1, a range of other than two numbers, images of other than 3 channels.
+        ValueError: a factor outside −1 ... 1, a range of other than two numbers, images of other than 3 channels.
     """
 
     way = "gray"
 
     def __init__(self, factor, value_range=(0, 255), data_format=None, seed=None, **base):
         super().__init__(value_range, seed, data_format=data_format, **base)
-        self.factor = arguments.span(self, "factor", factor, 0, 1)
+        self.factor = arguments.span(self, "factor", factor, -1, 1, symmetric=False)
 
     def numbers(self, samples):
         (f,) = self.draw(samples, self.factor)

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from npdl.layers import arguments
 from npdl.layers.lookup import Lookup
-from npdl.layers.on_host import strings
+from npdl.layers.on_host import hash_of, strings
 
 
 class _Arrays(Lookup):
@@ -26,7 +27,7 @@ class _Arrays(Lookup):
 
     def documents(self, data):
         tokens = self.tokens(data)
-        return tokens.reshape(-1, tokens.shape[-1] if tokens.ndim else 1).tolist()
+        return tokens.reshape(-1, tokens.shape[-1] if tokens.ndim > 1 else 1).tolist()
 
     def tokens(self, inputs):
         """An array of tokens."""
@@ -58,6 +59,7 @@ class StringLookup(_Arrays):
         pad_to_max_tokens: V is max_tokens, however small the vocabulary.
         sparse: False.
         encoding: of bytes and of the file.
+        salt: a whole number, or two: another one makes another hash of unknown strings.
 
     Raises:
         ValueError: arguments that do not go together, a vocabulary with a string twice.
@@ -72,9 +74,9 @@ class StringLookup(_Arrays):
     def __init__(
         self, max_tokens=None, num_oov_indices=1, mask_token=None, oov_token="[UNK]", vocabulary=None,
         idf_weights=None, invert=False, output_mode="int", pad_to_max_tokens=False, sparse=False, encoding="utf-8",
-        **base,
+        salt=None, **base,
     ):  # fmt: skip
-        self.encoding = encoding
+        self.encoding, self.salt = encoding, salt if salt is None or isinstance(salt, int) else tuple(salt)
         super().__init__(
             max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, idf_weights, invert, output_mode,
             pad_to_max_tokens, sparse, **base,
@@ -87,7 +89,7 @@ class StringLookup(_Arrays):
 class IntegerLookup(_Arrays):
     """Whole numbers of any size as numbers from 0 on, on the host, before the model; with `invert` back.
 
-    As `StringLookup`; of several places an unknown number n takes n mod num_oov_indices.
+    As `StringLookup`; of several places an unknown number n takes n mod num_oov_indices, or by a hash.
 
     Shapes: x (..., T) of whole numbers · y int32 of that shape, or float32 (..., V) (one_hot (..., T, V)).
 
@@ -95,6 +97,8 @@ class IntegerLookup(_Arrays):
         max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, idf_weights, invert, output_mode,
             pad_to_max_tokens, sparse: as of `StringLookup`, with numbers for strings.
         vocabulary_dtype: "int64" or "int32", of what `invert` makes.
+        oov_method: "floormod" or "farmhash": how an unknown number takes its place (the hash is not Keras').
+        salt: of the hash.
 
     Raises:
         ValueError, TypeError, RuntimeError: as `StringLookup`.
@@ -108,9 +112,11 @@ class IntegerLookup(_Arrays):
     def __init__(
         self, max_tokens=None, num_oov_indices=1, mask_token=None, oov_token=-1, vocabulary=None,
         vocabulary_dtype="int64", idf_weights=None, invert=False, output_mode="int", sparse=False,
-        pad_to_max_tokens=False, **base,
+        pad_to_max_tokens=False, oov_method="floormod", salt=None, **base,
     ):  # fmt: skip
         self.vocabulary_dtype = str(np.dtype(vocabulary_dtype))
+        self.oov_method = arguments.one_of(self, "oov_method", oov_method, ("floormod", "farmhash"))
+        self.salt = salt if salt is None or isinstance(salt, int) else tuple(salt)
         super().__init__(
             max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, idf_weights, invert, output_mode,
             pad_to_max_tokens, sparse, **base,
@@ -129,7 +135,7 @@ class IntegerLookup(_Arrays):
         return int(value)
 
     def bucket(self, token):
-        return token
+        return token if self.oov_method == "floormod" else hash_of(self.salt, token)
 
     def _tokens_of(self, inputs):
         return super()._tokens_of(inputs).astype(self.vocabulary_dtype)

@@ -54,6 +54,11 @@ def test_whole_numbers():
     assert layer([[12, 1138, 42], [42, 1000, 36]]).tolist() == [[5, 2, 1], [1, 3, 4]]
     two = layers.IntegerLookup(vocabulary=[12, 36, 1138, 42], num_oov_indices=2)
     assert two([[12, 1138, 42], [37, 1000, 36]]).tolist() == [[2, 4, 5], [1, 0, 3]]
+    hashed = layers.IntegerLookup(vocabulary=[1], num_oov_indices=4, oov_method="farmhash")
+    places = hashed(np.arange(2, 402, 4))  # of which the remainders are all one
+    assert np.bincount(places).min() > 10
+    salted = layers.IntegerLookup(vocabulary=[1], num_oov_indices=4, oov_method="farmhash", salt=[1, 2])
+    assert (salted(np.arange(2, 402, 4)) != places).any()
 
 
 def test_output_modes():
@@ -70,6 +75,9 @@ def test_output_modes():
         vocabulary=LETTERS, idf_weights=[0.25, 0.75, 0.6, 0.4], output_mode="tf_idf"
     )  # fmt: skip
     np.testing.assert_allclose(weighted(ROWS), [[0, 0.25, 0, 0.6, 0.8], [1, 0, 0.75, 0, 0.4]], rtol=1e-6)
+    learnt = layers.StringLookup(output_mode="tf_idf")
+    learnt.adapt(["a", "b", "b"])  # three documents
+    np.testing.assert_allclose(learnt.idf_weights, [math.log(1 + 3 / 3), math.log(1 + 3 / 2)])
     masked = layers.StringLookup(vocabulary=LETTERS, mask_token="", output_mode="count")
     assert masked([["", "a", ""]]).tolist() == [[0, 1, 0, 0, 0]]
 
@@ -211,7 +219,7 @@ def test_keras_configurations():
         "dtype": "int64", "invert": False, "max_tokens": None, "num_oov_indices": 1, "oov_token": -1,
         "mask_token": None,
         "output_mode": "int", "sparse": False, "pad_to_max_tokens": False, "idf_weights": None, "vocabulary": [5, 6],
-        "vocabulary_size": 3, "vocabulary_dtype": "int64",
+        "vocabulary_size": 3, "vocabulary_dtype": "int64", "oov_method": "floormod", "salt": None,
     }  # fmt: skip
     assert layers.IntegerLookup.from_config(integer)([6]).tolist() == [2]
     bins = {"bin_boundaries": [0.0, 1.0], "num_bins": None, "epsilon": 0.01, "output_mode": "int", "sparse": False}

@@ -96,8 +96,8 @@ def test_hue_is_that_of_hsv(device, rng):
 
 def test_saturation_is_that_of_hsv(device, rng):
     x = pixels(rng)
-    for f in (0.0, 0.25, 0.5, 0.7, 1.0):
-        more = f / (1 - f + 1e-7)
+    for f in (-0.5, 0.0, 0.25, 0.5, 0.7, 1.0):
+        more = max(f, 0) / (1 - f + 1e-7)
 
         def changed(r, g, b, more=more):
             h, s, v = colorsys.rgb_to_hsv(r, g, b)
@@ -248,7 +248,7 @@ def test_wrong_arguments(make, text):
 def test_keras_configurations():
     for kind, config in (
         (layers.RandomHue, {"factor": [0, 0.5], "value_range": [0, 1], "seed": None}),
-        (layers.RandomSaturation, {"factor": [0, 0.5], "value_range": [0, 1], "seed": 3}),
+        (layers.RandomSaturation, {"factor": [-0.5, 0.5], "value_range": [0, 1], "seed": 3}),
         (layers.RandomGrayscale, {"factor": 0.5}),
         (layers.RandomColorJitter, {"value_range": [0, 255], "brightness_factor": 0.2, "contrast_factor": None,
                                     "saturation_factor": [0.2, 0.4], "hue_factor": None, "seed": None}),
