@@ -41,6 +41,7 @@ FAMILIES = {
     "image": (
         "rescale", "clip_grad", "standardize", "standardize_grad", "affine_sample", "affine_sample_grad", "erase",
     ),
+    "color": ("recolor", "recolor_grad"),
     "embed": ("embedding", "embedding_grad", "not_zero", "count_ids", "count_ids_grad"),
     "norm": ("batch_norm_statistics", "batch_norm", "batch_norm_grad", "batch_norm_frozen_grad", "moving_average"),
     "layer_norm": ("layer_norm", "layer_norm_grad", "rms_norm", "rms_norm_grad", "unit_norm", "unit_norm_grad"),

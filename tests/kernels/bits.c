@@ -716,6 +716,13 @@ static void FN(try_image)(int64_t n, int64_t h, int64_t w, int64_t c, int64_t h2
     FN(see)(dx, n * h * w * c);
     FN(npdl_rescale)(x, center, scale, offset, -2, 3, dx, 1, n * h * w, c);
     FN(see)(dx, n * h * w * c);
+    for (int64_t i = 0; i < n; i++) maps[2 * i] = (double)(1 << i % 8) / 4, maps[2 * i + 1] = (double)between(0, 40) / 16;
+    for (int way = NPDL_HSV; way <= NPDL_POSTERIZE; way++)
+        for (int grad = 0; grad < 2; grad++) {
+            const int64_t size = h * w * c / 3 * 3;
+            FN(npdl_recolor)(grad, way, x, x, maps, -0.5, 1, dx, n, size);
+            FN(see)(dx, n * size);
+        }
 }
 
 static void FN(try_embedding)(int64_t rows, int64_t width, int64_t count, int wide) {
