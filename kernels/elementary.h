@@ -169,11 +169,29 @@ static const REAL FN(npdl_tanh_table)[7][16] = {
 };
 static const REAL FN(npdl_log_poly)[] = {  /* (ln((1+s)/(1−s))/s − 2) / z, z = s², √½ ≤ (1+s)/(1−s) ≤ √2 */
     0.666666627f, 0.4000085f, 0.285101414f, 0.240292087f};
-static const REAL FN(npdl_normal_near)[] = {  /* (Φ(√z) − ½) / √z, z ≤ 1 */
-    0.398942202f, -0.0664887577f, 0.00996424071f, -0.00116543018f, 9.2498296e-05f};
-static const REAL FN(npdl_normal_far)[] = {  /* Φ(−a) e^(a²/2) (a + 4) in t = 1 − 8/(a + 4), 1 ≤ a ≤ 40 */
-    0.755285084f, -0.607896745f, 0.387140393f, -0.186521173f, 0.0603588931f,
-    -0.00752440467f, -0.00332119572f, 0.00150602125f, -7.96144304e-05f};
+/* Φ(−a) e^(a²/2) ≈ c₀ + c₁ t + ... + c₅ t⁵ with t = a − m, in 16 intervals to 15, four to each doubling of a + 1; as the
+ * table before. m is a place in the middle at which the function is next to a float. */
+static const REAL FN(npdl_normal_table)[7][16] = {
+    {1.251709f, 1.7477417f, 2.2421875f, 2.7503662f, 3.5117188f, 4.5183716f, 5.488098f, 6.498474f, 7.978882f,
+     10.053223f, 11.960266f, 13.962219f, 0.12054443f, 0.3737793f, 0.6213379f, 0.8717041f},
+    {0.23057163f, 0.1854007f, 0.1540688f, 0.13071029f, 0.10603274f, 0.08448622f, 0.070486486f, 0.060029168f,
+     0.04924877f, 0.0393015f, 0.033127185f, 0.028428614f, 0.4553221f, 0.37991786f, 0.32407838f, 0.2802794f},
+    {-0.1103337f, -0.074909754f, -0.053491145f, -0.03944112f, -0.026585137f, -0.017202165f, -0.012105526f,
+     -0.008844288f, -0.0059921625f, -0.0038355545f, -0.0027323323f, -0.0020157371f, -0.34405574f, -0.25693685f,
+     -0.1975801f, -0.15462157f},
+    {0.046231948f, 0.027238509f, 0.017065648f, 0.011116311f, 0.006336244f, 0.0033801284f, 0.0020250478f, 0.0012773839f,
+     0.00071894034f, 0.00037090317f, 0.00022387537f, 0.00014222365f, 0.20692322f, 0.14193968f, 0.10065692f,
+     0.072747484f},
+    {-0.017487384f, -0.009101142f, -0.005075691f, -0.0029555783f, -0.0014439782f, -0.0006429013f, -0.00033058203f,
+     -0.00018104767f, -8.5134285e-05f, -3.554064e-05f, -1.8227482e-05f, -9.986845e-06f, -0.106371075f, -0.06796135f,
+     -0.045013707f, -0.030404268f},
+    {0.0061385776f, 0.002853226f, 0.0014296836f, 0.0007504955f, 0.00032100786f, 0.000120018296f, 5.31684e-05f,
+     2.53688e-05f, 1.0132252e-05f, 3.4190364e-06f, 1.4872551e-06f, 7.0249985e-07f, 0.04869286f, 0.02922294f,
+     0.01822389f, 0.011586897f},
+    {-0.0019924862f, -0.0008319676f, -0.00037516688f, -0.00018196294f, -6.855653e-05f, -2.1944517e-05f, -8.192132e-06f,
+     -3.4813938e-06f, -1.1520201e-06f, -3.3211708e-07f, -1.17161065e-07f, -4.8279265e-08f, -0.02006352f, -0.011402975f,
+     -0.006692276f, -0.003976036f},
+};
 #else
 #define UINT uint64_t
 enum { FN(npdl_mantissa) = 52, FN(npdl_bias) = 1023 };
@@ -355,7 +373,7 @@ NPDL_INLINE VEC FN(npdl_sigmoid)(VEC x) {
 
 /* Φ(x) = ½ (1 + erf(x/√2)), the normal distribution's; density = e^(−x²/2) / √(2π). */
 NPDL_INLINE void FN(npdl_normals)(VEC *x, VEC *density, int count) {
-    VEC a[NPDL_WIDE], square[NPDL_WIDE], e[NPDL_WIDE], w[NPDL_WIDE], tail[NPDL_WIDE], near[NPDL_WIDE];
+    VEC a[NPDL_WIDE], square[NPDL_WIDE], e[NPDL_WIDE], tail[NPDL_WIDE];
     EACH a[j] = MIN(BC(40), FN(npdl_abs)(x[j]));  /* Φ(−40) is 0 in double precision */
     EACH {
         VEC half = a[j] * BC((REAL)0.5), lost;
@@ -365,6 +383,18 @@ NPDL_INLINE void FN(npdl_normals)(VEC *x, VEC *density, int count) {
     FN(npdl_exps)(e, count);
     EACH e[j] = FMA(e[j], square[j], e[j]);
     EACH density[j] = e[j] * BC((REAL)0.3989422804014327);
+#if NPDL_REAL_BITS == 32
+    const REAL (*table)[16] = FN(npdl_normal_table);
+    IVEC at[NPDL_WIDE];
+    EACH at[j] = (IVEC)(a[j] + BC(1)) >> 21;
+    EACH a[j] = a[j] - LOOKUP(table[0], at[j]);
+    EACH tail[j] = LOOKUP(table[6], at[j]);
+    #pragma GCC unroll 8
+    for (int k = 5; k > 0; k--) EACH tail[j] = FMA(tail[j], a[j], LOOKUP(table[k], at[j]));
+    EACH tail[j] = e[j] * tail[j];
+    EACH x[j] = SELECT(x[j] > BC(0), BC(1) - tail[j], tail[j]);
+#else
+    VEC w[NPDL_WIDE], near[NPDL_WIDE];
     EACH w[j] = BC(1) / (a[j] + BC(4));
     EACH square[j] = FMA(w[j], BC(-8), BC(1));
     POLYS(FN(npdl_normal_far), square, tail, count);
@@ -373,6 +403,7 @@ NPDL_INLINE void FN(npdl_normals)(VEC *x, VEC *density, int count) {
     POLYS(FN(npdl_normal_near), square, near, count);
     EACH near[j] = FMA(near[j], x[j], BC((REAL)0.5));
     EACH x[j] = SELECT(a[j] < BC(1), near[j], SELECT(x[j] > BC(0), BC(1) - tail[j], tail[j]));
+#endif
 }
 
 NPDL_INLINE void FN(npdl_cdfs)(VEC *x, int count) {
