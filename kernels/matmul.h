@@ -71,7 +71,7 @@ static inline int64_t npdl_even_rows(int64_t m, int64_t rows, int64_t step, int6
 #define NPDL_NW (2 * VL)          /* columns of a panel */
 /* From row to row of packed op(a). Room after each row keeps the step from being a power of two, which would crowd the
  * rows into few cache sets. A transposed one is packed in strips of NPDL_MR rows of op(a) each, k by k, so that what a
- * tile reads lies together. */
+ * tile reads lies together; their room also takes what the last k's vector is longer than that. */
 #define NPDL_A_STEP (NPDL_KB + 16)
 #define NPDL_A_STRIP (NPDL_KB * NPDL_MR + 16)
 
@@ -360,7 +360,7 @@ static void FN(npdl_pack_a)(const FN(npdl_product) *s, int64_t m0, int64_t m, in
     for (int64_t r = 0; r < k; r++, from += s->a_step, to += NPDL_MR)
         for (int64_t i = 0; i < m; i += NPDL_MR) {
             __builtin_prefetch(from + NPDL_AHEAD * s->a_step + i);
-            for (int64_t j = 0; j < npdl_min(m - i, NPDL_MR); j += VL) { /* into the next k's, which comes after it */
+            for (int64_t j = 0; j < npdl_min(m - i, NPDL_MR); j += VL) { /* into the next k's, which comes later */
                 int64_t lanes = npdl_min(m - i - j, VL);
                 const REAL *p = from + i + j;
                 ST(to + i / NPDL_MR * NPDL_A_STRIP + j, lanes == VL ? LD(p) : LDN(p, lanes));
@@ -543,7 +543,8 @@ static void FN(npdl_run_product)(FN(npdl_product) *s) {
     s->parts = npdl_max(1, npdl_ceil_div(s->k, npdl_max(s->part_k, 1)));
 
     /* Halve the rectangle until there are tasks for every thread: this changes no sum. Fewer and larger ones where each
-     * packs its part of a transposed op(a) for itself: (512, 768) · (768, 128) takes a tenth less so. */
+     * packs its part of a transposed op(a) for itself: (512, 768) · (768, 128) takes a tenth less so; and about square
+     * ones, of which the fewest numbers are packed: (128, 768) · (768, 128) takes an eighth less. */
     int64_t each = s->a && s->transpose_a && !FN(npdl_reads_in_place)(s) ? 2 : 4;
     int64_t wanted = npdl_get_num_threads() > 1 ? npdl_get_num_threads() * each : 1;
     int64_t rows = npdl_min(npdl_round_up(s->m, NPDL_MR), NPDL_TASK_ROWS);
