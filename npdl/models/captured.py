@@ -9,7 +9,8 @@ from npdl.layers.augmenting import Augmentation
 
 PLAIN = {
     optimizers.SGD, optimizers.Adam, optimizers.AdamW, optimizers.Adamax, optimizers.Nadam, optimizers.RMSprop,
-    optimizers.Lion, optimizers.Adagrad, optimizers.Adadelta, optimizers.Rprop, optimizers.Lamb, optimizers.Adafactor,
+    optimizers.Lion, optimizers.Adagrad, optimizers.Adadelta, optimizers.Ftrl, optimizers.Rprop, optimizers.Lamb,
+    optimizers.Adafactor,
 }  # fmt: skip
 """Optimizers whose step is the same launches every time, with other numbers: it is a part of the graph. Exact types."""
 
