@@ -17,7 +17,7 @@ PLAIN = {
 ROOM = 1 << 12
 """Bytes for the numbers of a graph, and those more for each layer and each tensor."""
 ROOM_EACH = 1 << 8
-ROOM_DRAWN = 1 << 8
+ROOM_DRAWN = 1 << 9
 """Bytes for what a layer draws for each sample of a batch on the host."""
 
 
@@ -98,7 +98,7 @@ class Captured:
                 model.optimizer.step(model)
             model.optimizer.iterations = before
             room += rehearsed.nbytes
-            if scaling is not None:
+            if scaling is not None:  # makes its memory there, which outlives the graph
                 scaling.lend(model.optimizer)
                 scaling.settle()
         try:
