@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from npdl import random
-from npdl.kernels.counted import drawn
+from npdl.kernels.counted import drawn, through
 from npdl.kernels.reference.image import FILL_MODES, INTERPOLATIONS
 from npdl.layers import arguments, spatial
 from npdl.layers.base import Layer
@@ -93,6 +93,11 @@ class Moved(Augmentation):
         dx = self.buffer("dx", dy.shape)
         self.k.affine_sample_grad(dy, maps, out=dx, interpolation=self.interpolation, fill_mode=self.fill_mode)
         return dx
+
+
+def column_of(numbers, i):
+    """Column i of host numbers (N, columns), as (N, 1, 1, 1); of what `made` gave it is made anew with them."""
+    return through(lambda given: given[:, i].reshape(-1, 1, 1, 1), numbers)
 
 
 def affine_maps(samples, a, b):

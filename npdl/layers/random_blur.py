@@ -8,9 +8,8 @@ import numpy as np
 from npdl.kernels.reference.normal import exp
 from npdl.kernels.taps import both_sides, neighbours
 from npdl.layers import arguments
+from npdl.layers.augmenting import column_of
 from npdl.layers.random_color import _Colored
-
-TINY = 1e-6
 
 
 class RandomGaussianBlur(_Colored):
@@ -57,7 +56,7 @@ class RandomGaussianBlur(_Colored):
         chance, coin, *sigmas = self.draw(samples, self.factor, (0, 1), self.sigma, self.sigma)
         blurred, found = (coin < chance)[:, None], []
         for sigma, size in zip(reversed(sigmas), reversed(self.kernel_size)):
-            distance = np.arange(size // 2 + 1) / (sigma + TINY)[:, None]
+            distance = np.arange(size // 2 + 1) / (sigma + 1e-6)[:, None]
             bell = exp(np.maximum(-0.5 * distance * distance, -700.0))
             total = bell[:, 0].copy()
             for column in bell.T[1:]:  # one after the other: the same bits on every machine
@@ -68,7 +67,7 @@ class RandomGaussianBlur(_Colored):
     def forward(self, x, training=False):
         if self.passes(training):
             return x
-        weights = self.weights(len(x))
+        weights = [self.made(lambda shape, axis=axis: self.weights(shape[0])[axis], x.shape) for axis in range(2)]
         self.step += 1
         y = self.buffer("y", x.shape)
         self._blur(x, weights, y, *self.value_range)
@@ -79,7 +78,7 @@ class RandomGaussianBlur(_Colored):
         """out = Σ w Σ v x, cut"""
         size, between = x.shape[1:3], self.scratch("between", x.shape)
         for axis, (source, made) in enumerate(((x, between), (between, out))):
-            middle, *others = weights[axis].T.reshape(-1, len(x), 1, 1, 1)
+            middle, *others = [column_of(weights[axis], i) for i in range(weights[axis].shape[1])]
             self.k.rescale(source, middle, 0.0, out=made)
             for distance, weight in enumerate(others, 1):
                 taps = [both_sides(n, distance) if i == axis else neighbours(n, 0, 0) for i, n in enumerate(size)]
@@ -109,9 +108,7 @@ class RandomSharpness(_Colored):
 
     Args:
         factor: (lower, upper) of f, or one number for 0 ... factor.
-        value_range: (low, high) of the pixels: (0, 1) where they were rescaled.
-        data_format: None or "channels_last".
-        seed: of f; None makes it from the model's seed and the layer's place.
+        value_range, data_format, seed: as of `RandomGaussianBlur`.
 
     Raises:
         ValueError: a factor outside 0 ... 1, a range of other than two numbers, samples that are no images.
@@ -127,19 +124,23 @@ class RandomSharpness(_Colored):
     def forward(self, x, training=False):
         if self.passes(training):
             return x
-        (f,) = self.draw(len(x), self.factor)
+        softer, y = self.made(self.softer, x.shape), self.buffer("y", x.shape)
         self.step += 1
-        y, softer = self.buffer("y", x.shape), (1 - 2 * f).reshape(-1, 1, 1, 1)
         self._soften(x, softer, y, *self.value_range)
         self.save(y, softer)
         return y
 
+    def softer(self, shape):
+        """(N, 2): 1 − 9/13 s and s/13 of s = 1 − 2f"""
+        s = 1 - 2 * self.draw(shape[0], self.factor)[0]
+        return np.stack([1 - s * (9 / 13), s / 13], axis=1)
+
     def _soften(self, x, softer, out, low=-math.inf, high=math.inf):
-        """out = x + softer (s − x) = (1 − 9/13 softer) x + softer/13 Σ, cut"""
+        """out = x + s (blurred − x), cut"""
         around = self.scratch("around", x.shape)
         self.k.interpolate(x, *(neighbours(n, 1, 1) for n in x.shape[1:3]), out=around)
-        self.k.rescale(x, 1 - softer * (9 / 13), 0.0, out=out)
-        self.k.rescale(around, softer / 13, out, out=out, low=low, high=high)
+        self.k.rescale(x, column_of(softer, 0), 0.0, out=out)
+        self.k.rescale(around, column_of(softer, 1), out, out=out, low=low, high=high)
 
     def backward(self, dy):
         if (saved := self.saved()) is None:

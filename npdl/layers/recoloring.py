@@ -30,7 +30,7 @@ class Recolored(_Colored):
     def forward(self, x, training=False):
         if self.passes(training):
             return x
-        numbers, y = self.numbers(len(x)), self.buffer("y", x.shape)
+        numbers, y = self.made(lambda shape: self.numbers(shape[0]), x.shape), self.buffer("y", x.shape)
         self.step += 1
         self.k.recolor(x, self.way, numbers, *self.value_range, out=y)
         self.save(x, numbers)

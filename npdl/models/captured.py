@@ -17,7 +17,7 @@ PLAIN = {
 ROOM = 1 << 12
 """Bytes for the numbers of a graph, and those more for each layer and each tensor."""
 ROOM_EACH = 1 << 8
-ROOM_DRAWN = 1 << 8
+ROOM_DRAWN = 1 << 9
 """Bytes for what a layer draws for each sample of a batch on the host."""
 
 
@@ -79,7 +79,7 @@ class Captured:
         scaling: of the loss, whose optimizer's step is part of it and may be skipped; None: of none.
 
     Attributes:
-        output: what came out, None of a training step; the next start writes over it.
+        output: what came out, nothing of a training step; the next start writes over it.
         updates: whether the weights are changed too.
     """
 
@@ -98,12 +98,12 @@ class Captured:
                 model.optimizer.step(model)
             model.optimizer.iterations = before
             room += rehearsed.nbytes
-            if scaling is not None:
+            if scaling is not None:  # makes its memory there, which outlives the graph
                 scaling.lend(model.optimizer)
                 scaling.settle()
         try:
             with counting(layers, done=False) as self._draws, driver.capture(room) as self._graph:
-                self.output = run(*self._given)
+                self.output = [device.apart(y) for y in run(*self._given) or ()]
                 if model is not None:
                     self._capture_step(rehearsed.nbytes)
         finally:
@@ -185,6 +185,8 @@ class Scored(Captured):
     def __init__(self, noted, count, *more):
         self._noted, self._count = noted, count
         super().__init__(*more)
+        for own in noted.totals:
+            own.output = None if own.output is None else self._device.apart(own.output)
 
     def add(self, batch, totals):
         """Do it for a batch, add to the `EpochTotals`; whether it is done."""

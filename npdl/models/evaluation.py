@@ -34,8 +34,8 @@ class Evaluation:
             self.replays = Replays(step.plan, step.model.store, self.workspace, step.heads)
 
     def close(self):
-        """Give it back at the end of a test, without much of the memory."""
-        if self.workspace.nbytes > self.device.most_kept:
+        """Give it back at the end of a test, on a GPU with its graphs unless they have much memory."""
+        if self.replays is None or self.workspace.nbytes > self.device.most_kept:
             self._begin()
         self.taken.release()
 

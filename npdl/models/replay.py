@@ -38,8 +38,11 @@ REPLAYED = {
 
 ON_GPU = {
     layers.Add, layers.Average, layers.Concatenate, layers.Maximum, layers.Minimum, layers.Multiply,
-    layers.RandomBrightness, layers.RandomContrast, layers.RandomCrop, layers.RandomErasing, layers.RandomFlip,
-    layers.RandomRotation, layers.RandomTranslation, layers.RandomZoom, layers.Subtract,
+    layers.RandomBrightness, layers.RandomColorDegeneration, layers.RandomColorJitter, layers.RandomContrast,
+    layers.RandomCrop, layers.RandomErasing, layers.RandomFlip, layers.RandomGaussianBlur, layers.RandomGrayscale,
+    layers.RandomHue, layers.RandomInvert, layers.RandomPosterization, layers.RandomRotation, layers.RandomSaturation,
+    layers.RandomSharpness, layers.RandomShear, layers.RandomTranslation, layers.RandomZoom, layers.Solarization,
+    layers.Subtract,
 }  # fmt: skip
 """There these too: models of several chains, and what is drawn for each image on the host, which a graph has anew."""
 

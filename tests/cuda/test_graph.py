@@ -241,10 +241,11 @@ def augmented():
     inside = [
         layers.RandomTranslation(0.2, 0.2), layers.RandomFlip("horizontal"), layers.RandomBrightness(0.3, (0, 1)),
         layers.RandomContrast(0.4, (0, 1)), layers.RandomErasing(0.9, value_range=(0, 1)),
-        layers.Conv2D(4, 3, padding="same"), layers.RandomCrop(4, 4), layers.StochasticDepth(0.2), layers.Flatten(),
-        layers.Dense(5),
+        layers.RandomHue(0.2, (0, 1)), layers.RandomSharpness(0.4, (0, 1)),
+        layers.RandomGaussianBlur(0.8, 3, 0.9, (0, 1)), layers.Conv2D(4, 3, padding="same"), layers.RandomCrop(4, 4),
+        layers.StochasticDepth(0.2), layers.Flatten(), layers.Dense(5),
     ]  # fmt: skip
-    model = Sequential([layers.Input((6, 6, 2)), *inside], seed=0)
+    model = Sequential([layers.Input((6, 6, 3)), *inside], seed=0)
     model.compile(npdl.optimizers.Adam(0.01), npdl.losses.SparseCategoricalCrossentropy(from_logits=True))
     return model.to("stand-in")
 
@@ -254,7 +255,7 @@ def test_what_is_drawn_in_attention_and_for_images(graphs, monkeypatch, make):
     rng = np.random.default_rng(2)
     data = {
         gpt: (rng.integers(0, 11, (70, 6)), rng.integers(0, 11, (70, 6))),
-        augmented: (rng.random((70, 6, 6, 2), "float32"), Y),
+        augmented: (rng.random((70, 6, 6, 3), "float32"), Y),
     }[make]
     history, _ = eager_and_graph(graphs, monkeypatch, make, *data)
     followed(make, *data, history)
@@ -263,7 +264,7 @@ def test_what_is_drawn_in_attention_and_for_images(graphs, monkeypatch, make):
 def test_what_cannot_be_drawn_anew_says_so(graphs):
     """A host array that is another in each step, and nobody knows from what."""
     model = augmented()
-    x = np.random.default_rng(2).random((32, 6, 6, 2), "float32")
+    x = np.random.default_rng(2).random((32, 6, 6, 3), "float32")
     model.layers[0].made = lambda function, shape: np.zeros((32, 6))
     with (
         pytest.raises(devices.NotInGraph, match=r"random_translation \(RandomTranslation\).forward: an array"),

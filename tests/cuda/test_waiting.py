@@ -83,8 +83,9 @@ def test_outputs_come_back_while_the_next_batch_is_computed(copies, captured):
         np.testing.assert_allclose(out, wanted, rtol=1e-5, atol=1e-6)
     assert not copies
     assert len(captured) == 2  # of 8 rows and of 2, not in each `predict`
-    for rows in (29, 8, 16):  # of which the last needs more memory than the one before
+    for rows in (29, 8, 16) * 2:  # 29 need more memory: the graphs before are not those of that
         np.testing.assert_allclose(model.predict(x, rows, verbose=0), wanted, rtol=1e-5, atol=1e-6)
+    assert len(captured) == 2 + 1 + 2 + 2  # 29 rows; 8 and 2; 16 and 10
 
 
 def test_evaluate_is_a_graph(copies, captured, monkeypatch):

@@ -1,5 +1,6 @@
 """The device class of GPUs: memory and kernels through a driver, real or the stand-in."""
 
+import copy
 import weakref
 
 import numpy as np
@@ -117,6 +118,11 @@ class CudaDevice(Device):
 
     def owner(self, array):
         return array.memory
+
+    def apart(self, array):
+        """The same array as one that does not refer to its `owner`: a graph's outputs, which its next start writes over
+        and others of the same workspace may, too."""
+        return CudaArray(copy.copy(array.memory), array.offset, array.shape, array.dtype)
 
     def from_host(self, array, dtype=None):
         if isinstance(array, CudaArray):

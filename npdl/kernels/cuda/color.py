@@ -3,6 +3,7 @@
 import numpy as np
 from numba import cuda, float32, int64
 
+from npdl.kernels.counted import through
 from npdl.kernels.cuda.elementary import at_least, at_most
 from npdl.kernels.cuda.index import over
 from npdl.kernels.cuda.kernel import Float, Floats, Int, Long, device, expect, kernel, launch_each
@@ -173,14 +174,19 @@ def _run(name, x, dy, way, numbers, low, high, out):
         raise ValueError(f"{name}: x must have red, green and blue as its last axis, got shape {x.shape}")
     expect(name, "dy", dy, x.shape)
     expect(name, "out", out, x.shape)
-    numbers = np.array(numbers, np.float64)
+    numbers = through(lambda given: _rounded(np.array(given, np.float64), way), numbers)
     expect(name, "numbers", numbers, (len(x), 2))
-    if way == "hsv":
-        numbers[:, 0] -= np.floor(numbers[:, 0])
     if x.size:
         count = x.size // 3 if pixels else x.size
-        given = x.memory.driver.numbers(numbers.astype(np.float32), name)
+        given = x.memory.driver.numbers(numbers, name)
         launch_each(KERNELS[way], count, x, dy, given, out, count, count // len(x), low, high, int(dy is not None))
+
+
+def _rounded(numbers, way):
+    """The numbers as a kernel takes them; a turn by part of a circle is one of 0 ... 1."""
+    if way == "hsv":
+        numbers[:, 0] -= np.floor(numbers[:, 0])
+    return numbers.astype(np.float32)
 
 
 def recolor(x, way, numbers, low, high, *, out):
