@@ -109,6 +109,7 @@ from npdl.layers.transformer_encoder import TransformerEncoder
 from npdl.layers.unfold import Fold, Unfold
 from npdl.layers.unit_normalization import UnitNormalization
 from npdl.layers.up_sampling import UpSampling1D, UpSampling2D, UpSampling3D
+from npdl.layers.weight_normalization import WeightNormalization
 from npdl.layers.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
 
 __all__ = [
@@ -139,5 +140,5 @@ __all__ = [
     "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "SpectralNormalization", "StackedRNNCells",
     "StochasticDepth", "Subtract", "Tanh", "TanhShrink", "Threshold", "TimeDistributed", "TokenAndPositionEmbedding",
     "TransformerDecoder", "TransformerEncoder", "Unfold", "UnitNormalization", "UpSampling1D", "UpSampling2D",
-    "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
+    "UpSampling3D", "WeightNormalization", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
 ]  # fmt: skip
