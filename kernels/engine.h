@@ -44,7 +44,8 @@ typedef struct {
     X(cross_entropy) X(ctc) X(dropout) X(elementary) X(embedding) X(embedding_grad) X(fold) X(global_pool) X(glu) \
     X(group_norm) X(group_norm_grad) X(gru_dkernel) X(im2col) X(interpolate) X(loss) X(match_grad) X(matmul) \
     X(max_pool2d) X(max_pool2d_grad) X(move_all) X(moving_average) X(norm_limit) X(not_negative) X(pair_loss) \
-    X(penalty) X(penalty_grad) X(powers) X(prelu) X(repeat_grad) X(rescale) X(rnn_steps) X(rnn_steps_grad) \
+    X(penalty) X(penalty_grad) X(powers) X(prelu) X(recolor) X(repeat_grad) X(rescale) X(rnn_dkernels) X(rnn_steps) \
+    X(rnn_steps_grad) \
     X(rounded) X(row_activation) X(row_loss) X(row_norm) X(row_norm_grad) X(semi_hard) X(sgd) X(softmax) X(sum_rows) X(triplet) \
     X(unpool) X(weighted_sum) X(winograd_conv2d) X(winograd_dkernel) X(winograd_dx)
 #define NPDL_DECLARE(name) \
@@ -96,6 +97,7 @@ static int npdl_cpu_level(void) {
 #include "shape.h"
 #include "interpolate.h"
 #include "image.h"
+#include "color.h"
 #include "embed.h"
 #include "dropout.h"
 #include "attention.h"

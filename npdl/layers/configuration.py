@@ -13,6 +13,8 @@ OF_THE_BASE = ("name", "trainable", "input_shape")
 NOTHING = {
     "data_format": (None, "channels_last"), "keepdims": (False,), "synchronized": (False,), "sparse": (False,),
     "input_length": (None,), "lora_rank": (None,), "lora_alpha": (None,), "quantization_config": (None,),
+    "renorm": (False,), "renorm_clipping": (None,), "renorm_momentum": (0.99,), "rms_scaling": (False,),
+    "use_gate": (False,), "sliding_window": (None,),
 }  # fmt: skip
 """Arguments of Keras' layers that a layer here may not have, and the values of them that ask for nothing."""
 NOTHING_BY_ENDING = {"_regularizer": (None,), "_constraint": (None,)}

@@ -197,7 +197,7 @@ def clip(p, segments, hyper):
 # ---- launching
 
 
-def _pieces(driver, name, segments, length):
+def pieces_of(driver, name, segments, length):
     """Pieces on the device, kept for where segments lie and which are trained."""
     key = "pieces", segments[:, [0, 1, 4]].tobytes(), length, PIECE
     return driver.kept.get(key, lambda: driver.filled(cut(name, segments, length, PIECE).astype(np.int64)))
@@ -226,7 +226,7 @@ def _launch(name, update, arrays, segments, *columns, copies=False):
         update = update(None if copy is None else copy.kind)
     if copy is not None:
         copy.written = copies and copy.fresh
-    pieces = _pieces(driver, name, segments, p.shape[0])
+    pieces = pieces_of(driver, name, segments, p.shape[0])
     count = len(pieces)
     if count == 0:  # all is frozen
         return
