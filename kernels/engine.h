@@ -45,9 +45,8 @@ typedef struct {
     X(group_norm) X(group_norm_grad) X(gru_dkernel) X(im2col) X(interpolate) X(loss) X(match_grad) X(matmul) \
     X(max_pool2d) X(max_pool2d_grad) X(move_all) X(moving_average) X(norm_limit) X(not_negative) X(pair_loss) \
     X(penalty) X(penalty_grad) X(powers) X(prelu) X(recolor) X(repeat_grad) X(rescale) X(rnn_dkernels) X(rnn_steps) \
-    X(rnn_steps_grad) \
-    X(rounded) X(row_activation) X(row_loss) X(row_norm) X(row_norm_grad) X(semi_hard) X(sgd) X(softmax) X(sum_rows) X(triplet) \
-    X(unpool) X(weighted_sum) X(winograd_conv2d) X(winograd_dkernel) X(winograd_dx)
+    X(rnn_steps_grad) X(rounded) X(row_activation) X(row_loss) X(row_norm) X(row_norm_grad) X(semi_hard) X(sgd) \
+    X(softmax) X(sum_rows) X(triplet) X(unpool) X(weighted_sum) X(winograd_conv2d) X(winograd_dkernel) X(winograd_dx)
 #define NPDL_DECLARE(name) \
     extern __typeof__(npdl_##name##_f32_type) npdl_##name##_f32; \
     extern __typeof__(npdl_##name##_f64_type) npdl_##name##_f64;

@@ -57,11 +57,24 @@ from npdl.layers.masking import Masking
 from npdl.layers.max_pooling import MaxPooling1D, MaxPooling2D, MaxPooling3D
 from npdl.layers.merging import Add, Subtract
 from npdl.layers.merging_products import Average, Maximum, Minimum, Multiply
-
-from npdl.layers.more_activations import (  # isort: skip
-    CELU, SELU, HardShrink, HardSigmoid, HardSiLU, HardTanh, LogSigmoid, LogSoftmax, Mish, ReLU6,
-    SiLU, SoftShrink, Softsign, Sparsemax, TanhShrink, Threshold,
-)  # fmt: skip
+from npdl.layers.more_activations import (
+    CELU,
+    SELU,
+    HardShrink,
+    HardSigmoid,
+    HardSiLU,
+    HardTanh,
+    LogSigmoid,
+    LogSoftmax,
+    Mish,
+    ReLU6,
+    SiLU,
+    SoftShrink,
+    Softsign,
+    Sparsemax,
+    TanhShrink,
+    Threshold,
+)
 from npdl.layers.multi_head_attention import MultiHeadAttention
 from npdl.layers.normalization import Normalization
 from npdl.layers.parallel import Parallel
@@ -109,7 +122,7 @@ from npdl.layers.weight_normalization import WeightNormalization
 from npdl.layers.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
 
 __all__ = [
-    "ELU", "GELU", "GLU", "GRU", "LSTM", "RNN", "(  # isort: skip", "Activation", "ActivityRegularization",
+    "CELU", "ELU", "GELU", "GLU", "GRU", "LSTM", "RNN", "SELU", "Activation", "ActivityRegularization",
     "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D",
     "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", "Add", "AdditiveAttention", "AlphaDropout", "Attention", "Average",
     "AveragePooling1D", "AveragePooling2D", "AveragePooling3D", "BatchNormalization", "Bidirectional", "Bilinear",
@@ -119,21 +132,22 @@ __all__ = [
     "Cropping3D", "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "Discretization", "Dot", "Dropout", "EinsumDense",
     "Embedding", "Flatten", "Fold", "FractionalMaxPooling2D", "FractionalMaxPooling3D", "GRUCell", "GaussianDropout",
     "GaussianNoise", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalMaxPooling1D",
-    "GlobalMaxPooling2D", "GlobalMaxPooling3D", "GroupNormalization", "GroupedQueryAttention", "HashedCrossing",
-    "Hashing", "Identity", "Input", "InstanceNormalization", "IntegerLookup", "LPPooling1D", "LPPooling2D",
-    "LPPooling3D", "LSTMCell", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "LocalResponseNormalization",
-    "Masking", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maximum", "Maxout", "Minimum", "MultiHeadAttention",
-    "Multiply", "Normalization", "PReLU", "PairwiseDistance", "Parallel", "Permute", "PixelShuffle", "PixelUnshuffle",
-    "PositionEmbedding", "ProjectedLSTM", "RMSNormalization", "RandomBrightness", "RandomColorDegeneration",
-    "RandomColorJitter", "RandomContrast", "RandomCrop", "RandomErasing", "RandomFlip", "RandomGaussianBlur",
-    "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPosterization", "RandomRotation", "RandomSaturation",
-    "RandomSharpness", "RandomShear", "RandomTranslation", "RandomZoom", "ReLU", "ReflectionPadding1D",
-    "ReflectionPadding2D", "ReflectionPadding3D", "RepeatVector", "ReplicationPadding1D", "ReplicationPadding2D",
-    "ReplicationPadding3D", "Rescaling", "Reshape", "Residual", "Resizing", "RotaryEmbedding", "SeparableConv1D",
-    "SeparableConv2D", "Sigmoid", "SimpleRNN", "SimpleRNNCell", "SinePositionEncoding", "Softmax", "Softplus",
-    "Solarization", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "SpectralNormalization",
-    "StackedRNNCells", "StochasticDepth", "StringLookup", "Subtract", "Tanh", "TextVectorization", "TimeDistributed",
-    "TokenAndPositionEmbedding", "TransformerDecoder", "TransformerEncoder", "Unfold", "UnitNormalization",
-    "UpSampling1D", "UpSampling2D", "UpSampling3D", "WeightNormalization", "ZeroPadding1D", "ZeroPadding2D",
-    "ZeroPadding3D",
+    "GlobalMaxPooling2D", "GlobalMaxPooling3D", "GroupNormalization", "GroupedQueryAttention", "HardShrink", "HardSiLU",
+    "HardSigmoid", "HardTanh", "HashedCrossing", "Hashing", "Identity", "Input", "InstanceNormalization",
+    "IntegerLookup", "LPPooling1D", "LPPooling2D", "LPPooling3D", "LSTMCell", "Lambda", "Layer", "LayerNormalization",
+    "LeakyReLU", "LocalResponseNormalization", "LogSigmoid", "LogSoftmax", "Masking", "MaxPooling1D", "MaxPooling2D",
+    "MaxPooling3D", "Maximum", "Maxout", "Minimum", "Mish", "MultiHeadAttention", "Multiply", "Normalization", "PReLU",
+    "PairwiseDistance", "Parallel", "Permute", "PixelShuffle", "PixelUnshuffle", "PositionEmbedding", "ProjectedLSTM",
+    "RMSNormalization", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast",
+    "RandomCrop", "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert",
+    "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation",
+    "RandomZoom", "ReLU", "ReLU6", "ReflectionPadding1D", "ReflectionPadding2D", "ReflectionPadding3D", "RepeatVector",
+    "ReplicationPadding1D", "ReplicationPadding2D", "ReplicationPadding3D", "Rescaling", "Reshape", "Residual",
+    "Resizing", "RotaryEmbedding", "SeparableConv1D", "SeparableConv2D", "SiLU", "Sigmoid", "SimpleRNN",
+    "SimpleRNNCell", "SinePositionEncoding", "SoftShrink", "Softmax", "Softplus", "Softsign", "Solarization",
+    "Sparsemax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "SpectralNormalization", "StackedRNNCells",
+    "StochasticDepth", "StringLookup", "Subtract", "Tanh", "TanhShrink", "TextVectorization", "Threshold",
+    "TimeDistributed", "TokenAndPositionEmbedding", "TransformerDecoder", "TransformerEncoder", "Unfold",
+    "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D", "WeightNormalization", "ZeroPadding1D",
+    "ZeroPadding2D", "ZeroPadding3D",
 ]  # fmt: skip
