@@ -61,11 +61,11 @@ class Reparametrizing(Wrapper):
 
     def carry(self, x, training=False, mask=None):
         """(y, its mask)"""
-        W = self.layer[0].params[self.learnt]
+        with self.lock:  # else it may be another thread's W̄
+            W = self.layer[0].params[self.learnt]
         kernel = self.buffer("kernel", W.shape)
         kept = self.made(W, training, kernel)
-        with self.lock:
-            found = self._with(kernel, masks.forward, self.layer[0], x, training, mask)
+        found = self._with(kernel, masks.forward, self.layer[0], x, training, mask)
         if training:
             self.save(kernel, kept)
         else:
@@ -83,8 +83,9 @@ class Reparametrizing(Wrapper):
     def _with(self, kernel, call, *given):
         """The call's result, with that kernel in the layer while it lasts."""
         params = self.layer[0].params
-        own, params[self.learnt] = params[self.learnt], kernel
-        try:
-            return call(*given)
-        finally:
-            params[self.learnt] = own
+        with self.lock:
+            own, params[self.learnt] = params[self.learnt], kernel
+            try:
+                return call(*given)
+            finally:
+                params[self.learnt] = own
