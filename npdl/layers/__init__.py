@@ -118,6 +118,7 @@ from npdl.layers.transformer_encoder import TransformerEncoder
 from npdl.layers.unfold import Fold, Unfold
 from npdl.layers.unit_normalization import UnitNormalization
 from npdl.layers.up_sampling import UpSampling1D, UpSampling2D, UpSampling3D
+from npdl.layers.weight_normalization import WeightNormalization
 from npdl.layers.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
 
 __all__ = [
@@ -147,6 +148,6 @@ __all__ = [
     "Sparsemax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "SpectralNormalization", "StackedRNNCells",
     "StochasticDepth", "StringLookup", "Subtract", "Tanh", "TanhShrink", "TextVectorization", "Threshold",
     "TimeDistributed", "TokenAndPositionEmbedding", "TransformerDecoder", "TransformerEncoder", "Unfold",
-    "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D",
-    "ZeroPadding3D",
+    "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D", "WeightNormalization", "ZeroPadding1D",
+    "ZeroPadding2D", "ZeroPadding3D",
 ]  # fmt: skip
