@@ -73,7 +73,7 @@ static inline int64_t npdl_even_rows(int64_t m, int64_t rows, int64_t step, int6
  * rows into few cache sets. A transposed one is packed in strips of NPDL_MR rows of op(a) each, k by k, so that what a
  * tile reads lies together. */
 #define NPDL_A_STEP (NPDL_KB + 16)
-#define NPDL_A_STRIP (NPDL_KB * NPDL_MR)
+#define NPDL_A_STRIP (NPDL_KB * NPDL_MR + 16)
 
 typedef struct FN(npdl_product) FN(npdl_product);
 struct FN(npdl_product) {
@@ -312,10 +312,11 @@ static void FN(npdl_pack_b)(const REAL *b, int64_t b_step, int transpose, int64_
     for (int64_t r = 0; r < k; r++) {
         const REAL *from = b + r * b_step;
         REAL *to = panels + (row + r) * NPDL_NW;
-        for (int64_t j = 0; j < whole; j += VL) {
-            __builtin_prefetch(from + NPDL_AHEAD * b_step + j);
-            ST(to + j / NPDL_NW * NPDL_KB * NPDL_NW + j % NPDL_NW, LD(from + j));
-        }
+        for (int64_t j = 0; j < whole; j += NPDL_NW, to += NPDL_KB * NPDL_NW)
+            for (int i = 0; i < NPDL_NW; i += VL) {
+                __builtin_prefetch(from + NPDL_AHEAD * b_step + j + i);
+                ST(to + i, LD(from + j + i));
+            }
     }
     b += whole, panels += whole * NPDL_KB;
     for (n -= whole; n > 0; n -= NPDL_NW, panels += NPDL_KB * NPDL_NW) {
@@ -354,14 +355,16 @@ static void FN(npdl_pack_a)(const FN(npdl_product) *s, int64_t m0, int64_t m, in
         }
         return;
     }
-    const REAL *from = s->a + k0 * s->a_step + m0;
-    for (int64_t i = 0; i < m; i += NPDL_MR, from += NPDL_MR, to += NPDL_A_STRIP)
-        for (int64_t r = 0; r < k; r++)
+    const REAL *from = s->a + k0 * s->a_step + m0; /* whole rows of it, since the next one may lie pages away */
+    for (int64_t r = 0; r < k; r++, from += s->a_step, to += NPDL_MR)
+        for (int64_t i = 0; i < m; i += NPDL_MR) {
+            __builtin_prefetch(from + NPDL_AHEAD * s->a_step + i);
             for (int64_t j = 0; j < npdl_min(m - i, NPDL_MR); j += VL) { /* into the next k's, which comes after it */
                 int64_t lanes = npdl_min(m - i - j, VL);
-                const REAL *p = from + r * s->a_step + j;
-                ST(to + r * NPDL_MR + j, lanes == VL ? LD(p) : LDN(p, lanes));
+                const REAL *p = from + i + j;
+                ST(to + i / NPDL_MR * NPDL_A_STRIP + j, lanes == VL ? LD(p) : LDN(p, lanes));
             }
+        }
 }
 
 /* Whether a is read where it lies rather than packed: where its rows do not crowd into few sets of the first cache; if
@@ -549,7 +552,8 @@ static void FN(npdl_run_product)(FN(npdl_product) *s) {
     int64_t part_k = npdl_max(npdl_min(s->part_k, s->k), NPDL_TASK_K);
     while (s->parts * npdl_ceil_div(s->m, rows) * npdl_ceil_div(s->n, columns) < wanted &&
            npdl_min(rows, s->m) * columns * part_k >= 2 * NPDL_TASK_WORK) {
-        if (rows > 2 * NPDL_MB || (columns <= NPDL_NW && rows > NPDL_MR)) rows = npdl_round_up(rows / 2, NPDL_MR);
+        if (rows > (each == 2 ? npdl_max(columns, NPDL_MR) : 2 * NPDL_MB) || (columns <= NPDL_NW && rows > NPDL_MR))
+            rows = npdl_round_up(rows / 2, NPDL_MR);
         else if (columns > NPDL_NW) columns = npdl_round_up(columns / 2, NPDL_NW);
         else break;
     }

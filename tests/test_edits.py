@@ -176,11 +176,11 @@ EDITS = {
             "test_contract[RandomRotation(factor=(-0.3, 0.3), fill_]",
         ),
         (
-            "layers.random_color:RandomContrast.forward", "(1 - lower, 1 + upper)", "(1 - upper, 1 + lower)",
+            "layers.random_color:RandomContrast.factors", "(1 - lower, 1 + upper)", "(1 - upper, 1 + lower)",
             "test_brightness_and_contrast",
         ),
         (
-            "layers.random_color:RandomBrightness.forward", "(high - low) * part", "high * part",
+            "layers.random_color:RandomBrightness.deltas", "(high - low) * part", "high * part",
             "test_brightness_and_contrast",
         ),
         ("layers.random_erasing:RandomErasing.boxes", "coin < chance", "coin > chance", "test_erasing"),

@@ -33,7 +33,7 @@ FAMILIES = {
     "power": ("power", "power_grad"),
     "rnn": (
         "simple_rnn", "simple_rnn_grad", "lstm", "lstm_grad", "gru", "gru_grad", "gru_dkernel",
-        "to_steps", "from_steps", "seen",
+        "rnn_dkernels", "to_steps", "from_steps", "seen",
     ),
     "shape": ("permute", "crop", "pad", "repeat", "repeat_grad"),
     "extend": ("extend", "extend_grad"),
@@ -58,13 +58,13 @@ FAMILIES = {
     "element_loss": ("element_loss", "element_loss_grad"),
     "row_loss": ("row_loss", "row_loss_grad"),
     "pair_loss": ("pair_loss", "pair_loss_grad", "triplet_margin", "triplet_margin_grad"),
-    "triplets": ("semi_hard", "semi_hard_grad"),
+    "triplets": ("semi_hard", "semi_hard_grad", "circle", "circle_grad"),
     "ctc": ("ctc", "ctc_grad"),
     "regularize": ("penalty", "penalty_grad", "constrain"),
     "rounding": ("round_bfloat16", "round_float16"),
     "update": (
-        "sgd", "adam", "adamw", "rmsprop", "adamax", "nadam", "lion", "adagrad", "adadelta", "rprop", "muon", "combine",
-        "clip",
+        "sgd", "adam", "adamw", "rmsprop", "adamax", "nadam", "lion", "adagrad", "adadelta", "ftrl", "schedule_free",
+        "rprop", "muon", "combine", "clip",
     ),
     "layerwise": ("dot", "sum_abs", "max_abs", "clip_norm", "lamb", "adafactor"),
 }  # fmt: skip

@@ -26,6 +26,7 @@ from npdl.layers.conv1d_transpose import Conv1DTranspose
 from npdl.layers.conv2d import Conv2D
 from npdl.layers.conv2d_transpose import Conv2DTranspose
 from npdl.layers.conv3d import Conv3D, Conv3DTranspose
+from npdl.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from npdl.layers.cropping import Cropping1D, Cropping2D, Cropping3D
 from npdl.layers.dense import Dense
 from npdl.layers.depthwise_conv import DepthwiseConv1D, DepthwiseConv2D
@@ -56,11 +57,24 @@ from npdl.layers.masking import Masking
 from npdl.layers.max_pooling import MaxPooling1D, MaxPooling2D, MaxPooling3D
 from npdl.layers.merging import Add, Subtract
 from npdl.layers.merging_products import Average, Maximum, Minimum, Multiply
-
-from npdl.layers.more_activations import (  # isort: skip
-    CELU, SELU, HardShrink, HardSigmoid, HardSiLU, HardTanh, LogSigmoid, LogSoftmax, Mish, ReLU6,
-    SiLU, SoftShrink, Softsign, Sparsemax, TanhShrink, Threshold,
-)  # fmt: skip
+from npdl.layers.more_activations import (
+    CELU,
+    SELU,
+    HardShrink,
+    HardSigmoid,
+    HardSiLU,
+    HardTanh,
+    LogSigmoid,
+    LogSoftmax,
+    Mish,
+    ReLU6,
+    SiLU,
+    SoftShrink,
+    Softsign,
+    Sparsemax,
+    TanhShrink,
+    Threshold,
+)
 from npdl.layers.multi_head_attention import MultiHeadAttention
 from npdl.layers.normalization import Normalization
 from npdl.layers.parallel import Parallel
@@ -92,6 +106,7 @@ from npdl.layers.simple_rnn import SimpleRNN, SimpleRNNCell
 from npdl.layers.softplus import Softplus
 from npdl.layers.solarization import RandomInvert, RandomPosterization, Solarization
 from npdl.layers.spatial_dropout import SpatialDropout1D, SpatialDropout2D, SpatialDropout3D
+from npdl.layers.spectral_normalization import SpectralNormalization
 from npdl.layers.stacked_rnn_cells import StackedRNNCells
 from npdl.layers.stochastic_depth import StochasticDepth
 from npdl.layers.string_lookup import IntegerLookup, StringLookup
@@ -112,10 +127,10 @@ __all__ = [
     "AveragePooling1D", "AveragePooling2D", "AveragePooling3D", "BatchNormalization", "Bidirectional", "Bilinear",
     "Branch", "CategoryEncoding", "CenterCrop", "ChannelShuffle", "CircularPadding1D", "CircularPadding2D",
     "CircularPadding3D", "Concatenate", "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D",
-    "Conv3DTranspose", "CosineSimilarity", "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "DepthwiseConv1D",
-    "DepthwiseConv2D", "Discretization", "Dot", "Dropout", "EinsumDense", "Embedding", "Flatten", "Fold",
-    "FractionalMaxPooling2D", "FractionalMaxPooling3D", "GRUCell", "GaussianDropout", "GaussianNoise",
-    "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalMaxPooling1D",
+    "Conv3DTranspose", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "CosineSimilarity", "Cropping1D", "Cropping2D",
+    "Cropping3D", "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "Discretization", "Dot", "Dropout", "EinsumDense",
+    "Embedding", "Flatten", "Fold", "FractionalMaxPooling2D", "FractionalMaxPooling3D", "GRUCell", "GaussianDropout",
+    "GaussianNoise", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalMaxPooling1D",
     "GlobalMaxPooling2D", "GlobalMaxPooling3D", "GroupNormalization", "GroupedQueryAttention", "HardShrink", "HardSiLU",
     "HardSigmoid", "HardTanh", "HashedCrossing", "Hashing", "Identity", "Input", "InstanceNormalization",
     "IntegerLookup", "LPPooling1D", "LPPooling2D", "LPPooling3D", "LSTMCell", "Lambda", "Layer", "LayerNormalization",
@@ -129,8 +144,9 @@ __all__ = [
     "ReplicationPadding1D", "ReplicationPadding2D", "ReplicationPadding3D", "Rescaling", "Reshape", "Residual",
     "Resizing", "RotaryEmbedding", "SeparableConv1D", "SeparableConv2D", "SiLU", "Sigmoid", "SimpleRNN",
     "SimpleRNNCell", "SinePositionEncoding", "SoftShrink", "Softmax", "Softplus", "Softsign", "Solarization",
-    "Sparsemax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StackedRNNCells", "StochasticDepth",
-    "StringLookup", "Subtract", "Tanh", "TanhShrink", "TextVectorization", "Threshold", "TimeDistributed",
-    "TokenAndPositionEmbedding", "TransformerDecoder", "TransformerEncoder", "Unfold", "UnitNormalization",
-    "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
+    "Sparsemax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "SpectralNormalization", "StackedRNNCells",
+    "StochasticDepth", "StringLookup", "Subtract", "Tanh", "TanhShrink", "TextVectorization", "Threshold",
+    "TimeDistributed", "TokenAndPositionEmbedding", "TransformerDecoder", "TransformerEncoder", "Unfold",
+    "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D",
+    "ZeroPadding3D",
 ]  # fmt: skip

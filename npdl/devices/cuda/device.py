@@ -5,9 +5,10 @@ import weakref
 import numpy as np
 
 from npdl.devices.base import Device
-from npdl.devices.cuda.ahead import Feed
+from npdl.devices.cuda.ahead import Feed, Fetch
 from npdl.devices.cuda.array import CudaArray
 from npdl.devices.cuda.factors import Copy
+from npdl.devices.cuda.scale import DeviceScale
 from npdl.devices.precision import PRECISIONS
 from npdl.devices.workspace import current_workspace
 from npdl.kernels.cuda import measure
@@ -66,9 +67,22 @@ class CudaDevice(Device):
         """`RunningSums`."""
         return RunningSums(self, count)
 
+    def loss_scale(self):
+        """`DeviceScale`."""
+        return DeviceScale(self.driver)
+
     def feed(self, shape, dtype):
         """What copies host arrays of a shape here, beside the work on those before: a `Feed`, by its `put(array)`."""
         return Feed(self.driver, shape, dtype)
+
+    def fetch(self, shape, dtype):
+        """What copies arrays of a shape back, beside the work on those after: a `Fetch`, by its `take(array)`."""
+        return Fetch(self.driver, shape, dtype)
+
+    @property
+    def most_kept(self):
+        """An eighth of what is free: to make memory and graphs anew takes longer than what they are for."""
+        return self.driver.memory_left()[0] // 8
 
     def measure_elements(self, target, y, kind, threshold):
         """The sum of a metric's values of all numbers, a float64 array of one element: npdl/kernels/cuda/measure.py."""

@@ -32,26 +32,18 @@ import textwrap
 import numpy as np
 from numba import njit, typeof
 from numba import types as numba_types
-from numba.core import compiler, config, registry, typed_passes
-from numba.core.compiler_lock import global_compiler_lock
+from numba.core import compiler, registry, typed_passes
 from numba.np.numpy_support import as_dtype
 
-from npdl.devices.cuda.indexing import LOADS, STORES
+from npdl.devices.cuda.generator import quick
+from npdl.devices.cuda.indexing import LOADS, STORES, at_16_bytes, own_array
 from npdl.devices.cuda.uniform import Uniform, names_in, read_before_written, stored_in
 from npdl.kernels.cuda.kernel import Builtin, DeviceFunction, outside_names
 
 AXES = "xyz"
 PLACES = tuple(f"_{name}_{axis}" for name in ("threadIdx", "blockIdx", "blockDim", "gridDim") for axis in AXES)
 BARRIER, LOCAL = "cuda.syncthreads()", "cuda.local.array("
-OPTIMIZATION = 1
-"""LLVM's level, of 3."""
 DIVERGED = "threads of one block disagree about a branch or loop that holds a barrier"
-
-
-@njit
-def _at_16_bytes(array, index):
-    if (array.ctypes.data + array.itemsize * index) % 16 != 0:
-        raise ValueError("four numbers at once at an address that is no multiple of 16: a GPU would refuse")
 
 
 class DivergentBarrier(RuntimeError):
@@ -90,7 +82,7 @@ def replay(function):
 def _scope(function):
     """What a function's names from outside of it stand for here."""
     own = {f"_load_{n}": load for n, load in LOADS.items()} | {f"_store_{n}": store for n, store in STORES.items()}
-    own |= {"_at_16_bytes": _at_16_bytes, "_full": np.full, "_nan": np.nan}
+    own |= {"_at_16_bytes": at_16_bytes, "_full": own_array, "_nan": np.nan}
     return {**{name: _on_cpu(value) for name, value in outside_names(function).items()}, **own}
 
 
@@ -114,15 +106,16 @@ def _device_function(function, wide=False):
 
 
 def _compiled(tree, scope, name, inner=False):
-    """Compiled when it is first called; `inner` is for what compiled functions alone call."""
-    return njit(_made(tree, scope, name), error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=inner)
+    """Compiled when it is first called; `inner` is for what compiled functions alone call.
+
+    Nothing in a kernel allocates memory, so that no array's users need be counted (`_nrt`).
+    """
+    made = _made(tree, scope, name)
+    return njit(made, error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=inner, _nrt=False)
 
 
 class _Program:
-    """A function compiled for each set of argument types, with few of LLVM's optimizations.
-
-    These take as long as all else and change no result: nothing here lets LLVM reorder floating-point operations.
-    """
+    """A function compiled for each set of argument types."""
 
     def __init__(self, tree, scope):
         self._function = _compiled(tree, scope, "_launch")
@@ -130,12 +123,8 @@ class _Program:
     def __call__(self, *arguments):
         types = tuple(map(typeof, arguments))
         if types not in self._function.overloads:
-            with global_compiler_lock:  # Numba compiles nothing else meanwhile
-                usual, config.OPT = config.OPT, type(config.OPT)(OPTIMIZATION)
-                try:
-                    self._function.compile(types)
-                finally:
-                    config.OPT = usual
+            with quick():
+                self._function.compile(types)
         return self._function(*arguments)
 
 
@@ -148,17 +137,21 @@ def _made(tree, scope, name):
 
 
 def _without_barriers(kernel, names, scope, function):
-    """A function of one thread, and loops over all."""
+    """Loops over all threads around the kernel, or around a call of it where that keeps its variables apart."""
     wanted = names_in(kernel)
-    places = [place for place in PLACES if place in wanted]
-    kernel.args.args = [ast.arg(place) for place in places] + kernel.args.args
-    scope["_thread"] = _compiled(kernel, scope, function.__name__, inner=True)
+    if _is_apart(kernel, names):
+        body = _written(kernel.body, " " * 12)
+    else:
+        places = [place for place in PLACES if place in wanted]
+        kernel.args.args = [ast.arg(place) for place in places] + kernel.args.args
+        scope["_thread"] = _compiled(kernel, scope, function.__name__, inner=True)
+        body = [f"            _thread({', '.join((*places, *names))})"]
     run = _Program(ast.parse("\n".join([
         f"def _launch({', '.join((*SIZES, *names))}):",
         *_each_block(wanted),
         "        for _number in range(_threads):",
         *_each_thread(wanted, " " * 12),
-        f"            _thread({', '.join((*places, *names))})",
+        *body,
         "    return True",
     ])), scope)  # fmt: skip
 
@@ -166,6 +159,13 @@ def _without_barriers(kernel, names, scope, function):
         return run(gx, gy, gz, bx, by, bz, order, *_coordinates(bx, by, bz, order), *arguments)
 
     return call
+
+
+def _is_apart(kernel, names):
+    """Whether no thread sees what the one before left in a variable, and none ends early."""
+    early = any(isinstance(node, ast.Return) for node in ast.walk(kernel))
+    own = set().union(*map(stored_in, kernel.body))
+    return not early and not own & {*names, *(read_before_written(*kernel.body)[0])}
 
 
 SIZES = ("_gx", "_gy", "_gz", "_bx", "_by", "_bz", "_order", "_xs", "_ys", "_zs")
@@ -334,7 +334,8 @@ def _with_barriers(kernel, names, scope, function):
     def call(gx, gy, gz, bx, by, bz, order, *arguments):
         types = tuple(map(typeof, arguments))
         if types not in variables:
-            given = (*types, *map(typeof, cut.shared.values()))
+            places = (numba_types.intp,) * len(PLACES)  # as in the program: what the kernel calls is compiled once
+            given = (*places, *types, *map(typeof, cut.shared.values()))
             variables[types] = _variable_types(one_thread, given, cut.lasting) if cut.lasting else {}
         lasting = [np.zeros(bx * by * bz, variables[types][name]) for name in cut.lasting]
         own = [*(array.copy() for array in cut.shared.values()), *lasting]
@@ -356,8 +357,7 @@ def _rubbish(dtype):
 def _one_thread(kernel, names, shared):
     """The kernel as if it had one thread and no barrier: only to learn the types of its variables."""
     tree = ast.parse(ast.unparse(kernel)).body[0]
-    tree.args.args = [ast.arg(name) for name in (*names, *shared)]
-    tree.body = [*ast.parse("\n".join(f"{place} = 0" for place in PLACES)).body, *tree.body]
+    tree.args.args = [ast.arg(name) for name in (*PLACES, *names, *shared)]
     tree = _Plain().visit(tree)
     tree.name = "_one"
     return tree
@@ -382,7 +382,8 @@ def _variable_types(function, types, names):
     target = registry.cpu_target
     typing, lowering = target.typing_context, target.target_context
     typing.refresh()
-    inferred = typed_passes.type_inference_stage(typing, lowering, compiler.run_frontend(function), types, None)
+    with quick():
+        inferred = typed_passes.type_inference_stage(typing, lowering, compiler.run_frontend(function), types, None)
     found = {}
     for name, kind in inferred.typemap.items():
         base = name.split(".")[0]
