@@ -110,9 +110,11 @@ def image_dataset_from_directory(
 
 def _files(directory, labels, class_names, follow_links):
     """(paths, numbers of their classes, names of the classes)"""
+    if isinstance(labels, str) and labels != "inferred":
+        raise ValueError(f'labels is "inferred", None or a list of whole numbers, one a file, got {labels!r}')
     if not directory.is_dir():
         raise ValueError(f"there is no folder {str(directory)!r}; pass the folder that holds one folder a class")
-    if labels != "inferred":
+    if not isinstance(labels, str):
         files = _below(directory, follow_links)
         if labels is not None and len(labels) != len(files):
             raise ValueError(f"{len(labels)} labels were given, and {len(files)} files found; pass one a file")

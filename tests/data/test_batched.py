@@ -125,7 +125,9 @@ def test_images_of_folders(folder, capsys):
     np.testing.assert_array_equal(x[0], layers.Resizing(3, 4).init((6, 8, 1))(gray)[0])
     alone = utils.image_dataset_from_directory(folder, labels=None, image_size=(3, 4), verbose=False, batch_size=9)
     assert next(iter(alone)).shape == (5, 3, 4, 3)
-    own = utils.image_dataset_from_directory(folder, [2, 0, 1, 1, 0], image_size=(3, 4), shuffle=False, verbose=False)
+    own = utils.image_dataset_from_directory(
+        folder, np.array([2, 0, 1, 1, 0]), image_size=(3, 4), shuffle=False, verbose=False
+    )
     assert next(iter(own))[1].tolist() == [2, 0, 1, 1, 0] and own.class_names == ["0", "1", "2"]
 
 
@@ -189,6 +191,7 @@ def images(**given):
         (images(subset="both"), 'validation_split=0.2 goes with subset="training"'),
         (images(subset="both", validation_split=0.5), "needs a seed, so that both subsets agree"),
         (images(), "there is no folder 'no folder'"),
+        (images(labels="none"), "labels is \"inferred\", None or a list of whole numbers, one a file, got 'none'"),
         (lambda: utils.split_dataset(np.arange(3)), "needs left_size or right_size"),
         (lambda: utils.split_dataset(np.arange(3), 5), "make 5 and -2 rows of 3"),
         (lambda: utils.split_dataset((np.arange(3), np.arange(4)), 2), r"as many rows each, got \[3, 4\] rows"),
