@@ -1,8 +1,11 @@
 """Models of Keras 3 as models of npdl: layers by their descriptions, called as they are there, with their weights."""
 
 import json
+import types
 
 from npdl import layers
+from npdl.interop import keras_calls as calls
+from npdl.interop import keras_masks
 from npdl.layers import node as nodes
 from npdl.models import saving
 from npdl.models.functional import Model
@@ -18,10 +21,6 @@ WITH_NUMBER = {
     "Multiply": lambda number: (number, 0), "TrueDivide": lambda number: (1 / number, 0),
 }  # fmt: skip
 """scale and offset of the Rescaling that `a + 3` and its like are."""
-HOW = ("use_causal_mask", "return_attention_scores")
-"""Arguments of a call there, of the layer here."""
-RECURRENT = ("RNN", "SimpleRNN", "LSTM", "GRU", "Bidirectional")
-"""Layers in whose calls Keras writes `training=False` where nobody said so."""
 
 
 def from_keras(model, custom_objects=None, *, seed=None):
@@ -49,9 +48,13 @@ def from_keras(model, custom_objects=None, *, seed=None):
     (3,)
     """
     entry = _entry(model)
+    living = hasattr(model, "get_weights")
+    if living:
+        _demand_own_code(model, custom_objects or {})
     made = _model(entry, custom_objects, seed)
-    if hasattr(model, "get_weights"):
-        _copy_weights(model, made)
+    keras_masks.check_whole(entry, made)
+    if living:
+        _copy_weights(model, made, {})
     return made
 
 
@@ -80,6 +83,12 @@ def _model(entry, custom_objects, seed=None):
     if "input_layers" in config:
         inputs, outputs = _wired(config, custom_objects)
         return Model(inputs, outputs, config.get("trainable", True), **given)
+    names = [one["config"]["name"] for one in config["layers"]]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(
+            f"{config['name']}: npdl's Sequential has each layer once, got {twice[0]} again; make it a functional model"
+        )
     made = Sequential([_layer(one, custom_objects) for one in config["layers"]], config.get("trainable", True), **given)
     if made.store is None and config.get("build_input_shape"):
         made.build(tuple(config["build_input_shape"][1:]))
@@ -100,22 +109,35 @@ def _layer(entry, custom_objects, **how):
     if kind == "InputLayer":
         shape, dtype = tuple(config["batch_shape"][1:]), config.get("dtype")
         return layers.Input(shape, name=config["name"], dtype=dtype if str(dtype).startswith("int") else None)
+    module = entry.get("module") or "keras"
+    if kind not in (custom_objects or {}) and module != "keras" and not module.startswith("keras."):
+        raise ValueError(
+            f"{config.get('name', kind)}: {kind} of {module} is a class of your own; write it as a layer of npdl and "
+            f"pass custom_objects={{{kind!r}: {kind}}}"
+        )
+    if kind == "Lambda" and kind not in (custom_objects or {}):
+        raise ValueError(
+            f"{config['name']}: npdl does not run the code of Keras' Lambda; write it as a layer, or pass "
+            'custom_objects={"Lambda": ...}, a class that makes the npdl layer for it'
+        )
+    if kind == "SpectralNormalization" and kind not in (custom_objects or {}):
+        raise ValueError(
+            f"{config['name']}: outside of training Keras' SpectralNormalization takes the kernel as it is, npdl's "
+            "divides it by σ; to have that, pass custom_objects={'SpectralNormalization': "
+            "npdl.layers.SpectralNormalization}"
+        )
     if isinstance(config.get("layers"), list) and kind in ("Sequential", "Functional", "Model"):
         return _model(entry, custom_objects)
-    if _is_operation(entry):
+    if calls.is_operation(entry):
         return _operation(entry)
     return saving.layer_from_config({"class_name": NAMES.get(kind, kind), "config": {**config, **how}}, custom_objects)
-
-
-def _is_operation(entry):
-    return ".ops" in (entry.get("module") or "")
 
 
 def _operation(entry):
     """The layer that an operation on arrays is."""
     kind, name = entry["class_name"], entry["config"]["name"]
     numbers = [one for call in entry["inbound_nodes"] for one in call["args"] if isinstance(one, (int, float))]
-    if kind in WITH_NUMBER and len(numbers) == 1 and _key(entry["inbound_nodes"][0]["args"][0]):
+    if kind in WITH_NUMBER and len(numbers) == 1 and calls.key_of(entry["inbound_nodes"][0]["args"][0]):
         return layers.Rescaling(*WITH_NUMBER[kind](numbers[0]), name=name)
     if kind in OPERATIONS and not numbers:
         return getattr(layers, kind)(name=name)
@@ -125,86 +147,68 @@ def _operation(entry):
 
 def _wired(config, custom_objects):
     """(inputs, outputs) of a functional model: nodes, as they were given."""
-    made, arrays, waiting = {}, {}, []
-    for entry in _needed(config):
-        name, calls = entry["name"], entry["inbound_nodes"]
-        how = {key: call["kwargs"][key] for call in calls for key in HOW if call["kwargs"].get(key)}
-        layer = made[name] = _layer({**entry, "config": {**entry["config"], "name": name}}, custom_objects, **how)
-        if not calls:
-            arrays[name, 0, 0] = layer.node
-        waiting += [(name, place, *_read(entry, call)) for place, call in enumerate(calls)]
-    while waiting:
-        ready = [one for one in waiting if all(key in arrays for key in one[2])]
-        if not ready:
-            raise ValueError(f"{config['name']}: {waiting[0][0]} reads what no layer of this description makes")
-        for name, place, keys, several, fixed in ready:
-            given = [arrays[key] for key in keys]
-            y = nodes.call(made[name], given if several else given[0], fixed)
-            arrays.update(((name, place, i), one) for i, one in enumerate(y if isinstance(y, tuple) else (y,)))
-        waiting = [one for one in waiting if one not in ready]
-    return _structure(config["input_layers"], arrays.get), _structure(config["output_layers"], arrays.get)
+    made, arrays, entries = {}, {}, calls.needed(config)
+    for entry in entries:
+        name, said = entry["name"], [call["kwargs"] for call in entry["inbound_nodes"]]
+        hows = [{key: one[key] for key in calls.HOW if one.get(key)} for one in said] or [{}]
+        if any(how != hows[0] for how in hows):
+            raise ValueError(
+                f"{name}: npdl calls a layer in one way, got {' and '.join(map(str, hows))} for its calls; "
+                "make it two layers in the Keras model"
+            )
+        made[name] = _layer({**entry, "config": {**entry["config"], "name": name}}, custom_objects, **hows[0])
+        if not said:
+            arrays[name, 0, 0] = made[name].node
+    for entry, place, keys, several, fixed in calls.order(config, entries):
+        name, given = entry["name"], [arrays[key] for key in keys]
+        y = nodes.call(made[name], given if several else given[0], fixed)
+        arrays.update(((name, place, i), one) for i, one in enumerate(y if isinstance(y, tuple) else (y,)))
+    outputs = calls.structure(config["output_layers"], lambda key: arrays[calls.counted(key, config)])
+    return calls.structure(config["input_layers"], arrays.get), outputs
 
 
-def _needed(config):
-    """The layers that an output needs, and the inputs. Without the operations that make masks: in Keras they are part
-    of the graph, here a layer hands its mask on by itself."""
-    entries, names = {entry["name"]: entry for entry in config["layers"]}, set()
-    left = [name for name, entry in entries.items() if not entry["inbound_nodes"]]
-    _structure(config["output_layers"], lambda key: left.append(key[0]))
-    while left:
-        name = left.pop()
-        if name not in names:
-            names.add(name)
-            left += [key[0] for call in entries[name]["inbound_nodes"] for key in _read(entries[name], call)[0]]
-            for call in entries[name]["inbound_nodes"]:
-                mask = _key(call["kwargs"].get("mask"))
-                if mask and not _is_operation(entries[mask[0]]):
-                    raise ValueError(
-                        f"{name}: its mask is made by {mask[0]}, and in npdl masks come from Embedding(mask_zero=True) "
-                        "or Masking, or with the data; leave mask= out of the Keras model's call"
-                    )
-    return [entry for name, entry in entries.items() if name in names]
-
-
-def _read(entry, call):
-    """(the arrays that a call reads, whether as a list, whether it is fixed to inference)"""
-    given, kwargs = list(call["args"]), dict(call["kwargs"])
-    if _is_operation(entry):
-        given = [one for one in given if not isinstance(one, (int, float))]  # `_operation` has read it
-    given += [kwargs.pop(name) for name in ("value", "key", "initial_state") if kwargs.get(name) is not None]
-    fixed = kwargs.pop("training", None) is False and entry["class_name"] not in RECURRENT
-    said = {name for name, value in kwargs.items() if value not in (None, False) and name not in (*HOW, "mask")}
-    flat = [one for part in given for one in (part if isinstance(part, list) else [part])]
-    keys = [_key(one) for one in flat]
-    if said or None in keys or not keys:
-        what = f"with {', '.join(sorted(said))}" if said else f"on {[one for one, key in zip(flat, keys) if not key]}"
-        raise ValueError(
-            f"{entry['name']}: npdl cannot call {entry['class_name']} {what}; "
-            "call it on arrays alone in the Keras model"
-        )
-    return keys, len(given) > 1 or isinstance(given[0], list), fixed
-
-
-def _key(one):
-    """(layer, number of its call, place) of an array in a description, else None."""
-    tensor = isinstance(one, dict) and one.get("class_name") == "__keras_tensor__"
-    return tuple(one["config"]["keras_history"]) if tensor else None
-
-
-def _structure(described, node_of):
-    """What `node_of` gives for each of `input_layers` or `output_layers`, nested as there."""
-    if isinstance(described, dict):
-        return {name: _structure(one, node_of) for name, one in described.items()}
-    if len(described) == 3 and isinstance(described[0], str):
-        return node_of(tuple(described))
-    return [_structure(one, node_of) for one in described]
-
-
-def _copy_weights(theirs, ours):
-    """Layer by layer, by name: the two libraries need not hold them in one order."""
+def _copy_weights(theirs, ours, found):
+    """Layer by layer, by name: the two libraries need not hold them in one order. `found` has whose each weight is."""
     for layer in theirs.layers:
         mine = ours.get_layer(layer.name) if layer.weights else None
         if isinstance(mine, Network):
-            _copy_weights(layer, mine)
+            _copy_weights(layer, mine, found)
         elif mine is not None:
-            mine.set_weights(layer.get_weights())
+            for weight in layer.weights:
+                if found.setdefault(id(weight), mine) is not mine:
+                    raise ValueError(
+                        f"{layer.name} has a weight of {found[id(weight)].name} too, and only one model's layer can be "
+                        "shared, by calls in that functional model; share it so in the Keras model"
+                    )
+            order = sorted(range(len(layer.weights)), key=lambda i: layer.weights[i].name != "vector_u")  # stable
+            values = layer.get_weights()
+            mine.set_weights([values[i] for i in order])
+
+
+def _demand_own_code(model, custom_objects):
+    """Raise where a model's class, or a function in a layer, is the user's, and the description does not tell."""
+    caller = next(kind for kind in type(model).__mro__ if "call" in vars(kind))
+    if not caller.__module__.startswith("keras."):
+        raise TypeError(
+            f"from_keras takes a Sequential or functional model of Keras 3, got {type(model).__name__}, whose call is "
+            "its own; write what it does with layers, or pass its parts one by one"
+        )
+    for layer in model.layers:
+        kind = type(layer)
+        if kind.__name__ in custom_objects:
+            continue
+        if not kind.__module__.startswith("keras.") and kind.__name__ in layers.__all__:
+            raise ValueError(
+                f"{layer.name}: this {kind.__name__} is a class of your own; write it as a layer of npdl and pass "
+                f"custom_objects={{{kind.__name__!r}: {kind.__name__}}}"
+            )
+        if hasattr(layer, "layers"):
+            _demand_own_code(layer, custom_objects)
+        for part in layer._flatten_layers():
+            for key in ("activation", "recurrent_activation"):
+                one = getattr(part, key, None)
+                if isinstance(one, types.FunctionType) and not one.__module__.startswith("keras."):
+                    raise ValueError(
+                        f"{layer.name}: {key} is a function of your own, {one.__name__}, of which a description has "
+                        "the name alone; take one of keras.activations"
+                    )

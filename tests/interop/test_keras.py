@@ -79,6 +79,23 @@ X = entry("InputLayer", "x", batch_shape=[None, 4], dtype="float32")
             entry("Attention", "e", {"args": [[tensor("x"), tensor("x")]], "kwargs": {"query_mask": tensor("x")}}),
             "e: npdl cannot call Attention with query_mask",
         ),
+        (
+            entry("Dropout", "e", {"args": [tensor("x")], "kwargs": {"training": True}}, rate=0.5),
+            "cannot call Dropout with",
+        ),
+        (entry("Dense", "e", [tensor("x")], module="mine", units=2), "e: Dense of mine is a class of your own"),
+        (entry("Lambda", "e", [tensor("x")]), "e: npdl does not run the code of Keras' Lambda; write it as a layer"),
+        (
+            entry(
+                "MultiHeadAttention",
+                "e",
+                {"args": [tensor("x"), tensor("x")], "kwargs": {"use_causal_mask": True}},
+                [tensor("x"), tensor("x")],
+                num_heads=2,
+                key_dim=3,
+            ),
+            r"e: npdl calls a layer in one way, got \{'use_causal_mask': True\} and \{\} for its calls",
+        ),
         (entry("Hologram", "e", [tensor("x")]), "this model uses a class 'Hologram' that is not npdl's"),
         (
             entry("Dense", "e", [tensor("e", 1)], [tensor("e")], units=4),
@@ -89,6 +106,12 @@ X = entry("InputLayer", "x", batch_shape=[None, 4], dtype="float32")
 def test_what_npdl_does_not_have(layer, text):
     with pytest.raises(ValueError, match=text):
         npdl.interop.from_keras(functional(X, layer, inputs=["x", 0, 0], outputs=["e", 0, 0]))
+
+
+def test_a_layer_twice_in_a_sequential_model():
+    twice = {"name": "net", "layers": [entry("Dense", "one", units=4), entry("Dense", "one", units=4)]}
+    with pytest.raises(ValueError, match="net: npdl's Sequential has each layer once, got one again"):
+        npdl.interop.from_keras(twice)
 
 
 @pytest.mark.parametrize("wrong", [3, {"units": 3}, "[]", "model.keras", npdl.Sequential()])

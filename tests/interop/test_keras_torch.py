@@ -300,3 +300,110 @@ def test_activations():
         except ValueError:
             refused.add(name)
     assert refused == {"deserialize", "get", "serialize", "glu", "threshold"}  # the last two: layers.GLU, Threshold
+
+
+# ---- the same numbers, or a refusal
+
+
+def of_ids(read, several=1):
+    """A model of ids: what `read` makes of embeddings that have masks."""
+    ids = [keras.Input((6,), dtype="int32") for _ in range(several)]
+    return keras.Model(ids, read(*(L.Embedding(9, 4, mask_zero=True)(one) for one in ids)))
+
+
+def layers_of_ids(*between):
+    first = [keras.Input((6,), dtype="int32"), L.Embedding(9, 4, mask_zero=True)]
+    return keras.Sequential([*first, *between, L.LSTM(3)])
+
+
+HANDED_ON = {
+    "layers that keep masks": lambda: of_ids(lambda x: L.LSTM(3)(L.LayerNormalization()(L.Dense(4)(x)))),
+    "a sum of one mask": lambda: of_ids(lambda x: L.LSTM(3)(L.Add()([x, L.Dense(4)(x)]))),
+    "masks of two sequences": lambda: of_ids(lambda a, b: L.LSTM(3)(L.Concatenate(axis=1)([a, b])), 2),
+    "the query's": lambda: of_ids(lambda a, b: L.LSTM(3)(L.Attention()([a, b])), 2),
+    "of Masking": lambda: of_ids(lambda x: L.LSTM(3)(L.Masking()(x))),
+    "nobody reads it": lambda: of_ids(lambda x: L.GlobalMaxPooling1D()(L.Conv1D(4, 3, padding="same")(x))),
+    "other steps": lambda: layers_of_ids(L.Conv1D(4, 3)),
+    "a Sequential model": lambda: layers_of_ids(L.Dense(4), keras.Sequential([L.Dropout(0.1), L.Dense(4)])),
+}
+
+
+@pytest.mark.parametrize("name", HANDED_ON)
+def test_masks_are_those_of_keras(name, rng):
+    model = HANDED_ON[name]()
+    ids = [rng.integers(0, 9, (4, 6)) for _ in model.inputs]
+    x = ids if len(ids) > 1 else ids[0]
+    close(npdl.interop.from_keras(model).predict(x, verbose=0), model(x))
+
+
+CHANGED = {
+    "conv1d": lambda: of_ids(lambda x: L.LSTM(3)(L.Conv1D(4, 3, padding="same")(x))),
+    "rms_normalization": lambda: layers_of_ids(L.RMSNormalization()),
+    "conv1d, inside": lambda: layers_of_ids(keras.Sequential([L.Conv1D(4, 1)])),
+    "add": lambda: of_ids(lambda a, b: L.GlobalAveragePooling1D()(L.Add()([a, b])), 2),
+    "multiply": lambda: of_ids(lambda x: L.LSTM(3)(x * 2.0)),
+    "reshape": lambda: layers_of_ids(L.Reshape((6, 4))),
+    "conv1d, the loss": lambda: of_ids(lambda x: L.Conv1D(4, 1)(x)),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_masks_that_keras_loses_are_refused(name):
+    with pytest.raises(ValueError, match="its mask is not Keras' one, which " + name.split(",")[0]):
+        npdl.interop.from_keras(CHANGED[name]())
+
+
+def test_a_mask_of_the_users_is_refused():
+    ids, x = keras.Input((6,), dtype="int32"), keras.Input((6, 4))
+    for array in (x, L.Embedding(9, 4, mask_zero=True)(ids)):
+        model = keras.Model([ids, x], L.LSTM(3)(array, mask=keras.ops.greater(ids, 3)) + L.GRU(3)(x))
+        with pytest.raises(ValueError, match=r"its mask is made by \w+, and in npdl masks come from Embedding"):
+            npdl.interop.from_keras(model)
+
+
+@pytest.mark.parametrize("chosen", [[1], [1, 0], [2, 0], [2, 1]])
+def test_a_functional_model_as_output(chosen, rng):
+    inside = keras.Input((4,))
+    shared, x = keras.Model(inside, L.Dense(4)(inside)), keras.Input((4,))
+    once = shared(x)
+    made = [once, shared(once)]
+    made.append(L.Add()(made))
+    model, batch = keras.Model(x, [made[i] for i in chosen]), rng.normal(size=(3, 4))
+    close(npdl.interop.from_keras(model).predict(batch, verbose=0), model(batch))
+
+
+def test_spectral_normalization(rng):
+    model = keras.Sequential([keras.Input((1,)), L.SpectralNormalization(L.Dense(3))])
+    with pytest.raises(ValueError, match="SpectralNormalization takes the kernel as it is, npdl's divides it by σ"):
+        npdl.interop.from_keras(model)
+    kernel, u, bias = (rng.normal(size=weight.shape) for weight in model.get_weights())
+    model.set_weights([kernel, u, bias])
+    own = {"SpectralNormalization": npdl.layers.SpectralNormalization}
+    batch = rng.normal(size=(3, 1))
+    found = npdl.interop.from_keras(model, own).predict(batch, verbose=0)
+    close(found, torch.tensor(batch * kernel * (np.linalg.norm(u) / abs(kernel @ u.T)) + bias))
+
+
+def test_arrays_by_their_names(rng):
+    a, b = keras.Input((5, 4)), keras.Input((6, 4))
+    model = keras.Model([a, b], L.Dense(2)(inputs=L.MultiHeadAttention(2, 3)(query=a, value=b)))
+    batch = [rng.normal(size=(3, 5, 4)), rng.normal(size=(3, 6, 4))]
+    close(npdl.interop.from_keras(model).predict(batch, verbose=0), model(batch))
+
+
+def relu(x):
+    return x * 9
+
+
+def test_code_of_the_users_is_refused():
+    kind = type("Sequential", (keras.Sequential,), {"call": lambda self, x, **how: x * 2})
+    with pytest.raises(TypeError, match="got Sequential, whose call is its own"):
+        npdl.interop.from_keras(kind([keras.Input((4,)), L.Dense(3)]))
+    own = type("Dense", (L.Dense,), {})
+    for layer, text in ((own(3), "this Dense is a class of your own"), (L.Dense(3, relu), "activation is a function")):
+        with pytest.raises(ValueError, match=text):
+            npdl.interop.from_keras(keras.Sequential([keras.Input((4,)), layer]))
+    shared, inside, x = L.Dense(4), keras.Input((4,)), keras.Input((4,))
+    model = keras.Model(x, shared(keras.Model(inside, shared(inside))(x)))
+    with pytest.raises(ValueError, match=r"has a weight of .* too"):
+        npdl.interop.from_keras(model)
