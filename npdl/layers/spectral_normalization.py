@@ -53,7 +53,9 @@ class SpectralNormalization(Reparametrizing):
         W, out = matrix(W), matrix(out)
         u, v = self.state["vector_u"], self.buffer("v", (1, len(W)))
         inverse, one = self.buffer("inverse", (1,)), self.buffer("one", (1, 1))
-        self._along(u, W, v, inverse, transpose_b=True)  # of the u that there is, σ = ‖u Wᵀ‖
+        unit = self.buffer("unit", u.shape)
+        self.k.unit_norm(u, out=unit, inverse=inverse)  # before the first training forward u has any length
+        self._along(unit, W, v, inverse, transpose_b=True)  # of the u that there is, σ = ‖u Wᵀ‖
         if self.varies(training):
             new = self.buffer("u", u.shape)
             for again in range(self.power_iterations):
@@ -62,11 +64,8 @@ class SpectralNormalization(Reparametrizing):
                 self._along(v, W, new, inverse)  # σ = ‖v W‖
             found = self._found(new)
             self.k.choose(found, new, u, out=u)
-        elif training:
-            self.k.copy(u, out=(new := self.buffer("u", u.shape)))  # a forward in between may change the state
-            found = self._found(v)
         else:
-            new, found = u, self._found(v)
+            new, found = unit, self._found(v)
         inverse = inverse.reshape(1, 1)
         self.k.fill(1.0, out=one)
         self.k.choose(found, inverse, one, out=inverse)

@@ -124,3 +124,10 @@ def test_wrong_calls():
     wrapper = layers.SpectralNormalization(layers.Flatten())
     with pytest.raises(ValueError, match=r"needs a layer with a weight called kernel or embeddings, got Flatten\("):
         wrapper.init((2, 3))
+
+
+def test_spectral_normalization_before_any_training(rng):
+    layer = layers.SpectralNormalization(layers.Dense(5, use_bias=False)).init((5,), dtype="float64", seed=0)
+    u = layer.state["vector_u"] / np.linalg.norm(layer.state["vector_u"])
+    kernel = layer.layer[0].params["kernel"]
+    np.testing.assert_allclose(layer(np.eye(5)), kernel / np.linalg.norm(u @ kernel.T), rtol=1e-12)
