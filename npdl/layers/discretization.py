@@ -18,14 +18,14 @@ class Discretization(OnHost):
     Shapes: x (..., T) · y int32 of that shape, or float32 (..., V) (one_hot (..., T, V)), V boundaries + 1.
 
     Args:
-        bin_boundaries: rising numbers b; or None and num_bins.
-        num_bins: how many bins `adapt` makes.
+        bin_boundaries: rising numbers b; None where `adapt` is to find them.
+        num_bins: how many bins `adapt` makes at most: fewer where many numbers are equal.
         epsilon: how far the quantiles may be off in Keras; here they are exact.
         output_mode: "int", "one_hot", "multi_hot" or "count".
         sparse: False.
 
     Raises:
-        ValueError: both or neither of bin_boundaries and num_bins, boundaries that do not rise.
+        ValueError: neither bin_boundaries nor num_bins, boundaries that do not rise.
         TypeError: a layer inside a model.
         RuntimeError: it has no boundaries.
 

@@ -25,7 +25,7 @@ class Hashing(OnHost):
         sparse: False.
 
     Raises:
-        ValueError: num_bins below 1.
+        ValueError: num_bins below 1, with a mask_value below 2.
         TypeError: other tokens; a layer inside a model.
 
     >>> Hashing(3)([["A"], ["B"], ["A"]]).shape
@@ -37,6 +37,8 @@ class Hashing(OnHost):
     def __init__(self, num_bins, mask_value=None, salt=None, output_mode="int", sparse=False, **base):
         super().__init__(**base)
         self.num_bins = arguments.whole(self, "num_bins", num_bins, "Hashing(1000)")
+        if mask_value is not None and num_bins < 2:
+            raise ValueError(f"Hashing with a mask_value needs num_bins of at least 2, got {num_bins}; pass e.g. 1000")
         self.mask_value, self.output_mode = mask_value, mode_of(self, output_mode)
         self.salt = salt if salt is None or isinstance(salt, int) else tuple(salt)
         self.demand_dense(sparse=sparse)
@@ -45,7 +47,7 @@ class Hashing(OnHost):
         tokens = _tokens(self, inputs)
         unique, inverse = np.unique(tokens, return_inverse=True)
         masked = int(self.mask_value is not None)
-        bins = max(self.num_bins - masked, 1)
+        bins = self.num_bins - masked
         found = [0 if t == self.mask_value else masked + hash_of(self.salt, t) % bins for t in unique.tolist()]
         return self.coded(np.array(found, np.int64)[inverse].reshape(tokens.shape), self.num_bins)
 

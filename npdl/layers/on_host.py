@@ -1,5 +1,7 @@
 """OnHost: the base of the layers that are called on data before a model sees them."""
 
+import math
+
 import numpy as np
 
 from npdl import random
@@ -62,8 +64,9 @@ class OnHost(Layer):
         if self.output_mode == "one_hot":
             ids = ids if ids.ndim and ids.shape[-1] == 1 else ids[..., None]
         ids = ids if ids.ndim else ids[None]
-        rows = np.repeat(np.arange(ids[..., 0].size), ids.shape[-1])
-        return self.bags(rows, ids.reshape(-1), ids[..., 0].size, depth).reshape(*ids.shape[:-1], depth)
+        count = math.prod(ids.shape[:-1])
+        rows = np.repeat(np.arange(count), ids.shape[-1])
+        return self.bags(rows, ids.reshape(-1), count, depth).reshape(*ids.shape[:-1], depth)
 
     def bags(self, rows, ids, count, depth):
         """(count, depth) float32: how often each number is in each row, or whether."""
@@ -93,7 +96,12 @@ def mode_of(layer, output_mode, more=()):
 
 def strings(layer, inputs):
     """An array of strings; bytes are decoded."""
-    array = np.asarray(inputs.to_numpy() if hasattr(inputs, "to_numpy") else inputs)
+    try:
+        array = np.asarray(inputs.to_numpy() if hasattr(inputs, "to_numpy") else inputs)
+    except ValueError:  # NumPy's of rows that differ in length
+        raise ValueError(
+            f"{layer.name} reads rows of one length, got {inputs!r:.60}; fill the shorter ones up, e.g. by ''"
+        ) from None
     if array.dtype.kind == "O" and all(isinstance(one, (str, bytes)) for one in array.flat):
         decoded = [one.decode(layer.encoding) if isinstance(one, bytes) else one for one in array.flat]
         array = np.array(decoded, str).reshape(array.shape)

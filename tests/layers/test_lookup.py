@@ -295,3 +295,21 @@ def test_a_model_cannot_hold_one():
 def test_wrong_arguments(make, error, text):
     with pytest.raises(error, match=text):
         make()
+
+
+@pytest.mark.parametrize("mode", ["multi_hot", "count", "tf_idf"])
+def test_rows_without_tokens(mode):
+    layer = layers.StringLookup(
+        vocabulary=["a", "b"], output_mode=mode, idf_weights=[1.0, 2.0] if mode == "tf_idf" else None
+    )
+    np.testing.assert_array_equal(layer(np.empty((2, 0), "U1")), np.zeros((2, 3)))
+
+
+def test_rows_of_different_lengths():
+    with pytest.raises(ValueError, match="string_lookup reads rows of one length, got "):
+        layers.StringLookup(vocabulary=["a"])([["a"], ["a", "b"]])
+
+
+def test_one_bin_cannot_have_a_mask():
+    with pytest.raises(ValueError, match="Hashing with a mask_value needs num_bins of at least 2, got 1"):
+        layers.Hashing(1, mask_value="a")
