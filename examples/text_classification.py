@@ -1,6 +1,6 @@
 """Tell Shakespeare's own phrases from the same words in random order: text classification with masks.
 
-It teaches what to do with sequences of different length: `pad_sequences` fills them up with 0, and
+It teaches what to do with sequences of different length: `TextVectorization` fills them up with 0, and
 `Embedding(mask_zero=True)` marks these steps, so that every later layer leaves them out: however much is filled up, not
 one bit of a prediction changes. And it teaches what a recurrent net reads that a bag of words cannot: both phrases of a
 pair have the same words, so logistic regression on words is right in exactly half of all cases.
@@ -9,7 +9,6 @@ pair have the same words, so logistic regression on words is right in exactly ha
 """
 
 import argparse
-import collections
 import os
 import pathlib
 import re
@@ -20,7 +19,6 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from npdl import Sequential, layers
-from npdl.utils import pad_sequences
 
 parser = argparse.ArgumentParser(description="Train a GRU to tell phrases from shuffled ones.")
 parser.add_argument("--epochs", type=int, default=4)
@@ -62,20 +60,15 @@ for what, most in (("words", 1), ("words and pairs of neighbours", 2)):
     print(f"regression on {what}: {100 * regression.score(bag.transform(map(' '.join, p_test)), y_test[:, 0]):.2f} %")
 
 # 3. Words as numbers: 0 is padding, 1 a word that is rare or new.
-often = collections.Counter(word for words in train for word in words).most_common()
-number_of = {word: number for number, (word, count) in enumerate(often, 2) if count > 2}
-
-
-def encode(phrases, length=None):
-    """(N, T); T is the longest phrase's, or what it is told."""
-    return pad_sequences([[number_of.get(w, 1) for w in words] for words in phrases], length, padding="post")
-
+vectorize = layers.TextVectorization(max_tokens=4000 if options.full else 550, standardize=None)
+vectorize.adapt([" ".join(words) for words in train])
+x_train, x_test = (vectorize([" ".join(words) for words in phrases]) for phrases in (p_train, p_test))
 
 # 4. The net reads each phrase from both ends.
 model = Sequential(
     [
         layers.Input((None,)),  # of any length
-        layers.Embedding(len(number_of) + 2, 32, mask_zero=True),
+        layers.Embedding(vectorize.vocabulary_size(), 32, mask_zero=True),
         layers.Dropout(0.3),
         layers.Bidirectional(layers.GRU(32)),
         layers.Dropout(0.3),
@@ -85,12 +78,11 @@ model = Sequential(
 )
 model.summary()
 model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
-model.fit(encode(p_train), y_train, epochs=options.epochs, batch_size=64)
+model.fit(x_train, y_train, epochs=options.epochs, batch_size=64)
 
 # 5. What it says of phrases that it never saw, whatever the padding.
-x_test = encode(p_test)
 sure = model.predict(x_test)
-same = all(np.array_equal(sure, model.predict(encode(p_test, x_test.shape[1] + more))) for more in (1, 7, 50))
+same = all(np.array_equal(sure, model.predict(np.pad(x_test, ((0, 0), (0, more))))) for more in (1, 7, 50))
 print("\n".join(f"{100 * share:5.1f} % sure of: {' '.join(words)}" for share, words in zip(sure[:8, 0], p_test)))
 accuracy = 100 * ((sure > 0.5) == y_test).mean()
 print(f"1, 7 and 50 steps of padding more give the same bits: {same} (must be True)")

@@ -39,14 +39,14 @@ typedef struct {
 #define NPDL_EACH_KERNEL(X) \
     X(activation) X(activation_grad) X(adam) X(adamw) X(add) X(affine) X(attention) X(average_pool2d) \
     X(average_pool2d_grad) X(batch_norm) X(batch_norm_grad) X(batch_norm_pooled) X(batch_norm_pooled_grad) \
-    X(batch_norm_statistics) X(bins) X(col2im) X(combine) X(conv2d) X(conv2d_dkernel) X(conv2d_dx) X(conv2d_pooled) \
+    X(batch_norm_statistics) X(bins) X(circle) X(col2im) X(combine) X(conv2d) X(conv2d_dkernel) X(conv2d_dx) X(conv2d_pooled) \
     X(conv2d_pooled_dkernel) X(conv2d_transpose) X(conv3d) X(conv3d_dkernel) X(conv3d_dx) X(conv3d_transpose) \
     X(cross_entropy) X(ctc) X(dropout) X(elementary) X(embedding) X(embedding_grad) X(fold) X(global_pool) X(glu) \
     X(group_norm) X(group_norm_grad) X(gru_dkernel) X(im2col) X(interpolate) X(loss) X(match_grad) X(matmul) \
     X(max_pool2d) X(max_pool2d_grad) X(move_all) X(moving_average) X(norm_limit) X(not_negative) X(pair_loss) \
-    X(penalty) X(penalty_grad) X(powers) X(prelu) X(repeat_grad) X(rescale) X(rnn_steps) X(rnn_steps_grad) \
-    X(rounded) X(row_activation) X(row_loss) X(row_norm) X(row_norm_grad) X(semi_hard) X(sgd) X(softmax) X(sum_rows) X(triplet) \
-    X(unpool) X(weighted_sum) X(winograd_conv2d) X(winograd_dkernel) X(winograd_dx)
+    X(penalty) X(penalty_grad) X(powers) X(prelu) X(recolor) X(repeat_grad) X(rescale) X(rnn_dkernels) X(rnn_steps) \
+    X(rnn_steps_grad) X(rounded) X(row_activation) X(row_loss) X(row_norm) X(row_norm_grad) X(semi_hard) X(sgd) \
+    X(softmax) X(sum_rows) X(triplet) X(unpool) X(weighted_sum) X(winograd_conv2d) X(winograd_dkernel) X(winograd_dx)
 #define NPDL_DECLARE(name) \
     extern __typeof__(npdl_##name##_f32_type) npdl_##name##_f32; \
     extern __typeof__(npdl_##name##_f64_type) npdl_##name##_f64;
@@ -96,6 +96,7 @@ static int npdl_cpu_level(void) {
 #include "shape.h"
 #include "interpolate.h"
 #include "image.h"
+#include "color.h"
 #include "embed.h"
 #include "dropout.h"
 #include "attention.h"

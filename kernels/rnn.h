@@ -23,6 +23,8 @@
 #define NPDL_RNN_ROOM 16      /* numbers behind each row of a buffer */
 #define NPDL_RNN_GAP 80       /* numbers behind each scratch array: 32 rows of 32 floats are a page, and places that
                                * lie whole pages apart crowd into few cache sets, and loads there wait for stores */
+#define NPDL_RNN_SUM_ROWS 2048 /* rows whose x and h are packed at a time, a multiple of NPDL_KB */
+#define NPDL_RNN_SUM_COLUMNS 512 /* fewer are not made together; part of the bits */
 #define NPDL_RNN_SMALL 65536  /* multiply-adds of a step that are not worth a second thread */
 
 enum { NPDL_SIMPLE_RNN, NPDL_LSTM, NPDL_GRU, NPDL_GRU_BEFORE }; /* GRU_BEFORE: reset_after=False */
@@ -80,30 +82,44 @@ typedef struct { int64_t r, m, u, w, size; } FN(npdl_patch);
 #define S(number) (s + (number) * q.size + i * q.w + j) /* of a scratch array */
 #define LIVE(t) (!r->p->mask || r->p->mask[(t) * r->p->rows + q.r + i])
 
-/* Asks for a block's part of the `pieces` gates of step t: it comes while the product is made. Short pieces of rows that
- * lie far apart are what processors do not fetch by themselves. */
-static void FN(npdl_rnn_fetch)(const FN(npdl_rnn) *r, FN(npdl_patch) q, const void *array, int64_t t,
-                                    int64_t pieces) {
-    const int64_t units = r->p->units, j = 0;
-    if (array)
-        for (int64_t i = 0; i < q.m; i++)
-            for (int64_t g = 0; g < pieces; g++)
-                for (int64_t byte = 0; byte < q.w * (int64_t)sizeof(REAL); byte += 64)
-                    __builtin_prefetch((const char *)AT(array, t, pieces * units, g * units) + byte, 0, 2);
+/* Pieces of rows, of `pieces` gates each, that a step will read or write and that lie far apart, which is what processors
+ * do not fetch by themselves. They are asked for while the product is made, some before each tile: a processor has a dozen
+ * lines under way and waits where it is asked for more. */
+typedef struct { const REAL *at; int64_t step, pieces; } FN(npdl_far);
+
+/* A block's part of step t of an array (T, N, pieces · U) or NULL. */
+#define NPDL_RNN_FAR(array, t, pieces) \
+    {(array) ? (const REAL *)(array) + ((t) * r->p->rows + q.r) * (pieces) * r->p->units + q.u : NULL, \
+     (pieces) * r->p->units, pieces}
+
+static void FN(npdl_rnn_fetch)(const FN(npdl_far) *far, int64_t arrays, int64_t units, int64_t w, int64_t from,
+                               int64_t to) {
+    for (; arrays; arrays--, far++)
+        for (int64_t i = from; far->at && i < to; i++)
+            for (int64_t g = 0; g < far->pieces; g++)
+                for (int64_t byte = 0; byte < w * (int64_t)sizeof(REAL); byte += 64)
+                    __builtin_prefetch((const char *)(far->at + i * far->step + g * units) + byte, 0, 2);
 }
 
-/* s[g] = rows of a (k numbers each) times the columns of gate g0 + g, of `gates` packed ones, + bias. */
-static void FN(npdl_rnn_product)(const REAL *a, int64_t a_step, int64_t k, const REAL *panels, int64_t gates,
-                                 int64_t g0, int64_t count, const REAL *bias, int64_t units, FN(npdl_patch) q, REAL *s) {
-    const int64_t each = NPDL_KB * NPDL_RNN_UNITS;
+/* s[g] = rows of a (k numbers each) times the columns of gate g0 + g, of `gates` packed ones, + bias; `arrays` far ones
+ * come meanwhile. */
+static void FN(npdl_rnn_product)(const FN(npdl_rnn) *r, const REAL *a, int64_t a_step, int64_t k, const REAL *panels,
+                                 int64_t gates, int64_t g0, int64_t count, const REAL *bias, FN(npdl_patch) q, REAL *s,
+                                 const FN(npdl_far) *far, int64_t arrays) {
+    const int64_t each = NPDL_KB * NPDL_RNN_UNITS, blocks = npdl_ceil_div(k, NPDL_KB), units = r->p->units;
+    const int64_t strips = npdl_ceil_div(q.m, NPDL_MR), mr = npdl_ceil_div(q.m, strips), tiles = blocks * count * strips;
     npdl_row row[NPDL_RNN_ROWS];
     for (int64_t i = 0; i < q.m; i++) row[i] = (npdl_row){i * a_step, i * q.w};
     a += q.r * a_step;
-    panels += q.u / NPDL_RNN_UNITS * npdl_ceil_div(k, NPDL_KB) * gates * each;
-    for (int64_t kb = 0; kb < k; kb += NPDL_KB, panels += gates * each)
+    panels += q.u / NPDL_RNN_UNITS * blocks * gates * each;
+    for (int64_t kb = 0, tile = 0; kb < k; kb += NPDL_KB, panels += gates * each)
         for (int64_t g = g0; g < g0 + count; g++)
-            FN(npdl_tiles)(a + kb, row, q.m, NULL, npdl_min(k - kb, NPDL_KB), panels + g * each, s + (g - g0) * q.size,
-                           q.w, kb > 0, bias && kb + NPDL_KB >= k ? bias + g * units + q.u : NULL);
+            for (int64_t i = 0; i < q.m; i += mr, tile++) {
+                FN(npdl_rnn_fetch)(far, arrays, units, q.w, q.m * tile / tiles, q.m * (tile + 1) / tiles);
+                FN(npdl_tiles)(a + kb, row + i, npdl_min(mr, q.m - i), NULL, npdl_min(k - kb, NPDL_KB),
+                               panels + g * each, s + (g - g0) * q.size, q.w, kb > 0,
+                               bias && kb + NPDL_KB >= k ? bias + g * units + q.u : NULL);
+            }
 }
 
 static int64_t FN(npdl_rnn_panels)(int64_t units, int64_t k, int64_t gates) {
@@ -207,7 +223,7 @@ static void FN(npdl_rnn_forward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *
         return;
     }
     if (r->phase) { /* GRU_BEFORE: the candidate */
-        FN(npdl_rnn_product)(r->second, r->second_step, units, r->panels, G, 2, 1, NULL, 0, q, s + 2 * size);
+        FN(npdl_rnn_product)(r, r->second, r->second_step, units, r->panels, G, 2, 1, NULL, q, s + 2 * size, NULL, 0);
         FN(npdl_rnn_gates)(r, q, 0, 2, 1, s + 2 * size);
         NPDL_PATCH {
             VEC gate = IN(AT(r->carry, 0, units, 0)), v = IN(S(2)); /* the update gate waits in carry */
@@ -216,9 +232,13 @@ static void FN(npdl_rnn_forward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *
         FN(npdl_rnn_state)(r, q, t + 1, s + 3 * size);
         return;
     }
-    FN(npdl_rnn_fetch)(r, q, p->z, t, G);
-    FN(npdl_rnn_product)(state, r->step, r->k, r->panels, G, 0, p->kind == NPDL_GRU_BEFORE ? 2 : G, p->bias, units, q,
-                         s);
+    const FN(npdl_far) far[] = {
+        NPDL_RNN_FAR(p->z, t, G), NPDL_RNN_FAR(p->h, t + 1, 1), NPDL_RNN_FAR(p->kind == NPDL_LSTM ? p->c : p->h, t, 1),
+        NPDL_RNN_FAR(p->c, t + 1, 1), NPDL_RNN_FAR(p->inner, t, 1),
+        {p->y ? (const REAL *)p->y + (q.r * p->steps + t) * units + q.u : NULL, p->steps * units, 1},
+    };
+    FN(npdl_rnn_product)(r, state, r->step, r->k, r->panels, G, 0, p->kind == NPDL_GRU_BEFORE ? 2 : G, p->bias, q, s,
+                         far, sizeof far / sizeof *far);
     switch (p->kind) {
     case NPDL_SIMPLE_RNN:
         FN(npdl_rnn_gates)(r, q, 0, 0, 1, s);
@@ -296,16 +316,15 @@ static void FN(npdl_rnn_dh)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
     const npdl_rnn_call *p = r->p;
     const int64_t units = p->units, t = r->t;
     int product = t + 1 < p->steps;
-    if (t >= 0) {
-        FN(npdl_rnn_fetch)(r, q, p->z, t, r->gates);
-        if (p->dz != p->z) FN(npdl_rnn_fetch)(r, q, p->dz, t, r->gates);
-        FN(npdl_rnn_fetch)(r, q, p->kind == NPDL_LSTM ? p->c : p->h, t, 1);
-        FN(npdl_rnn_fetch)(r, q, p->inner, t, 1);
-        FN(npdl_rnn_fetch)(r, q, p->dy, t, 1);
+    if (product) {
+        const FN(npdl_far) far[] = {
+            NPDL_RNN_FAR(p->z, t, r->gates), NPDL_RNN_FAR(p->dz != p->z ? p->dz : NULL, t, r->gates),
+            NPDL_RNN_FAR(p->kind == NPDL_LSTM ? p->c : p->h, t, 1), NPDL_RNN_FAR(p->inner, t, 1),
+            NPDL_RNN_FAR(p->dinner, t, 1), NPDL_RNN_FAR(p->dy, t, 1),
+        };
+        FN(npdl_rnn_product)(r, r->buffer[(t + 1) & 1], r->step, r->k, r->panels, 1, 0, 1, NULL, q,
+                             s + NPDL_DH * q.size, far, t < 0 ? 0 : sizeof far / sizeof *far);
     }
-    if (product)
-        FN(npdl_rnn_product)(r->buffer[(t + 1) & 1], r->step, r->k, r->panels, 1, 0, 1, NULL, 0, q,
-                             s + NPDL_DH * q.size);
     NPDL_PATCH {
         VEC v = product ? IN(S(NPDL_DH)) : BC(0);
         if (p->keep) v = v * IN(AT(p->keep, 0, units, 0));
@@ -319,7 +338,7 @@ static void FN(npdl_rnn_dh)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
 static void FN(npdl_rnn_reset)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
     const npdl_rnn_call *p = r->p;
     const int64_t units = p->units, t = r->t;
-    FN(npdl_rnn_product)(r->second, r->second_step, units, r->more, 1, 0, 1, NULL, 0, q, s + NPDL_DH * q.size);
+    FN(npdl_rnn_product)(r, r->second, r->second_step, units, r->more, 1, 0, 1, NULL, q, s + NPDL_DH * q.size, NULL, 0);
     FN(npdl_rnn_saved)(r, q, 1, 1, 1, s);
     NPDL_PATCH {
         const REAL *before = p->dropped ? AT(p->dropped, t, units, 0) : AT(p->h, t, units, 0);
@@ -362,7 +381,7 @@ NPDL_INLINE void FN(npdl_lstm_backward)(const FN(npdl_rnn) *r, FN(npdl_patch) q,
 static void FN(npdl_rnn_dx)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL *s) {
     const int64_t t = r->t + 1;
     if (t == r->p->steps) return;
-    FN(npdl_rnn_product)(r->buffer[t & 1], r->step, r->k, r->more, 1, 0, 1, NULL, 0, q, s);
+    FN(npdl_rnn_product)(r, r->buffer[t & 1], r->step, r->k, r->more, 1, 0, 1, NULL, q, s, NULL, 0);
     NPDL_PATCH OUT(AT(r->p->dx, t, r->p->width, 0), IN(S(0)))
 }
 
@@ -432,6 +451,7 @@ static void FN(npdl_rnn_backward)(const FN(npdl_rnn) *r, FN(npdl_patch) q, REAL 
 #undef S
 #undef LIVE
 #undef NPDL_PATCH
+#undef NPDL_RNN_FAR
 #undef NPDL_RNN_WIDE
 
 /* ---- the steps */
@@ -505,4 +525,65 @@ NPDL_API void FN(npdl_gru_dkernel)(const REAL *h, const REAL *reset, const REAL 
     };
     FN(npdl_run_product)(&gates);
     FN(npdl_run_product)(&candidate);
+}
+
+/* ---- dW = Σ xᵀ dz, dR = Σ hᵀ dz, db = Σ dz over all rows, block by block of NPDL_KB of them in order: dz, many times x
+ * and h, is read and packed once for all three, and x and h, transposed, once for all columns. */
+typedef struct {
+    const REAL *from[2], *dz; /* x and h */
+    REAL *out[2], *sums, *strips;
+    int64_t width[2], columns, task_columns, each; /* each: numbers of a block's strips */
+    int64_t k0, k1;           /* the rows whose strips are packed */
+} FN(npdl_rnn_sums);
+
+static void FN(npdl_rnn_strips)(void *context, int64_t block, void *work) {
+    const FN(npdl_rnn_sums) *s = context;
+    const int64_t k0 = s->k0 + block * NPDL_KB;
+    REAL *to = s->strips + block * s->each;
+    (void)work;
+    for (int i = 0; i < 2; to += npdl_ceil_div(s->width[i++], NPDL_MR) * NPDL_A_STRIP) {
+        const FN(npdl_product) product = {.a = s->from[i], .a_step = s->width[i], .transpose_a = 1};
+        FN(npdl_pack_a)(&product, 0, s->width[i], k0, npdl_min(s->k1 - k0, NPDL_KB), to);
+    }
+}
+
+static void FN(npdl_rnn_sum)(void *context, int64_t task, void *work) {
+    const FN(npdl_rnn_sums) *s = context;
+    const int64_t n0 = task * s->task_columns, n = npdl_min(s->columns - n0, s->task_columns);
+    npdl_row row[NPDL_MB];
+    for (int64_t i = 0; i < NPDL_MB; i++) row[i] = (npdl_row){i / NPDL_MR * NPDL_A_STRIP + i % NPDL_MR, i * s->columns};
+    for (int64_t kb = s->k0; kb < s->k1; kb += NPDL_KB) {
+        const int64_t k = npdl_min(s->k1 - kb, NPDL_KB);
+        const REAL *dz = s->dz + kb * s->columns + n0, *strip = s->strips + (kb - s->k0) / NPDL_KB * s->each;
+        FN(npdl_pack_b)(dz, s->columns, 0, k, n, work, 0);
+        if (s->sums) FN(npdl_sum_block)(dz, s->columns, k, n, kb > 0, s->sums + n0);
+        for (int i = 0; i < 2; i++)
+            for (int64_t m0 = 0, m; m0 < s->width[i]; m0 += m, strip += npdl_ceil_div(m, NPDL_MR) * NPDL_A_STRIP) {
+                m = npdl_min(s->width[i] - m0, NPDL_MB);
+                FN(npdl_tiles_and_more)(NPDL_STRIP, strip, row, m, NULL, k, work, s->out[i] + m0 * s->columns + n0, n,
+                                        kb > 0, NULL, NULL, NULL);
+            }
+    }
+}
+
+/* dw (D, columns), dr (U, columns), sums (columns,) or NULL. Few columns are few tasks: then two products, with parts. */
+NPDL_API void FN(npdl_rnn_dkernels)(const REAL *x, const REAL *h, const REAL *dz, REAL *dw, REAL *dr, REAL *sums,
+                                    int64_t rows, int64_t width, int64_t units, int64_t columns) {
+    FN(npdl_rnn_sums) s = {.from = {x, h}, .dz = dz, .out = {dw, dr}, .sums = sums, .width = {width, units},
+                           .columns = columns, .task_columns = NPDL_TASK_COLUMNS};
+    if (columns < NPDL_RNN_SUM_COLUMNS || !rows || !width) {
+        FN(npdl_matmul)(x, dz, dw, NULL, NULL, NULL, NULL, NULL, sums, width, columns, rows, 1, 0, 0, NULL);
+        FN(npdl_matmul)(h, dz, dr, NULL, NULL, NULL, NULL, NULL, NULL, units, columns, rows, 1, 0, 0, NULL);
+        return;
+    }
+    s.each = (npdl_ceil_div(width, NPDL_MR) + npdl_ceil_div(units, NPDL_MR)) * NPDL_A_STRIP + VL; /* packing overruns */
+    while (s.task_columns > NPDL_NW && npdl_ceil_div(columns, s.task_columns) < 2 * npdl_get_num_threads())
+        s.task_columns = npdl_round_up(s.task_columns / 2, NPDL_NW);
+    s.strips = npdl_shared(npdl_ceil_div(npdl_min(rows, NPDL_RNN_SUM_ROWS), NPDL_KB) * s.each * sizeof(REAL));
+    for (; s.strips && s.k0 < rows; s.k0 = s.k1) {
+        s.k1 = npdl_min(rows, s.k0 + NPDL_RNN_SUM_ROWS);
+        npdl_parallel(FN(npdl_rnn_strips), &s, npdl_ceil_div(s.k1 - s.k0, NPDL_KB), 0);
+        npdl_parallel(FN(npdl_rnn_sum), &s, npdl_ceil_div(columns, s.task_columns),
+                      NPDL_KB * s.task_columns * sizeof(REAL));
+    }
 }

@@ -35,6 +35,12 @@ cdef extern from "engine.h" nogil:
         const void *h, const void *reset, const void *dz, const void *dinner, void *out, int64_t rows, int64_t units)
     void npdl_gru_dkernel_f64(
         const void *h, const void *reset, const void *dz, const void *dinner, void *out, int64_t rows, int64_t units)
+    void npdl_rnn_dkernels_f32(
+        const void *x, const void *h, const void *dz, void *dw, void *dr, void *sums, int64_t rows, int64_t width,
+        int64_t units, int64_t columns)
+    void npdl_rnn_dkernels_f64(
+        const void *x, const void *h, const void *dz, void *dw, void *dr, void *sums, int64_t rows, int64_t width,
+        int64_t units, int64_t columns)
 
 SIMPLE_RNN, LSTM, GRU, GRU_BEFORE = NPDL_SIMPLE_RNN, NPDL_LSTM, NPDL_GRU, NPDL_GRU_BEFORE
 
@@ -122,3 +128,20 @@ def gru_dkernel(h, reset, dz, dinner, out, int64_t rows, int64_t units):
         else:
             npdl_gru_dkernel_f64(h_, reset_, dz_, dinner_, out_, rows, units)
     done("gru_dkernel")
+
+
+def rnn_dkernels(x, h, dz, dW, dR, sums, int64_t rows, int64_t width, int64_t units, int64_t columns):
+    """dW = xᵀ dz, dR = hᵀ dz, sums, if it is not None, Σ dz"""
+    cdef char type = type_of("rnn_dkernels", "dz", dz)
+    cdef void *x_ = at("rnn_dkernels", "x", x, type, rows * width)
+    cdef void *h_ = at("rnn_dkernels", "h", h, type, rows * units)
+    cdef void *dz_ = at("rnn_dkernels", "dz", dz, type, rows * columns)
+    cdef void *dw_ = at("rnn_dkernels", "dW", dW, type, width * columns, True)
+    cdef void *dr_ = at("rnn_dkernels", "dR", dR, type, units * columns, True)
+    cdef void *sums_ = at("rnn_dkernels", "sums", sums, type, columns, True)
+    with nogil:
+        if type == b"f":
+            npdl_rnn_dkernels_f32(x_, h_, dz_, dw_, dr_, sums_, rows, width, units, columns)
+        else:
+            npdl_rnn_dkernels_f64(x_, h_, dz_, dw_, dr_, sums_, rows, width, units, columns)
+    done("rnn_dkernels")

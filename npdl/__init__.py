@@ -29,15 +29,13 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Model", "Sequential", "activations", "callbacks", "clone_model", "constraints", "cuda", "data", "datasets",
-    "devices", "get_num_threads", "initializers", "layers", "load_model", "losses", "metrics", "models", "optimizers",
-    "random", "register", "regularizers", "schedules", "set_debug", "set_num_threads", "set_seed", "show_config",
-    "testing", "utils", "viz",
+    "devices", "get_num_threads", "initializers", "interop", "layers", "load_model", "losses", "metrics", "models",
+    "optimizers", "random", "register", "regularizers", "schedules", "set_debug", "set_num_threads", "set_seed",
+    "show_config", "testing", "utils", "viz",
 ]  # fmt: skip
 
-_LATE = (
-    "cuda",
-    "datasets",
-)  # imported when they are first asked for: what reads archives takes a tenth of the time of all
+_LATE = ("cuda", "datasets", "interop")
+"""Imported when they are first asked for: what reads archives takes a tenth of the time of all."""
 
 
 def __getattr__(name):

@@ -1,6 +1,17 @@
 """Small helpers with Keras' names."""
 
+import numbers
+
 import numpy as np
+
+from npdl import random
+from npdl.data.batched import Batched
+from npdl.data.directory import image_dataset_from_directory as image_dataset_from_directory
+from npdl.data.pictures import array_to_img as array_to_img
+from npdl.data.pictures import img_to_array as img_to_array
+from npdl.data.pictures import load_img as load_img
+from npdl.data.pictures import save_img as save_img
+from npdl.data.timeseries import timeseries_dataset_from_array as timeseries_dataset_from_array
 
 
 def to_categorical(x, num_classes=None):
@@ -95,3 +106,74 @@ def pad_sequences(sequences, maxlen=None, dtype="int32", padding="pre", truncati
         if len(kept):
             padded[row, start : start + len(kept)] = kept
     return padded
+
+
+def normalize(x, axis=-1, order=2):
+    """x over its norm along an axis: y = x / (Σ |x|^order)^(1/order), y = x where that is 0.
+
+    Args:
+        x: array of numbers.
+        axis: along which.
+        order: of the norm: 1, 2, np.inf, as of np.linalg.norm.
+
+    >>> normalize(np.array([[3.0, 4.0], [0.0, 0.0]]))
+    array([[0.6, 0.8],
+           [0. , 0. ]])
+    """
+    x = np.atleast_1d(x)
+    norm = np.linalg.norm(x, order, axis, keepdims=True)
+    return x / np.where(norm == 0, 1, norm)
+
+
+def split_dataset(dataset, left_size=None, right_size=None, shuffle=False, seed=None):
+    """Two parts of data: the first rows and the last ones, or with `shuffle` some and others.
+
+    Args:
+        dataset: an array, a tuple, list or dict of arrays of as many rows, e.g. (x, y), or `npdl.data.Batched`.
+        left_size: rows of the first part, or a share between 0 and 1; None: what the second one leaves.
+        right_size: the same of the second part; one of the two may be None.
+        shuffle: whether the rows are put into a random order first.
+        seed: of that order; None draws one.
+
+    Returns:
+        (left, right), each in the form of `dataset`: `fit(*left, validation_data=right)` of (x, y).
+
+    Raises:
+        ValueError: both sizes None, more rows than there are, an empty part, arrays of different length.
+
+    >>> (x, y), (x_test, y_test) = split_dataset((np.arange(8).reshape(4, 2), np.arange(4)), left_size=0.75)
+    >>> y, y_test
+    (array([0, 1, 2]), array([3]))
+    """
+    several = dataset.values() if isinstance(dataset, dict) else dataset if isinstance(dataset, (tuple, list)) else ()
+    parts = [part if hasattr(part, "shape") else np.asarray(part) for part in several] or [dataset]
+    counts = {part.size if isinstance(part, Batched) else len(part) for part in parts}
+    if len(counts) != 1:
+        raise ValueError(f"split_dataset needs arrays of as many rows each, got {sorted(counts)} rows")
+    total = counts.pop()
+    left, right = (
+        size if size is None or isinstance(size, numbers.Integral) else round(size * total)
+        for size in (left_size, right_size)
+    )
+    if left is None and right is None:
+        raise ValueError("split_dataset needs left_size or right_size; pass e.g. left_size=0.8")
+    left = total - right if left is None else left
+    right = total - left if right is None else right
+    if left < 1 or right < 1 or left + right > total:
+        raise ValueError(
+            f"split_dataset: left_size={left_size} and right_size={right_size} make {left} and {right} rows of "
+            f"{total}; both need at least one, and together no more than there are"
+        )
+    first, second = slice(0, left), slice(left, left + right)
+    if shuffle:
+        rows = random.permutation(random.key(random.draw_seed() if seed is None else seed, "split_dataset"), total)
+        first, second = rows[first], rows[second]
+
+    def of(chosen):
+        numbers_of = np.arange(total)
+        found = [part.part(numbers_of[chosen]) if isinstance(part, Batched) else part[chosen] for part in parts]
+        if isinstance(dataset, dict):
+            return dict(zip(dataset, found))
+        return type(dataset)(found) if isinstance(dataset, (tuple, list)) else found[0]
+
+    return of(first), of(second)

@@ -146,6 +146,7 @@ EDITS = [
         "NPDL_RNN_DZ(3, dh * y * dout * BC(0.5))",
     ),
     ("a square's slope halved", "power.h", "v * (w + w)", "v * w"),
+    ("Circle loss without its diagonal's mask", "triplets.h", "(b != a || w->diagonal)", "(b != a || 1)"),
     ("a triplet's negative pulled", "triplets.h", "slopes[away] -= step", "slopes[away] += step"),
     ("a shorter series for e^x", "elementary.h", "0.00139336928f, 0.00019959324f}", "0.00139336928f, 0}"),
     ("no largest norm", "regularize.h", "MIN(BC(t->highest), MAX(BC(t->lowest), norm))", "MAX(BC(t->lowest), norm)"),

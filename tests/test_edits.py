@@ -114,6 +114,13 @@ EDITS = {
             "test_what_has_the_average",
         ),
     ],
+    "data/test_batched.py": [
+        ("data.batched:Batched.__iter__", "self._epoch += 1", "pass", "test_each_epoch_has_an_order_of_its_own"),
+        (
+            "data.timeseries:timeseries_dataset_from_array", "-(-count // sequence_stride)", "count // sequence_stride",
+            "test_windows",
+        ),
+    ],
     "kernels/test_interpolate.py": [
         (
             "kernels.taps:taps", "(np.arange(places) + 0.5) * scale - 0.5", "np.arange(places) * scale",
@@ -169,11 +176,11 @@ EDITS = {
             "test_contract[RandomRotation(factor=(-0.3, 0.3), fill_]",
         ),
         (
-            "layers.random_color:RandomContrast.forward", "(1 - lower, 1 + upper)", "(1 - upper, 1 + lower)",
+            "layers.random_color:RandomContrast.factors", "(1 - lower, 1 + upper)", "(1 - upper, 1 + lower)",
             "test_brightness_and_contrast",
         ),
         (
-            "layers.random_color:RandomBrightness.forward", "(high - low) * part", "high * part",
+            "layers.random_color:RandomBrightness.deltas", "(high - low) * part", "high * part",
             "test_brightness_and_contrast",
         ),
         ("layers.random_erasing:RandomErasing.boxes", "coin < chance", "coin > chance", "test_erasing"),
@@ -184,6 +191,19 @@ EDITS = {
         (
             "layers.random_erasing:RandomErasing.forward", 'self.key("noise"), self.step', 'self.key("noise"), 0',
             "test_erasing_reaches_every_place_with_new_noise",
+        ),
+    ],
+    "layers/test_lookup.py": [
+        (
+            "layers.lookup:Lookup.adapt", "sorted(counts, reverse=True)", "sorted(counts)",
+            "test_adapt_takes_the_most_frequent_first",
+        ),
+        ("layers.lookup:Lookup.set_vocabulary", "else -1", "else 0", "test_output_modes"),
+        ("layers.lookup:Lookup.bags", "weights.mean()", "0.0", "test_output_modes"),
+        ("layers.discretization:Discretization.encode", 'side="right"', 'side="left"', "test_discretization"),
+        (
+            "layers.text_vectorization:TextVectorization.encode", "places < length", "places < length - 1",
+            "test_texts",
         ),
     ],
     "layers/test_merging.py": [
@@ -291,6 +311,22 @@ EDITS = {
         (
             "layers.projected_lstm:ProjectedLSTM._firsts", "seen is None else steps", "True else steps",
             "test_the_formula[cpu]",
+        ),
+    ],
+    "layers/test_recoloring.py": [
+        ("layers.random_hue:RandomHue.numbers", "coin < 0.5", "coin < 0.0", "test_hue_is_that_of_hsv"),
+        (
+            "layers.random_blur:RandomGaussianBlur.weights", "total += 2 * column", "total += column",
+            "test_gaussian_blur",
+        ),
+        (
+            "layers.solarization:RandomPosterization.numbers", "self.factor[1] + 1", "self.factor[1]",
+            "test_posterization_keeps_the_first_bits",
+        ),
+        ("layers.recoloring:Recolored.forward", "self.step += 1", "pass", "test_same_seed_same_images"),
+        (
+            "data.augment:Augment.__call__", "part.step = step", "part.step += 1",
+            "test_augment_makes_the_same_images_however_many_threads",
         ),
     ],
     "layers/test_recurrent.py": [

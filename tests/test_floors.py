@@ -172,6 +172,8 @@ def layer_files():
 
 def test_layer_files_are_short():
     for path in layer_files():
+        if path.name == "__init__.py":  # the names of all layers, one a line
+            continue
         lines = len(path.read_text(encoding="utf-8").splitlines())
         assert lines <= (250 if path.name == "base.py" else 150), f"{path.name} has {lines} lines"
 

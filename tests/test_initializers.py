@@ -81,10 +81,11 @@ def test_defaults_are_keras():
     assert RandomNormal().get_config() == TruncatedNormal().get_config() == {"mean": 0.0, "stddev": 0.05, "seed": None}
     assert VarianceScaling().get_config() == {
         "scale": 1.0, "mode": "fan_in", "distribution": "truncated_normal", "seed": None,
+        "input_axes": None, "output_axes": None,
     }  # fmt: skip
     assert Orthogonal().get_config() == {"gain": 1.0, "seed": None}
     assert Constant().get_config() == {"value": 0.0}
-    assert HeNormal().get_config() == {"seed": None}
+    assert HeNormal().get_config() == {"seed": None, "input_axes": None, "output_axes": None}
 
 
 SHAPES = {(300, 200): (300, 200), (5, 3, 40, 60): (600, 900), (7, 50, 90): (350, 630)}

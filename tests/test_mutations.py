@@ -340,6 +340,7 @@ TARGETS = {
     "kernels.reference.rnn:lstm_grad": seeded_checks("reference", "lstm"),
     "kernels.reference.rnn:gru_grad": seeded_checks("reference", "gru"),
     "kernels.reference.rnn:gru_dkernel": seeded_checks("reference", "gru"),
+    "kernels.reference.rnn:rnn_dkernels": seeded_checks("reference", "lstm"),
     "layers.lambda_layer:Lambda.backward": gradient_checks(*LAMBDA),
     "layers.lambda_layer:Lambda.forward": gradient_checks(*LAMBDA),
     "layers.embedding:Embedding.vectors_grad": embedding_check("cpu"),

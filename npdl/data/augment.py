@@ -45,7 +45,8 @@ class Augment:
         seed = place.seed if self.seed is None else self.seed
         step = random.key(seed, "Augment", place.epoch, place.first)[0]
         for layer in self._built(seed, x.shape[1:], x.dtype.name):
-            layer.step = step
+            for part in layer.walk():
+                part.step = step
             x = layer(x, training=True)
             layer.forget()
         return x, y

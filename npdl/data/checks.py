@@ -10,7 +10,7 @@ import numpy as np
 SCANNED = 1 << 17  # elements looked at in one go by `finite`: they stay in the cache, and no temporary is large
 ENCODE = {
     "x": "encode the column as numbers, e.g. codes = np.unique(column, return_inverse=True)[1], "
-    "then npdl.utils.to_categorical(codes)",
+    "then npdl.utils.to_categorical(codes); texts by npdl.layers.TextVectorization",
     "y": "encode the labels as numbers, e.g. classes, y = np.unique(y, return_inverse=True)",
 }
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from npdl.data import checks
+from npdl.data.batched import Batched, BatchedSource
 from npdl.data.convert import as_array, cast, column_names, in_memory, is_indexable, scattered, target_dtype
 from npdl.data.mapped import Mapped, MappedSource
 from npdl.data.sources import Arrays, Batches, Items, Stream, item_parts
@@ -22,6 +23,7 @@ def as_source(x, y=None, sample_weight=None, dtype="float32", for_prediction=Fal
       least two axes and y the same length as x, otherwise samples; where that is wrong, pass a generator of batches.
     - without y, an iterable of batches (x, y) or (x, y, w), an iterator, or a function without arguments that returns
       one.
+    - `npdl.data.Batched`, as `npdl.utils.timeseries_dataset_from_array` returns it.
     - `npdl.data.Mapped`: any of these, each batch changed by a function.
 
     Args:
@@ -45,6 +47,8 @@ def _recognised(x, y, sample_weight, dtype, for_prediction, integers):
     need_y = not for_prediction
     if isinstance(x, Mapped) and y is None and sample_weight is None:
         return MappedSource(_recognised(*x.data, dtype, for_prediction, integers), x.functions, x.workers)
+    if isinstance(x, Batched) and y is None and sample_weight is None:
+        return BatchedSource(x, dtype, need_y)
     by_items = _gives_items(x, y, need_y)
     if not by_items and (in_memory(x) or is_indexable(x)):
         if y is None and need_y:

@@ -57,9 +57,11 @@ class Device:
     Attributes:
         precision: "mixed_bfloat16" or "mixed_float16", None for float32.
         full: the device in float32, in the same memory: this one but for mixed precision.
+        most_kept: bytes that may stay with a model after `predict` or `evaluate`, for the next one.
     """
 
     precision = None
+    most_kept = 1 << 20
     driver = None  # of a GPU: work there goes on while Python does, and reading a number waits for it
 
     def __init__(self, name, kernels):

@@ -25,7 +25,7 @@ FACTORS = {
     "conv2d_transpose": (0, 1), "conv2d_pooled": (0, 1), "conv2d_pooled_dkernel": (0, 1), "conv3d": (0, 1),
     "conv3d_dx": (0, 1), "conv3d_dkernel": (0, 1), "conv3d_transpose": (0, 1), "simple_rnn": (1,),
     "simple_rnn_grad": (1,), "lstm": (1,), "lstm_grad": (1,), "gru": (1,), "gru_grad": (1,),
-    "gru_dkernel": (0, 1, 2, 3), "attention": (0, 1, 2), "attention_grad": (0, 1, 2, 3),
+    "gru_dkernel": (0, 1, 2, 3), "rnn_dkernels": (0, 1, 2), "attention": (0, 1, 2), "attention_grad": (0, 1, 2, 3),
 }  # fmt: skip
 """Kernels that multiply: which of their arguments, by place, are factors of products."""
 
@@ -91,7 +91,7 @@ class MixedKernels(Kernels):
             if len(args) <= most:
                 raise TypeError(f"{name}: in mixed precision its first {most + 1} arguments come by place, not by name")
             if sums is not None:  # of b's rows: no product
-                self.full.sum_rows(args[1], out=sums)
+                self.full.sum_rows(args[most], out=sums)
             if name == "lstm" and named.get("x") is not None:  # the products around the steps are products like others
                 self.matmul(named.pop("x"), named.pop("W"), out=args[0], bias=named.pop("b", None))
                 named.pop("keep_gates", None)

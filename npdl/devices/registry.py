@@ -33,7 +33,7 @@ FAMILIES = {
     "power": ("power", "power_grad"),
     "rnn": (
         "simple_rnn", "simple_rnn_grad", "lstm", "lstm_grad", "gru", "gru_grad", "gru_dkernel",
-        "to_steps", "from_steps", "seen",
+        "rnn_dkernels", "to_steps", "from_steps", "seen",
     ),
     "shape": ("permute", "crop", "pad", "repeat", "repeat_grad"),
     "extend": ("extend", "extend_grad"),
@@ -41,6 +41,7 @@ FAMILIES = {
     "image": (
         "rescale", "clip_grad", "standardize", "standardize_grad", "affine_sample", "affine_sample_grad", "erase",
     ),
+    "color": ("recolor", "recolor_grad"),
     "embed": ("embedding", "embedding_grad", "not_zero", "count_ids", "count_ids_grad"),
     "norm": ("batch_norm_statistics", "batch_norm", "batch_norm_grad", "batch_norm_frozen_grad", "moving_average"),
     "layer_norm": ("layer_norm", "layer_norm_grad", "rms_norm", "rms_norm_grad", "unit_norm", "unit_norm_grad"),
@@ -57,13 +58,13 @@ FAMILIES = {
     "element_loss": ("element_loss", "element_loss_grad"),
     "row_loss": ("row_loss", "row_loss_grad"),
     "pair_loss": ("pair_loss", "pair_loss_grad", "triplet_margin", "triplet_margin_grad"),
-    "triplets": ("semi_hard", "semi_hard_grad"),
+    "triplets": ("semi_hard", "semi_hard_grad", "circle", "circle_grad"),
     "ctc": ("ctc", "ctc_grad"),
     "regularize": ("penalty", "penalty_grad", "constrain"),
     "rounding": ("round_bfloat16", "round_float16"),
     "update": (
-        "sgd", "adam", "adamw", "rmsprop", "adamax", "nadam", "lion", "adagrad", "adadelta", "rprop", "muon", "combine",
-        "clip",
+        "sgd", "adam", "adamw", "rmsprop", "adamax", "nadam", "lion", "adagrad", "adadelta", "ftrl", "schedule_free",
+        "rprop", "muon", "combine", "clip",
     ),
     "layerwise": ("dot", "sum_abs", "max_abs", "clip_norm", "lamb", "adafactor"),
 }  # fmt: skip

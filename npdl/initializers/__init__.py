@@ -13,7 +13,7 @@ where Keras takes a dtype.
 """
 
 from npdl.initializers.base import Initializer
-from npdl.initializers.constants import Constant, Ones, Zeros
+from npdl.initializers.constants import Constant, Identity, Ones, Zeros
 from npdl.initializers.distributions import RandomNormal, RandomUniform, TruncatedNormal
 from npdl.initializers.orthogonal import Orthogonal
 from npdl.initializers.registry import get, serialize
@@ -29,7 +29,7 @@ from npdl.initializers.scaling import (
 )
 
 __all__ = [
-    "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Initializer", "LecunNormal", "LecunUniform",
-    "Ones", "Orthogonal", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling", "Zeros", "fans", "get",
-    "serialize",
+    "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "Initializer", "LecunNormal",
+    "LecunUniform", "Ones", "Orthogonal", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling",
+    "Zeros", "fans", "get", "serialize",
 ]  # fmt: skip

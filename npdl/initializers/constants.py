@@ -39,3 +39,22 @@ class Constant(Initializer):
                 f"Constant holds an array of shape {value.shape}, the weight has {shape}; reshape the array"
             )
         return np.full(shape, value)
+
+
+class Identity(Initializer):
+    """gain times the identity matrix:  w[i, j] = gain where i = j, else 0; of weights of two axes.
+
+    Args:
+        gain: number on the diagonal.
+
+    Raises:
+        ValueError: the weight has not two axes.
+    """
+
+    def __init__(self, gain=1.0):
+        self.gain = gain
+
+    def values(self, shape, key):
+        if len(shape) != 2:
+            raise ValueError(f"Identity makes matrices, the weight has shape {shape}; pass another initializer")
+        return self.gain * np.eye(*shape)

@@ -6,7 +6,7 @@ import numpy as np
 
 from npdl import names
 from npdl.initializers.base import Initializer, changed
-from npdl.initializers.constants import Constant, Ones, Zeros
+from npdl.initializers.constants import Constant, Identity, Ones, Zeros
 from npdl.initializers.distributions import RandomNormal, RandomUniform, TruncatedNormal
 from npdl.initializers.orthogonal import Orthogonal
 from npdl.initializers.scaling import (
@@ -33,7 +33,7 @@ class _Function(Initializer):
 _classes = {
     c.__name__: c
     for c in (
-        Zeros, Ones, Constant, RandomUniform, RandomNormal, TruncatedNormal, VarianceScaling, GlorotUniform,
+        Zeros, Ones, Constant, Identity, RandomUniform, RandomNormal, TruncatedNormal, VarianceScaling, GlorotUniform,
         GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal, Orthogonal,
     )
 }  # fmt: skip

@@ -1,4 +1,10 @@
-"""The step of a layer that draws random numbers, while a training step is noted to be repeated."""
+"""The step of a layer that draws random numbers, while a training step is noted to be repeated, and host arrays that
+are made from it."""
+
+import functools
+from typing import Any
+
+import numpy as np
 
 
 class Counted(int):
@@ -24,3 +30,34 @@ class Counted(int):
     def now(self):
         """The number for a training step that begins now."""
         return self.layer.step + self.ahead
+
+
+class Drawn(np.ndarray):
+    """A host array that a function makes of the step of a layer: what a repetition puts in its place is `now()`.
+
+    What NumPy makes of one is a `Drawn` without that function, and cannot be repeated.
+    """
+
+    make: Any = None
+    step: Any = None
+
+    def now(self):
+        """The array for a training step that begins now."""
+        return self.make(self.step.now())
+
+
+def drawn(make, step):
+    """make(step), a host array that nobody writes into; of a `Counted` step a `Drawn`."""
+    if not isinstance(step, Counted):
+        return make(step)
+    make = functools.lru_cache(maxsize=1)(make)  # forward and backward ask for the same numbers
+    array = np.asarray(make(int(step))).view(Drawn)
+    array.make, array.step = make, step
+    return array
+
+
+def through(function, array):
+    """function(array); of a `Drawn` again one."""
+    if getattr(array, "make", None) is None:
+        return function(array)
+    return drawn(lambda step: function(array.make(step)), array.step)

@@ -141,6 +141,19 @@ def neighbours(size, before, after):
     return _read_only(Taps(size, start, index[used].astype(np.int64), np.ones(int(used.sum()))))
 
 
+@functools.lru_cache(maxsize=64)
+def both_sides(size, distance):
+    """The `Taps` of the sum of the two places at a distance from each, of an axis of `size` places; zeros beyond.
+
+    >>> both_sides(4, 2).place.tolist()
+    [2, 3, 0, 1]
+    """
+    index = np.arange(size, dtype=np.int64)[:, None] + np.array([-distance, distance])
+    used = (index >= 0) & (index < size)
+    start = np.concatenate([[0], np.cumsum(used.sum(axis=1))]).astype(np.int64)
+    return _read_only(Taps(size, start, index[used], np.ones(int(used.sum()))))
+
+
 def image_taps(size, made, method, antialias=False, aspect=None):
     """(rows, columns): the `Taps` of resizing images of `size` (height, width) to `made`.
 

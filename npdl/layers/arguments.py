@@ -41,6 +41,20 @@ def one_of(layer, argument, value, known):
     return value
 
 
+def probability(layer, argument, value):
+    """A number from 0 to 1, as a float.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= value <= 1:
+        raise ValueError(
+            f"{type(layer).__name__} needs {argument} to be a number from 0 to 1, got {argument}={value!r}; "
+            f"pass e.g. {argument}=0.5"
+        )
+    return float(value)
+
+
 def span(layer, argument, value, low, high, symmetric=True):
     """(lower, upper), both between `low` and `high`, from two numbers or from one: −value ... value, or 0 ... value.
 

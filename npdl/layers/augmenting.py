@@ -14,13 +14,18 @@ import math
 import numpy as np
 
 from npdl import random
+from npdl.kernels.counted import drawn, through
 from npdl.kernels.reference.image import FILL_MODES, INTERPOLATIONS
 from npdl.layers import arguments, spatial
 from npdl.layers.base import Layer
 
 
 class Augmentation(Layer):
-    """What they share: random numbers of each sample, and that nothing happens in inference."""
+    """What they share: random numbers of each sample, and that nothing happens in inference.
+
+    What the host makes of these numbers goes to a kernel as `self.made(function, shape)` gives it: a GPU that repeats
+    the step has it made anew for each.
+    """
 
     def __init__(self, seed, data_format=None, **base):
         super().__init__(**base)
@@ -39,6 +44,18 @@ class Augmentation(Layer):
         """One float64 array of `samples` evenly distributed numbers for each (lower, upper)."""
         u = random.per_sample(self.key(type(self).__name__), self.step, samples, len(spans))
         return [low + (high - low) * u[:, i] for i, (low, high) in enumerate(spans)]
+
+    def made(self, function, shape):
+        """function(shape), a host array of what `draw` gives in this step."""
+
+        def at(step):
+            before, self.step = self.step, step
+            try:
+                return function(shape)
+            finally:
+                self.step = before
+
+        return drawn(at, self.step)
 
 
 class Moved(Augmentation):
@@ -61,7 +78,7 @@ class Moved(Augmentation):
     def forward(self, x, training=False):
         if self.passes(training):
             return x
-        maps = self.maps(x.shape)
+        maps = self.made(self.maps, x.shape)
         self.step += 1
         y = self.buffer("y", x.shape)
         self.k.affine_sample(
@@ -76,6 +93,11 @@ class Moved(Augmentation):
         dx = self.buffer("dx", dy.shape)
         self.k.affine_sample_grad(dy, maps, out=dx, interpolation=self.interpolation, fill_mode=self.fill_mode)
         return dx
+
+
+def column_of(numbers, i):
+    """Column i of host numbers (N, columns), as (N, 1, 1, 1); of what `made` gave it is made anew with them."""
+    return through(lambda given: given[:, i].reshape(-1, 1, 1, 1), numbers)
 
 
 def affine_maps(samples, a, b):

@@ -13,9 +13,13 @@ OF_THE_BASE = ("name", "trainable", "input_shape")
 NOTHING = {
     "data_format": (None, "channels_last"), "keepdims": (False,), "synchronized": (False,), "sparse": (False,),
     "input_length": (None,), "lora_rank": (None,), "lora_alpha": (None,), "quantization_config": (None,),
+    "renorm": (False,), "renorm_clipping": (None,), "renorm_momentum": (0.99,), "rms_scaling": (False,),
+    "use_gate": (False,), "sliding_window": (None,),
 }  # fmt: skip
 """Arguments of Keras' layers that a layer here may not have, and the values of them that ask for nothing."""
 NOTHING_BY_ENDING = {"_regularizer": (None,), "_constraint": (None,)}
+ONCE = {"OrthogonalInitializer": "Orthogonal"}
+"""Names that classes had in earlier versions of Keras 3."""
 
 
 PARTS = {
@@ -79,7 +83,7 @@ def _value(where, key, value):
     """An argument of Keras' as ours; what Keras did not write as it is."""
     if not isinstance(value, dict) or "class_name" not in value:
         return value
-    name, inner = value["class_name"], value.get("config")
+    name, inner = ONCE.get(value["class_name"], value["class_name"]), value.get("config")
     if name in ("function", "__lambda__"):
         called = f" {inner}" if isinstance(inner, str) else ""
         raise ValueError(

@@ -1,17 +1,19 @@
-"""Merging layers: several inputs of one shape, one output of that shape, element by element."""
+"""Merging layers: several inputs made into one output, element by element."""
 
 from npdl import activations
-from npdl.layers import masks
+from npdl.layers import broadcasting, masks
 from npdl.layers.base import Layer
 
 
 class Elementwise(Layer):
     """What the layers here share: x is a list or tuple of two or more arrays (N, ...), dx a tuple of as many.
 
-    Each dx is an array of its own, so that a layer below may overwrite the one that it gets.
+    Along an axis on which an input has one place, or which it has not, it is copied: (1, 1, C) and (C,) go with
+    (H, W, C). Each dx is an array of its own, so that a layer below may overwrite the one that it gets.
     """
 
     most: int | None = None  # how many inputs it takes
+    spread, gathered = broadcasting.spread, broadcasting.gathered
 
     def build(self, input_shape):
         kind, several = type(self).__name__, isinstance(input_shape, (tuple, list)) and len(input_shape) > 1
@@ -23,15 +25,15 @@ class Elementwise(Layer):
             )
         if self.most and len(input_shape) > self.most:
             raise ValueError(f"{self.name}: {kind} takes {number} inputs, got {len(input_shape)}; merge them in turn")
-        first, *others = map(tuple, input_shape)
-        if any(shape != first for shape in others):
+        made = broadcasting.common(input_shape)
+        if made is None:
             shapes = ", ".join(map(str, map(tuple, input_shape)))
             raise ValueError(
                 f"{self.name}: {kind} takes inputs of one shape, got samples of shapes {shapes}; bring them to one "
-                "shape, e.g. by layers.Dense(units) or layers.Conv2D(filters, 1)"
+                "shape, e.g. by layers.Dense(units) or layers.Conv2D(filters, 1), or to 1 where one is to be copied"
             )
-        self.inputs = len(input_shape)
-        return first
+        self.inputs, self.alike = len(input_shape), all(tuple(shape) == made for shape in input_shape)
+        return made
 
     def flops(self):
         return (self.inputs - 1) * super().flops()
@@ -71,16 +73,17 @@ def check_places(layer, x):
 
 
 class Add(Elementwise):
-    """The sum of several inputs of one shape.
+    """The sum of several inputs.
 
         forward     y = x₁ + x₂ + ...       in that order
         backward    dx₁ = dx₂ = ... = dy
 
-    Shapes: each x and y (N, ...), all alike; x is a list or tuple of arrays, dx a tuple.
+    Shapes: each x and y (N, ...), alike but for axes of 1, which are copied; x is a list or tuple of arrays, dx a tuple
+    of as many.
     Saves: nothing, but for y where the plan of a model has a ReLU computed here.
 
     Raises:
-        ValueError: fewer than two inputs, shapes that differ.
+        ValueError: fewer than two inputs, shapes that do not go together.
 
     >>> Add().init(input_shape=((4,), (4,))).output_shape
     (4,)
@@ -89,6 +92,7 @@ class Add(Elementwise):
     activation = activations.linear
 
     def forward(self, x, training=False):
+        x = self.spread(x)
         y = self.buffer("y", x[0].shape)
         self.k.add(x[0], x[1], out=y, activation=self.activation if len(x) == 2 else None)  # y = x₁ + x₂
         for i, other in enumerate(x[2:], 3):
@@ -103,20 +107,21 @@ class Add(Elementwise):
         y, dx = self.saved(), self.room(dy)
         for one in dx:
             self.k.activation_grad(dy, y, self.activation, out=one)  # dxᵢ = dy
-        return tuple(dx)
+        return self.gathered(dx)
 
 
 class Subtract(Elementwise):
-    """The difference of two inputs of one shape.
+    """The difference of two inputs.
 
         forward     y = x₁ − x₂
         backward    dx₁ = dy,   dx₂ = −dy
 
-    Shapes: each x and y (N, ...), all alike; x is a list or tuple of two arrays, dx a tuple.
+    Shapes: each x and y (N, ...), alike but for axes of 1, which are copied; x is a list or tuple of two arrays, dx a
+    tuple of two.
     Saves: nothing.
 
     Raises:
-        ValueError: not two inputs, shapes that differ.
+        ValueError: not two inputs, shapes that do not go together.
 
     >>> Subtract().init(input_shape=((4,), (4,))).output_shape
     (4,)
@@ -125,6 +130,7 @@ class Subtract(Elementwise):
     most = 2
 
     def forward(self, x, training=False):
+        x = self.spread(x)
         y = self.buffer("y", x[0].shape)
         self.k.subtract(x[0], x[1], out=y)  # y = x₁ − x₂
         if training:
@@ -138,4 +144,4 @@ class Subtract(Elementwise):
         first, second = self.room(dy)
         self.k.scale(dy, 1, out=first)  # dx₁ = dy
         self.k.scale(dy, -1, out=second)  # dx₂ = −dy
-        return first, second
+        return self.gathered((first, second))

@@ -49,14 +49,18 @@ class RandomBrightness(_Colored):
     def forward(self, x, training=False):
         if self.passes(training):
             return x
-        low, high = self.value_range
-        (part,) = self.draw(len(x), self.factor)
+        delta, y = self.made(self.deltas, x.shape), self.buffer("y", x.shape)
         self.step += 1
-        y = self.buffer("y", x.shape)
-        delta = ((high - low) * part).reshape(-1, 1, 1, 1)
+        low, high = self.value_range
         self.k.rescale(x, 1.0, delta, out=y, low=low, high=high)  # y = x + δ, cut
         self.save(y)
         return y
+
+    def deltas(self, shape):
+        """δ of each image, (N, 1, 1, 1)."""
+        low, high = self.value_range
+        (part,) = self.draw(shape[0], self.factor)
+        return ((high - low) * part).reshape(-1, 1, 1, 1)
 
     def backward(self, dy):
         y = self.saved()
@@ -93,13 +97,17 @@ class RandomContrast(_Colored):
     def forward(self, x, training=False):
         if self.passes(training):
             return x
-        lower, upper = self.factor
-        (f,) = self.draw(len(x), (1 - lower, 1 + upper))
+        f, y = self.made(self.factors, x.shape), self.buffer("y", x.shape)
         self.step += 1
-        y, f = self.buffer("y", x.shape), f.reshape(-1, 1, 1, 1)
         self._stretch(x, f, y, *self.value_range)
         self.save(y, f)
         return y
+
+    def factors(self, shape):
+        """f of each image, (N, 1, 1, 1)."""
+        lower, upper = self.factor
+        (f,) = self.draw(shape[0], (1 - lower, 1 + upper))
+        return f.reshape(-1, 1, 1, 1)
 
     def _stretch(self, x, f, out, low=-math.inf, high=math.inf):
         """out = (x − μ) f + μ, cut"""

@@ -76,7 +76,7 @@ class RandomErasing(_Colored):
     def forward(self, x, training=False):
         if self.passes(training):
             return x
-        boxes, y, fill = self.boxes(x.shape), self.buffer("y", x.shape), self.fill_value
+        boxes, y, fill = self.made(self.boxes, x.shape), self.buffer("y", x.shape), self.fill_value
         if fill is None:
             low, high = self.value_range
             fill, zeros = self.scratch("noise", x.shape), self.scratch("zeros", x.shape)

@@ -75,12 +75,17 @@ class RandomCrop(Augmentation):
         super().build(input_shape)
         return (self.height, self.width, input_shape[-1])
 
+    def maps(self, shape):
+        """(N, 6): as of `Moved`."""
+        n, h, w, _ = shape
+        top, left = (np.floor(u) for u in self.draw(n, (0, h - self.height + 1), (0, w - self.width + 1)))
+        return affine_maps(n, (1, 0, left), (0, 1, top))
+
     def forward(self, x, training=False):
         n, h, w, channels = x.shape
         y = self.buffer("y", (n, self.height, self.width, channels))
         if self.varies(training) and h >= self.height and w >= self.width:
-            top, left = (np.floor(u) for u in self.draw(n, (0, h - self.height + 1), (0, w - self.width + 1)))
-            maps = affine_maps(n, (1, 0, left), (0, 1, top))
+            maps = self.made(self.maps, x.shape)
             self.k.affine_sample(x, maps, out=y, interpolation="nearest")
             self.step += 1
             self.save(x.shape, maps)

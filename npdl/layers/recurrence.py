@@ -80,10 +80,12 @@ class Recurrence(Layer):
         return states[0][1 : steps + 1], [one[steps : steps + 1].reshape(*one.shape[1:]) for one in states]
 
     def kernel_gradients(self, x, rows, dz, db=None):
-        """dW = Σ xᵀ dz, db = Σ dz and dR = Σ rowsᵀ dz over all steps."""
-        self.k.matmul(x, dz, out=self.grads["kernel"], transpose_a=True, sums=db)
-        if rows is not None:
-            self.k.matmul(rows, dz, out=self.grads["recurrent_kernel"], transpose_a=True)
+        """dW = Σ xᵀ dz, db = Σ dz and dR = Σ rowsᵀ dz over all steps; without rows no dR."""
+        dW = self.grads["kernel"]
+        if rows is None:
+            self.k.matmul(x, dz, out=dW, transpose_a=True, sums=db)
+        else:
+            self.k.rnn_dkernels(x, rows, dz, dW=dW, dR=self.grads["recurrent_kernel"], sums=db)
 
     def input_gradients(self, x, rows, dz, db=None):
         """The kernels' gradients, and dx = dz Wᵀ where it is read."""

@@ -1,6 +1,7 @@
 """Losses: how far outputs are from targets, and the gradient of that."""
 
 from npdl.losses.base import Loss
+from npdl.losses.circle import Circle
 from npdl.losses.crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
 from npdl.losses.ctc import CTC
 from npdl.losses.focal import BinaryFocalCrossentropy, CategoricalFocalCrossentropy, SparseCategoricalFocalCrossentropy
@@ -44,9 +45,9 @@ from npdl.losses.weights import as_rows, check_sample_weight, class_weights, dem
 
 __all__ = [
     "CTC", "BCEWithLogitsLoss", "BinaryCrossentropy", "BinaryFocalCrossentropy", "CategoricalCrossentropy",
-    "CategoricalFocalCrossentropy", "CategoricalGeneralizedCrossEntropy", "CategoricalHinge", "ContrastiveLoss",
-    "CosineEmbeddingLoss", "CosineSimilarity", "CrossEntropyLoss", "Dice", "GaussianNLLLoss", "Hinge",
-    "HingeEmbeddingLoss", "Huber", "KLDivLoss", "KLDivergence", "LogCosh", "Loss", "MarginRankingLoss",
+    "CategoricalFocalCrossentropy", "CategoricalGeneralizedCrossEntropy", "CategoricalHinge", "Circle",
+    "ContrastiveLoss", "CosineEmbeddingLoss", "CosineSimilarity", "CrossEntropyLoss", "Dice", "GaussianNLLLoss",
+    "Hinge", "HingeEmbeddingLoss", "Huber", "KLDivLoss", "KLDivergence", "LogCosh", "Loss", "MarginRankingLoss",
     "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanSquaredError", "MeanSquaredLogarithmicError",
     "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss", "NLLLoss", "Poisson", "PoissonNLLLoss",
     "Quantile", "SmoothL1Loss", "SoftMarginLoss", "SparseCategoricalCrossentropy", "SparseCategoricalFocalCrossentropy",

@@ -4,6 +4,7 @@ import numpy as np
 
 from npdl import names
 from npdl.losses import (
+    circle,
     crossentropy,
     ctc,
     focal,
@@ -63,6 +64,7 @@ _names = {
     "dice": overlap.Dice,
     "tversky": overlap.Tversky,
     "ctc": ctc.CTC,
+    "circle": circle.Circle,
     "margin_ranking_loss": several.MarginRankingLoss,
     "gaussian_nll_loss": several.GaussianNLLLoss,
     "cosine_embedding_loss": several.CosineEmbeddingLoss,

@@ -9,7 +9,35 @@ from npdl.losses.elements import finite
 METRICS = ("L2", "squared-L2", "angular")
 
 
-class TripletSemiHardLoss(Loss):
+class Embedded(Loss):
+    """A loss of embeddings (N, D) whose labels say which of the batch belong together."""
+
+    def check_shape(self, shape, output_shape):
+        own = type(self).__name__
+        if len(output_shape) != 2:
+            raise ValueError(
+                f"{own} needs embeddings (N, D), the outputs have shape {targets.show(output_shape)}; end the model "
+                "with layers.Flatten() or layers.Dense(D)"
+            )
+        targets.check_length(own, shape, output_shape)
+        targets.check_same_shape(own, shape, (output_shape[0],) if len(shape) == 1 else (output_shape[0], 1))
+
+    def validate(self, y_true, output_shape):
+        own, y = type(self).__name__, targets.as_numbers(type(self).__name__, y_true)
+        self.check_shape(y.shape, output_shape)
+        targets.check_finite(own, y)
+        if (y != np.floor(y)).any():
+            raise ValueError(
+                f"{own}: labels must be whole numbers, got {y[y != np.floor(y)][0]}; number the kinds of samples"
+            )
+
+    def prepare(self, y_true, dtype, output_shape=None):
+        """int32 labels (N,): those of the batch, numbered in ascending order."""
+        labels = super().prepare(y_true, None, output_shape).reshape(-1)
+        return np.unique(labels, return_inverse=True)[1].astype("int32")
+
+
+class TripletSemiHardLoss(Embedded):
     """FaceNet's loss: of the rows of a batch those of one label shall be nearer to each other than to any other, by a
     margin. Each pair (a, p) of one label is compared with the row n that is hard, but not the hardest: the nearest of
     another label with d(a, n) > d(a, p), and where there is none the farthest.
@@ -49,30 +77,6 @@ class TripletSemiHardLoss(Loss):
             known = " and ".join(f'"{metric}"' for metric in METRICS)
             raise ValueError(f"TripletSemiHardLoss knows distance_metric={known}, got {distance_metric!r}")
         self.distance_metric = distance_metric
-
-    def check_shape(self, shape, output_shape):
-        own = type(self).__name__
-        if len(output_shape) != 2:
-            raise ValueError(
-                f"{own} needs embeddings (N, D), the outputs have shape {targets.show(output_shape)}; end the model "
-                "with layers.Flatten() or layers.Dense(D)"
-            )
-        targets.check_length(own, shape, output_shape)
-        targets.check_same_shape(own, shape, (output_shape[0],) if len(shape) == 1 else (output_shape[0], 1))
-
-    def validate(self, y_true, output_shape):
-        own, y = type(self).__name__, targets.as_numbers(type(self).__name__, y_true)
-        self.check_shape(y.shape, output_shape)
-        targets.check_finite(own, y)
-        if (y != np.floor(y)).any():
-            raise ValueError(
-                f"{own}: labels must be whole numbers, got {y[y != np.floor(y)][0]}; number the kinds of samples"
-            )
-
-    def prepare(self, y_true, dtype, output_shape=None):
-        """int32 labels (N,): those of the batch, numbered in ascending order."""
-        labels = super().prepare(y_true, None, output_shape).reshape(-1)
-        return np.unique(labels, return_inverse=True)[1].astype("int32")
 
     def _distances(self, y_pred):
         """(rows to compare, whether d is a norm, its factor, of angles 1 / the lengths of the rows given)."""

@@ -13,8 +13,9 @@ from npdl.metrics.agreement import (
     ExpectedCalibrationError,
     MatthewsCorrelation,
 )
-from npdl.metrics.base import Mean, Metric
+from npdl.metrics.base import Mean, Metric, Sum
 from npdl.metrics.confusion import ConfusionMatrix, confusion_matrix
+from npdl.metrics.correlation import ConcordanceCorrelation, PearsonCorrelation
 from npdl.metrics.counts import (
     F1Score,
     FalseNegatives,
@@ -60,13 +61,13 @@ from npdl.metrics.regression import MeanAbsoluteError, MeanSquaredError, R2Score
 
 __all__ = [
     "AUC", "Accuracy", "BinaryAccuracy", "BinaryCrossentropy", "BinaryIoU", "CategoricalAccuracy",
-    "CategoricalCrossentropy", "CategoricalHinge", "CohenKappa", "ConfusionMatrix", "CosineSimilarity",
-    "ExpectedCalibrationError", "F1Score", "FBetaScore", "FalseNegatives", "FalsePositives", "Hinge", "IoU",
-    "KLDivergence", "LogCoshError", "MatthewsCorrelation", "Mean", "MeanAbsoluteError",
+    "CategoricalCrossentropy", "CategoricalHinge", "CohenKappa", "ConcordanceCorrelation", "ConfusionMatrix",
+    "CosineSimilarity", "ExpectedCalibrationError", "F1Score", "FBetaScore", "FalseNegatives", "FalsePositives",
+    "Hinge", "IoU", "KLDivergence", "LogCoshError", "MatthewsCorrelation", "Mean", "MeanAbsoluteError",
     "MeanAbsolutePercentageError", "MeanIoU", "MeanOfLoss", "MeanSquaredError", "MeanSquaredLogarithmicError",
-    "Metric", "OneHotIoU", "OneHotMeanIoU", "Perplexity", "Poisson", "Precision", "PrecisionAtRecall", "R2Score",
-    "Recall", "RecallAtPrecision", "RootMeanSquaredError", "SensitivityAtSpecificity", "SparseCategoricalAccuracy",
-    "SparseCategoricalCrossentropy", "SparseTopKCategoricalAccuracy", "SpecificityAtSensitivity", "SquaredHinge",
-    "TopKCategoricalAccuracy", "TrueNegatives", "TruePositives", "check", "confusion_matrix", "get", "resolve",
-    "serialize", "unique_names",
+    "Metric", "OneHotIoU", "OneHotMeanIoU", "PearsonCorrelation", "Perplexity", "Poisson", "Precision",
+    "PrecisionAtRecall", "R2Score", "Recall", "RecallAtPrecision", "RootMeanSquaredError", "SensitivityAtSpecificity",
+    "SparseCategoricalAccuracy", "SparseCategoricalCrossentropy", "SparseTopKCategoricalAccuracy",
+    "SpecificityAtSensitivity", "SquaredHinge", "Sum", "TopKCategoricalAccuracy", "TrueNegatives", "TruePositives",
+    "check", "confusion_matrix", "get", "resolve", "serialize", "unique_names",
 ]  # fmt: skip

@@ -55,8 +55,8 @@ class Metric:
 
     @classmethod
     def from_config(cls, config):
-        """A new metric from `get_config()`'s dictionary."""
-        return cls(**config)
+        """A new metric from `get_config()`'s dictionary, or from the one that Keras writes, which names a dtype."""
+        return cls(**{key: value for key, value in config.items() if key != "dtype"})
 
     def __repr__(self):
         return f"<{type(self).__name__} {self.name}>"
@@ -92,6 +92,29 @@ class Mean(Averaged):
 
     def update_state(self, values, sample_weight=None):
         self.add(np.atleast_1d(as_numbers(self.name, values)), sample_weight)
+
+
+class Sum(Metric):
+    """Weighted sum of the values that it is given, (N, ...), one weight a row:  Σ wₙ vₙ.
+
+    >>> total = Sum()
+    >>> total.update_state([1.0, 2.0]); total.update_state([6.0])
+    >>> total.result()
+    9.0
+    """
+
+    def __init__(self, name="sum", dtype=None):
+        super().__init__(name, dtype)
+
+    def reset_state(self):
+        self.total = 0.0
+
+    def update_state(self, values, sample_weight=None):
+        v, w = weighted_rows(per_row(np.atleast_1d(as_numbers(self.name, values))), sample_weight)
+        self.total += float((v.sum(axis=1, dtype=np.float64) * w).sum())
+
+    def result(self):
+        return self.total
 
 
 class MeanOfSamples(Averaged):

@@ -193,23 +193,40 @@ class CategoricalCrossentropy(_Named):
         super().__init__(losses.CategoricalCrossentropy(from_logits, label_smoothing, axis), name, dtype)
 
 
-class SparseCategoricalCrossentropy(_Named):
+class SparseCategoricalCrossentropy(Averaged):
     """Mean sparse categorical cross-entropy over all positions; y_true (N, ...) or (N, ..., 1), y_pred (N, ..., C).
 
     Args:
         name, dtype: as of `Metric`.
         from_logits, axis: as of `npdl.losses.SparseCategoricalCrossentropy`.
+        ignore_class: a label whose positions do not count; None: there is none.
 
     >>> round(SparseCategoricalCrossentropy()([1, 2], [[0.05, 0.95, 0], [0.1, 0.8, 0.1]]), 6)
     1.176939
     """
 
-    def __init__(self, name="sparse_categorical_crossentropy", dtype=None, from_logits=False, axis=-1):
-        self.from_logits, self.axis = from_logits, axis
-        super().__init__(losses.SparseCategoricalCrossentropy(from_logits, axis=axis), name, dtype)
+    def __init__(
+        self, name="sparse_categorical_crossentropy", dtype=None, from_logits=False, ignore_class=None, axis=-1
+    ):
+        self.from_logits, self.ignore_class, self.axis = from_logits, ignore_class, axis
+        self._loss = MeanOfLoss(losses.SparseCategoricalCrossentropy(from_logits, axis=axis))
+        super().__init__(name, dtype)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        y_true, y_pred = as_numbers(self.name, y_true), as_numbers(self.name, y_pred)
+        check_labels_shape(self.name, y_true.shape, y_pred.shape)
+        labels, w = weighted_rows(y_true.reshape(y_pred.shape[:-1]), sample_weight)
+        p, _ = weighted_rows(y_pred, sample_weight)
+        w = np.repeat(w, math.prod(labels.shape[1:]))
+        labels, p = labels.reshape(-1), p.reshape(-1, p.shape[-1])
+        if self.ignore_class is not None:
+            keep = labels != self.ignore_class
+            labels, p, w = labels[keep], p[keep], w[keep]
+        if len(labels):
+            self.add(self._loss.values(labels, p), w)
 
 
-class Perplexity(Averaged):
+class Perplexity(SparseCategoricalCrossentropy):
     """e to the mean cross-entropy over all positions: as many classes as it would take to be that unsure.
 
     Args:
@@ -224,21 +241,8 @@ class Perplexity(Averaged):
     """
 
     def __init__(self, from_logits=False, mask_token_id=None, name="perplexity", dtype=None):
-        self.from_logits, self.mask_token_id = from_logits, mask_token_id
-        super().__init__(name, dtype)
-
-    def update_state(self, y_true, y_pred, sample_weight=None):
-        y_true, y_pred = as_numbers(self.name, y_true), as_numbers(self.name, y_pred)
-        check_labels_shape(self.name, y_true.shape, y_pred.shape)
-        labels, w = weighted_rows(y_true.reshape(y_pred.shape[:-1]), sample_weight)
-        p, _ = weighted_rows(y_pred, sample_weight)
-        w = np.repeat(w, math.prod(labels.shape[1:]))
-        labels, p = labels.reshape(-1), p.reshape(-1, p.shape[-1])
-        if self.mask_token_id is not None:
-            keep = labels != self.mask_token_id
-            labels, p, w = labels[keep], p[keep], w[keep]
-        if len(labels):
-            self.add(MeanOfLoss(losses.SparseCategoricalCrossentropy(self.from_logits)).values(labels, p), w)
+        self.mask_token_id = mask_token_id
+        super().__init__(name, dtype, from_logits, mask_token_id)
 
     def result(self):
         return math.exp(super().result()) if self.weight else 0.0

@@ -3,8 +3,8 @@
 import inspect
 
 from npdl import names
-from npdl.metrics import accuracy, agreement, counts, curves, from_loss, iou, regression
-from npdl.metrics.base import FunctionMetric, Mean, Metric
+from npdl.metrics import accuracy, agreement, correlation, counts, curves, from_loss, iou, regression
+from npdl.metrics.base import FunctionMetric, Mean, Metric, Sum
 from npdl.metrics.confusion import ConfusionMatrix
 
 _names = {
@@ -52,6 +52,8 @@ _names = {
     "fbeta_score": counts.FBetaScore,
     "auc": curves.AUC,
     "binary_iou": iou.BinaryIoU,
+    "pearson_correlation": correlation.PearsonCorrelation,
+    "concordance_correlation": correlation.ConcordanceCorrelation,
     "matthews_correlation": agreement.MatthewsCorrelation,
     "expected_calibration_error": agreement.ExpectedCalibrationError,
 }
@@ -59,7 +61,7 @@ _with_arguments = (
     agreement.CohenKappa, curves.PrecisionAtRecall, curves.RecallAtPrecision, curves.SensitivityAtSpecificity,
     curves.SpecificityAtSensitivity, from_loss.MeanOfLoss, iou.IoU, iou.MeanIoU, iou.OneHotIoU, iou.OneHotMeanIoU,
 )  # fmt: skip
-_classes = {cls.__name__: cls for cls in (*_names.values(), Mean, *_with_arguments)}
+_classes = {cls.__name__: cls for cls in (*_names.values(), Mean, Sum, *_with_arguments)}
 
 
 def get(identifier):

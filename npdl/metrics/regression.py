@@ -62,10 +62,12 @@ class R2Score(Metric):
     Args:
         class_aggregation: "uniform_average", "variance_weighted_average" (by Σ w (t − t̄)²), or None: an array, one
             value an output.
+        num_regressors: k > 0 gives the adjusted figure  1 − (1 − R²) (n − 1) / (n − k − 1)  of n samples, which does
+            not rise by inputs that say nothing; R² itself where n ≤ k + 1.
         name, dtype: as of `Metric`.
 
     Raises:
-        ValueError: another class_aggregation.
+        ValueError: another class_aggregation, num_regressors no whole number from 0 up.
 
     References: T. F. Chan, G. H. Golub, R. J. LeVeque, Updating Formulae and a Pairwise Algorithm for Computing Sample
     Variances, 1979.
@@ -74,17 +76,19 @@ class R2Score(Metric):
     0.5
     """
 
-    def __init__(self, class_aggregation="uniform_average", *, name="r2_score", dtype=None):
+    def __init__(self, class_aggregation="uniform_average", num_regressors=0, *, name="r2_score", dtype=None):
         if class_aggregation not in ("uniform_average", "variance_weighted_average", None):
             raise ValueError(
                 f"class_aggregation={class_aggregation!r} is not there; pass "
                 '"uniform_average", "variance_weighted_average" or None'
             )
-        self.class_aggregation = class_aggregation
+        if not isinstance(num_regressors, int) or num_regressors < 0:
+            raise ValueError(f"num_regressors must be a whole number from 0 up, got {num_regressors!r}; pass e.g. 3")
+        self.class_aggregation, self.num_regressors = class_aggregation, num_regressors
         super().__init__(name, dtype)
 
     def reset_state(self):
-        self.weight = 0.0
+        self.weight, self.samples = 0.0, 0
         self.origin = None  # the first target: constant targets then give centred sums of exactly 0
         self.mean = self.centred = self.residual = np.zeros(1)
 
@@ -96,6 +100,7 @@ class R2Score(Metric):
         p, _ = weighted_rows(p, sample_weight)
         if not len(t):
             return
+        self.samples += len(t)
         w = w[:, None]
         if self.origin is None:
             self.origin = t[0]
@@ -112,11 +117,14 @@ class R2Score(Metric):
         score = np.where(constant, self.residual == 0, 1 - self.residual / np.where(constant, 1, self.centred))
         if not self.weight:
             score = np.zeros(1)
-        if self.class_aggregation is None:
-            return score
         if self.class_aggregation == "variance_weighted_average" and self.centred.any():
-            return float(np.average(score, weights=self.centred))
-        return float(score.mean())
+            score = np.average(score, weights=self.centred)
+        elif self.class_aggregation is not None:
+            score = score.mean()
+        beyond = self.samples - self.num_regressors - 1
+        if self.num_regressors and beyond > 0:
+            score = 1 - (1 - score) * (self.samples - 1) / beyond
+        return score if self.class_aggregation is None else float(score)
 
 
 def error(name, y_true, y_pred):

@@ -1,19 +1,28 @@
 """Captured: a step on a GPU as one graph, which is started again and again."""
 
 import contextlib
+import operator
 
 from npdl import devices, optimizers
 from npdl.kernels.counted import Counted
+from npdl.layers.augmenting import Augmentation
 
 PLAIN = {
     optimizers.SGD, optimizers.Adam, optimizers.AdamW, optimizers.Adamax, optimizers.Nadam, optimizers.RMSprop,
-    optimizers.Lion, optimizers.Adagrad, optimizers.Adadelta, optimizers.Rprop, optimizers.Lamb, optimizers.Adafactor,
+    optimizers.Lion, optimizers.Adagrad, optimizers.Adadelta, optimizers.Ftrl, optimizers.Rprop, optimizers.Lamb,
+    optimizers.Adafactor,
 }  # fmt: skip
 """Optimizers whose step is the same launches every time, with other numbers: it is a part of the graph. Exact types."""
 
 ROOM = 1 << 12
 """Bytes for the numbers of a graph, and those more for each layer and each tensor."""
 ROOM_EACH = 1 << 8
+ROOM_DRAWN = 1 << 9
+"""Bytes for what a layer draws for each sample of a batch on the host."""
+
+
+COUNTED = {"iterations", "keeper", "name", "state", "_product"}
+"""Attributes of an optimizer that change with its steps."""
 
 
 def is_plain(optimizer):
@@ -21,6 +30,20 @@ def is_plain(optimizer):
     overwriting weights every so many steps."""
     odd = optimizer.gradient_accumulation_steps or optimizer.ema_overwrite_frequency or optimizer.takes_closure
     return type(optimizer) in PLAIN and not odd
+
+
+def settings_of(optimizer):
+    """(numbers and the like, other objects): the attributes of an optimizer, and those of a schedule in it."""
+    values = [value for name, value in vars(optimizer).items() if name not in COUNTED]
+    values += getattr(vars(optimizer)["_learning_rate"], "__dict__", {}).values()
+    plain = bool, int, float, str
+    return [v for v in values if type(v) in plain], [v for v in values if type(v) not in plain]
+
+
+def _are_same(settings, others):
+    """Whether two of `settings_of` are equal: numbers, and the very same objects."""
+    objects, them = settings[1], others[1]
+    return settings[0] == others[0] and len(objects) == len(them) and all(map(operator.is_, objects, them))
 
 
 @contextlib.contextmanager
@@ -53,33 +76,55 @@ class Captured:
         run: a function of these arrays on the device, that asks for the work; it returns what comes out.
         workspace: of the work; it copies batches ahead.
         model: whose optimizer's step is part of it; None: of none.
+        scaling: of the loss, whose optimizer's step is part of it and may be skipped; None: of none.
 
     Attributes:
-        output: what came out, None of a training step; the next start writes over it.
+        output: what came out, nothing of a training step; the next start writes over it.
         updates: whether the weights are changed too.
     """
 
-    def __init__(self, device, batch, layers, run, workspace, model=None):
+    def __init__(self, device, batch, layers, run, workspace, model=None, scaling=None):
         self._device, self._model, self.updates = device, model, model is not None
+        self._scaling, self._sent = scaling, None  # of what the ring of tables has
         driver = device.driver
         self._given = [device.alloc(array.shape, array.dtype) for array in batch]
         self._feeds = [workspace.feeder(place, array) for place, array in enumerate(batch)]
         room = ROOM + ROOM_EACH * len(layers)
+        room += ROOM_DRAWN * len(batch[0]) * sum(isinstance(layer, Augmentation) for layer in layers)
         if model is not None:
             room += ROOM_EACH * len(model.store.weights)
             before = model.optimizer.iterations
-            with driver.rehearsal():  # makes state and tables, which a graph could not
+            with driver.rehearsal() as rehearsed:  # makes state and tables, which a graph could not
                 model.optimizer.step(model)
             model.optimizer.iterations = before
+            room += rehearsed.nbytes
+            if scaling is not None:  # makes its memory there, which outlives the graph
+                scaling.lend(model.optimizer)
+                scaling.settle()
         try:
             with counting(layers, done=False) as self._draws, driver.capture(room) as self._graph:
-                self.output = run(*self._given)
+                self.output = [device.apart(y) for y in run(*self._given) or ()]
                 if model is not None:
-                    self._graph.noting = True
-                    model.optimizer.step(model)
+                    self._capture_step(rehearsed.nbytes)
         finally:
             if model is not None:
                 model.optimizer.iterations = before
+
+    def _capture_step(self, nbytes):
+        graph, scaling, step = self._graph, self._scaling, self._model.optimizer.step
+        if scaling is not None:
+            graph.numbers.choose(scaling.there, nbytes)
+        graph.noting = True
+        with self._guard():
+            step(self._model)
+        graph.noting = False
+        if scaling is not None:
+            scaling.advance()
+
+    def _guard(self):
+        """What lets the optimizer's step be skipped."""
+        there = None if self._scaling is None else self._scaling.there.guard
+        return self._device.driver.guarded(there)
 
     def start(self, batch):
         """Do it for a batch; False: the optimizer's step is another by now, and nothing is done."""
@@ -98,11 +143,29 @@ class Captured:
         if model is None:
             return numbers.renew(lambda: None)
         optimizer = model.optimizer
-        before = optimizer.iterations
-        if is_plain(optimizer) and numbers.renew(lambda: optimizer.step(model)):
-            return True
-        optimizer.iterations = before
-        return False
+        if not is_plain(optimizer):
+            return False
+        with contextlib.nullcontext() if self._scaling is None else self._supposed(optimizer):
+            before = optimizer.iterations
+            with self._guard():
+                fits = numbers.renew(lambda: optimizer.step(model), before)
+            if not fits:
+                optimizer.iterations, self._sent = before, None
+        return fits
+
+    def _supposed(self, optimizer):
+        """As of `Scaling`, where the ring has the tables of all numbers of steps that there may have been."""
+        scaling = self._scaling
+        settings, begun = settings_of(optimizer), scaling.lend(optimizer)
+        with scaling.supposed():
+            steps = optimizer.iterations
+        sent = self._sent
+        whole = sent is not None and sent[0] <= begun and sent[1] == steps and _are_same(settings, sent[2])
+        if steps > begun and (not whole or steps - begun >= scaling.there.places):
+            scaling.settle()
+            steps, whole = scaling.lend(optimizer), False
+        self._sent = sent[0] if whole else steps, steps + 1, settings
+        return scaling.supposed()
 
     def infer(self, *xs):
         """The outputs, which the next call writes over."""
@@ -110,29 +173,23 @@ class Captured:
         return self.output
 
 
-class CapturedStep(Captured):
-    """A training step: forward, losses, metrics that are measured on the device, backward, penalties, update.
+class Scored(Captured):
+    """What adds to totals: a graph does, but for metrics that are measured on the host.
 
     Args:
-        step: the `Step`.
-        xs, targets: host arrays.
+        noted: the `NotedTotals` of the batch that it is made of.
+        count: how many arrays of a batch are inputs.
+        more: as of `Captured`.
     """
 
-    def __init__(self, step, xs, targets):
-        self._step, self._count = step, len(xs)
-        self._noted = step.totals(training=True, noted=True)
-        alone = is_plain(step.model.optimizer) and not step.model.outside()
-        model = step.model if alone and step.scaling is None else None  # a scaled step may be skipped
-        batch = [*xs, *targets]
-        layers = [part for layer in step.plan.layers for part in layer.walk()]
-        super().__init__(step.device, batch, layers, self._run, step.workspace, model)
+    def __init__(self, noted, count, *more):
+        self._noted, self._count = noted, count
+        super().__init__(*more)
+        for own in noted.totals:
+            own.output = None if own.output is None else self._device.apart(own.output)
 
-    def _run(self, *arrays):
-        with devices.use_workspace(self._step.workspace):
-            self._step.gradients(arrays[: self._count], arrays[self._count :], self._noted, unscale=False)
-
-    def train(self, batch, totals):
-        """Train on a batch, add to the `EpochTotals`; whether it is done."""
+    def add(self, batch, totals):
+        """Do it for a batch, add to the `EpochTotals`; whether it is done."""
         totals.claim()
         if not self.start(batch):
             return False
@@ -142,3 +199,48 @@ class CapturedStep(Captured):
                 left = [own.metrics[place] for place in noted.left]
                 own.add_metrics(target, self._device.to_host(noted.output), None, some=left)
         return True
+
+
+class CapturedTest(Scored):
+    """A batch of a test: forward, losses, metrics that are measured on the device, penalties.
+
+    Args:
+        evaluation: the `Evaluation`.
+        xs, targets: host arrays.
+    """
+
+    def __init__(self, evaluation, xs, targets):
+        count, noted = len(xs), evaluation.totals(noted=True)
+
+        def run(*arrays):
+            with devices.use_workspace(evaluation.workspace):
+                evaluation.score(arrays[:count], arrays[count:], [None] * len(targets), noted)
+
+        super().__init__(noted, count, evaluation.device, [*xs, *targets], (), run, evaluation.workspace)
+
+
+class CapturedStep(Scored):
+    """A training step: forward, losses, metrics that are measured on the device, backward, penalties, update.
+
+    Args:
+        step: the `Step`.
+        xs, targets: host arrays.
+    """
+
+    def __init__(self, step, xs, targets):
+        self._step, noted = step, step.totals(noted=True)
+        alone = is_plain(step.model.optimizer) and not step.model.outside()
+        alone = alone and (step.scaling is None or not step.model.optimizer.scalars())  # which no device keeps
+        model = step.model if alone else None
+        if model is None and step.scaling is not None and step.penalized:
+            raise devices.NotInGraph("penalties, behind what the host does to the gradients of a scaled loss")
+        batch = [*xs, *targets]
+        layers = [part for layer in step.plan.layers for part in layer.walk()]
+        more = step.device, batch, layers, self._run, step.workspace, model, model and step.scaling
+        super().__init__(noted, len(xs), *more)
+
+    def _run(self, *arrays):
+        scaled = contextlib.nullcontext() if self._scaling is None else self._scaling.captured()
+        with devices.use_workspace(self._step.workspace), scaled:
+            arrays = arrays[: self._count], arrays[self._count :]
+            self._step.gradients(*arrays, self._noted, unscale=self._scaling is not None)

@@ -143,6 +143,19 @@ class Compiled:
         return {self.together.get(name, name): loss for name, loss in self.loss.items()}
 
 
+def demand_one_backward(optimizer):
+    """Raise where an optimizer does not go with a loss scale.
+
+    Raises:
+        ValueError: so.
+    """
+    if optimizer.takes_closure:
+        raise ValueError(
+            f"{type(optimizer).__name__} makes its gradients several times in a step, and mixed_float16 may have to "
+            'skip one of them; use precision="mixed_bfloat16"'
+        )
+
+
 def scale_of(given, precision, optimizer):
     """The `LossScale` of a precision, None where it needs none.
 
@@ -153,11 +166,7 @@ def scale_of(given, precision, optimizer):
         if given is not None:
             raise ValueError(f'loss_scale is for precision="mixed_float16", got precision={precision!r}; leave it out')
         return None
-    if optimizer.takes_closure:
-        raise ValueError(
-            f"{type(optimizer).__name__} makes its gradients several times in a step, and mixed_float16 may have to "
-            'skip one of them; use precision="mixed_bfloat16"'
-        )
+    demand_one_backward(optimizer)
     if given is not None and not isinstance(given, optimizers.LossScale):
         raise TypeError(f"loss_scale must be an npdl.optimizers.LossScale, got {given!r}; pass e.g. LossScale(1024.0)")
     return optimizers.LossScale() if given is None else given

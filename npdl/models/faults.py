@@ -1,5 +1,7 @@
 """Faults: where numbers that are none come from, when the loss of `fit` is NaN or infinite."""
 
+import contextlib
+import functools
 import math
 
 import numpy as np
@@ -33,6 +35,20 @@ class Watch:
 
     def __init__(self, device, gradients):
         self._device, self._gradients, self.output = device, gradients, ()
+
+    @contextlib.contextmanager
+    def inside(self, layers):
+        """While it lasts, look at what layers inside of others make, too: each is seen before that which holds it."""
+        parts = {id(part): part for layer in layers for part in layer.walk() if part is not layer}
+        parts = [part for part in parts.values() if not {"forward", "backward"} & vars(part).keys()]
+        for part in parts:
+            part.forward = _watched(part.forward, lambda x, y, part=part: self.forward(part, x, y))
+            part.backward = _watched(part.backward, lambda _, dx, part=part: self.backward(part, dx))
+        try:
+            yield
+        finally:
+            for part in parts:
+                del part.forward, part.backward
 
     def forward(self, layer, x, y):
         """Look at y = layer.forward(x)."""
@@ -139,6 +155,19 @@ def _arrays(model):
     """All that a step changes and that is not empty, by name."""
     arrays = {"all weights": model.store.data, "moving statistics": model.store.state, **model.optimizer.state}
     return {name: array for name, array in arrays.items() if array.size}
+
+
+def _watched(method, look):
+    """A layer's method that has its argument and its result looked at."""
+
+    @functools.wraps(method)
+    def call(x, *args, **named):
+        made = method(x, *args, **named)
+        look(x, made)
+        return made
+
+    call.__func__ = getattr(method, "__func__", method)  # as a method has it: who asks what it takes remembers that
+    return call
 
 
 def explain(step, x, y, w, exact):

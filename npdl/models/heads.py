@@ -70,16 +70,23 @@ class Head:
         for place, part in zip(self.places, dy if self.together else (dy,), strict=True):
             dys[place] = part
 
-    def totals(self, training, noted=False):
-        """Fresh totals of an epoch's training, or of a test with copies of its own: several threads may test.
+    def totals(self, noted=False):
+        """Fresh totals of an epoch's training.
 
         `noted`: those of one batch while a graph is made of it, with metrics of their own."""
+        return self._totals(self.loss, self.metrics, noted)
+
+    def test_loss(self):
+        """A copy of the loss for tests: several threads may test."""
+        return copy.copy(self.loss) if isinstance(self.loss, losses.Loss) else self.loss
+
+    def test_totals(self, loss, noted=False):
+        """Fresh totals of a test, as `totals`; its loss is from `test_loss`."""
+        return self._totals(loss, copy.deepcopy(self.test_metrics), noted)
+
+    def _totals(self, loss, found, noted):
         if noted:
-            return Noted(self.loss, copy.deepcopy(self.metrics), ())
-        loss, found = self.loss, self.metrics
-        if not training:
-            found = copy.deepcopy(self.test_metrics)
-            loss = copy.copy(loss) if isinstance(loss, losses.Loss) else loss
+            return Noted(loss, copy.deepcopy(found), ())
         return Totals(loss, found, found[self.unweighted :])
 
     def keep(self, totals):

@@ -2,11 +2,13 @@
 
 import threading
 
+import numpy as np
+
 from npdl import devices
 from npdl.models.plan import Plan
 from npdl.models.replay import Replays
 
-KEPT = 1 << 20  # bytes: as much memory may stay with a model after `predict`
+MOST_FETCHED = 16  # shapes of outputs that are copied back by memory of their own
 
 
 class Inference:
@@ -19,26 +21,48 @@ class Inference:
 
     Attributes:
         taken: a lock, held by the thread that uses it.
+        behind: how many batches may be asked for before the first is taken.
     """
 
     def __init__(self, model):
         self.graph, self.store, self.device = model.graph, model.store, model.device
         self.plan, self.taken = Plan(self.graph), threading.Lock()
+        self.behind = 0 if self.device.driver is None else 1
         self._begin()
 
     def _begin(self):
         self.workspace = devices.Workspace(self.device)
         self.replays = Replays(self.plan, self.store, self.workspace)
+        self._fetches = {}
 
     def close(self):
         """Give it back at the end of a `predict`, without much of the memory."""
-        if self.workspace.nbytes > KEPT:
+        if self.workspace.nbytes > self.device.most_kept:
             self._begin()
         self.taken.release()
 
     def is_current(self, model):
         """Whether the model is still the one that this was made for."""
         return self.graph is model.graph and self.store is model.store and self.device is model.device
+
+    def ask(self, xs):
+        """Ask for the outputs of host arrays; returns a function that gives them as host arrays, which the next call
+        writes over, on a GPU the next but one."""
+        outputs = self.outputs(xs)
+        if not self.behind:
+            return lambda: [self.device.to_host(y) for y in outputs]
+        asked = [self._fetched(place, y) for place, y in enumerate(outputs)]
+        return lambda: [given() for given in asked]
+
+    def _fetched(self, place, y):
+        if not y.size:
+            return lambda: np.empty(y.shape, y.dtype)
+        key = place, y.shape, y.dtype
+        fetch = self._fetches.pop(key, None) or self.device.fetch(y.shape, y.dtype)
+        if len(self._fetches) == MOST_FETCHED:
+            del self._fetches[next(iter(self._fetches))]
+        self._fetches[key] = fetch  # the last asked for stands last
+        return fetch.take(y)
 
     def outputs(self, xs):
         """Of host arrays, on the device; the next call writes over them, as soon as nobody refers to them."""
@@ -53,7 +77,7 @@ class Inference:
             if not self.replays.wants(given):
                 return self.plan.forward(xs, False)[0]
             if self.device.driver is not None:
-                captured = self.replays.capture(lambda *xs: self.plan.forward(xs, False)[0], given)
+                captured = self.replays.capture_inference(lambda *xs: self.plan.forward(xs, False)[0], given)
                 return self.plan.forward(xs, False)[0] if captured is None else captured.infer(*given)
             with self.replays.noting(x=xs[0]) as notes:
                 outputs = self.plan.forward(xs, False)[0]

@@ -85,7 +85,7 @@ def find_learning_rate(
     batches = itertools.chain.from_iterable(loops.epochs_of(source, batch_size, model.seed, True, None, 0))
     rates, losses, smoothed, mean = [], [], [], 0.0
     for step, (x_batch, y_batch, w) in enumerate(itertools.islice(twin._checked(source, batches), steps)):
-        totals = trained.totals(training=True)
+        totals = trained.totals()
         try:
             trained.train(x_batch, y_batch, twin._sample_weights(class_weight, y_batch, w), totals)
         except FloatingPointError:  # of an optimizer that stops there

@@ -6,7 +6,8 @@ arithmetic. So a step on a batch like one before it is noted, and from then on i
 attributes of all layers stay what they were. Every bit stays the same. On a GPU the notes are a graph of its own.
 
 Only models of layers of `REPLAYED` can be noted, whose Python does nothing else and decides nothing by the values of a
-batch; on the host of one chain of them. Random numbers are drawn from a layer's step, which a repetition looks up.
+batch; on the host of one chain of them. Random numbers are drawn from a layer's step, which a repetition looks up, and
+what the host makes of them for a GPU is made anew.
 """
 
 import contextlib
@@ -17,32 +18,33 @@ import numpy as np
 
 from npdl import activations, devices, layers, losses
 from npdl.kernels.counted import Counted
-from npdl.models.captured import Captured, CapturedStep, counting
+from npdl.models.captured import Captured, counting
 from npdl.models.plan import look, unchanged, watch
 from npdl.penalties import penalized
 
-DRAWING = {
-    layers.AlphaDropout, layers.Dropout, layers.GaussianDropout, layers.GaussianNoise, layers.GRU, layers.LSTM,
-    layers.SimpleRNN, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D,
-}  # fmt: skip
-"""Their random numbers can be drawn again, from another step."""
-
-REPLAYED = DRAWING | {
-    layers.Activation, layers.AveragePooling1D, layers.AveragePooling2D, layers.BatchNormalization, layers.Conv1D,
-    layers.Conv2D, layers.Conv2DTranspose, layers.Dense, layers.DepthwiseConv2D, layers.Dropout, layers.ELU,
-    layers.Embedding, layers.Flatten, layers.GELU, layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D,
-    layers.GroupedQueryAttention, layers.GRU, layers.LayerNormalization, layers.LeakyReLU, layers.LSTM,
-    layers.MaxPooling1D, layers.MaxPooling2D, layers.MultiHeadAttention, layers.PositionEmbedding, layers.ReLU,
-    layers.Reshape, layers.Residual, layers.SeparableConv2D, layers.Sigmoid, layers.SimpleRNN,
-    layers.SinePositionEncoding, layers.Softmax, layers.Tanh, layers.TokenAndPositionEmbedding,
+REPLAYED = {
+    layers.Activation, layers.AdditiveAttention, layers.AlphaDropout, layers.Attention, layers.AveragePooling1D,
+    layers.AveragePooling2D, layers.BatchNormalization, layers.Conv1D, layers.Conv2D, layers.Conv2DTranspose,
+    layers.Dense, layers.DepthwiseConv2D, layers.Dropout, layers.ELU, layers.Embedding, layers.Flatten,
+    layers.GaussianDropout, layers.GaussianNoise, layers.GELU, layers.GlobalAveragePooling1D,
+    layers.GlobalAveragePooling2D, layers.GroupedQueryAttention, layers.GRU, layers.LayerNormalization,
+    layers.LeakyReLU, layers.LSTM, layers.MaxPooling1D, layers.MaxPooling2D, layers.MultiHeadAttention,
+    layers.PositionEmbedding, layers.ReLU, layers.Reshape, layers.Residual, layers.SeparableConv2D, layers.Sigmoid,
+    layers.SimpleRNN, layers.SinePositionEncoding, layers.Softmax, layers.SpatialDropout1D, layers.SpatialDropout2D,
+    layers.SpatialDropout3D, layers.StochasticDepth, layers.Tanh, layers.TokenAndPositionEmbedding,
     layers.TransformerDecoder, layers.TransformerEncoder,
 }  # fmt: skip
-"""Exact types: a subclass of yours may do more than its kernels. None of them may vary (`varies`)."""
+"""Exact types: a subclass of yours may do more than its kernels. What is random in them follows from their step."""
 
-JOINING = {
-    layers.Add, layers.Average, layers.Concatenate, layers.Maximum, layers.Minimum, layers.Multiply, layers.Subtract,
+ON_GPU = {
+    layers.Add, layers.Average, layers.Concatenate, layers.Maximum, layers.Minimum, layers.Multiply,
+    layers.RandomBrightness, layers.RandomColorDegeneration, layers.RandomColorJitter, layers.RandomContrast,
+    layers.RandomCrop, layers.RandomErasing, layers.RandomFlip, layers.RandomGaussianBlur, layers.RandomGrayscale,
+    layers.RandomHue, layers.RandomInvert, layers.RandomPosterization, layers.RandomRotation, layers.RandomSaturation,
+    layers.RandomSharpness, layers.RandomShear, layers.RandomTranslation, layers.RandomZoom, layers.Solarization,
+    layers.Subtract,
 }  # fmt: skip
-"""On a GPU these too: models of several chains."""
+"""There these too: models of several chains, and what is drawn for each image on the host, which a graph has anew."""
 
 LOSSES = {
     losses.BinaryCrossentropy, losses.CategoricalCrossentropy, losses.Huber, losses.MeanAbsoluteError,
@@ -52,22 +54,10 @@ LOSSES = {
 OWN = {"forward", "backward", "values", "gradient", "values_and_gradient"}
 """Methods that a user may have put on one object, or for a while on a class."""
 
-KINDS = REPLAYED | JOINING | LOSSES
+KINDS = REPLAYED | ON_GPU | LOSSES
 OF_A_KIND = {kind: operator.attrgetter(*[name for name in OWN if hasattr(kind, name)]) for kind in KINDS}
 WRITTEN = {kind: of(kind) for kind, of in OF_A_KIND.items()}
 """What gets those methods of a class, and what they are as npdl wrote them."""
-
-
-VARYING = ("rate", "dropout", "recurrent_dropout", "stateful")
-HOLDING = {layers.TransformerDecoder, layers.TransformerEncoder}
-"""What they drop, layers inside them drop."""
-
-
-def varies(part, on_gpu=False):
-    """Whether a layer remembers what the batch before it left, or draws random numbers that cannot be drawn again."""
-    if type(part) in DRAWING or (type(part) in HOLDING or not on_gpu):
-        return bool(getattr(part, "stateful", False))
-    return any(getattr(part, name, 0) for name in VARYING)
 
 
 _one_at_a_time = threading.Lock()  # threads may share layers, and their kernels can stand in for one step at a time
@@ -192,7 +182,7 @@ class Replay:
             layer.step += draws
         return True
 
-    def train(self, batch, totals):
+    def add(self, batch, totals):
         """The gradients of a batch; adds to the `EpochTotals`. False: a kernel refused it, and the layer says why."""
         x, target = batch
         if not self._forward(x=x, target=target):
@@ -244,14 +234,13 @@ class Replays:
         if not self.plan.runs:
             return False
         parts, heads = self._parts(), self.heads
-        known = REPLAYED | JOINING if self.on_gpu else REPLAYED
+        known = REPLAYED | ON_GPU if self.on_gpu else REPLAYED
         return (
             (self.on_gpu or self._is_one_chain())
             and (type(self.store.device) is devices.Device or self.on_gpu)
             and all(type(part) in known and not OWN & vars(part).keys() for part in parts)
             and not any(part.makes_mask for part in parts)
             and not any(name is None or not self.on_gpu for _, name, _ in penalized(parts))
-            and not (penalized(parts) and any(head.scaling is not None for head in heads))
             and not any(run.penalized or run.fixed for run in self.plan.runs)
             and all(type(head.loss) in LOSSES and not head.loss.counts_parts for head in heads)
             and all(head.weight == 1 for head in heads if not self.on_gpu)
@@ -325,7 +314,8 @@ class Replays:
         store = self.store
         if not self.on_gpu:
             return store.seed
-        return store.seed, store.device.driver.tf32, store.copy, [vars(one).copy() for one in self._rules]
+        scales = [head.scaling.growth for head in self.heads if head.scaling is not None]
+        return store.seed, store.device.driver.tf32, store.copy, [vars(one).copy() for one in self._rules], scales
 
     def _debugs(self):
         """Whether each call is to be made by the line of Python that asks for it."""
@@ -343,18 +333,17 @@ class Replays:
         self._outgrown, self._seen, kernels = self.workspace.outgrown, look(self._watched), self.store.device.kernels
         parts = [part for layer in self.plan.layers for part in layer.walk()]
         parts += [part for head in self.heads for part in (head, head.loss)]
-        self.possible = all(part.k is kernels and not varies(part, self.on_gpu) for part in parts)  # no table of yours
+        # neither a table of yours, nor what the batch before has left
+        self.possible = all(part.k is kernels and not getattr(part, "stateful", False) for part in parts)
         return parts
 
-    def capture_step(self, step, xs, targets):
-        """A training step on a GPU as a graph, from now on found for such batches; None if it cannot be one."""
-        return self._capture((*xs, *targets), lambda: CapturedStep(step, xs, targets))
+    def capture_inference(self, run, xs):
+        """Inference on a GPU as a graph: `run(*xs)`, arrays on the device, gives the outputs. As `capture`."""
+        return self.capture(lambda: Captured(self.store.device, xs, (), run, self.workspace), xs)
 
-    def capture(self, run, xs):
-        """Inference on a GPU as a graph: `run(*xs)`, arrays on the device, gives the outputs. As `capture_step`."""
-        return self._capture(xs, lambda: Captured(self.store.device, xs, (), run, self.workspace))
-
-    def _capture(self, batch, make):
+    def capture(self, make, batch):
+        """What `make()` captures for a batch of host arrays, from now on found for such ones; None if it cannot be a
+        graph."""
         self._look()
         if not self.possible:
             return None

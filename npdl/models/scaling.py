@@ -1,8 +1,10 @@
 """Scaling: what a `LossScale` does in a model's steps."""
 
 import contextlib
+import math
 
 from npdl import devices
+from npdl.optimizers.loss_scale import LARGEST, SMALLEST
 from npdl.penalties import SCALE
 
 
@@ -10,17 +12,25 @@ class Scaling:
     """The loss scale of a compiled model, on its device.
 
     The scale is a whole array there, like dL/dy, and not a number among a kernel's arguments: then a step that is noted
-    or captured stays the same when the scale changes.
+    stays the same when the scale changes.
+
+    In a captured step with its update (`captures`) the GPU settles by itself whether the step is skipped and what the
+    next scale is. It then is the keeper of the scale's numbers and of the optimizer's `iterations`, which are read when
+    somebody asks. Until then the host takes `iterations` to be what they are if no step was skipped.
 
     Args:
         model: built and compiled.
 
     Attributes:
         finite: whether the gradients of the last step were.
+        captures: whether the step that is made now is captured with its update.
+        there: the device's `DeviceScale`, once it was the keeper.
     """
 
     def __init__(self, model):
         self._model, self._scale, self._arrays, self.finite = model, model.loss_scale, {}, True
+        self.captures, self.there, self._optimizer = False, None, None
+        self._begun, self._before = 0, 1.0  # iterations and scale as the device got them
 
     def multiply(self, k, dy):
         """dy = scale · dy, by a table of kernels.
@@ -28,6 +38,9 @@ class Scaling:
         The arrays have 2, 4, 8 ... numbers, and a dy gets the first ones of the next larger: batches of ever new shapes
         need no more memory than twice the largest.
         """
+        if self.captures:
+            self.there.multiply(dy)
+            return
         room = 1 << (dy.size - 1).bit_length()
         if room not in self._arrays:  # the first batch of a shape is never captured
             with devices.use_workspace(None):
@@ -54,4 +67,57 @@ class Scaling:
 
     def unscale(self):
         """Divide the gradients, and look whether the step is a good one."""
-        self.finite = self._scale.unscale(self._model)
+        if self.captures:
+            self.there.unscale(self._model.store.grad, self._scale.segments(self._model))
+        else:
+            self.finite = self._scale.unscale(self._model)
+
+    # ---- on a GPU
+
+    @contextlib.contextmanager
+    def captured(self):
+        """While it lasts, a step is captured with its update."""
+        self.captures = True
+        try:
+            yield
+        finally:
+            self.captures = False
+
+    def advance(self):
+        """Have the device count the step that is captured."""
+        self.there.advance(self.growth, SMALLEST, LARGEST)
+
+    @property
+    def growth(self):
+        """Good steps until the scale is doubled, as the device counts them."""
+        return min(self._scale.dynamic_growth_steps, (1 << 31) - 1)
+
+    def lend(self, optimizer):
+        """Have the device be the keeper, if it is not; returns `iterations` as it got them."""
+        scale = self._scale
+        if self.there is None:
+            self.there = self._model.device.loss_scale()
+        if not (scale.keeper is optimizer.keeper is self):
+            self._begun, self._before = optimizer.iterations, scale.scale  # settles what another one keeps
+            self.there.write(scale.scale, self._begun, scale.good, scale.skipped)
+            self._optimizer = optimizer
+            scale.keeper = optimizer.keeper = self
+        return self._begun
+
+    @contextlib.contextmanager
+    def supposed(self):
+        """While it lasts, the optimizer's `iterations` are the host's: what they are if no step was skipped."""
+        self._optimizer.keeper = None
+        try:
+            yield
+        finally:
+            self._optimizer.keeper = self
+
+    def settle(self):
+        """Take what the device has counted; waits for it."""
+        scale, optimizer = self._scale, self._optimizer
+        scale.keeper = optimizer.keeper = None
+        now, optimizer.iterations, scale.good, scale.skipped = self.there.read()
+        if SMALLEST < now < LARGEST:  # powers of two apart: float64 keeps the digits that float32 has not
+            now = math.ldexp(self._before, round(math.log2(now / self._before)))
+        scale.scale = now

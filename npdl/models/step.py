@@ -1,9 +1,14 @@
 """Step: a compiled model made ready, and what it does with one batch."""
 
+import contextlib
+
 import numpy as np
 
 from npdl import activations, devices, testing
 from npdl.models import loops
+from npdl.models.captured import CapturedStep
+from npdl.models.compiled import demand_one_backward
+from npdl.models.evaluation import Evaluation
 from npdl.models.faults import EpochBegin
 from npdl.models.first_step import FirstStep, check_custom_gradients
 from npdl.models.fusion import looked_at
@@ -36,11 +41,13 @@ class Step:
     def __init__(self, model):
         self.model, graph = model, model.graph
         self.scaling = None if model.loss_scale is None else Scaling(model)
+        if self.scaling is not None:  # also where another model of these layers has chosen the precision
+            demand_one_backward(model.optimizer)
         self.heads = [Head(model, *described, self.scaling) for described in model.heads_compiled()]
         self.plan = Plan(graph, [head.instead for head in self.heads if head.instead is not None])
         self.device, self.penalized = model.device, penalized(model.layers)
         self.first, self.made_for, self._explained = True, self._signature(), False
-        self._sums = None  # of training on a GPU
+        self._sums = self._evaluation = None  # the sums of training on a GPU
         self._checked = (), None, None  # shapes of a batch (x, y) that were right, dtype and shape of its targets
         self.close()
 
@@ -71,7 +78,7 @@ class Step:
 
     def close(self):
         """Let the reused memory go."""
-        self.begin = EpochBegin()
+        self.begin, self._evaluation = EpochBegin(), None
         self._begin_anew()
 
     def _begin_anew(self):
@@ -89,15 +96,20 @@ class Step:
                 copies[head.instead[0]].activation = activations.linear
         return graph.replaced(copies)
 
-    def totals(self, training, noted=False):
-        """Fresh totals of an epoch's training, or of a test with copies of its own: several threads may test."""
-        totals, sums = [head.totals(training, noted) for head in self.heads], None
-        if self.device.driver is not None:
-            sums = self._sums if training else None
-            sums = sums or self.device.running_sums(places_of(totals))
-            if training:
-                self._sums = sums  # graphs add to these
-        return (NotedTotals if noted else EpochTotals)(self.heads, totals, sums)
+    def totals(self, noted=False):
+        """Fresh totals of an epoch's training."""
+        totals = [head.totals(noted) for head in self.heads]
+        if self.device.driver is not None and self._sums is None:
+            self._sums = self.device.running_sums(places_of(totals))  # graphs add to these
+        return (NotedTotals if noted else EpochTotals)(self.heads, totals, self._sums)
+
+    def evaluation(self):
+        """An `Evaluation` that no other thread uses, the step's own if it is free."""
+        own = self._evaluation
+        if own is None or not own.taken.acquire(blocking=False):
+            own = self._evaluation = Evaluation(self)
+            own.taken.acquire()
+        return own
 
     def keep(self, totals):
         """Leave a test's figures in the metrics that the user gave, whole."""
@@ -115,17 +127,15 @@ class Step:
         batch = None if any(w is not None for w in ws) else (*xs, *targets)
         replay = None if batch is None else self.replays.find(batch)
         if replay is None:
-            self._prepare()
+            self.prepare()
         optimizer = model.optimizer
         weighed = optimizer.takes_closure or optimizer.gradient_accumulation_steps
-        if self.scaling is not None:
-            self.scaling.refresh()
         if replay is not None and not weighed and self._repeat(replay, batch, totals):  # nothing else is left
             self.first = False
             return
         check = FirstStep(self.plan.layers) if first else None
         given, xs = xs, self.workspace.given(xs)
-        with devices.use_workspace(self.workspace):
+        with self._undone_without_room(), devices.use_workspace(self.workspace):
             if weighed and not optimizer.takes_closure and (len(self.heads) > 1 or self.penalized):
                 self._accumulate(xs, targets, ws, totals, check)
                 self.first = False
@@ -142,6 +152,27 @@ class Step:
                 self._update()
         self.first = False
 
+    @contextlib.contextmanager
+    def _undone_without_room(self):
+        """On a GPU: a step that ends in MemoryError leaves moving statistics and random numbers as if it had not begun;
+        weights are changed last of all."""
+        state, driver, before = self.model.store.state, self.device.driver, None
+        if driver is None:
+            yield
+            return
+        steps = self.counters()
+        if state.size:
+            before = driver.array(state.shape, state.dtype)
+            driver.copy(state, before)
+        try:
+            yield
+        except MemoryError:
+            if before is not None:
+                driver.copy(before, state)
+            for layer, number in steps:
+                layer.step = number
+            raise
+
     def _repeat(self, replay, batch, totals):
         """A noted step, and what of the optimizer's is not in it; whether it is done."""
         if not self._replayed(replay, batch, totals):
@@ -153,9 +184,12 @@ class Step:
 
     def _replayed(self, replay, batch, totals):
         """Whether the noted step could be made on this batch."""
-        done = replay.train(batch, totals)
-        if done and self.scaling is not None:
-            self.scaling.unscale()
+        scaling = None if replay.updates else self.scaling  # else the device does it all
+        if scaling is not None:
+            scaling.refresh()
+        done = replay.add(batch, totals)
+        if done and scaling is not None:
+            scaling.unscale()
         return done
 
     def _update(self, *weight):
@@ -171,7 +205,7 @@ class Step:
             self.gradients(xs, targets, totals, check, ws=ws)
             return False
         if self.device.driver is not None:
-            captured = self.replays.capture_step(self, given, targets)
+            captured = self.replays.capture(lambda: CapturedStep(self, given, targets), batch)
             if captured is not None and self._replayed(captured, batch, totals):
                 return captured.updates
             self.gradients(xs, targets, totals, check)
@@ -188,13 +222,13 @@ class Step:
 
         Without `unscale` the gradients of a scaled loss stay so: whether they are finite is for the host to read."""
         outputs, marks = self.plan.forward(xs, True, check)
-        dys = self._score(outputs, marks, targets, ws or [None] * len(targets), totals, gradient=True)
+        dys = self.score(outputs, marks, targets, ws or [None] * len(targets), totals, gradient=True)
         self._demand_numbers(totals)
         if notes is not None:
             notes.mark(outputs[0])
         del outputs
         self._backward(dys, check, unscale)
-        self._penalize(totals, len(xs[0]), gradient=True)
+        self.penalize(totals, len(xs[0]), gradient=True)
 
     def _demand_numbers(self, totals):
         """Stop before backward where the loss is no number, if that is known: on a GPU only `npdl.cuda.debug()` waits
@@ -218,7 +252,7 @@ class Step:
             if unscale:
                 self.scaling.unscale()
 
-    def _penalize(self, totals, samples, gradient=False):
+    def penalize(self, totals, samples, gradient=False):
         """Add the penalties to `totals`, and their gradients."""
         if self.penalized:
             totals.add_penalty(penalties(self.penalized, gradient, totals.penalty_there(samples)), samples)
@@ -227,7 +261,7 @@ class Step:
         """A micro-batch of several outputs, or with penalties: a backward for each that is a mean over others."""
         model, optimizer, before = self.model, self.model.optimizer, totals.sums()
         outputs, marks = self.plan.forward(xs, True, check)
-        dys = self._score(outputs, marks, targets, ws, totals, gradient=True)
+        dys = self.score(outputs, marks, targets, ws, totals, gradient=True)
         self._demand_numbers(totals)
         del outputs
         counts = totals.counts_since(before)
@@ -240,7 +274,7 @@ class Step:
             differ = differ or chosen or any(ws[part] is not None for part in parts)
         if not differ and not optimizer.parts:
             self._backward(dys, check)
-            self._penalize(totals, len(xs[0]), gradient=True)
+            self.penalize(totals, len(xs[0]), gradient=True)
             self._update(sum(counts))
             return
         if self.scaling is not None:
@@ -256,7 +290,7 @@ class Step:
                 optimizer.gather(model, number, counts[part])
             self.plan.backward([None] * len(dys))  # the penalties' alone
             if self.penalized:
-                self._penalize(totals, len(xs[0]), gradient=True)
+                self.penalize(totals, len(xs[0]), gradient=True)
                 optimizer.gather(model, len(parts), len(xs[0]))
             optimizer.step(model)
 
@@ -276,13 +310,13 @@ class Step:
             NotFinite: forward came to its end, and the loss is no number.
         """
         xs, targets, ws = self.parts(x, y, w)
-        self._prepare()
+        self.prepare()
         store, workspace, steps = self.model.store, devices.Workspace(self.device), self.counters()
         state = np.array(self.device.to_host(store.state))
         try:
             for layer, number in steps:
                 layer.step = max(number - 1, 0)  # the random numbers of that batch
-            with devices.use_workspace(workspace):
+            with devices.use_workspace(workspace), watch.inside(self.plan.layers):
                 apart = self._apart()
                 apart.watched = apart.careful = True
                 self.gradients(workspace.given(xs), targets, apart, watch, ws=ws, unscale=False)
@@ -300,7 +334,7 @@ class Step:
         """Fresh totals for steps each of which is done by itself, and stops before backward where its loss is none."""
         self._begin_anew()
         self.replays.possible = False
-        totals = self.totals(training=True)
+        totals = self.totals()
         totals.watched = totals.careful = True
         return totals
 
@@ -314,16 +348,6 @@ class Step:
     def stops(self):
         """Whether a loss that is no number ends it all: a loss scale skips that step, and L-BFGS raises by itself."""
         return self.scaling is None and not self.model.optimizer.takes_closure
-
-    def test(self, x, y, w, totals, workspace):
-        """Loss and metrics of a batch, without training."""
-        xs, targets, ws = self.parts(x, y, w)
-        self.model.store.narrow()
-        self._prepare()
-        with devices.use_workspace(workspace):
-            outputs, marks = self.plan.forward(workspace.given(xs), False)
-            self._score(outputs, marks, targets, ws, totals)
-            self._penalize(totals, len(xs[0]))
 
     def validate(self, y):
         """Check targets once, before training."""
@@ -348,11 +372,14 @@ class Step:
         targets = [head.target(one, len(x[0]), dtype) for head, one in zip(self.heads, y, strict=True)]
         return x, targets, [head.weights(one, len(x[0])) for head, one in zip(self.heads, w, strict=True)]
 
-    def _prepare(self):
-        if self.plan.prepare():
-            self._begin_anew()  # other layers run from now on, with memory of their own
+    def prepare(self):
+        """Have the plan be what the layers are now; whether others run from now on, with memory of their own."""
+        anew = self.plan.prepare()
+        if anew:
+            self._begin_anew()
+        return anew
 
-    def _score(self, outputs, marks, targets, ws, totals, gradient=False):
+    def score(self, outputs, marks, targets, ws, totals, gradient=False):
         """Add losses and metrics to `totals`; returns dL/d output of each, None without a loss."""
         totals.begin()
         given = [

@@ -1,5 +1,6 @@
 """Trainer: compile, fit, evaluate and predict."""
 
+import collections
 import contextlib
 import itertools
 from collections.abc import Callable
@@ -8,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from npdl import callbacks as cb
-from npdl import devices
 from npdl.models import checks, faults, loops
 from npdl.models.checking import check_graph
 from npdl.models.feeding import Fed
@@ -136,7 +136,7 @@ class Trainer(Fed):
         return lambda: itertools.islice(source.batches(batch_size, **order), done, None)
 
     def _train_epoch(self, step, batches, class_weight, caller, again):
-        totals, exact = step.totals(training=True), False
+        totals, exact = step.totals(), False
         totals.watched = step.stops
         if again is not None:
             step.begin.keep(step)
@@ -183,18 +183,19 @@ class Trainer(Fed):
             return loops.results_of(self._evaluate(step, source, batch_size, steps, caller), return_dict)
 
     def _evaluate(self, step, source, batch_size, steps, caller):
-        totals, workspace = step.totals(training=False), devices.Workspace(self.device)
-        caller.on_test_begin()
-        batches = self._checked(source, itertools.islice(source.batches(batch_size, reuse=True), steps))
-        for number, (x, y, w) in enumerate(batches):
-            caller.on_test_batch_begin(number)
-            step.test(x, y, w, totals, workspace)
-            caller.on_test_batch_end(number, totals.logs)
-        checks.some_batches(totals.batches)
-        results = totals.logs()
-        step.keep(totals)
-        caller.on_test_end(results)
-        return results
+        with contextlib.closing(step.evaluation()) as evaluation:
+            totals = evaluation.totals()
+            caller.on_test_begin()
+            batches = self._checked(source, itertools.islice(source.batches(batch_size, reuse=True), steps))
+            for number, (x, y, w) in enumerate(batches):
+                caller.on_test_batch_begin(number)
+                evaluation.test(x, y, w, totals)
+                caller.on_test_batch_end(number, totals.logs)
+            checks.some_batches(totals.batches)
+            results = totals.logs()
+            step.keep(totals)
+            caller.on_test_end(results)
+            return results
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         """The outputs for all rows of x, as NumPy arrays; the batch size changes no bit of them.
@@ -211,12 +212,15 @@ class Trainer(Fed):
         caller = loops.callers(self, params, callbacks)
         with contextlib.closing(self._take_inference()) as inference, contextlib.closing(caller):
             caller.on_predict_begin()
+            asked = collections.deque()
             for number, (x, *_) in enumerate(itertools.islice(source.batches(batch_size, reuse=True), steps)):
                 caller.on_predict_batch_begin(number)
-                for one, y in zip(results, inference.outputs(self._inputs(x)), strict=True):
-                    one.add(self.device.to_host(y))
-                    y = None
+                asked.append(inference.ask(self._inputs(x)))
+                if len(asked) > inference.behind:  # a GPU is at work on this batch while the last one's come back
+                    _add(asked.popleft()(), results)
                 caller.on_predict_batch_end(number, {})
+            while asked:
+                _add(asked.popleft()(), results)
             checks.some_batches(results[0].batches)
             caller.on_predict_end()
         return self.restored([one.array() for one in results])
@@ -232,16 +236,17 @@ class Trainer(Fed):
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """One training step on one batch; its loss (and metrics)."""
         step, (x, y, w) = self._one_batch("train_on_batch", x, y, sample_weight)
-        totals = step.totals(training=True)
+        totals = step.totals()
         step.train(x, y, self._sample_weights(class_weight, y, w), totals)
         return loops.results_of(totals.logs(), return_dict)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """The loss (and metrics) of one batch, without training."""
         step, (x, y, w) = self._one_batch("test_on_batch", x, y, sample_weight)
-        totals = step.totals(training=False)
-        step.test(x, y, w, totals, devices.Workspace(self.device))
-        step.keep(totals)
+        with contextlib.closing(step.evaluation()) as evaluation:
+            totals = evaluation.totals()
+            evaluation.test(x, y, w, totals)
+            step.keep(totals)
         return loops.results_of(totals.logs(), return_dict)
 
     def predict_on_batch(self, x):
@@ -305,3 +310,9 @@ class Trainer(Fed):
             self.optimizer, self.loss, self.metrics, self._step = before
         x, y, w = next(iter(source.batches(source.size)))
         return check_graph(step, *step.parts(x, y, w, np.float64), **options)
+
+
+def _add(outputs, results):
+    """Take the outputs of a batch into the `Results`."""
+    for one, y in zip(results, outputs, strict=True):
+        one.add(y)

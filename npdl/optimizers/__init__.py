@@ -9,6 +9,7 @@ from npdl.optimizers.adamax import Adamax
 from npdl.optimizers.adamw import AdamW
 from npdl.optimizers.asgd import ASGD
 from npdl.optimizers.base import Optimizer
+from npdl.optimizers.ftrl import Ftrl
 from npdl.optimizers.lamb import Lamb
 from npdl.optimizers.lbfgs import LBFGS
 from npdl.optimizers.lion import Lion
@@ -20,11 +21,12 @@ from npdl.optimizers.radam import RAdam
 from npdl.optimizers.registry import get, serialize
 from npdl.optimizers.rmsprop import RMSprop
 from npdl.optimizers.rprop import Rprop
+from npdl.optimizers.schedule_free import ScheduleFreeAdamW
 from npdl.optimizers.sgd import SGD
 from npdl.optimizers.swa import SWA
 
 __all__ = [
-    "ASGD", "LBFGS", "SGD", "SWA", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Lamb", "Lion",
-    "Lookahead", "LossScale", "Muon", "Nadam", "Optimizer", "RAdam", "RMSprop", "Rprop", "get", "schedules",
-    "serialize",
+    "ASGD", "LBFGS", "SGD", "SWA", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lamb",
+    "Lion", "Lookahead", "LossScale", "Muon", "Nadam", "Optimizer", "RAdam", "RMSprop", "Rprop", "ScheduleFreeAdamW",
+    "get", "schedules", "serialize",
 ]  # fmt: skip

@@ -66,8 +66,12 @@ class Groups(Services):
         """The segments that `update` gets: a subclass may change them, or keep what it needs of the weights' shapes."""
         return segments
 
+    def decay_of(self, weight):
+        """λ of a weight that no group names."""
+        return self.weight_decay
+
     def _scale_and_decay(self, weight):
-        scale, decay = 1.0, self.weight_decay or 0.0
+        scale, decay = 1.0, self.decay_of(weight) or 0.0
         if any(re.search(pattern, weight.path) for pattern in self._excluded):
             decay = 0.0
         for group in self._groups:

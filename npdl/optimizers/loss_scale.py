@@ -1,9 +1,11 @@
 """LossScale: gradients made larger on their way through float16."""
 
 import math
+from typing import Any
 
 import numpy as np
 
+from npdl.optimizers.lent import Lent
 from npdl.optimizers.services import check_number
 
 SMALLEST, LARGEST = 2.0**-126, 2.0**127
@@ -39,6 +41,7 @@ class LossScale:
         scale: the factor now.
         good: steps since it changed.
         skipped: steps that were left out.
+        keeper: who has these three meanwhile: a GPU that skips steps by itself.
 
     Raises:
         ValueError, TypeError: a scale that float32 does not hold, steps that are no whole number from 1 on.
@@ -49,6 +52,9 @@ class LossScale:
     >>> LossScale(1024.0)
     LossScale(initial_scale=1024.0, dynamic_growth_steps=2000)
     """
+
+    scale, good, skipped = Lent(), Lent(), Lent()
+    keeper: Any = None
 
     def __init__(self, initial_scale=2.0**15, dynamic_growth_steps=2000):
         self.initial_scale = check_number("LossScale", "initial_scale", initial_scale, LARGEST, 32768.0)
@@ -81,6 +87,16 @@ class LossScale:
         """Go on where `get_state` was called."""
         self.scale, self.good, self.skipped = float(state["scale"]), int(state["good"]), int(state["skipped"])
 
+    def __getstate__(self):
+        return {**self.__dict__, **self.get_state(), "keeper": None}
+
+    @staticmethod
+    def segments(model):
+        """Where the gradients of a model's trainable weights lie (`npdl.kernels.segments`)."""
+        mine = set(map(id, model.walk()))
+        rows = [(w.start, w.stop, 1.0, 0.0, 1.0) for w in model.store.weights if w.trainable and id(w.layer) in mine]
+        return np.array(rows, np.float64).reshape(-1, 5)
+
     def unscale(self, model):
         """Divide the gradients of a model's trainable weights by the scale, then count the step.
 
@@ -91,9 +107,7 @@ class LossScale:
             whether all of them are finite; else they are left as they are, and the step is to be skipped.
         """
         store = model.store
-        mine = set(map(id, model.walk()))
-        rows = [(w.start, w.stop, 1.0, 0.0, 1.0) for w in store.weights if w.trainable and id(w.layer) in mine]
-        segments, k = np.array(rows, np.float64).reshape(-1, 5), store.device.full.kernels
+        segments, k = self.segments(model), store.device.full.kernels
         squares = np.zeros(len(segments))
         k.dot(store.grad, store.grad, segments, out=squares)
         finite = math.isfinite(squares.sum())

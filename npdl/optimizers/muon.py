@@ -19,6 +19,9 @@ class Muon(Optimizer):
         A = X Xᵀ;  X = a X + (b A + c A²) X             `ns_steps` times, with XᵀX where rows are more than columns
         p = (1 − η λ) p − η √max(1, rows / columns) X
 
+    With `rms_rate` r the factor of the last line is r √max(rows, columns) instead: an element of the step is then about
+    as large as one of AdamW's, and one learning rate serves both (Liu et al.).
+
     A weight is a matrix if it has two axes, or three: then it is a stack of them. Embeddings, weights that
     `exclude_layers` finds, vectors and all else take a step of AdamW with learning rate η · adam_lr_ratio. Formulas as
     in PyTorch, which has no part for the rest and computes X in bfloat16; names and defaults as in Keras.
@@ -26,7 +29,7 @@ class Muon(Optimizer):
     Args:
         learning_rate: η.
         adam_beta_1, adam_beta_2, epsilon: of AdamW.
-        weight_decay: λ, of all weights; None is 0.
+        weight_decay: λ; None is 0.
         name: kept for you.
         exclude_layers: regular expressions; AdamW serves the weights in whose path "layer/name" one is found. Usually
             the last layer's name.
@@ -36,6 +39,8 @@ class Muon(Optimizer):
         momentum: μ.
         ns_steps: how often the polynomial is taken.
         nesterov: look ahead along the momentum.
+        adam_weight_decay: λ of the weights that AdamW serves; None is `weight_decay`.
+        rms_rate: r, None or above 0. Keras' is 0.2.
         services: clipping, averages, accumulation ..., as in `Optimizer`.
 
     Raises:
@@ -52,7 +57,7 @@ class Muon(Optimizer):
     def __init__(
         self, learning_rate=0.001, adam_beta_1=0.9, adam_beta_2=0.999, epsilon=1e-7, weight_decay=0.1, name="muon",
         exclude_layers=None, exclude_embeddings=True, muon_a=3.4445, muon_b=-4.7750, muon_c=2.0315, adam_lr_ratio=0.1,
-        momentum=0.95, ns_steps=6, nesterov=True, **services,
+        momentum=0.95, ns_steps=6, nesterov=True, adam_weight_decay=None, rms_rate=None, **services,
     ):  # fmt: skip
         super().__init__(learning_rate, weight_decay, name, **services)
         self.adam_beta_1 = self.check("adam_beta_1", adam_beta_1, below=1, example=0.9)
@@ -65,6 +70,11 @@ class Muon(Optimizer):
         self.ns_steps, self.nesterov = ns_steps, bool(nesterov)
         if isinstance(ns_steps, bool) or not isinstance(ns_steps, int) or not 1 <= ns_steps < 100:
             raise ValueError(f"Muon: ns_steps must be a whole number from 1 to 99, got {ns_steps!r}; pass e.g. 6")
+        self.adam_weight_decay, self.rms_rate = adam_weight_decay, rms_rate
+        if adam_weight_decay is not None:
+            self.check("adam_weight_decay", adam_weight_decay, example=0.004)
+        if rms_rate is not None:
+            self.check("rms_rate", rms_rate, example=0.2)
         self._matrices: list[tuple[int, int, int]] = []  # start, rows, columns of each
         self._work: dict[str, Any] = {}
 
@@ -80,6 +90,10 @@ class Muon(Optimizer):
             return False
         return not any(re.search(pattern, weight.path) for pattern in self.exclude_layers or ())
 
+    def decay_of(self, weight):
+        adamw = self.adam_weight_decay is not None and not self.is_matrix(weight)
+        return self.adam_weight_decay if adamw else self.weight_decay
+
     def arrange(self, segments, weights):
         matrices, rest, step = segments.copy(), segments.copy(), segments.copy()
         self._matrices = []
@@ -90,7 +104,9 @@ class Muon(Optimizer):
             rest[row, 4] = 0
             rows, columns = weight.shape[-2:]
             ratio = math.sqrt(max(1.0, rows / columns))
-            step[row, 2], step[row, 3] = segments[row, 2] * ratio, segments[row, 3] / ratio
+            if self.rms_rate is not None:
+                ratio = self.rms_rate * math.sqrt(max(rows, columns))
+            step[row, 2], step[row, 3] = segments[row, 2] * ratio, segments[row, 3] / (ratio or 1.0)
             if weight.trainable and rows * columns:
                 places = range(weight.start, weight.stop, rows * columns)
                 self._matrices += [(place, rows, columns) for place in places]

@@ -9,6 +9,7 @@ from npdl.optimizers.adamax import Adamax
 from npdl.optimizers.adamw import AdamW
 from npdl.optimizers.asgd import ASGD
 from npdl.optimizers.base import Optimizer
+from npdl.optimizers.ftrl import Ftrl
 from npdl.optimizers.lamb import Lamb
 from npdl.optimizers.lbfgs import LBFGS
 from npdl.optimizers.lion import Lion
@@ -18,14 +19,15 @@ from npdl.optimizers.nadam import Nadam
 from npdl.optimizers.radam import RAdam
 from npdl.optimizers.rmsprop import RMSprop
 from npdl.optimizers.rprop import Rprop
+from npdl.optimizers.schedule_free import ScheduleFreeAdamW
 from npdl.optimizers.sgd import SGD
 from npdl.optimizers.swa import SWA
 
 _classes: dict[str, type[Optimizer]] = {
     cls.__name__.lower(): cls
     for cls in (
-        SGD, Adam, AdamW, RMSprop, Adadelta, Adafactor, Adagrad, Adamax, Lamb, Lion, Muon, Nadam, RAdam, Rprop, ASGD,
-        LBFGS, Lookahead, SWA,
+        SGD, Adam, AdamW, RMSprop, Adadelta, Adafactor, Adagrad, Adamax, Ftrl, Lamb, Lion, Muon, Nadam, RAdam, Rprop,
+        ScheduleFreeAdamW, ASGD, LBFGS, Lookahead, SWA,
     )
 }  # fmt: skip
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from npdl.devices import Device, no_room
+from npdl.optimizers.lent import Lent
 from npdl.optimizers.services import Services
 from npdl.params import ParamStore
 
@@ -20,7 +21,11 @@ class State(Services):
     Attributes:
         state: the arrays by name.
         iterations: steps done.
+        keeper: who counts them meanwhile: a GPU that skips steps by itself.
     """
+
+    iterations = Lent()
+    keeper: Any = None
 
     _device: Device | None  # where `state` is; None: on the host
     _store: ParamStore | None  # the model's, from the first step on

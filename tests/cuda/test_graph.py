@@ -1,6 +1,8 @@
 """Training steps and inference as graphs: the same bits as without, and only where a step can be one."""
 
 import contextlib
+import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import pytest
 import npdl
 from npdl import Sequential, devices, layers
 from npdl.devices.cuda import kept
+from npdl.devices.cuda.scale import DeviceScale
 from npdl.models import replay
 from npdl.models.captured import PLAIN, CapturedStep
 from npdl.models.replay import Replays
@@ -218,3 +221,124 @@ def test_a_model_of_two_inputs_and_two_outputs(graphs, monkeypatch):
     data = [X, X[::-1].copy()], {"one": Y, "other": X[:, :1].copy()}
     history, _ = eager_and_graph(graphs, monkeypatch, two_inputs, *data)
     followed(two_inputs, *data, history)
+
+
+def gpt():
+    """Dropout in attention, behind it, and on what goes in."""
+    inside = [
+        layers.TokenAndPositionEmbedding(11, 6, 8), layers.Dropout(0.1),
+        layers.TransformerDecoder(16, 2, dropout=0.2, activation="gelu", normalize_first=True),
+        layers.Attention(use_causal_mask=True, dropout=0.3), layers.Dense(11),
+    ]  # fmt: skip
+    model = Sequential([layers.Input((6,)), *inside], seed=0)
+    loss = npdl.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(npdl.optimizers.Adam(0.01), loss, metrics=["accuracy"])
+    return model.to("stand-in")
+
+
+def augmented():
+    """Images that are others in each step, by numbers that the host draws."""
+    inside = [
+        layers.RandomTranslation(0.2, 0.2), layers.RandomFlip("horizontal"), layers.RandomBrightness(0.3, (0, 1)),
+        layers.RandomContrast(0.4, (0, 1)), layers.RandomErasing(0.9, value_range=(0, 1)),
+        layers.RandomHue(0.2, (0, 1)), layers.RandomSharpness(0.4, (0, 1)),
+        layers.RandomGaussianBlur(0.8, 3, 0.9, (0, 1)), layers.Conv2D(4, 3, padding="same"), layers.RandomCrop(4, 4),
+        layers.StochasticDepth(0.2), layers.Flatten(), layers.Dense(5),
+    ]  # fmt: skip
+    model = Sequential([layers.Input((6, 6, 3)), *inside], seed=0)
+    model.compile(npdl.optimizers.Adam(0.01), npdl.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model.to("stand-in")
+
+
+@pytest.mark.parametrize("make", (gpt, augmented))
+def test_what_is_drawn_in_attention_and_for_images(graphs, monkeypatch, make):
+    rng = np.random.default_rng(2)
+    data = {
+        gpt: (rng.integers(0, 11, (70, 6)), rng.integers(0, 11, (70, 6))),
+        augmented: (rng.random((70, 6, 6, 3), "float32"), Y),
+    }[make]
+    history, _ = eager_and_graph(graphs, monkeypatch, make, *data)
+    followed(make, *data, history)
+
+
+def test_what_cannot_be_drawn_anew_says_so(graphs):
+    """A host array that is another in each step, and nobody knows from what."""
+    model = augmented()
+    x = np.random.default_rng(2).random((32, 6, 6, 3), "float32")
+    model.layers[0].made = lambda function, shape: np.zeros((32, 6))
+    with (
+        pytest.raises(devices.NotInGraph, match=r"random_translation \(RandomTranslation\).forward: an array"),
+        model.device.driver.capture(1 << 12),
+    ):
+        model.layers[0].forward(model.device.alloc(x.shape, x.dtype), True)
+    for _ in range(3):
+        model.train_on_batch(x, Y[:32])
+    assert model.optimizer.iterations == 3 and "launched" not in graphs
+
+
+def scaled(precision="mixed_float16"):
+    """Penalties, clipping, a schedule, an average: all of it in a step that float16 may skip, and often does."""
+    inside = [layers.Dense(33, activation="relu", kernel_regularizer="l2"), layers.Dropout(0.2), layers.Dense(5)]
+    model = Sequential([layers.Input((20,)), *inside], seed=0)
+    optimizer = npdl.optimizers.Adam(npdl.schedules.CosineDecay(0.01, 20), clipnorm=0.3, use_ema=True)
+    loss = npdl.losses.SparseCategoricalCrossentropy(from_logits=True)
+    scale = npdl.optimizers.LossScale(2.0**20 + 0.3, dynamic_growth_steps=2) if precision == "mixed_float16" else None
+    model.compile(optimizer, loss, metrics=["accuracy"], precision=precision, loss_scale=scale)
+    return model.to("stand-in")
+
+
+@pytest.mark.parametrize("places", (64, 3))
+def test_skipped_steps_are_settled_on_the_device(graphs, monkeypatch, places):
+    monkeypatch.setattr(DeviceScale, "places", places)
+    reads, read = [], DeviceScale.read
+    monkeypatch.setattr(DeviceScale, "read", lambda self: (reads.append(1), read(self))[1])
+    found = []
+    for wanted in (True, False):
+        with monkeypatch.context() as patch:
+            if not wanted:
+                patch.setattr(Replays, "wants", lambda self, batch: False)
+            model, seen = scaled(), []
+            for step in range(24):
+                model.train_on_batch(X[:32], Y[:32])
+                if step % 8 == 7 or not wanted:
+                    seen.append((step, model.loss_scale.get_state(), model.optimizer.iterations))
+            if wanted:
+                assert graphs.count("captured") == 1 and len(reads) == {64: 1 + 3, 3: 1 + 9}[places]
+            found.append((model.get_weights(), model.optimizer.get_state(), seen))
+    (weights, (scalars, state), seen), (as_weights, (as_scalars, as_state), as_seen) = found
+    assert seen == [one for one in as_seen if one[0] % 8 == 7] and scalars == as_scalars
+    assert 0 < seen[0][1]["skipped"] < seen[2][1]["skipped"] < 20
+    for a, b in zip((*weights, *state.values()), (*as_weights, *as_state.values()), strict=True):
+        np.testing.assert_array_equal(a, b)
+    model = scaled().to("cpu")
+    for _ in range(24):
+        model.train_on_batch(X[:32], Y[:32])
+    assert (23, model.loss_scale.get_state(), model.optimizer.iterations) == seen[-1]
+    for a, b in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_a_scale_and_an_optimizer_that_somebody_sets(graphs, monkeypatch):
+    """In the midst of captured steps: the scale, the count, the learning rate; batches of another size, a copy."""
+    found = []
+    for most in (replay.MOST, -1):
+        monkeypatch.setattr(replay, "MOST", most)
+        model, seen = scaled(), []
+        model.optimizer._learning_rate = 0.01
+        for step in range(20):
+            if step == 6:
+                model.loss_scale.scale = 2.0**30
+            if step == 9:
+                model.optimizer.iterations = 3
+            if step in (12, 14):
+                model.optimizer.learning_rate = 0.01 / step
+            if step == 16:
+                seen.append(pickle.loads(pickle.dumps(model.loss_scale)).get_state())
+                seen.append(copy.deepcopy(model.optimizer).iterations)
+            rows = 20 if step % 4 == 3 else 32
+            seen.append(model.train_on_batch(X[:rows], Y[:rows]))
+        found.append((seen, model.loss_scale.get_state(), model.optimizer.iterations, model.get_weights()))
+    assert graphs.count("captured") == 2
+    assert found[0][:3] == found[1][:3]
+    for a, b in zip(found[0][3], found[1][3], strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -25,6 +25,10 @@ ALSO = (
 NOT_HERE = {
     "Layer": "the base of all",
     "Lambda": "functions of the user's own, on NumPy's arrays",
+    **dict.fromkeys(
+        ("Discretization", "HashedCrossing", "Hashing", "IntegerLookup", "StringLookup", "TextVectorization"),
+        "on the host, before a model",
+    ),
 }
 ONE_TEMPLATE = {"test_every_name_as_the_end_of_a_layer"}
 """Tests of which each case would compile a kernel of its own that differs in a formula, and test_activation.py has

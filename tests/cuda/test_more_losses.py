@@ -142,6 +142,16 @@ def test_semi_hard(compare, root, factor, n, kinds):
     compare("triplets", "semi_hard_grad", *given, scale, out={"out": e.shape}, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("n, kinds, diagonal", ((1, 1, True), (5, 2, False), (6, 1, True), (35, 4, False)))
+def test_circle(compare, n, kinds, diagonal):
+    e, labels = floats(n, 3), RNG.integers(0, kinds, n)
+    e /= np.linalg.norm(e, axis=1, keepdims=True)
+    scale = RNG.random(n).astype("float32") * (np.arange(n) != 1)
+    given = labels.astype("int32"), e @ e.T, 7.0, 0.3, diagonal
+    compare("triplets", "circle", *given, out={"out": (n,)}, rtol=2e-5, atol=1e-5)
+    compare("triplets", "circle_grad", *given, scale, out={"out": (n, n)}, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("samples, frames, classes, width", ((3, 1, 2, 1), (3, 9, 5, 3), (3, 40, 300, 7), (3, 5, 4, 0)))
 def test_ctc(compare, samples, frames, classes, width):
     blank = classes - 1
@@ -224,6 +234,7 @@ def test_alignments_in_many_threads(compare):
             lambda o: pair_loss.pair_loss("contrastive", o(3), o(3, 0), o(3, 0), (1,), out=o(3)),
         ),
         (ValueError, "semi_hard: labels must", lambda o: triplets.semi_hard(o(3), o(2, 3), 1.0, True, 1.0, out=o(2))),
+        (ValueError, "circle: s must", lambda o: triplets.circle(o(2), o(2, 3), 1.0, 0.4, False, out=o(2))),
         (ValueError, r"labels must be \(2, U\), a row a sample", lambda o: ctc.ctc(o(3, 2), o(2, 3, 4), 0, out=o(2))),
         (ValueError, "blank must be a class, 0 to 3, got 4", lambda o: ctc.ctc(o(2, 2), o(2, 3, 4), 4, out=o(2))),
         (ValueError, "y_pred must be logits", lambda o: ctc.ctc(o(2, 2), o(2, 3), 0, out=o(2))),

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import npdl
-from npdl import Sequential, layers, random
+from npdl import Sequential, layers, optimizers, random
+from npdl.devices.cuda.stand_in import StandIn
 
 RNG = np.random.default_rng(0)
 LAYERS = (
@@ -143,3 +144,35 @@ def test_optimizers(optimizer):
         model.compile(optimizer(), npdl.losses.SparseCategoricalCrossentropy(from_logits=True))
         losses.append(model.fit(x, y, epochs=5, batch_size=20, verbose=0).history["loss"])
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
+
+
+def test_a_step_without_room_leaves_moving_statistics(monkeypatch):
+    """It has not happened, to a BatchNormalization before the layer that finds no room neither, nor to a Dropout."""
+    rng = np.random.default_rng(5)
+    x, y, made = rng.standard_normal((32, 6)).astype("float32"), rng.standard_normal((32, 1)).astype("float32"), []
+    allocate = StandIn._allocate
+
+    def small(driver, nbytes):
+        if nbytes > 20000:
+            raise MemoryError(f"no room for {nbytes} bytes")
+        return allocate(driver, nbytes)
+
+    for fails in (True, False):
+        inside = [layers.Dense(5), layers.BatchNormalization(momentum=0.5), layers.Dropout(0.2)]
+        inside += [layers.Residual([layers.Dense(400), layers.Dense(5)]), layers.Dense(1)]
+        model = Sequential([layers.Input((6,)), *inside], seed=2).to("stand-in")
+        model.compile(optimizers.SGD(0.01), "mse")
+        model.train_on_batch(x[:8], y[:8])
+        if fails:
+            with (
+                monkeypatch.context() as patch,
+                pytest.raises(MemoryError, match=r"residual/dense \(Dense\), array 'y'"),
+            ):
+                patch.setattr(StandIn, "_allocate", small)
+                model.train_on_batch(x, y)
+        made.append((model.get_weights(), [layer.step for layer in model.layers]))
+        model.to("cpu").train_on_batch(x, y)
+        made[-1][0].extend(model.get_weights())
+    for one, same in zip(made[0][0], made[1][0], strict=True):
+        np.testing.assert_array_equal(one, same)
+    assert made[0][1] == made[1][1]

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from npdl.kernels.cuda import bodies, wide
-from npdl.kernels.cuda.kernel import every_kernel, outside_names
+from npdl.kernels.cuda.kernel import every_kernel, guarded, outside_names
 
 
 def has_toolkit():
@@ -50,6 +50,7 @@ def test_compiles_well(kernel, capability):
 @pytest.mark.parametrize(
     "kernel, loads, stores",
     (
+        (guarded(bodies.adam(False, None)), 4, 3), (guarded(bodies.combine(True)), 2, 1),
         (bodies.sgd(False, False, None), 2, 1), (bodies.sgd(True, True, None), 3, 2), (bodies.adam(False, None), 4, 3),
         (bodies.adam(True, None), 5, 4), (bodies.rmsprop(True, True), 5, 4), (bodies.combine(True), 2, 1),
     ),
@@ -60,4 +61,5 @@ def test_an_update_moves_each_array_once(kernel, loads, stores):
     from npdl.devices.cuda import compiler
 
     text = compiler.ptx(kernel, (9, 0))
+    assert "spill" not in text and ".f64" not in text
     assert (text.count("ld.global.v4.f32"), text.count("st.global.v4.f32")) == (loads, stores)

@@ -197,6 +197,7 @@ def run_pairs(x, labels):
 
 def run_triplets(x, labels):
     triplets.semi_hard(labels("int32", 7), x(7, 3), 1.0, True, 1.0, out=x(7))
+    triplets.circle_grad(labels("int32", 7), x(7, 7), 8.0, 0.4, False, x(7), out=x(7, 7))
 
 
 def run_ctc(x, labels):

@@ -110,6 +110,14 @@ def test_gru_dkernel(compare, shape):
     compare("rnn", "gru_dkernel", *given, out={"out": (units, 3 * units)}, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", ((1, 1, 1), (3, 5, 33), (0, 2, 4)), ids=str)
+def test_rnn_dkernels(compare, shape):
+    units, columns = shape[-1], 4 * shape[-1]
+    given = floats(*shape[:-1], 7), floats(*shape), floats(*shape[:-1], columns)
+    out = {"dW": (7, columns), "dR": (units, columns), "sums": (columns,)}
+    compare("rnn", "rnn_dkernels", *given, out=out, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("reverse", (False, True))
 @pytest.mark.parametrize("shape", ((1, 1, 1), (3, 5, 7), (2, 300), (0, 4, 2)), ids=str)
 def test_exchanges(compare, reverse, shape):

@@ -58,6 +58,16 @@ VARIANTS = {
     "lion": (1, lambda k, p, g, s, t: k.lion(p, g, *s, SEGMENTS, numbers(ETA, B1, B2))),
     "adagrad": (1, lambda k, p, g, s, t: k.adagrad(p, g, *s, SEGMENTS, numbers(ETA, EPS, t % 2))),
     "adadelta": (2, lambda k, p, g, s, t: k.adadelta(p, g, *s, SEGMENTS, numbers(ETA, RHO, 1e-6, t % 2))),
+    "ftrl": (
+        2,
+        lambda k, p, g, s, t: k.ftrl(p, g, *s, SEGMENTS, numbers(ETA, -0.5 - t % 2, 0.01, 0.1, 0.2, 0.3, t % 2)),
+    ),
+    "schedule_free": (
+        2,
+        lambda k, p, g, s, t: k.schedule_free(
+            p, g, *s, SEGMENTS, numbers(ETA, 0.5, B1, B2, 1 - B2**t, EPS, 1 / t, t % 2)
+        ),
+    ),
     "rprop": (2, lambda k, p, g, s, t: k.rprop(p, g, *s, SEGMENTS, numbers(ETA, 0.5, 1.2, 1e-6, 50, t % 2))),
     "muon": (1, lambda k, p, g, s, t: k.muon(p, g, *s, SEGMENTS, numbers(MU, t % 2))),
     "combine": (0, lambda k, p, g, s, t: k.combine(p, g, SEGMENTS, numbers(0.7 * (t % 2), 0.3))),

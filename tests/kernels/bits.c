@@ -589,6 +589,10 @@ static void FN(try_semi_hard)(int64_t samples, int64_t size) {
         FN(see)(loss, samples);
         FN(see)(de, samples * size);
     }
+    REAL *ds = FN(empty)(samples * samples);
+    FN(npdl_circle)(labels, FN(numbers)(samples * samples, 1), scale, loss, ds, 8, 0.4, 0, 0.125, samples);
+    FN(see)(loss, samples);
+    FN(see)(ds, samples * samples);
 }
 
 static void FN(try_power)(int64_t n) {
@@ -712,6 +716,13 @@ static void FN(try_image)(int64_t n, int64_t h, int64_t w, int64_t c, int64_t h2
     FN(see)(dx, n * h * w * c);
     FN(npdl_rescale)(x, center, scale, offset, -2, 3, dx, 1, n * h * w, c);
     FN(see)(dx, n * h * w * c);
+    for (int64_t i = 0; i < n; i++) maps[2 * i] = (double)(1 << i % 8) / 4, maps[2 * i + 1] = (double)between(0, 40) / 16;
+    for (int way = NPDL_HSV; way <= NPDL_POSTERIZE; way++)
+        for (int grad = 0; grad < 2; grad++) {
+            const int64_t size = h * w * c / 3 * 3;
+            FN(npdl_recolor)(grad, way, x, x, maps, -0.5, 1, dx, n, size);
+            FN(see)(dx, n * size);
+        }
 }
 
 static void FN(try_embedding)(int64_t rows, int64_t width, int64_t count, int wide) {
@@ -764,6 +775,14 @@ static void FN(try_rnn)(int kind, int64_t steps, int64_t rows, int64_t units, in
     FN(see)(out, units * 3 * units);
 }
 
+static void FN(try_rnn_dkernels)(int64_t rows, int64_t width, int64_t units, int64_t columns, int sums) {
+    REAL *dw = FN(empty)(width * columns), *dr = FN(empty)(units * columns), *db = FN(empty)(columns);
+    FN(npdl_rnn_dkernels)(FN(numbers)(rows * width, 1), FN(numbers)(rows * units, 1), FN(numbers)(rows * columns, 1), dw,
+                          dr, sums ? db : NULL, rows, width, units, columns);
+    FN(see)(dw, width * columns), FN(see)(dr, units * columns);
+    if (sums) FN(see)(db, columns);
+}
+
 /* ---- the cases */
 
 /* kind: 0 plain, 1 causal, 2 masks, 3 dropout */
@@ -796,6 +815,12 @@ static void FN(cases)(void) {
             CASE(FN(try_rnn)(kind, p[0], p[1], p[2], (i + kind) % 2, i % 2, i % 3 ? NPDL_TANH : NPDL_GELU),
                  "rnn%d %d %dx%dx%d", bits, kind, (int)p[0], (int)p[1], (int)p[2]);
         }
+    static const int64_t summed[][4] = {{7, 5, 9, 36}, {0, 3, 2, 520}, {270, 13, 129, 516}, {2100, 1, 20, 530}};
+    for (int64_t i = 0; i < COUNT(summed); i++) {
+        const int64_t *p = summed[i];
+        CASE(FN(try_rnn_dkernels)(p[0], p[1], p[2], p[3], i % 2), "rnn_dkernels%d %dx%dx%dx%d", bits, (int)p[0],
+             (int)p[1], (int)p[2], (int)p[3]);
+    }
     static const int64_t products[][3] = {
         {1, 40, 300}, {1, 7, 5}, {1, 300, 513}, {13, 17, 5}, {97, 33, 257}, {200, 10, 700}, {24, 130, 64}, {12, 32, 256},
         {5, 1, 513}, {31, 65, 33}, {2, 20, 3000}, {20, 9, 5000}, {3, 3, 0}, {130, 260, 40},

@@ -10,7 +10,7 @@ from npdl.kernels.reference import rnn as reference
 if not compiled():
     pytest.skip("installed without compiled kernels", allow_module_level=True)
 
-from npdl.kernels.cpu import build
+from npdl.kernels.cpu import build, matmul
 from npdl.kernels.cpu import rnn as cpu
 
 GATES = {"simple_rnn": 1, "lstm": 4, "gru": 3}
@@ -202,6 +202,30 @@ def test_recurrent_gradient_of_gru(rng):
         np.testing.assert_allclose(out[:, 10:], np.einsum("tnu,tnv->uv", reset, dinner), rtol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("sizes", [(3, 4, 5, 9, 36), (9, 33, 3, 130, 520), (35, 61, 1, 17, 513), (0, 2, 3, 128, 512)])
+def test_gradients_of_the_kernels(dtype, sizes, rng):
+    """Few columns and many; more than a block of rows, and than are packed at a time; the same bits for any threads."""
+    steps, rows, width, units, columns = sizes
+    x, h, dz = (rng.normal(size=(steps, rows, size)).astype(dtype) for size in (width, units, columns))
+    found = {}
+    for threads in (1, 2, 3):
+        build.set_num_threads(threads)
+        outs = {"dW": np.full((width, columns), np.nan, dtype), "dR": np.full((units, columns), np.nan, dtype)}
+        outs["sums"] = np.full(columns, np.nan, dtype)
+        cpu.rnn_dkernels(x, h, dz, **outs)
+        found[threads] = outs
+    expected = {name: np.full(a.shape, np.nan) for name, a in outs.items()}
+    reference.rnn_dkernels(*(a.astype("float64") for a in (x, h, dz)), **expected)
+    np.testing.assert_allclose(expected["dR"], np.einsum("tnu,tnc->uc", h, dz, dtype="float64"), atol=1e-9)
+    compare(found[1], expected, 1e-5 if dtype == np.float32 else 1e-13)
+    alone = np.full(columns, np.nan, dtype)
+    matmul.sum_rows(dz, out=alone)
+    assert alone.tobytes() == found[1]["sums"].tobytes()
+    for name, values in found[1].items():
+        assert all(values.tobytes() == found[n][name].tobytes() for n in (2, 3)), name
+
+
 def test_steps(rng):
     x = rng.normal(size=(2, 3, 4))
     for kernels in (cpu, reference):
@@ -230,6 +254,12 @@ def test_wrong_calls(rng):
     with pytest.raises(ValueError, match=r"lstm_grad: dx must have shape \(2, 3, 4\), got \(3, 2, 4\)"):
         ends = {"dh": states[0, 0], "dc": states[1, 0]}
         cpu.lstm_grad(None, S, gates, *states, *acts, dz=gates, **ends, W=S, dx=np.zeros((3, 2, 4), "f4"))
+    with pytest.raises(ValueError, match=r"rnn_dkernels: h must have shape \(2, 3, 4\), got \(3, 2, 4\)"):
+        cpu.rnn_dkernels(x, np.zeros((3, 2, 4), "f4"), gates, dW=S, dR=S)
+    with pytest.raises(ValueError, match=r"rnn_dkernels: dW must have shape \(5, 16\), got \(4, 16\)"):
+        cpu.rnn_dkernels(x, np.zeros((2, 3, 4), "f4"), gates, dW=S, dR=S)
+    with pytest.raises(ValueError, match=r"rnn_dkernels: x, h and dz must be \(\.\.\., columns\), got \(4,\)"):
+        cpu.rnn_dkernels(np.zeros(4, "f4"), S, S, dW=S, dR=S)
     with pytest.raises(ValueError, match=r"simple_rnn: h must have shape \(3, 3, 4\), got \(2, 3, 4\)"):
         cpu.simple_rnn(z, R, activations.tanh, h=h[:2])
     with pytest.raises(ValueError, match=r"activation must be an elementwise one of npdl\.activations, got Softmax"):

@@ -37,6 +37,14 @@ def rprop_hyper(decoupled=0):
     return np.array([ETA, 0.5, 1.2, 1e-6, 0.3, decoupled])
 
 
+def ftrl_hyper(decoupled=0):
+    return np.array([ETA, -0.5, 0.02, 0.1, 0.05, 0.3, decoupled])
+
+
+def free_hyper(t, decoupled=0):
+    return np.array([ETA, 0.7, B1, B2, 1 - B2**t, EPS, 1 / t, decoupled])
+
+
 # name -> (state arrays, call(kernels, p, g, state, segments, t))
 VARIANTS = {
     "sgd": (0, lambda k, p, g, s, segments, t: k.sgd(p, g, None, segments, np.array([ETA, 0, 0, 0]))),
@@ -62,6 +70,13 @@ VARIANTS = {
         2,
         lambda k, p, g, s, segments, t: k.adadelta(p, g, *s, segments, np.array([ETA, RHO, 1e-6, 1.0])),
     ),
+    "ftrl": (2, lambda k, p, g, s, segments, t: k.ftrl(p, g, *s, segments, ftrl_hyper())),
+    "ftrl decoupled": (2, lambda k, p, g, s, segments, t: k.ftrl(p, g, *s, segments, ftrl_hyper(1))),
+    "schedule_free": (2, lambda k, p, g, s, segments, t: k.schedule_free(p, g, *s, segments, free_hyper(t))),
+    "schedule_free decoupled": (
+        2,
+        lambda k, p, g, s, segments, t: k.schedule_free(p, g, *s, segments, free_hyper(t, 1)),
+    ),
     "rprop": (2, lambda k, p, g, s, segments, t: k.rprop(p, g, *s, segments, rprop_hyper())),
     "rprop decoupled": (2, lambda k, p, g, s, segments, t: k.rprop(p, g, *s, segments, rprop_hyper(1))),
     "muon": (1, lambda k, p, g, s, segments, t: k.muon(p, g, *s, segments, np.array([MU, 1.0]))),
@@ -69,11 +84,14 @@ VARIANTS = {
     "combine": (0, lambda k, p, g, s, segments, t: k.combine(p, g, segments, np.array([0.7, 0.3]))),
     "combine without p": (0, lambda k, p, g, s, segments, t: k.combine(p, g, segments, np.array([0, 0.3]))),
 }
-LASTING = ("sgd", "sgd decoupled", "adagrad", "adagrad decoupled", "rprop", "rprop decoupled", "amsgrad", "adamax",
-    "adamax decoupled", "combine", "combine without p")  # fmt: skip
+LASTING = (
+    "sgd", "sgd decoupled", "adagrad", "adagrad decoupled", "ftrl", "ftrl decoupled", "schedule_free",
+    "schedule_free decoupled", "rprop", "rprop decoupled", "amsgrad", "adamax", "adamax decoupled", "combine",
+    "combine without p",
+)  # fmt: skip
 """What keeps no running mean, or something beside it that lasts."""
-MOVING = [name for name in VARIANTS if not name.startswith(("muon", "combine"))]
-"""What takes steps of a learning rate."""
+MOVING = [name for name in VARIANTS if not name.startswith(("muon", "combine", "schedule_free"))]
+"""What takes steps of a learning rate, and nothing else."""
 
 
 def one_segment(n, scale=1.0, decay=0.0, trainable=1.0):

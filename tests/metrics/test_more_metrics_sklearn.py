@@ -7,6 +7,7 @@ import pytest
 
 from npdl import metrics
 
+scipy_stats = pytest.importorskip("scipy.stats", reason="compares with SciPy")
 reference = pytest.importorskip("sklearn.metrics", reason="compares with scikit-learn")
 
 
@@ -158,3 +159,54 @@ def test_losses_as_metrics(weights):
     expected = reference.log_loss(y == 0, q[:, 0], sample_weight=weights)
     got = over_batches(metrics.BinaryCrossentropy(), (y == 0)[:, None], q[:, :1], weights)
     assert got == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(7, 9), (5, 4, 3)])
+def test_pearson_correlation(shape, rng):
+    t, p, w = rng.normal(size=shape), rng.normal(size=shape), rng.uniform(size=shape[0])
+    metric = metrics.PearsonCorrelation()
+    metric.update_state(t[:3], p[:3], w[:3])
+    metric.update_state(t[3:], p[3:], w[3:])
+    rows = [scipy_stats.pearsonr(a, b).statistic for a, b in zip(t.reshape(-1, shape[-1]), p.reshape(-1, shape[-1]))]
+    weights = np.repeat(w, np.prod(shape[1:-1], dtype=int))
+    assert abs(metric.result() - np.average(rows, weights=weights)) < 1e-12
+
+
+def test_concordance_correlation(rng):
+    t, p = rng.normal(size=(6, 8)), rng.normal(size=(6, 8))
+    cov = [np.cov(a, b, bias=True) for a, b in zip(t, p)]
+    want = [2 * c[0, 1] / (c[0, 0] + c[1, 1] + (a.mean() - b.mean()) ** 2) for c, a, b in zip(cov, t, p)]
+    assert abs(metrics.ConcordanceCorrelation()(t, p) - np.mean(want)) < 1e-6
+    assert metrics.PearsonCorrelation()(np.ones((2, 3)), rng.normal(size=(2, 3))) == 0
+    assert abs(metrics.ConcordanceCorrelation(axis=(1, 2))(t.reshape(3, 2, 8), t.reshape(3, 2, 8)) - 1) < 1e-6
+    for kind in (metrics.PearsonCorrelation, metrics.ConcordanceCorrelation):
+        with pytest.raises(ValueError, match=r"must be \(N, ..., D\), and axis none of the samples', got shape \(6,\)"):
+            kind()(t[:, 0], p[:, 0])
+        with pytest.raises(ValueError, match="and axis=0; pass several numbers a sample"):
+            kind(axis=0)(t, p)
+
+
+def test_adjusted_r2(rng):
+    t, p = rng.normal(size=(20, 2)), rng.normal(size=(20, 2))
+    r2 = reference.r2_score(t, p)
+    metric = metrics.R2Score(num_regressors=4)
+    metric.update_state(t[:7], p[:7])
+    metric.update_state(t[7:], p[7:])
+    assert abs(metric.result() - (1 - (1 - r2) * 19 / 15)) < 1e-12
+    assert metrics.R2Score(num_regressors=19)(t, p) == metrics.R2Score()(t, p)
+    with pytest.raises(ValueError, match="num_regressors must be a whole number from 0 up, got -1; pass"):
+        metrics.R2Score(num_regressors=-1)
+
+
+def test_labels_that_do_not_count(rng):
+    p, labels = rng.uniform(size=(5, 4, 3)), rng.integers(0, 3, (5, 4))
+    p /= p.sum(-1, keepdims=True)
+    want = reference.log_loss(labels[labels != 1], p[labels != 1], labels=[0, 1, 2])
+    assert abs(metrics.SparseCategoricalCrossentropy(ignore_class=1)(labels, p) - want) < 1e-6
+
+
+def test_sum():
+    total = metrics.Sum()
+    total.update_state([[1.0, 2.0], [3.0, 4.0]], [1.0, 0.5])
+    total.update_state([2.0])
+    assert total.result() == 8.5

@@ -187,8 +187,6 @@ def test_no_room_in_the_midst_of_a_step(rows, nbytes, said, monkeypatch, data):
         with pytest.raises(MemoryError, match=said):
             model.fit(*data, batch_size=rows, verbose=0)
     model.to("cpu")
-    for layer in (*model.layers, *other.layers):
-        layer.step = 0  # dropout of the step that came to nothing
     for one in (model, other):
         one.fit(*data, batch_size=8, verbose=0)
     for one, same in zip(model.get_weights(), other.get_weights(), strict=True):
@@ -264,3 +262,32 @@ def test_the_epoch_again(data, monkeypatch):
     for one, other in zip(weights, others, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
     assert "by batch 8 of the epoch" in late
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_layer_inside_others_is_named(device, rng):
+    """What it makes, and its gradient, by its path; in backward the last layer comes first."""
+    steep = layers.Dense(4, name="steep", kernel_initializer=npdl.initializers.Constant(3e38))
+    inside = layers.Residual([layers.Dense(4, name="flat"), layers.Residual([steep])], name="around")
+    model = Model(x := layers.Input((4,)), layers.Dense(1)(Sequential([inside], name="whole")(x)), seed=1).to(device)
+    model.compile(SGD(0.1), "mse")
+    given = rng.standard_normal((N, 4)).astype("float32")
+    said, _ = failure(model, (given, given[:, :1]))
+    assert "the first output that is not finite is that of whole/around/residual/steep (Dense), whose inputs" in said
+
+
+def test_a_gradient_inside_a_layer_is_named():
+    """That of the last layer inside comes first."""
+    inside = [layers.Dense(1, name="early"), Root(), layers.Dense(1, name="late")]
+    model = Sequential([layers.Input((1,)), layers.Residual(inside, name="deep"), layers.Dense(1)], seed=1)
+    model.compile(SGD(0.0), "mse", check_gradients=False)
+    x, y = np.ones((4, 1), "float32"), np.zeros((4, 1), "float32")
+    model.set_weights([[[1.0]], [0.0], [[1.0]], [0.0], [[1.0]], [0.0]])
+    model.train_on_batch(x, y)
+    x[1] = 0
+    with np.errstate(all="ignore"):
+        found = faults._batch(model._step, x, y + 1, None)
+    assert (
+        found == "all outputs are finite, and the first gradient that is not is that of the inputs of deep/root (Root)"
+    )
+    assert not {"forward", "backward"} & vars(inside[0]).keys()

@@ -76,7 +76,9 @@ NETS = {
         lambda: [
             layers.Dropout(0.2), layers.SpatialDropout2D(0.3), layers.GaussianNoise(0.1), layers.Reshape((8, 24)),
             layers.SpatialDropout1D(0.2), layers.TransformerEncoder(16, 2, dropout=0.1),
-            layers.MultiHeadAttention(2, 4, dropout=0.3), layers.LSTM(5, dropout=0.2, return_sequences=True),
+            layers.MultiHeadAttention(2, 4, dropout=0.3), layers.Attention(use_scale=True, dropout=0.2),
+            layers.AdditiveAttention(dropout=0.1), layers.StochasticDepth(0.2),
+            layers.LSTM(5, dropout=0.2, return_sequences=True),
             layers.GRU(5, recurrent_dropout=0.2, return_sequences=True), layers.GaussianDropout(0.2),
             layers.Reshape((2, 2, 2, 5)), layers.SpatialDropout3D(0.2), layers.Flatten(), layers.AlphaDropout(0.2),
             layers.Dense(4),
@@ -95,9 +97,9 @@ def model_of(net, loss=None, **compiled):
 
 def fit(monkeypatch, make, x, y, most=replay.MOST, callbacks=(), **options):
     """(weights, history, how many steps were replayed) of a training with 5 batches of two shapes an epoch."""
-    replayed, train = [], replay.Replay.train
+    replayed, train = [], replay.Replay.add
     monkeypatch.setattr(replay, "MOST", most)
-    monkeypatch.setattr(replay.Replay, "train", lambda self, *args: (replayed.append(1), train(self, *args)))
+    monkeypatch.setattr(replay.Replay, "add", lambda self, *args: (replayed.append(1), train(self, *args)))
     model = make()
     history = model.fit(x, y, batch_size=5, epochs=3, verbose=0, callbacks=[one() for one in callbacks], **options)
     monkeypatch.undo()
@@ -256,7 +258,7 @@ def test_it_takes_no_memory_of_its_own(monkeypatch):
         model = model_of(make())
         model.build(x.shape[1:])
         step = Step(model)
-        totals = step.totals(training=True)
+        totals = step.totals()
         for rows in (22, 22, 22, 7, 7, 7, 22):
             step.train(x[:rows], LABELS[:rows], None, totals)
         return len(step.replays.noted), step.workspace.nbytes

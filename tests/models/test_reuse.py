@@ -283,7 +283,7 @@ def test_a_step_in_steady_state_makes_no_new_arrays(net, optimizer):
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.train_on_batch(x, y)
     step = model._current_step()
-    totals = step.totals(training=True)
+    totals = step.totals()
     for _ in range(2):
         step.train(x, y, None, totals)
     tracemalloc.start()

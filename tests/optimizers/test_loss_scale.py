@@ -190,3 +190,14 @@ def test_errors():
     w[:5] = 0
     with pytest.raises(ValueError, match='mixed_float16 knows one of them only; use precision="mixed_bfloat16"'):
         model.fit(X, {"a": y, "b": y}, sample_weight={"a": w, "b": np.ones(96)}, verbose=0)
+
+
+def test_lbfgs_refuses_float16_of_another_model():
+    """Models of the same layers share a precision, too."""
+    given = layers.Input((12,))
+    made = layers.Dense(1)(given)
+    model, other = npdl.Model(given, made), npdl.Model(given, made)
+    model.compile(optimizers.LBFGS(), "mse")
+    other.compile("sgd", "mse", precision="mixed_float16")
+    with pytest.raises(ValueError, match=r"LBFGS makes its gradients several .*; use precision="):
+        model.fit(X, X[:, :1], verbose=0)

@@ -154,3 +154,27 @@ def test_every_setting_of_the_database(capsys):
         print("\n".join(f"  left out: {line}" for line in left_out))
     assert wrong == []
     assert (len(seen), compared) >= (14, 87)
+
+
+@pytest.mark.usefixtures("doubles")
+def test_muon_with_the_root_mean_square_of_adam(rng):
+    """Matrices as PyTorch's with adjust_lr_fn="match_rms_adamw", vectors as AdamW's with a decay of their own."""
+    layer = layers.Dense(7).init((5,), dtype="float64")
+    weights = [torch.tensor(np.array(layer.params[name]), requires_grad=True) for name in ("kernel", "bias")]
+    theirs = [
+        torch.optim.Muon(weights[:1], 0.02, 0.1, 0.9, ns_steps=3, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(weights[1:], 0.02, weight_decay=0.3, eps=1e-7),
+    ]
+    mine = optimizers.Muon(
+        0.02, weight_decay=0.1, adam_weight_decay=0.3, momentum=0.9, ns_steps=3, adam_lr_ratio=1.0, rms_rate=0.2
+    )
+    for _ in range(5):
+        for name, weight in zip(("kernel", "bias"), weights, strict=True):
+            grad = rng.normal(size=weight.shape)
+            layer.grads[name][...] = grad
+            weight.grad = torch.tensor(grad)
+        for one in theirs:
+            one.step()
+        mine.step(layer)
+    for name, weight in zip(("kernel", "bias"), weights, strict=True):
+        np.testing.assert_allclose(layer.params[name], weight.detach().numpy(), rtol=1e-9)

@@ -64,7 +64,7 @@ def train(net, batch):
     """What `fit` runs for each batch; on a GPU without the copy of the batch, which is there already."""
     step = Step(model_of(net))
     x, y = batch_of(net, batch)
-    totals = step.totals(training=True)
+    totals = step.totals()
 
     def call():
         step.train(x, y, None, totals)

@@ -4,8 +4,13 @@ import contextlib
 
 import numpy as np
 
+from npdl.devices.base import NotInGraph
 from npdl.devices.cuda.array import Columns, CudaArray
+from npdl.kernels.cuda import scaling
 
+WORK, AHEAD, BACK = range(3)
+"""Lanes: what is in order in each of them goes on beside the others, but where events hold it back."""
+LANES = 3
 SLOTS = 4
 """Copies that may be under way while the host writes the next numbers."""
 
@@ -31,7 +36,7 @@ class Ring:
         page = page[: array.nbytes].view(array.dtype).reshape(array.shape)
         np.copyto(page, host)
         self._driver.send(array, page, early)
-        done.record(early)
+        done.record(AHEAD if early else WORK)
         return done
 
 
@@ -57,17 +62,54 @@ class Feed:
         self._arrays[self._turn][1].record()  # behind all work that reads the array before
         self._turn = 1 - self._turn
         array, read = self._arrays[self._turn]
-        read.hold(early=True)
+        read.hold(AHEAD)
         self._ring.send(array, host, early=True).hold()
         return array
+
+
+class Fetch:
+    """Arrays of one shape on their way back to the host, copied beside the work on what comes after.
+
+    Each is first copied on the device, for the next work may write over it; two arrays there take turns.
+
+    Args:
+        driver: whose.
+        shape, dtype: of the arrays.
+    """
+
+    def __init__(self, driver, shape, dtype):
+        self._driver, self._turn = driver, 0
+        self._turns = []
+        for _ in range(2):
+            array = driver.array(shape, dtype)
+            page = driver.pinned(array.nbytes)[: array.nbytes].view(dtype).reshape(shape)
+            self._turns.append((array, page, driver.event(), driver.event()))
+
+    def take(self, array):
+        """Ask for an array as the work before leaves it; returns a function that waits for it and gives a host array,
+        which the next call but one writes over."""
+        own, page, made, done = self._turns[self._turn]
+        self._turn = 1 - self._turn
+        done.hold()  # the copy back of the one before last
+        self._driver.copy(array, own)
+        made.record()
+        made.hold(BACK)
+        self._driver.receive(page, own)
+        done.record(BACK)
+
+        def given():
+            done.wait()
+            return page
+
+        return given
 
 
 class Numbers:
     """What a graph reads that is another at each start: one array on the device, filled by one copy from the host.
 
     While the graph is captured, its numbers get their places. Before each start the host makes them anew: the steps of
-    layers (`npdl.kernels.counted`) are looked up, and what asked for the others runs once more as a rehearsal: without
-    launches, which only must be those of the graph.
+    layers (`npdl.kernels.counted`) are looked up, arrays that follow from them are drawn, and what asked for the others
+    runs once more as a rehearsal: without launches, which only must be those of the graph.
 
     Args:
         driver: whose.
@@ -78,17 +120,33 @@ class Numbers:
         scratch: of the graph.
     """
 
-    scratch = None
+    scratch = _chosen = None
 
     def __init__(self, driver, room):
         self._area, self._host = driver.array((room,), np.uint8), np.zeros(room, np.uint8)
         self._driver, self._ring, self._used = driver, None, 0
-        self._counted, self._tables = [], []
+        self._counted, self._drawn, self._tables = [], [], []
         self.calls = []
+
+    def choose(self, scale, nbytes):
+        """Have the tables that are placed from now on, in so many bytes, be those of the step that a `DeviceScale`
+        counts, which need not be the one that is rehearsed: of the latest ones each lies in a ring."""
+        first = self._cut((4,), np.int32)
+        _, host = self._cut((nbytes,), np.uint8)
+        self._chosen = self._driver.array((nbytes,), np.uint8)
+        ring = self._driver.array((scale.places * nbytes,), np.uint8)
+        self._sent, self._staged, self._filled = first[1], host, 0
+        sent = CudaArray(self._area.memory, first[0].offset, (16 + nbytes,), np.uint8)
+        scaling.choose(sent, ring, self._chosen, scale.counts, scale.places)
 
     def place(self, values):
         """An array on the device for a table that the rehearsal gives anew."""
-        array, host = self._cut(values.shape, values.dtype)
+        if self._chosen is None:
+            array, host = self._cut(values.shape, values.dtype)
+        else:
+            start, self._filled = self._filled, self._filled + room_of(values)
+            array = CudaArray(self._chosen.memory, start, values.shape, values.dtype)
+            host = self._staged[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
         host[...] = values
         self._tables.append((array, host))
         return array
@@ -102,23 +160,34 @@ class Numbers:
         self._counted.append((step, array, host))
         return array
 
+    def drawn(self, values):
+        """An array on the device for what a `Drawn` is."""
+        array, host = self._cut(values.shape, values.dtype)
+        self._drawn.append((values, host))
+        return array
+
     def _cut(self, shape, dtype):
         probe = np.empty(shape, dtype)
         start = self._used
         if start + probe.nbytes > self._area.size:
-            raise RuntimeError(f"a graph's numbers need more than the {self._area.size} bytes that there are for them")
+            raise NotInGraph(f"a graph's numbers need more than the {self._area.size} bytes that there are for them")
         self._used = -(-(start + probe.nbytes) // 16) * 16
         array = CudaArray(self._area.memory, start, shape, dtype)
         return array, self._host[start : start + probe.nbytes].view(dtype).reshape(shape)
 
-    def renew(self, rehearse):
+    def renew(self, rehearse, steps=0):
         """Make all numbers anew; whether the rehearsal asked for what the graph does.
 
         Args:
             rehearse: a function that asks for the launches that have tables.
+            steps: of the optimizer that the rehearsal supposes, where tables are chosen.
         """
+        if self._chosen is not None:
+            self._sent[0] = steps
         for step, _, host in self._counted:
             host.view(np.uint32)[0] = step.now() & 0xFFFFFFFF
+        for values, host in self._drawn:
+            host[...] = values.now()
         with self._driver.rehearsal(self._tables, self.scratch) as rehearsed:
             rehearse()
         return rehearsed.fits and rehearsed.calls == self.calls
@@ -139,10 +208,12 @@ class Rehearsal:
     Attributes:
         calls: launches and products, with their arguments.
         fits: whether the tables were those, in number and shape.
+        nbytes: room that the tables need.
     """
 
     def __init__(self, tables):
         self.calls, self._tables, self._given, self._far = [], tables, 0, True
+        self.nbytes = 0
 
     @property
     def fits(self):
@@ -151,6 +222,7 @@ class Rehearsal:
 
     def take(self, values):
         """Keep the values of the next table; its array on the device, None where there is none."""
+        self.nbytes += room_of(values)
         if self._tables is None:
             return None
         if self._given == len(self._tables):
@@ -163,6 +235,11 @@ class Rehearsal:
         host[...] = values
         self._given += 1
         return array
+
+
+def room_of(values):
+    """Bytes of an array, up to the next multiple of 16."""
+    return -(-values.nbytes // 16) * 16
 
 
 def described(arguments):

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from npdl.devices.cuda import compiler, find, intrinsics
-from npdl.kernels.cuda.kernel import Builtin, DeviceFunction, outside_names
+from npdl.kernels.cuda.kernel import Builtin, DeviceFunction, Guarded, outside_names
 
 _compiled: dict = {}
 
@@ -44,7 +44,7 @@ def folder():
 
 def _name(kernel, capability):
     said = [described(kernel.function), repr(kernel.kinds), repr(capability), repr(find.versions())]
-    said.append(repr(compiler.REGISTERS))
+    said.append(repr((compiler.REGISTERS, isinstance(kernel, Guarded))))
     return f"{kernel.name}-{hashlib.sha256(chr(0).join(said).encode()).hexdigest()[:32]}.cubin"
 
 

@@ -5,13 +5,14 @@ No GPU is needed for either.
 
 import contextlib
 import functools
+import inspect
 import re
 import threading
 import types as python_types
 
 from npdl.devices.cuda import intrinsics
 from npdl.kernels.cuda import wide
-from npdl.kernels.cuda.kernel import Builtin, DeviceFunction, outside_names
+from npdl.kernels.cuda.kernel import Builtin, DeviceFunction, Guarded, outside_names
 
 REGISTERS = 64
 """Of a thread at most, where it has four numbers at a time: then a processor of an A100 or later one holds 1,024
@@ -32,8 +33,20 @@ def ptx(kernel, capability):
 
     with _device_functions_for(capability):
         function = _for_numba(kernel.function, capability)
+        if isinstance(kernel, Guarded):
+            function = _behind_guard(function)
         text, _ = cuda.compile_ptx(function, kernel.kinds, device=False, cc=capability)
     return text
+
+
+def _behind_guard(function):
+    """The function of a `Guarded` kernel, in which that of the kernel is one that it calls: the compiler puts it in."""
+    from numba import cuda
+
+    names = ", ".join(inspect.signature(function).parameters)
+    scope = {"inside": cuda.jit(device=True)(function)}
+    exec(f"def {function.__name__}(_guard, {names}):\n    if _guard[0] == 0:\n        inside({names})", scope)
+    return scope[function.__name__]
 
 
 def entry(text):

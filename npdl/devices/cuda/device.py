@@ -1,13 +1,15 @@
 """The device class of GPUs: memory and kernels through a driver, real or the stand-in."""
 
+import copy
 import weakref
 
 import numpy as np
 
 from npdl.devices.base import Device
-from npdl.devices.cuda.ahead import Feed
+from npdl.devices.cuda.ahead import Feed, Fetch
 from npdl.devices.cuda.array import CudaArray
 from npdl.devices.cuda.factors import Copy
+from npdl.devices.cuda.scale import DeviceScale
 from npdl.devices.precision import PRECISIONS
 from npdl.devices.workspace import current_workspace
 from npdl.kernels.cuda import measure
@@ -66,9 +68,22 @@ class CudaDevice(Device):
         """`RunningSums`."""
         return RunningSums(self, count)
 
+    def loss_scale(self):
+        """`DeviceScale`."""
+        return DeviceScale(self.driver)
+
     def feed(self, shape, dtype):
         """What copies host arrays of a shape here, beside the work on those before: a `Feed`, by its `put(array)`."""
         return Feed(self.driver, shape, dtype)
+
+    def fetch(self, shape, dtype):
+        """What copies arrays of a shape back, beside the work on those after: a `Fetch`, by its `take(array)`."""
+        return Fetch(self.driver, shape, dtype)
+
+    @property
+    def most_kept(self):
+        """An eighth of what is free: to make memory and graphs anew takes longer than what they are for."""
+        return self.driver.memory_left()[0] // 8
 
     def measure_elements(self, target, y, kind, threshold):
         """The sum of a metric's values of all numbers, a float64 array of one element: npdl/kernels/cuda/measure.py."""
@@ -103,6 +118,11 @@ class CudaDevice(Device):
 
     def owner(self, array):
         return array.memory
+
+    def apart(self, array):
+        """The same array as one that does not refer to its `owner`: a graph's outputs, which its next start writes over
+        and others of the same workspace may, too."""
+        return CudaArray(copy.copy(array.memory), array.offset, array.shape, array.dtype)
 
     def from_host(self, array, dtype=None):
         if isinstance(array, CudaArray):

@@ -15,15 +15,16 @@ from npdl.devices.cuda.debug import debugging
 from npdl.devices.cuda.factors import Factors
 from npdl.devices.cuda.kept import Kept
 from npdl.kernels.counted import Counted
+from npdl.kernels.cuda.kernel import guarded
 
 MOST_ROOMS = 64
 """Of a thread's arrays for `numbers`."""
 
 
 class _Own(threading.local):
-    """What each thread has: `scratch`, `rehearsal`, and `rooms` for `numbers`, by how many bytes they have."""
+    """What each thread has: `scratch`, `rehearsal`, `guard`, and `rooms` for `numbers`, by how many bytes they have."""
 
-    scratch = rehearsal = None
+    scratch = rehearsal = guard = None
 
     def __init__(self):
         self.rooms = {}
@@ -82,13 +83,21 @@ class Driver(abc.ABC):
 
     @abc.abstractmethod
     def event(self):
-        """An object with record(early=False): what was asked for until now; hold(early=False): what is asked for from
-        now on waits for that; wait(): so does the host. `early` means the copies of `send`, else the work. Before the
-        first record nothing waits."""
+        """An object with record(lane=WORK): what was asked for there until now; hold(lane=WORK): what is asked for
+        there from now on waits for that; wait(): so does the host. The lanes are those of ahead.py: the work, what is
+        copied there ahead of it, and what is copied back behind it. Before the first record nothing waits."""
 
     @abc.abstractmethod
     def _send(self, array, page, early):
         """Copy from page-locked memory, which must not change before the copy is done: in order, or beside the work."""
+
+    @abc.abstractmethod
+    def _receive(self, page, array):
+        """Copy into page-locked memory, in the lane `BACK`."""
+
+    @abc.abstractmethod
+    def memory_left(self):
+        """(bytes free, bytes in all)"""
 
     @abc.abstractmethod
     def _copy(self, source, target):
@@ -137,6 +146,12 @@ class Driver(abc.ABC):
             self._refuse("an array is copied from the host")
             self._send(array, page, early)
 
+    def receive(self, page, array):
+        """Copy an array into `pinned` memory and do not wait, in the lane `BACK`."""
+        with self._lock:
+            self._refuse("an array is copied to the host")
+            self._receive(page, array)
+
     def copy(self, source, target):
         """Copy an array to another of the same shape and dtype, both on this device."""
         with self._lock:
@@ -145,9 +160,12 @@ class Driver(abc.ABC):
 
     def numbers(self, values, name=""):
         """An array with the values of a host array that are others in each step: the calling thread's, until it asks
-        for one of that name and shape again. In a graph it has what the rehearsal before each start gives."""
+        for one of that name and shape again. In a graph it has what the rehearsal before each start gives, or of a
+        `npdl.kernels.counted.Drawn` what this makes of the step."""
         if self._mine() and self._graph.noting:
             return self._graph.numbers.place(values)
+        if self._mine() and getattr(values, "make", None) is not None:
+            return self._graph.numbers.drawn(values)
         rehearsed, rooms = self._own.rehearsal, self._own.rooms
         if rehearsed is not None and (array := rehearsed.take(values)) is not None:
             return array
@@ -183,6 +201,8 @@ class Driver(abc.ABC):
 
     def launch(self, kernel, blocks, threads, arguments):
         """Start a kernel on blocks (x, y, z) of threads (x, y, z)."""
+        if (guard := self._own.guard) is not None:
+            kernel, arguments = guarded(kernel), (guard, *arguments)
         if self._noted(kernel, blocks, threads, *arguments):
             return
         if debugging() and self._graph is None:
@@ -194,6 +214,8 @@ class Driver(abc.ABC):
 
     def product(self, a, b, out, transpose_a, transpose_b, add=False):
         """out = op(a) op(b) of matrices or `Columns` of them; with `add` out += op(a) op(b)."""
+        if self._own.guard is not None:
+            raise NotInGraph("a product of matrices, which would be made in a step that is to be skipped, too")
         a, b = self.factors.cast(a, b)
         if self._noted(a, b, out, transpose_a, transpose_b, add):
             return
@@ -203,6 +225,10 @@ class Driver(abc.ABC):
             return
         with self._lock:
             self._product(*call)
+
+    def guarded(self, guard):
+        """A context in which the calling thread's kernels do nothing where guard[0], int32, is not 0 by then."""
+        return kept_apart(self._own, "guard", guard)
 
     @contextlib.contextmanager
     def capture(self, room=1 << 12):
@@ -279,7 +305,8 @@ class Driver(abc.ABC):
 
     def _refuse(self, what):
         if self._graph is not None:
-            raise NotInGraph(f"{what} while a graph is captured; do it before or after")
+            who = asked_by()
+            raise NotInGraph(f"{who and who + ': '}{what} while a graph is captured; do it before or after")
 
     def _wait_for(self, what, call, *arguments):
         """Ask for a piece of work and wait until it is done.

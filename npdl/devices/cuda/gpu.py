@@ -2,7 +2,7 @@
 
 Numba compiles a kernel once for this GPU (compiler.py; cache.py keeps the result on disk); from then on a launch is one
 call into CUDA of about a microsecond. All work goes to one stream, in the order in which it is asked; batches are
-copied ahead on a second one.
+copied ahead on a second one, and results back on a third.
 """
 
 import ctypes
@@ -15,6 +15,7 @@ from cuda.core import Device, LaunchConfig, ObjectCode, launch
 from numba import types
 
 from npdl.devices.cuda import cache
+from npdl.devices.cuda.ahead import AHEAD, BACK, LANES, WORK
 from npdl.devices.cuda.cublas import Cublas
 from npdl.devices.cuda.driver import Driver
 
@@ -60,15 +61,15 @@ class Event:
     def __init__(self, gpu):
         self._gpu, self._event = gpu, gpu.device.create_event()
 
-    def record(self, early=False):
-        """It is when all is done that was asked for until now."""
+    def record(self, lane=WORK):
+        """It is when all is done that was asked for in a lane until now."""
         self._gpu.be_current()
-        self._gpu.lane(early).record(self._event)
+        self._gpu.lane(lane).record(self._event)
 
-    def hold(self, early=False):
-        """What is asked for from now on waits for it."""
+    def hold(self, lane=WORK):
+        """What is asked for there from now on waits for it."""
         self._gpu.be_current()
-        self._gpu.lane(early).wait(self._event)
+        self._gpu.lane(lane).wait(self._event)
 
     def wait(self):
         """So does the host."""
@@ -91,7 +92,8 @@ class Gpu(Driver):
         super().__init__()
         self.device = Device(number)
         self.be_current()
-        self.stream, self._copies = self.device.create_stream(), self.device.create_stream()
+        self._lanes = [self.device.create_stream() for _ in range(LANES)]
+        self.stream = self._lanes[WORK]
         self.capability = tuple(self.device.compute_capability)
         self._kernels, self._configs = {}, {}
         self._room = self._allocate(WORKSPACE)
@@ -118,9 +120,9 @@ class Gpu(Driver):
         self.be_current()
         return _checked(cu.cuMemGetInfo())
 
-    def lane(self, early):
-        """The stream of copies ahead, or of the work."""
-        return self._copies if early else self.stream
+    def lane(self, lane):
+        """The stream of a lane."""
+        return self._lanes[lane]
 
     def pinned(self, nbytes):
         """Page-locked memory, which goes back when nobody refers to the array."""
@@ -132,8 +134,8 @@ class Gpu(Driver):
 
     def _unpin(self, pointer):
         self.be_current()
-        self.synchronize()  # a copy from there may still be under way
-        self._copies.sync()
+        for stream in self._lanes:  # a copy may still be under way
+            stream.sync()
         cu.cuMemFreeHost(pointer)
 
     def event(self):
@@ -174,8 +176,12 @@ class Gpu(Driver):
 
     def _send(self, array, page, early):
         self.be_current()
-        stream = self.lane(early)
+        stream = self.lane(AHEAD if early else WORK)
         _checked(cu.cuMemcpyHtoDAsync(array.address, page.ctypes.data, array.nbytes, stream.handle))
+
+    def _receive(self, page, array):
+        self.be_current()
+        _checked(cu.cuMemcpyDtoHAsync(page.ctypes.data, array.address, array.nbytes, self.lane(BACK).handle))
 
     def _copy(self, source, target):
         self.be_current()

@@ -14,6 +14,7 @@ from npdl.devices.cuda.races import Race, races
 from npdl.devices.cuda.replay import replay
 
 RUBBISH = 0xAB
+MEMORY = 8 << 30
 MOST_THREADS, MOST_EACH = 1024, (1024, 1024, 64)  # of a block, and along x, y and z, on every GPU
 MOST_BLOCKS = (1 << 31) - 1, 65535, 65535
 
@@ -51,10 +52,10 @@ class Graph:
 class Event:
     """Nothing: all is done when it is asked for."""
 
-    def record(self, early=False):
+    def record(self, lane=0):
         """Now."""
 
-    def hold(self, early=False):
+    def hold(self, lane=0):
         """For nothing."""
 
     def wait(self):
@@ -98,6 +99,13 @@ class StandIn(Driver):
     def _send(self, array, page, early):
         _host(array)[...] = page
 
+    def _receive(self, page, array):
+        page[...] = _host(array)
+
+    def memory_left(self):
+        """As of a GPU: the host's counts its own."""
+        return MEMORY, MEMORY
+
     def _copy(self, source, target):
         _host(target)[...] = _host(source)
 
@@ -129,6 +137,8 @@ class StandIn(Driver):
 
     def _run(self, kernel, blocks, threads, given):
         self.launched[kernel.name] = self.launched.get(kernel.name, 0) + 1
+        if (given := kernel.admitted(given)) is None:
+            return
         if not self.watch:
             replay(kernel.function)(blocks, threads, *given, order=self.order)
             return

@@ -153,6 +153,20 @@ def gru_dkernel(h, reset, dz, dinner, *, out):
     lib.gru_dkernel(h, reset, dz, dinner, out, h.size // units if units else 0, units)
 
 
+def rnn_dkernels(x, h, dz, *, dW, dR, sums=None):
+    """dW = Σ xᵀ dz,   dR = Σ hᵀ dz,   sums = Σ dz"""
+    if min(x.ndim, h.ndim, dz.ndim) < 2:
+        raise ValueError(f"rnn_dkernels: x, h and dz must be (..., columns), got {x.shape}, {h.shape} and {dz.shape}")
+    (*steps, columns), width, units = dz.shape, x.shape[-1], h.shape[-1]
+    expect("rnn_dkernels", "x", x, (*steps, width))
+    expect("rnn_dkernels", "h", h, (*steps, units))
+    expect("rnn_dkernels", "dW", dW, (width, columns))
+    expect("rnn_dkernels", "dR", dR, (units, columns))
+    if sums is not None:
+        expect("rnn_dkernels", "sums", sums, (columns,))
+    lib.rnn_dkernels(x, h, dz, dW, dR, sums, int(np.prod(steps)), width, units, columns)
+
+
 def to_steps(x, reverse, *, out):
     """out[t, n] = x[n, t], or x[n, T − 1 − t]"""
     expect("to_steps", "out", out, (x.shape[1], x.shape[0], *x.shape[2:]))

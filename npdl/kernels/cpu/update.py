@@ -21,11 +21,13 @@ from npdl.kernels.reference.update import (
     ADAMAX_HYPER,
     CLIP_HYPER,
     COMBINE_HYPER,
+    FTRL_HYPER,
     LION_HYPER,
     MUON_HYPER,
     NADAM_HYPER,
     RMSPROP_HYPER,
     RPROP_HYPER,
+    SCHEDULE_FREE_HYPER,
     SGD_HYPER,
 )
 from npdl.kernels.segments import check, cut
@@ -85,6 +87,18 @@ def adagrad(p, g, v, segments, hyper):
 def adadelta(p, g, v, delta, segments, hyper):
     """As `npdl.kernels.reference.update.adadelta`."""
     _run("adadelta", ("p", "g", "v", "delta"), (p, g, v, delta), segments, hyper, ADADELTA_HYPER, 4)
+
+
+def ftrl(p, g, accumulator, linear, segments, hyper):
+    """As `npdl.kernels.reference.update.ftrl`."""
+    names = ("p", "g", "accumulator", "linear")
+    _run("ftrl", names, (p, g, accumulator, linear), segments, hyper, FTRL_HYPER, 4)
+
+
+def schedule_free(p, g, momentum, velocity, segments, hyper):
+    """As `npdl.kernels.reference.update.schedule_free`."""
+    names = ("p", "g", "momentum", "velocity")
+    _run("schedule_free", names, (p, g, momentum, velocity), segments, hyper, SCHEDULE_FREE_HYPER, 4)
 
 
 def rprop(p, g, previous, step, segments, hyper):

@@ -25,7 +25,8 @@ import math
 from numba import cuda, float32, int32
 
 from npdl.kernels.checks import key_words
-from npdl.kernels.cuda.kernel import Bytes, Float, Floats, Int, UInt, device, expect, kernel, launch, launch_each
+from npdl.kernels.cuda.dropout import step_of
+from npdl.kernels.cuda.kernel import Bytes, Float, Floats, Int, Ints, UInt, device, expect, kernel, launch, launch_each
 from npdl.kernels.cuda.memory import areas, viewed
 from npdl.kernels.cuda.philox import word_from
 from npdl.kernels.reference.dropout import MASK_BITS
@@ -51,11 +52,11 @@ def may(n, t, s, queries, keys, masks, query_mask, key_mask, value_mask, pair_ma
 
 
 @device
-def dropped(value, n, element, threshold, step, k0, k1, scale, turn):
+def dropped(value, n, element, threshold, step, step_at, counted, k0, k1, scale, turn):
     """value · m: of dropout; all of it where the threshold is 0. `turn` is 0, which the compiler must not know."""
     if threshold == 0:
         return value
-    word = word_from(turn, step, n, element, k0, k1)
+    word = word_from(turn, step_of(step, step_at, counted), n, element, k0, k1)
     return value * scale if word >> (32 - MASK_BITS) >= threshold else float32(0)
 
 
@@ -175,7 +176,7 @@ def attend(
     q: Floats, k: Floats, v: Floats, out: Floats, tops: Floats, shares: Floats, wants_rows: Int,
     query_mask: Bytes, key_mask: Bytes, value_mask: Bytes, pair_mask: Bytes,
     queries: Int, keys: Int, heads: Int, groups: Int, size: Int, value_size: Int, scale: Float, masks: Int,
-    threshold: UInt, step: UInt, k0: UInt, k1: UInt, kept: Float,
+    threshold: UInt, step: UInt, step_at: Ints, counted: Int, k0: UInt, k1: UInt, kept: Float,
 ):  # fmt: skip
     """out: a block for each 32 queries, 64 columns, head and sample. For backward also top and 1 / Σ of each row."""
     room = cuda.shared.array((64, 33), float32)
@@ -233,7 +234,9 @@ def attend(
             i = ty
             while i < 32:
                 element = (head * queries + first + i) * keys + key + tx
-                s[i, tx] = dropped(s[i, tx], n, element, threshold, step, k0, k1, kept, cuda.threadIdx.z)
+                s[i, tx] = dropped(
+                    s[i, tx], n, element, threshold, step, step_at, counted, k0, k1, kept, cuda.threadIdx.z
+                )
                 cuda.syncthreads()
                 i += cuda.blockDim.y
         v_at = ((n * keys + key) * groups + group) * value_size + chunk
@@ -272,7 +275,7 @@ def attend_grad_queries(
     dout: Floats, q: Floats, k: Floats, v: Floats, tops: Floats, shares: Floats, deltas: Floats, dq: Floats,
     query_mask: Bytes, key_mask: Bytes, value_mask: Bytes, pair_mask: Bytes,
     queries: Int, keys: Int, heads: Int, groups: Int, size: Int, value_size: Int, scale: Float, masks: Int,
-    threshold: UInt, step: UInt, k0: UInt, k1: UInt, kept: Float,
+    threshold: UInt, step: UInt, step_at: Ints, counted: Int, k0: UInt, k1: UInt, kept: Float,
 ):  # fmt: skip
     """dq = scale dS k: a block for each 32 queries, 64 columns, head and sample."""
     room = cuda.shared.array((64, 33), float32)
@@ -310,7 +313,7 @@ def attend_grad_queries(
             if looks and w != float32(-math.inf):
                 row = int32(own + i * heads)
                 element = (head * queries + first + i) * keys + key + tx
-                slope = dropped(e[i, tx], n, element, threshold, step, k0, k1, kept, cuda.threadIdx.z)
+                slope = dropped(e[i, tx], n, element, threshold, step, step_at, counted, k0, k1, kept, cuda.threadIdx.z)
                 s[i, tx] = scale * (math.exp(w - tops[row]) * shares[row]) * (slope - deltas[row])
             cuda.syncthreads()
             i += cuda.blockDim.y
@@ -325,7 +328,7 @@ def attend_grad_keys(
     dout: Floats, q: Floats, k: Floats, v: Floats, tops: Floats, shares: Floats, deltas: Floats, dk: Floats, dv: Floats,
     query_mask: Bytes, key_mask: Bytes, value_mask: Bytes, pair_mask: Bytes,
     queries: Int, keys: Int, heads: Int, groups: Int, size: Int, value_size: Int, scale: Float, masks: Int,
-    threshold: UInt, step: UInt, k0: UInt, k1: UInt, kept: Float,
+    threshold: UInt, step: UInt, step_at: Ints, counted: Int, k0: UInt, k1: UInt, kept: Float,
 ):  # fmt: skip
     """dk = scale dSᵀ q, dv = (P m)ᵀ dout: a block for each 32 keys, 64 columns, group, whose heads are added up, and
     sample."""
@@ -374,6 +377,8 @@ def attend_grad_keys(
                         (head * queries + t) * keys + key,
                         threshold,
                         step,
+                        step_at,
+                        counted,
                         k0,
                         k1,
                         kept,
@@ -427,13 +432,14 @@ def _masks(kernel, samples, sizes, causal, *masks):
     return [viewed(array, "uint8") for array in masks], bits
 
 
-def _dropout(kernel, rate, key, step):
-    """(threshold, step, two words of the key, scale) as the kernels take them."""
+def _dropout(kernel, driver, rate, key, step):
+    """(threshold, step and whether it lies in memory, two words of the key, scale) as the kernels take them."""
     if not 0 <= rate < 1:
         raise ValueError(f"{kernel}: rate must be at least 0 and below 1, got {rate!r}")
     if rate == 0:
-        return 0, 0, 0, 0, 1.0
-    return math.ceil(rate * 2**MASK_BITS), step, *key_words(kernel, key), 1 / (1 - rate)
+        return 0, 0, None, 0, 0, 0, 1.0
+    words = key_words(kernel, key)
+    return math.ceil(rate * 2**MASK_BITS), *driver.counter(step), *words, 1 / (1 - rate)
 
 
 def _blocks(rows, columns, heads, samples):
@@ -448,7 +454,7 @@ def attention(
     sizes = _sizes("attention", q, k, v, scale)
     expect("attention", "out", out, (*q.shape[:3], v.shape[3]))
     masks, bits = _masks("attention", len(q), sizes, causal, query_mask, key_mask, value_mask, mask)
-    drop = _dropout("attention", rate, key, step)
+    drop = _dropout("attention", q.memory.driver, rate, key, step)
     if out.size:
         blocks = _blocks(q.shape[1], v.shape[3], q.shape[2], len(q))
         launch(attend, blocks, THREADS, q, k, v, out, None, None, 0, *masks, *sizes, scale, bits, *drop)
@@ -465,7 +471,7 @@ def attention_grad(
     for name, array, like in (("dout", dout, shape), ("dq", dq, q.shape), ("dk", dk, k.shape), ("dv", dv, v.shape)):
         expect(kernel, name, array, like)
     masks, bits = _masks(kernel, len(q), sizes, causal, query_mask, key_mask, value_mask, mask)
-    end = (*masks, *sizes, scale, bits, *_dropout(kernel, rate, key, step))
+    end = (*masks, *sizes, scale, bits, *_dropout(kernel, q.memory.driver, rate, key, step))
     (samples, queries, heads, size), (_, keys, groups, value_size) = q.shape, v.shape
     count = samples * queries * heads
     tops, shares, deltas, out = areas(q.memory.driver, count, count, count, dout.size)

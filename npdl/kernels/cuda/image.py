@@ -10,6 +10,7 @@ import math
 import numpy as np
 from numba import cuda, float32, int64
 
+from npdl.kernels.counted import through
 from npdl.kernels.cuda.elementary import at_least, at_most
 from npdl.kernels.cuda.index import over
 from npdl.kernels.cuda.kernel import Float, Floats, Int, Ints, Long, Longs, device, expect, kernel, launch_each
@@ -205,7 +206,7 @@ def _on_device(driver, name, value, anew):
     """A number or host array on the device; one that is drawn anew every step in a room of its own."""
     if hasattr(value, "memory"):
         return value
-    host = np.ascontiguousarray(value, np.float32)
+    host = through(lambda given: np.ascontiguousarray(given, np.float32), value)
     if anew:
         return driver.numbers(host, name)
     return driver.kept.get(("numbers", host.shape, host.tobytes()), lambda: driver.filled(host))
@@ -264,15 +265,17 @@ def standardize_grad(dy, variance, epsilon, *, out, invert=False):
 
 def _maps(kernel, driver, transforms, made):
     """The transforms on the device, in units of 2⁻³² pixels."""
-    transforms = np.asarray(transforms, np.float64)
+    return driver.numbers(through(lambda given: _in_units(kernel, np.asarray(given, np.float64), made), transforms))
+
+
+def _in_units(kernel, transforms, made):
     far = np.abs(transforms) @ np.array([made[1], made[0], 1, 0, 0, 0])
     far = np.maximum(far, np.abs(transforms) @ np.array([0, 0, 0, made[1], made[0], 1]))
     if not (far < FARTHEST).all():
         raise ValueError(
             f"{kernel}: transforms must keep all places within {FARTHEST} pixels, got {transforms.tolist()}"
         )
-    exact = np.rint(transforms * WHOLE).astype(np.int64)
-    return driver.numbers(exact)
+    return np.rint(transforms * WHOLE).astype(np.int64)
 
 
 def _affine(kernel, name, x, transforms, out, large, small, interpolation, fill_mode):
@@ -310,7 +313,7 @@ def erase(x, boxes, fill, *, out):
     if len(x.shape) != 4:
         raise ValueError(f"erase: x must be images (N, height, width, channels), got shape {x.shape}")
     expect("erase", "out", out, x.shape)
-    boxes = np.ascontiguousarray(boxes, np.int32)
+    boxes = through(lambda given: np.ascontiguousarray(given, np.int32), boxes)
     expect("erase", "boxes", boxes, (len(x), 4))
     shape = np.shape(fill)
     if shape not in ((), (1,), x.shape[3:], x.shape):

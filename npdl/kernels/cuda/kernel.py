@@ -58,12 +58,36 @@ class Kernel:
         parameters = inspect.signature(function).parameters.values()
         self.kinds = tuple(kinds.get(p.name, p.annotation) for p in parameters)
 
+    def admitted(self, arguments):
+        """The arguments as `function` takes them; None: it is not to run."""
+        return arguments
+
     def retyped(self, **kinds):
         """The same kernel for other types of some arguments."""
         return Kernel(self.function, **kinds)
 
     def __repr__(self):
         return f"<kernel {self.function.__module__}.{self.name}>"
+
+
+class Guarded(Kernel):
+    """A kernel behind a guard: it does nothing where the number that its first argument points to is not 0.
+
+    Args:
+        kernel: a `Kernel`.
+    """
+
+    def __init__(self, kernel):
+        self.function, self.name, self.kinds = kernel.function, kernel.name, (Ints, *kernel.kinds)
+
+    def admitted(self, arguments):
+        return None if arguments[0][0] else arguments[1:]
+
+
+@functools.cache
+def guarded(kernel):
+    """The `Guarded` of a kernel."""
+    return Guarded(kernel)
 
 
 class DeviceFunction:

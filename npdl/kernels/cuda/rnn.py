@@ -341,6 +341,12 @@ def gru_dkernel(h, reset, dz, dinner, *, out):
     launch_each(put_kernel, last.size, last, out, last.size, units, 3 * units, 2 * units)
 
 
+def rnn_dkernels(x, h, dz, *, dW, dR, sums=None):
+    """dW = Σ xᵀ dz,   dR = Σ hᵀ dz,   sums = Σ dz"""
+    matmul.matmul(x, dz, out=dW, transpose_a=True, sums=sums)
+    matmul.matmul(h, dz, out=dR, transpose_a=True)
+
+
 def to_steps(x, reverse, *, out):
     """out[t, n] = x[n, t], or x[n, T − 1 − t]"""
     _exchange("to_steps", x, out, int(reverse), 0)

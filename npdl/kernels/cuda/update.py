@@ -26,11 +26,13 @@ from npdl.kernels.reference.update import (
     ADAMAX_HYPER,
     CLIP_HYPER,
     COMBINE_HYPER,
+    FTRL_HYPER,
     LION_HYPER,
     MUON_HYPER,
     NADAM_HYPER,
     RMSPROP_HYPER,
     RPROP_HYPER,
+    SCHEDULE_FREE_HYPER,
     SGD_HYPER,
 )
 from npdl.kernels.segments import check, cut
@@ -137,6 +139,29 @@ def adadelta(p, g, v, delta, segments, hyper):
     _launch("adadelta", bodies.adadelta, arrays, segments, eta, lam, keep, rho, 1 - rho, epsilon)
 
 
+def ftrl(p, g, accumulator, linear, segments, hyper):
+    """As `npdl.kernels.reference.update.ftrl`."""
+    arrays = {"p": p, "g": g, "accumulator": accumulator, "linear": linear}
+    check("ftrl", arrays, segments, hyper, FTRL_HYPER)
+    learning_rate, power, l1, l2, shrinkage, beta, decoupled = hyper
+    eta = learning_rate * segments[:, 2]
+    lam, keep = _decay(eta, segments[:, 3], decoupled)
+    more = 2 * l2 + beta / np.where(eta == 0, 1, eta)
+    numbers = (-power, power == -0.5, l1, 2 * shrinkage, 0)
+    _launch("ftrl", bodies.ftrl, arrays, segments, eta, lam, keep, more, *numbers)
+
+
+def schedule_free(p, g, momentum, velocity, segments, hyper):
+    """As `npdl.kernels.reference.update.schedule_free`."""
+    arrays = {"p": p, "g": g, "momentum": momentum, "velocity": velocity}
+    check("schedule_free", arrays, segments, hyper, SCHEDULE_FREE_HYPER)
+    learning_rate, warm, beta_1, beta_2, bias_2, epsilon, share, decoupled = hyper
+    eta = learning_rate * segments[:, 2]
+    lam, keep = _decay(eta, segments[:, 3], decoupled)
+    numbers = (beta_2, 1 - beta_2, 1 / math.sqrt(bias_2), epsilon, 1 - share, beta_1)
+    _launch("schedule_free", bodies.schedule_free, arrays, segments, eta * warm, lam, keep, *numbers)
+
+
 def rprop(p, g, previous, step, segments, hyper):
     """As `npdl.kernels.reference.update.rprop`."""
     arrays = {"p": p, "g": g, "previous": previous, "step": step}
@@ -172,7 +197,7 @@ def clip(p, segments, hyper):
 # ---- launching
 
 
-def _pieces(driver, name, segments, length):
+def pieces_of(driver, name, segments, length):
     """Pieces on the device, kept for where segments lie and which are trained."""
     key = "pieces", segments[:, [0, 1, 4]].tobytes(), length, PIECE
     return driver.kept.get(key, lambda: driver.filled(cut(name, segments, length, PIECE).astype(np.int64)))
@@ -201,7 +226,7 @@ def _launch(name, update, arrays, segments, *columns, copies=False):
         update = update(None if copy is None else copy.kind)
     if copy is not None:
         copy.written = copies and copy.fresh
-    pieces = _pieces(driver, name, segments, p.shape[0])
+    pieces = pieces_of(driver, name, segments, p.shape[0])
     count = len(pieces)
     if count == 0:  # all is frozen
         return

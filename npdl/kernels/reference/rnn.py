@@ -219,6 +219,22 @@ def gru_dkernel(h, reset, dz, dinner, *, out):
     out[:, 2 * units :] = other.T @ dinner.reshape(-1, units)
 
 
+def rnn_dkernels(x, h, dz, *, dW, dR, sums=None):
+    """dW = Σ xᵀ dz,    dR = Σ hᵀ dz,    sums = Σ dz, over all steps and samples
+
+    Args:
+        x: (T, N, D).
+        h: what R multiplied, (T, N, U).
+        dz: (T, N, G·U).
+        dW, dR: (D, G·U) and (U, G·U).
+        sums: (G·U,) or None.
+    """
+    x, h, dz = (a.reshape(-1, a.shape[-1]) for a in (x, h, dz))
+    dW[...], dR[...] = x.T @ dz, h.T @ dz
+    if sums is not None:
+        sums[...] = dz.sum(axis=0)
+
+
 def to_steps(x, reverse, *, out):
     """out[t, n] = x[n, t], or x[n, T − 1 − t]
 

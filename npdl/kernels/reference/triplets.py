@@ -1,4 +1,7 @@
-"""Semi-hard triplets, found in the batch: anchors, others of their label, and one of another label for each pair."""
+"""Losses of pairs and triplets that are found in the batch by the labels of its rows.
+
+Semi-hard triplets: anchors, others of their label, and one of another label for each pair. Circle loss: all pairs.
+"""
 
 import numpy as np
 
@@ -61,3 +64,59 @@ def semi_hard_grad(labels, e, margin, root, factor, scale, *, out):
     slopes = slopes * scale[:, None]
     slopes = slopes * factor**2 / np.where(d == 0, np.inf, d) if root else slopes * 2 * factor
     out[...] = ((slopes + slopes.T)[:, :, None] * apart).sum(axis=1)
+
+
+def anchors_with_both(labels, diagonal):
+    """V, how many rows have one of their own label, themselves alone only with `diagonal`, and one of another label."""
+    counts = np.unique(labels, return_counts=True)[1].astype(np.int64)
+    return int(np.sum(counts[(counts < len(labels)) & ((counts > 1) | bool(diagonal))]))
+
+
+def _parts(labels, s, gamma, margin, diagonal):
+    """(rows with both kinds of pairs, ln Σ e^p + ln Σ e^n of these, slopes of that by S)"""
+    d, same = np.maximum(1 - s, 0), labels[:, None] == labels
+    near = same if diagonal else same & ~np.eye(len(s), dtype=bool)
+    live = near.any(axis=1) & ~same.all(axis=1)
+    logs, slopes = 0, 0
+    for kind, weight, gap, slope in (
+        (near, d + margin, d - margin, 2 * d), (~same, 1 + margin - d, 1 - margin - d, -2 * (1 - d)),
+    ):  # fmt: skip
+        terms = np.where(kind, gamma * np.maximum(weight, 0) * gap, -np.inf)[live]
+        top = terms.max(axis=1, initial=-np.inf, keepdims=True)
+        total = np.exp(terms - top).sum(axis=1, keepdims=True)
+        logs = logs + (top + np.log(total))[:, 0]
+        own = np.where((weight > 0) & (s <= 1), -gamma * slope, 0)[live]  # d' = −1
+        slopes = slopes + np.exp(terms - top) / total * own
+    return live, logs, slopes
+
+
+def circle(labels, s, gamma, margin, diagonal, *, out):
+    """out[a] = N/V ln(1 + Σ_b e^p Σ_b e^n),      d = max(1 − S, 0)
+    p = γ max(d + m, 0) (d − m),  b of a's label,      n = γ max(1 + m − d, 0) (1 − m − d),  b of another label
+
+    V rows have pairs of both kinds; out is 0 for others.
+
+    Args:
+        labels: (N,) int32.
+        s: S (N, N), the cosines of the rows' angles.
+        gamma, margin: γ, m.
+        diagonal: whether a row is a pair with itself.
+        out: (N,).
+    """
+    live, logs, _ = _parts(labels, s, gamma, margin, diagonal)
+    out[...] = 0
+    out[live] = len(s) / max(anchors_with_both(labels, diagonal), 1) * np.logaddexp(0, logs)
+
+
+def circle_grad(labels, s, gamma, margin, diagonal, scale, *, out):
+    """dS[a, b] = scale[a] · dL_a/dS[a, b]
+
+    Args:
+        labels, s, gamma, margin, diagonal: as of `circle`.
+        scale: (N,).
+        out: like s.
+    """
+    live, logs, slopes = _parts(labels, s, gamma, margin, diagonal)
+    share = len(s) / max(anchors_with_both(labels, diagonal), 1)
+    out[...] = 0
+    out[live] = (share * scale[live] / (1 + np.exp(-logs)))[:, None] * slopes

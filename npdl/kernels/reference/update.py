@@ -28,6 +28,8 @@ NADAM_HYPER = ("learning_rate", "beta_1", "beta_2", "gradient", "mean", "bias_2"
 LION_HYPER = ("learning_rate", "beta_1", "beta_2")
 ADAGRAD_HYPER = ("learning_rate", "epsilon", "decoupled")
 ADADELTA_HYPER = ("learning_rate", "rho", "epsilon", "decoupled")
+FTRL_HYPER = ("learning_rate", "power", "l1", "l2", "shrinkage", "beta", "decoupled")
+SCHEDULE_FREE_HYPER = ("learning_rate", "warm", "beta_1", "beta_2", "bias_2", "epsilon", "share", "decoupled")
 RPROP_HYPER = ("learning_rate", "eta_minus", "eta_plus", "step_min", "step_max", "decoupled")
 MUON_HYPER = ("momentum", "nesterov")
 COMBINE_HYPER = ("a", "b")
@@ -295,6 +297,78 @@ def adadelta(p, g, v, delta, segments, hyper):
         x = np.sqrt((delta + eps) / (v + eps)) * d
         delta[...] = _kept(r * delta + a * (x * x))
         p[...] = keep * p - eta * x
+
+
+def ftrl(p, g, accumulator, linear, segments, hyper):
+    """Follow the regularized leader: the weights that would have been best for all gradients so far.
+
+        w = keep p
+        n = accumulator + d²
+        linear = linear + d + 2 s w − (n⁻ᵏ − accumulator⁻ᵏ) / η · w
+        p = (clip(linear, −l1, l1) − linear) / ((n⁻ᵏ + β) / η + 2 l2),      p = w where that would be by 0
+        accumulator = n
+
+    A segment whose η is 0 stays as it is.
+
+    Args:
+        p, g: (n,)
+        accumulator, linear: (n,), the first what the sum starts from.
+        segments, hyper: hyper is (η, k, l1, l2, s, β, decoupled).
+    """
+    arrays = {"p": p, "g": g, "accumulator": accumulator, "linear": linear}
+    check("ftrl", arrays, segments, hyper, FTRL_HYPER)
+    learning_rate, power, l1, l2, shrinkage, beta, decoupled = hyper.tolist()
+    real = p.dtype.type
+    l1, twice = real(l1), real(2 * shrinkage)
+    for (p, g, accumulator, linear), scale, decay in _parts("ftrl", arrays, segments):
+        eta, (lam, keep) = real(learning_rate * scale), _decay(real, learning_rate * scale, decay, decoupled)
+        if eta == 0:
+            continue
+        more = real(2 * l2 + beta / (learning_rate * scale))
+        w, d = keep * p, g + lam * p
+        n = accumulator + d * d
+        before, after = _raised(accumulator, -power), _raised(n, -power)
+        linear[...] = linear + ((d + twice * w) - (after - before) / eta * w)
+        accumulator[...] = n
+        bottom = after / eta + more
+        kept = bottom == 0
+        p[...] = np.where(kept, w, (np.clip(linear, -l1, l1) - linear) / np.where(kept, real(1), bottom))
+
+
+def _raised(x, power):
+    """x to a power of at least 0"""
+    return np.sqrt(x) if power == 0.5 else np.power(x.astype("float64"), power).astype(x.dtype)
+
+
+def schedule_free(p, g, momentum, velocity, segments, hyper):
+    """Schedule-free AdamW: Adam's steps of z, the mean x of all z, and the weights p between the two.
+
+        w = keep p
+        velocity = β2 velocity + (1 − β2) d²
+        z = momentum − η warm · d / (√(velocity / bias_2) + ε)
+        x = (w − (1 − β1) momentum) / β1,       x = (1 − c) x + c z
+        p = (1 − β1) z + β1 x               which is z + (1 − c) (β1 (momentum − z) + w − momentum)
+        momentum = z
+
+    Args:
+        p, g: (n,)
+        momentum, velocity: (n,), z, which begins as p, and zeros.
+        segments, hyper: hyper is (η, warm, β1, β2, bias_2, ε, c, decoupled).
+    """
+    arrays = {"p": p, "g": g, "momentum": momentum, "velocity": velocity}
+    check("schedule_free", arrays, segments, hyper, SCHEDULE_FREE_HYPER)
+    learning_rate, warm, beta_1, beta_2, bias_2, epsilon, share, decoupled = hyper.tolist()
+    real = p.dtype.type
+    b, a, root, eps = real(beta_2), real(1 - beta_2), real(1 / math.sqrt(bias_2)), real(epsilon)
+    rest, toward = real(1 - share), real(beta_1)
+    for (p, g, momentum, velocity), scale, decay in _parts("schedule_free", arrays, segments):
+        eta = learning_rate * scale
+        step, (lam, keep) = real(eta * warm), _decay(real, eta, decay, decoupled)
+        w, d = keep * p, g + lam * p
+        velocity[...] = _kept(b * velocity + a * (d * d))
+        z = momentum - step * d / (np.sqrt(velocity) * root + eps)
+        p[...] = z + rest * (toward * (momentum - z) + (w - momentum))
+        momentum[...] = z
 
 
 def rprop(p, g, previous, step, segments, hyper):

@@ -10,6 +10,7 @@ from gpu import SoftwareGpu
 
 import npdl
 from npdl import Sequential, devices, layers
+from npdl.devices.cuda.ahead import AHEAD, BACK, WORK, Feed, Fetch
 
 software = SoftwareGpu()
 
@@ -100,39 +101,60 @@ def graph():
 
 
 def steady():
-    """What a step asks for once it is a graph, whatever stream is late; nothing is allocated, nothing is read back."""
+    """What a step asks for once it is a graph, whatever stream is late; nothing is allocated, nothing is read back.
+
+    Neither where steps may be skipped; and of `predict` each batch comes back while the next is at work."""
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((256, 20)).astype("float32"), rng.integers(0, 5, 256)
-    gpu, found, begun = devices.get("cuda").driver, [], []
-    begin = npdl.callbacks.LambdaCallback(on_train_batch_begin=lambda batch, logs: begun.append(made()))
-    streams = int(gpu.stream.handle), int(gpu.lane(True).handle)
+    gpu, begun = devices.get("cuda").driver, []
+    begin = npdl.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda batch, logs: begun.append(made()),
+        on_predict_batch_begin=lambda batch, logs: begun.append(made()),
+    )
+    lanes = [int(gpu.lane(lane).handle) for lane in (WORK, AHEAD, BACK)]
 
     def made():
         return len(software.calls), software.cuda.software_allocations()
 
-    for late in ((), streams[:1], streams[1:], streams):
-        software.late = set(late)
+    def of_one():
+        """What each of two batches in a row asked for, neither the first nor the last."""
+        (start, held), (middle, _), (end, still) = begun[4:7]
         begun.clear()
-        inside = [layers.Dense(33, activation="relu", kernel_regularizer="l2"), layers.Dropout(0.5), layers.Dense(5)]
-        model = Sequential([layers.Input((20,)), *inside], seed=0).to("cuda")
-        kind = npdl.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(
-            npdl.optimizers.Adam(npdl.schedules.CosineDecay(0.01, 8), clipnorm=0.3), kind, metrics=["accuracy"]
-        )
-        history = model.fit(x, y, batch_size=32, verbose=0, callbacks=[begin])
-        found.append((history.history, model.get_weights()))
-        (start, held), (end, still) = begun[4], begun[6]  # two whole steps, neither the first nor the last
-        steps = software.calls[start:end]
-        assert held == still and len(steps) % 2 == 0
-        step = collections.Counter(steps[: len(steps) // 2])
-        assert step == collections.Counter(steps[len(steps) // 2 :])
-        assert (step["copy there"], step["copy inside"], step["graph"]) == (2 + 1, 2, 1)  # x, y, and the numbers
-        assert not {"kernel", "copy back", "synchronize"} & step.keys(), step
-    for history, weights in found[1:]:
-        assert history == found[0][0]
-        for a, b in zip(weights, found[0][1], strict=True):
-            np.testing.assert_array_equal(a, b)
-    print(dict(step))
+        one, other = (collections.Counter(part) for part in (software.calls[start:middle], software.calls[middle:end]))
+        assert held == still and one == other and not {"kernel", "synchronize"} & one.keys(), (one, other)
+        return one
+
+    for precision in (None, "mixed_float16"):
+        found = []
+        for late in ((), *([lane] for lane in lanes), lanes):
+            software.late = set(late)
+            inside = [
+                layers.Dense(33, activation="relu", kernel_regularizer="l2"),
+                layers.Dropout(0.5),
+                layers.Dense(5),
+            ]
+            model = Sequential([layers.Input((20,)), *inside], seed=0).to("cuda")
+            kind = npdl.losses.SparseCategoricalCrossentropy(from_logits=True)
+            optimizer = npdl.optimizers.Adam(npdl.schedules.CosineDecay(0.01, 8), clipnorm=0.3)
+            scale = npdl.optimizers.LossScale(2.0**22, dynamic_growth_steps=2) if precision else None
+            model.compile(optimizer, kind, metrics=["accuracy"], precision=precision, loss_scale=scale)
+            history = model.fit(x, y, batch_size=32, verbose=0, callbacks=[begin])
+            step = of_one()
+            assert (step["copy there"], step["copy inside"], step["graph"]) == (2 + 1, 2, 1)  # x, y, and the numbers
+            assert not step["copy back"], step
+            outputs = model.predict(x, batch_size=32, verbose=0, callbacks=[begin])
+            batch = of_one()
+            assert (batch["copy there"], batch["copy inside"], batch["graph"], batch["copy back"]) == (1, 2, 1, 1), (
+                batch
+            )
+            scaled = model.loss_scale and (model.loss_scale.get_state(), optimizer.iterations)
+            found.append((history.history, scaled, [*model.get_weights(), outputs]))
+        for history, scaled, arrays in found[1:]:
+            assert (history, scaled) == found[0][:2]
+            for a, b in zip(arrays, found[0][2], strict=True):
+                np.testing.assert_array_equal(a, b)
+        assert scaled is None or (scaled[0]["skipped"] > 1 and scaled[1] == 8 - scaled[0]["skipped"]), scaled
+        print(precision, dict(step), dict(batch), scaled)
 
 
 def forgotten():
@@ -148,20 +170,28 @@ def forgotten():
                 gpu.copy(feed.put(array), there)
             right = all((gpu.download(a) == b).all() for a, b in zip(sums, hosts, strict=True))
             assert right != forgets, (late, forgets)
+    one, other = (devices.get("cuda").from_host(array) for array in hosts[:2])
+    for forgets in (False, True):  # a copy back that does not wait for the work
+        fetch = Fetch(gpu, (4,), np.float32)
+        if forgets:
+            for _, _, made, _ in fetch._turns:
+                made.hold = lambda lane: None
+        software.late = {int(gpu.lane(WORK).handle)}
+        given = fetch.take(one), fetch.take(other)
+        right = all((back() == host).all() for back, host in zip(given, hosts[:2], strict=True))
+        assert right != forgets
     software.late = set()
 
 
 def gpu_feed(gpu, forget):
     """A `Feed` whose work forgets to wait for copies, or to say that it has read."""
-    from npdl.devices.cuda.ahead import Feed
-
     make = gpu.event
 
     def event():
         made = make()
         if forget is not None:
             done = getattr(made, forget)
-            setattr(made, forget, lambda early=False: done(early) if early else None)
+            setattr(made, forget, lambda lane=WORK: done(lane) if lane else None)
         return made
 
     gpu.event = event

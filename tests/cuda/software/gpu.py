@@ -126,7 +126,9 @@ class SoftwareGpu:
             given = [_given(parameters[place], kind) for place, kind in enumerate(kernel.kinds)]
 
             def run():
-                replay(kernel.function)(blocks, threads, *map(self._argument, given, kernel.kinds))
+                arguments = kernel.admitted([*map(self._argument, given, kernel.kinds)])
+                if arguments is not None:
+                    replay(kernel.function)(blocks, threads, *arguments)
 
             return self._do(run, kind == NOTE, stream)
         except Exception as error:  # it would be lost in C

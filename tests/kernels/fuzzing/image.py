@@ -4,7 +4,8 @@ import numpy as np
 
 from fuzzing.case import reference_of, wide
 from fuzzing.pool import ties_and_nans
-from npdl.kernels.cpu import embed, image, mask
+from npdl.kernels.cpu import color, embed, image, mask
+from npdl.kernels.reference import color as ref_color
 from npdl.kernels.reference import embed as ref_embed
 from npdl.kernels.reference import image as ref_image
 from npdl.kernels.reference import mask as ref_mask
@@ -91,6 +92,28 @@ def fuzz_erase(case):
     i, j = np.arange(h)[None, :, None, None], np.arange(w)[None, None, :, None]
     low, high, left, right = (part[:, None, None, None] for part in (*rows.T, *columns.T))
     case.equal("out", out, np.where((i >= low) & (i < high) & (j >= left) & (j < right), fill, x).astype(case.dtype))
+
+
+def fuzz_recolor(case):
+    way, last = case.pick(*ref_color.WAYS), 3
+    if way in ("solarize", "posterize"):
+        last = case.size(9)
+    shape = case.note(way=way, shape=[case.whole(0, 4), *(case.size(60) for _ in range(case.whole(0, 2))), last])
+    x, dy, y, dx = case.numbers(*shape), case.numbers(*shape), case.out(*shape), case.out(*shape)
+    numbers = case.place(case.rng.uniform(0, 2, (shape[0], 2)))
+    if way == "posterize":
+        numbers[:, 0] = 2.0 ** case.rng.integers(0, 8, shape[0])
+    given = way, numbers, *((-np.inf, np.inf) if way == "gray" else (-0.5, 1.0))
+    case.run(color.recolor, x, *given, out=y)
+    case.run(color.recolor_grad, dy, x, *given, out=dx)
+    right = np.empty_like(y)  # in the same type: there are jumps
+    ref_color.recolor(x, *given, out=right)
+    case.close("y", y, right, 9, 9 * (1 + abs(x).max(initial=0)))
+    ref_color.recolor_grad(dy, x, *given, out=right)
+    case.close("dx", dx, right, 9, 9 * abs(dy).max(initial=0))
+
+
+fuzz_recolor_grad = fuzz_recolor
 
 
 def fuzz_count_ids(case):

@@ -162,7 +162,21 @@ def fuzz_semi_hard(case):
     case.close("gradient", de, expected, shape[0] * shape[1], far + 10)
 
 
-fuzz_semi_hard_grad = fuzz_semi_hard
+def fuzz_circle(case):
+    n, diagonal = case.note(n=case.whole(0, 40)), bool(case.whole(0, 1))
+    labels = case.place(case.rng.integers(0, case.pick(1, 2, 4), n).astype("int32"))
+    s = case.place(case.rng.uniform(-1, 1.01, (n, n)).astype(case.dtype))
+    given, scale, out, ds = (4.0, 0.3, diagonal), loss_scale(case, n), case.out(n), case.out(n, n)
+    case.note(diagonal=diagonal)
+    case.run(triplets.circle, labels, s, *given, out=out)
+    case.run(triplets.circle_grad, labels, s, *given, scale, out=ds)
+    expected = reference_of(ref_triplets.circle, {"out": (n,)}, labels, *wide(s), *given)["out"]
+    case.close("loss", out, expected, n + 40, 10 * (n + 1))
+    expected = reference_of(ref_triplets.circle_grad, {"out": (n, n)}, labels, *wide(s), *given, *wide(scale))["out"]
+    case.close("gradient", ds, expected, n + 40, 10 * (n + 1))
+
+
+fuzz_semi_hard_grad, fuzz_circle_grad = fuzz_semi_hard, fuzz_circle
 
 
 def fuzz_power(case):

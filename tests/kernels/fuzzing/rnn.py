@@ -79,6 +79,21 @@ def fuzz_gru_dkernel(case):
     case.close("out", out, expected, steps * rows, scale)
 
 
+def fuzz_rnn_dkernels(case):
+    """Few columns, which are products of their own, and many."""
+    steps, rows, width, units = case.note(sizes=(case.whole(0, 3), case.size(150), case.size(40), case.size(60)))
+    columns = case.note(columns=case.whole(500, 600) if case.whole(0, 1) else case.size(130))
+    x, h, dz = (case.numbers(steps, rows, size) for size in (width, units, columns))
+    shapes = {"dW": (width, columns), "dR": (units, columns), "sums": (columns,)}
+    outs = {name: case.out(*shape) for name, shape in shapes.items()}
+    case.run(rnn.rnn_dkernels, x, h, dz, **outs)
+    expected, scales = (
+        reference_of(ref_rnn.rnn_dkernels, shapes, *wide(*arrays)) for arrays in ((x, h, dz), map(abs, (x, h, dz)))
+    )
+    for name, found in outs.items():
+        case.close(name, found, expected[name], steps * rows, scales[name])
+
+
 def fuzz_steps(case, kernel):
     n, t = case.whole(0, 5), case.whole(0, 5)
     x = case.numbers(n, t, *(case.size() for _ in range(case.whole(0, 2))))

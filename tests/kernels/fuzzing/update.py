@@ -34,6 +34,8 @@ def fuzz_update(case):
         "lion": [0.1, 0.9, 0.99],
         "adagrad": [0.1, 1e-7, case.whole(0, 1)],
         "adadelta": [0.1, 0.9, 1e-6, case.whole(0, 1)],
+        "ftrl": [0.1, -0.5, 0.1, 0.2, case.pick(0.0, 0.3), case.pick(0.0, 0.5), case.whole(0, 1)],
+        "schedule_free": [0.1, 0.5, 0.9, 0.99, 0.1, 1e-7, 0.25, case.whole(0, 1)],
         "rprop": [0.1, 0.5, 1.2, 1e-6, 50, case.whole(0, 1)],
         "muon": [0.9, case.whole(0, 1)],
         "combine": [case.pick(0.0, 0.9), 0.1],

@@ -13,13 +13,14 @@ one it was given, Numba finds the machine code again in no other process.
 SGD, Adam and AdamW are in kernels/update.h, too; those of here serve where npdl was installed without compiled kernels.
 """
 
-from npdl.kernels.cpu.bodies.adaptive import adadelta, adagrad, rmsprop
+from npdl.kernels.cpu.bodies.adaptive import adadelta, adagrad, ftrl, rmsprop
 from npdl.kernels.cpu.bodies.flat import clip, combine
 from npdl.kernels.cpu.bodies.gradient import lion, muon, rprop, sgd
-from npdl.kernels.cpu.bodies.moments import adam, adamax, nadam
+from npdl.kernels.cpu.bodies.moments import adam, adamax, nadam, schedule_free
 
 BODIES = {
     "sgd": sgd, "adam": adam, "adamw": adam, "rmsprop": rmsprop, "adamax": adamax, "nadam": nadam, "lion": lion,
-    "adagrad": adagrad, "adadelta": adadelta, "rprop": rprop, "muon": muon, "combine": combine, "clip": clip,
+    "adagrad": adagrad, "adadelta": adadelta, "ftrl": ftrl, "schedule_free": schedule_free, "rprop": rprop,
+    "muon": muon, "combine": combine, "clip": clip,
 }  # fmt: skip
 """What makes the body of each kernel."""

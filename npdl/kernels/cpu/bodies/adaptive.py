@@ -1,4 +1,4 @@
-"""Steps over the root of squared gradients: RMSprop, Adagrad, Adadelta."""
+"""Steps over the root of squared gradients: RMSprop, Adagrad, Adadelta, FTRL."""
 
 import math
 
@@ -100,5 +100,42 @@ def adadelta(real, carray):
                 u = zero if u < least else u
                 v[i], delta[i] = q, u
                 p[i] = keep * w - eta * x
+
+    return body
+
+
+def ftrl(real, carray):
+    def body(context, block, work):
+        blocks = carray(context[0], block + 2, np.int64)
+        pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
+        learning_rate, power, l1, l2, shrinkage, beta, decoupled = carray(context[3], 7, np.float64)
+        top, twice, zero = real(l1), real(2 * shrinkage), real(0)
+        for piece in range(blocks[block], blocks[block + 1]):
+            start, stop, row = pieces[piece]
+            _, _, scale, decay, _ = carray(context[2], (row + 1, 5), np.float64)[row]
+            eta, lam, keep = real(learning_rate * scale), real(decay), real(1)
+            if eta == zero:
+                continue
+            more = real(2 * l2 + beta / (learning_rate * scale))
+            if decoupled:
+                lam, keep = real(0), real(1 - learning_rate * scale * decay)
+            p = carray(context[4], stop, real)[start:stop]
+            g = carray(context[5], stop, real)[start:stop]
+            accumulator = carray(context[6], stop, real)[start:stop]
+            linear = carray(context[7], stop, real)[start:stop]
+            for i in range(p.size):
+                w, d, a = keep * p[i], g[i] + lam * p[i], accumulator[i]
+                n = a + d * d
+                if power == -0.5:
+                    before, after = math.sqrt(a), math.sqrt(n)
+                else:
+                    before, after = real(math.pow(np.float64(a), -power)), real(math.pow(np.float64(n), -power))
+                z = linear[i] + ((d + twice * w) - (after - before) / eta * w)
+                linear[i], accumulator[i] = z, n
+                bottom = after / eta + more
+                c = z if z < top else top
+                c = c if c > -top else -top
+                c = z if z != z else c
+                p[i] = w if bottom == zero else (c - z) / bottom
 
     return body

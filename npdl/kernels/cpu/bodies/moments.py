@@ -1,4 +1,4 @@
-"""Adam and those made from it: Adam, AdamW, Adamax, Nadam."""
+"""Adam and those made from it: Adam, AdamW, Adamax, Nadam, schedule-free AdamW."""
 
 import math
 
@@ -107,5 +107,36 @@ def nadam(real, carray):
                 q = zero if q < least else q
                 m[i], v[i] = s, q
                 p[i] = keep * w - (along * d + ahead * s) / (math.sqrt(q) * root + eps)
+
+    return body
+
+
+def schedule_free(real, carray):
+    least = real(smallest(real))
+
+    def body(context, block, work):
+        blocks = carray(context[0], block + 2, np.int64)
+        pieces = carray(context[1], (blocks[block + 1], 3), np.int64)
+        learning_rate, warm, beta_1, beta_2, bias_2, epsilon, share, decoupled = carray(context[3], 8, np.float64)
+        b2, a2, root, eps, zero = real(beta_2), real(1 - beta_2), real(1 / math.sqrt(bias_2)), real(epsilon), real(0)
+        rest, toward = real(1 - share), real(beta_1)
+        for piece in range(blocks[block], blocks[block + 1]):
+            start, stop, row = pieces[piece]
+            _, _, scale, decay, _ = carray(context[2], (row + 1, 5), np.float64)[row]
+            eta = learning_rate * scale
+            step, lam, keep = real(eta * warm), real(decay), real(1)
+            if decoupled:
+                lam, keep = real(0), real(1 - eta * decay)
+            p = carray(context[4], stop, real)[start:stop]
+            g = carray(context[5], stop, real)[start:stop]
+            momentum = carray(context[6], stop, real)[start:stop]
+            velocity = carray(context[7], stop, real)[start:stop]
+            for i in range(p.size):
+                w, d, m = keep * p[i], g[i] + lam * p[i], momentum[i]
+                q = b2 * velocity[i] + a2 * (d * d)
+                q = zero if q < least else q
+                z = m - step * d / (math.sqrt(q) * root + eps)
+                velocity[i], momentum[i] = q, z
+                p[i] = z + rest * (toward * (m - z) + (w - m))
 
     return body

@@ -1,4 +1,4 @@
-"""Steps over the root of squared gradients: RMSprop, Adagrad, Adadelta."""
+"""Steps over the root of squared gradients: RMSprop, Adagrad, Adadelta, FTRL."""
 
 import math
 
@@ -106,5 +106,45 @@ def adadelta(pieces: Longs, scalars: Floats, width: Int, wide: Int, p: Floats, g
             w[k] = keep * w[k] - eta * x
         store(delta, i, stop, fours, u)
         store(v, i, stop, fours, q)
+        store(p, i, stop, fours, w)
+        i += 4 * cuda.blockDim.x
+
+
+@kernel
+def ftrl(
+    pieces: Longs, scalars: Floats, width: Int, wide: Int, p: Floats, g: Floats, accumulator: Floats, linear: Floats
+):
+    w = cuda.local.array(4, float32)
+    d = cuda.local.array(4, float32)
+    q = cuda.local.array(4, float32)
+    z = cuda.local.array(4, float32)
+    piece = 3 * cuda.blockIdx.x
+    start, stop, at = pieces[piece], pieces[piece + 1], pieces[piece + 2] * width
+    eta, lam, keep, more = scalars[at], scalars[at + 1], scalars[at + 2], scalars[at + 3]
+    power, half, l1, twice, zero = (
+        scalars[at + 4], scalars[at + 5], scalars[at + 6], scalars[at + 7], scalars[at + 8],
+    )  # fmt: skip
+    fours = wide != 0 and start % 4 == 0
+    i = start + 4 * cuda.threadIdx.x
+    while i < stop and eta != zero:
+        load(p, i, stop, fours, w)
+        load(g, i, stop, fours, d)
+        load(accumulator, i, stop, fours, q)
+        load(linear, i, stop, fours, z)
+        for k in range(4):
+            d[k] += lam * w[k]
+            w[k] *= keep
+            before = math.sqrt(q[k]) if half != zero else math.pow(q[k], power)
+            q[k] += d[k] * d[k]
+            after = math.sqrt(q[k]) if half != zero else math.pow(q[k], power)
+            z[k] += (d[k] + twice * w[k]) - (after - before) / eta * w[k]
+            bottom = after / eta + more
+            c = z[k] if z[k] < l1 else l1
+            c = c if c > -l1 else -l1
+            c = z[k] if z[k] != z[k] else c
+            if bottom != zero:
+                w[k] = (c - z[k]) / bottom
+        store(accumulator, i, stop, fours, q)
+        store(linear, i, stop, fours, z)
         store(p, i, stop, fours, w)
         i += 4 * cuda.blockDim.x

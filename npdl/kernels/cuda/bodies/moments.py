@@ -112,3 +112,35 @@ def nadam(pieces: Longs, scalars: Floats, width: Int, wide: Int, p: Floats, g: F
         store(v, i, stop, fours, q)
         store(p, i, stop, fours, w)
         i += 4 * cuda.blockDim.x
+
+
+@kernel
+def schedule_free(
+    pieces: Longs, scalars: Floats, width: Int, wide: Int, p: Floats, g: Floats, momentum: Floats, velocity: Floats
+):
+    w = cuda.local.array(4, float32)
+    d = cuda.local.array(4, float32)
+    z = cuda.local.array(4, float32)
+    q = cuda.local.array(4, float32)
+    piece = 3 * cuda.blockIdx.x
+    start, stop, at = pieces[piece], pieces[piece + 1], pieces[piece + 2] * width
+    step, lam, keep = scalars[at], scalars[at + 1], scalars[at + 2]
+    b2, a2, root, eps = scalars[at + 3], scalars[at + 4], scalars[at + 5], scalars[at + 6]
+    rest, toward = scalars[at + 7], scalars[at + 8]
+    fours = wide != 0 and start % 4 == 0
+    i = start + 4 * cuda.threadIdx.x
+    while i < stop:
+        load(p, i, stop, fours, w)
+        load(g, i, stop, fours, d)
+        load(momentum, i, stop, fours, z)
+        load(velocity, i, stop, fours, q)
+        for k in range(4):
+            d[k] += lam * w[k]
+            q[k] = b2 * q[k] + a2 * (d[k] * d[k])
+            before = z[k]
+            z[k] -= step * d[k] / (math.sqrt(q[k]) * root + eps)
+            w[k] = z[k] + rest * (toward * (before - z[k]) + (keep * w[k] - before))
+        store(velocity, i, stop, fours, q)
+        store(momentum, i, stop, fours, z)
+        store(p, i, stop, fours, w)
+        i += 4 * cuda.blockDim.x
