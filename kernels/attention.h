@@ -53,12 +53,11 @@ static void FN(npdl_pack_whole)(const REAL *b, int64_t step, int transpose, int6
 }
 
 /* How rows of a matrix are read, and those of the result written. */
-typedef struct { npdl_row row[NPDL_MB]; int64_t place[NPDL_KB], down, along, to; } FN(npdl_walk);
+typedef struct { npdl_row row[NPDL_MB]; int64_t down, along, to; } FN(npdl_walk);
 
-/* At most `rows` rows, `down` apart, whose `numbers` numbers lie `along` apart, to rows `to` apart. */
-static void FN(npdl_set_walk)(FN(npdl_walk) *w, int64_t rows, int64_t numbers, int64_t down, int64_t along, int64_t to) {
+/* At most `rows` rows, `down` apart, whose numbers lie `along` apart, to rows `to` apart; down or along is 1. */
+static void FN(npdl_set_walk)(FN(npdl_walk) *w, int64_t rows, int64_t down, int64_t along, int64_t to) {
     for (int64_t i = 0; i < npdl_min(rows, NPDL_MB); i++) w->row[i] = (npdl_row){i * down, i * to};
-    for (int64_t i = 0; i < npdl_min(numbers, NPDL_KB); i++) w->place[i] = i * along;
     w->down = down, w->along = along, w->to = to;
 }
 
@@ -72,9 +71,10 @@ static void FN(npdl_times)(const FN(npdl_walk) *w, const REAL *a, int64_t rows, 
         for (int64_t i = 0; i < rows; i += NPDL_MB)
             for (int64_t j = n0; j < n1; j += NPDL_NW) {
                 const int64_t wide = columns - j > VL ? NPDL_NW : VL;
-                FN(npdl_tiles)(a + i * w->down + k * w->along, w->row, npdl_min(rows - i, NPDL_MB), w->place, stop - k,
-                               block + j * NPDL_KB + k % NPDL_KB * wide, out + i * w->to + j, npdl_min(n1 - j, wide),
-                               add || k > k0, NULL);
+                FN(npdl_tiles_and_more)(w->along == 1 ? NPDL_ROWS : NPDL_STRIP, a + i * w->down + k * w->along, w->row,
+                                        npdl_min(rows - i, NPDL_MB), &w->along, stop - k,
+                                        block + j * NPDL_KB + k % NPDL_KB * wide, out + i * w->to + j,
+                                        npdl_min(n1 - j, wide), add || k > k0, NULL, NULL, NULL);
             }
     }
 }
@@ -240,8 +240,8 @@ static void FN(npdl_attend_task)(void *context, int64_t task, void *work) {
     REAL *packed_q = work, *packed_v = packed_q + FN(npdl_packed)(d, NPDL_ATTEND_CHUNK);
     REAL *p = packed_v + FN(npdl_packed)(s->keys, e);
     FN(npdl_walk) of_k, of_p;
-    FN(npdl_set_walk)(&of_k, s->keys, d, groups * d, 1, FN(npdl_attend_step));
-    FN(npdl_set_walk)(&of_p, NPDL_ATTEND_ROWS, s->keys, 1, FN(npdl_attend_step), heads * e);
+    FN(npdl_set_walk)(&of_k, s->keys, groups * d, 1, FN(npdl_attend_step));
+    FN(npdl_set_walk)(&of_p, NPDL_ATTEND_ROWS, 1, FN(npdl_attend_step), heads * e);
     FN(npdl_pack_whole)(s->v + at * e, groups * e, 0, s->keys, e, packed_v);
     for (; c.first < s->queries; c.first += NPDL_ATTEND_CHUNK) {
         const int64_t query = (c.sample * s->queries + c.first) * heads + c.head;
@@ -276,11 +276,11 @@ static void FN(npdl_attend_grad_task)(void *context, int64_t task, void *work) {
     REAL *packed_k = packed_o + FN(npdl_packed)(chunk, e), *p = packed_k + FN(npdl_packed)(keys, d);
     REAL *dp = p + keys * FN(npdl_attend_step);
     FN(npdl_walk) of_k, of_v, of_ds, of_dst, of_pt;
-    FN(npdl_set_walk)(&of_k, keys, d, groups * d, 1, FN(npdl_attend_step));
-    FN(npdl_set_walk)(&of_v, keys, e, groups * e, 1, FN(npdl_attend_step));
-    FN(npdl_set_walk)(&of_ds, NPDL_ATTEND_ROWS, keys, 1, FN(npdl_attend_step), heads * d);
-    FN(npdl_set_walk)(&of_dst, keys, chunk, FN(npdl_attend_step), 1, groups * d);
-    FN(npdl_set_walk)(&of_pt, keys, chunk, FN(npdl_attend_step), 1, groups * e);
+    FN(npdl_set_walk)(&of_k, keys, groups * d, 1, FN(npdl_attend_step));
+    FN(npdl_set_walk)(&of_v, keys, groups * e, 1, FN(npdl_attend_step));
+    FN(npdl_set_walk)(&of_ds, NPDL_ATTEND_ROWS, 1, FN(npdl_attend_step), heads * d);
+    FN(npdl_set_walk)(&of_dst, keys, FN(npdl_attend_step), 1, groups * d);
+    FN(npdl_set_walk)(&of_pt, keys, FN(npdl_attend_step), 1, groups * e);
     FN(npdl_pack_whole)(k, groups * d, 0, keys, d, packed_k);
     /* The first chunk of the first head writes dk and dv of the keys that it looks at; what follows adds. */
     for (int64_t j = s->queries ? FN(npdl_attend_limit)(s, npdl_min(chunk, s->queries)) : 0; j < keys; j++) {

@@ -49,7 +49,7 @@ typedef struct { int64_t from, to; } npdl_row;      /* where a row of the tile b
 enum {
     NPDL_PLACES, /* a[row[i].from + place[k]]: so windows of an image are read where they are */
     NPDL_ROWS,   /* a[row[i].from + k] */
-    NPDL_STRIP   /* a[row[0].from + k · NPDL_MR + i] */
+    NPDL_STRIP   /* a[row[0].from + k · place[0] + i] */
 };
 
 /* The rows of a task, a multiple of `step` and at least `rows`, with which the busiest thread has the least to do: of
@@ -71,7 +71,7 @@ static inline int64_t npdl_even_rows(int64_t m, int64_t rows, int64_t step, int6
 #define NPDL_NW (2 * VL)          /* columns of a panel */
 /* From row to row of packed op(a). Room after each row keeps the step from being a power of two, which would crowd the
  * rows into few cache sets. A transposed one is packed in strips of NPDL_MR rows of op(a) each, k by k, so that what a
- * tile reads lies together. */
+ * tile reads lies together; their room also takes what the last k's vector is longer than that. */
 #define NPDL_A_STEP (NPDL_KB + 16)
 #define NPDL_A_STRIP (NPDL_KB * NPDL_MR + 16)
 
@@ -123,9 +123,6 @@ struct FN(npdl_product) {
         } \
     }
 
-#define NPDL_NUMBER(k) \
-    (layout == NPDL_STRIP ? from[0][(k) * NPDL_MR + i] : (i < NPDL_MR_IN_REGISTERS ? from[i] : more[i])[k])
-
 NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const int layout, const REAL *a, const npdl_row *row,
                                const int64_t *place, int64_t k, const REAL *b, int64_t bs, REAL *out, int64_t n,
                                int add, const REAL *bias) {
@@ -144,13 +141,18 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const int layout, con
             int64_t at = *place;
             NPDL_TILE_STEP((i < NPDL_MR_IN_REGISTERS ? from[i] : others[i])[at])
         }
-    else {
+    else if (layout == NPDL_STRIP) {
+        const int64_t step = *place;
+        #pragma GCC unroll 4
+        for (; k > 0; k--, b += bs, from[0] += step) NPDL_TILE_STEP(from[0][i])
+    } else {
         int64_t at = 0;
         for (; at + 4 <= k; at += 4) {
             #pragma GCC unroll 4
-            for (int u = 0; u < 4; u++, b += bs) NPDL_TILE_STEP(NPDL_NUMBER(at + u))
+            for (int u = 0; u < 4; u++, b += bs)
+                NPDL_TILE_STEP((i < NPDL_MR_IN_REGISTERS ? from[i] : more[i])[at + u])
         }
-        for (; at < k; at++, b += bs) NPDL_TILE_STEP(NPDL_NUMBER(at))
+        for (; at < k; at++, b += bs) NPDL_TILE_STEP((i < NPDL_MR_IN_REGISTERS ? from[i] : more[i])[at])
     }
     #pragma GCC unroll 8
     for (int j = 0; j < nv; j++) {
@@ -197,7 +199,6 @@ NPDL_SIZE(9) NPDL_SIZE(10) NPDL_SIZE(11) NPDL_SIZE(12)
 #undef NPDL_LAYOUTS
 #undef NPDL_SIZE_OF
 #undef NPDL_TILE_STEP
-#undef NPDL_NUMBER
 
 /* out = (out + more) times on n columns of some rows, which lie in `more` and `times`, or NULL, as in out: a pass of its
  * own, over what is in the first cache, so that tiles without it stay as they are. With `fetch` both are only asked for. */
@@ -219,7 +220,7 @@ static void FN(npdl_and_more)(const npdl_row *row, int64_t rows, REAL *out, int6
 }
 
 /* `rows` rows of a times all panels of packed b: as few tiles as can be, all about equally large; in strips, the last
- * one smaller. `place` is of NPDL_PLACES. */
+ * one smaller. `place` is not of NPDL_ROWS. */
 static void FN(npdl_tiles_and_more)(const int layout, const REAL *a, const npdl_row *row, int64_t rows,
                                     const int64_t *place, int64_t k, const REAL *panels, REAL *out, int64_t n, int add,
                                     const REAL *bias, const REAL *more, const REAL *times) {
@@ -359,7 +360,7 @@ static void FN(npdl_pack_a)(const FN(npdl_product) *s, int64_t m0, int64_t m, in
     for (int64_t r = 0; r < k; r++, from += s->a_step, to += NPDL_MR)
         for (int64_t i = 0; i < m; i += NPDL_MR) {
             __builtin_prefetch(from + NPDL_AHEAD * s->a_step + i);
-            for (int64_t j = 0; j < npdl_min(m - i, NPDL_MR); j += VL) { /* into the next k's, which comes after it */
+            for (int64_t j = 0; j < npdl_min(m - i, NPDL_MR); j += VL) { /* into the next k's, which comes later */
                 int64_t lanes = npdl_min(m - i - j, VL);
                 const REAL *p = from + i + j;
                 ST(to + i / NPDL_MR * NPDL_A_STRIP + j, lanes == VL ? LD(p) : LDN(p, lanes));
@@ -433,15 +434,13 @@ static void FN(npdl_sum_block)(const REAL *b, int64_t b_step, int64_t k, int64_t
 static void FN(npdl_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m, int64_t n0, int64_t n, int64_t k0,
                                int64_t k1, REAL *out, int64_t out_step, int finish, void *work) {
     REAL *panels = work, *packed = panels + NPDL_KB * npdl_round_up(n, NPDL_NW);
-    int64_t in_place = FN(npdl_reads_in_place)(s), from = in_place ? s->a_step : NPDL_A_STEP;
-    const int layout = !s->transpose_a ? NPDL_ROWS : in_place ? NPDL_PLACES : NPDL_STRIP;
+    const int in_place = FN(npdl_reads_in_place)(s), layout = s->transpose_a ? NPDL_STRIP : NPDL_ROWS;
+    const int64_t step = in_place ? s->a_step : s->transpose_a ? NPDL_MR : NPDL_A_STEP;
     npdl_row row[NPDL_MB];
     for (int64_t i = 0; i < npdl_min(m, NPDL_MB); i++) {
-        int64_t strip = i / NPDL_MR * NPDL_A_STRIP + i % NPDL_MR;
-        row[i] = (npdl_row){layout == NPDL_STRIP ? strip : layout == NPDL_PLACES ? i : i * from, i * out_step};
+        int64_t strip = in_place ? i : i / NPDL_MR * NPDL_A_STRIP + i % NPDL_MR;
+        row[i] = (npdl_row){layout == NPDL_STRIP ? strip : i * step, i * out_step};
     }
-    int64_t place[NPDL_KB];
-    for (int64_t i = 0; layout == NPDL_PLACES && i < npdl_min(k1 - k0, NPDL_KB); i++) place[i] = i * s->a_step;
     const REAL *bias = finish && s->bias ? s->bias + n0 : NULL;
     const REAL *more = finish && s->add ? s->add + m0 * out_step + n0 : NULL;
     const REAL *times = finish && s->times ? s->times + m0 * out_step + n0 : NULL;
@@ -459,7 +458,7 @@ static void FN(npdl_rectangle)(const FN(npdl_product) *s, int64_t m0, int64_t m,
             int64_t mb = npdl_min(m - i, NPDL_MB);
             const REAL *a = s->a + (s->transpose_a ? kb * s->a_step + m0 + i : (m0 + i) * s->a_step + kb);
             if (!in_place) FN(npdl_pack_a)(s, m0 + i, mb, kb, k, packed), a = packed;
-            FN(npdl_tiles_and_more)(layout, a, row, mb, place, k, panels, out + i * out_step, n, kb > k0,
+            FN(npdl_tiles_and_more)(layout, a, row, mb, &step, k, panels, out + i * out_step, n, kb > k0,
                                     last ? bias : NULL, last && more ? more + i * out_step : NULL,
                                     last && times ? times + i * out_step : NULL);
             if (finish && last) FN(npdl_epilogue)(s, m0 + i, mb, n0, n);
@@ -544,7 +543,8 @@ static void FN(npdl_run_product)(FN(npdl_product) *s) {
     s->parts = npdl_max(1, npdl_ceil_div(s->k, npdl_max(s->part_k, 1)));
 
     /* Halve the rectangle until there are tasks for every thread: this changes no sum. Fewer and larger ones where each
-     * packs its part of a transposed op(a) for itself: (512, 768) · (768, 128) takes a tenth less so. */
+     * packs its part of a transposed op(a) for itself: (512, 768) · (768, 128) takes a tenth less so; and about square
+     * ones, of which the fewest numbers are packed: (128, 768) · (768, 128) takes an eighth less. */
     int64_t each = s->a && s->transpose_a && !FN(npdl_reads_in_place)(s) ? 2 : 4;
     int64_t wanted = npdl_get_num_threads() > 1 ? npdl_get_num_threads() * each : 1;
     int64_t rows = npdl_min(npdl_round_up(s->m, NPDL_MR), NPDL_TASK_ROWS);

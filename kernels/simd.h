@@ -14,7 +14,7 @@
  *     RELU(v)             max(v, 0), +0 for −0: then ReLU before and after max-pooling give the same bits
  *     FMA(a, b, c)        a·b + c, rounded once (twice where the machine has no FMA)
  *     ADD_PRODUCT(s, a, b) s = FMA(a, b, s), for the sums of a register tile
- *     LOOKUP(table, i)    table[i mod 16], floats only
+ *     LOOKUP(table, i)    table[i mod 16], floats only; LOOKUP8: i mod 8
  *
  * Register tile of the matrix product: NPDL_MR rows x 2 vectors, all accumulators in registers.
  */
@@ -73,6 +73,7 @@
 #define FMA1(a, b, c) FN(npdl_fma1)(a, b, c)
 #define ADD_PRODUCT(sum, a, b) FN(npdl_add_product)(&(sum), a, b)
 #define LOOKUP(table, i) FN(npdl_lookup)(table, i)
+#define LOOKUP8(table, i) FN(npdl_lookup8)(table, i)
 #define MAX(a, b) FN(npdl_maximum)(a, b)
 #define RELU(v) (MAX(BC(0), v) + BC(0))
 #define MIN(a, b) FN(npdl_minimum)(a, b)
@@ -229,6 +230,21 @@ NPDL_INLINE VEC LOOKUP(const REAL *table, IVEC i) {
 #else
     VEC v;
     for (int j = 0; j < VL; j++) v[j] = table[i[j] & 15];
+    return v;
+#endif
+}
+
+NPDL_INLINE VEC LOOKUP8(const REAL *table, IVEC i) {
+#if NPDL_VECTOR_BYTES == 64
+    return (VEC)_mm512_permutexvar_ps((__m512i)i, _mm512_broadcast_f32x8(_mm256_loadu_ps(table)));
+#elif NPDL_VECTOR_BYTES == 32
+    return (VEC)_mm256_permutevar8x32_ps(_mm256_loadu_ps(table), (__m256i)i);
+#elif defined(__aarch64__) && defined(__ARM_NEON)
+    uint32x4_t bytes = ((uint32x4_t)i & 7) * 0x04040404u + 0x03020100u;
+    return (VEC)vqtbl2q_u8(vld1q_u8_x2((const uint8_t *)table), (uint8x16_t)bytes);
+#else
+    VEC v;
+    for (int j = 0; j < VL; j++) v[j] = table[i[j] & 7];
     return v;
 #endif
 }

@@ -318,9 +318,7 @@ static void FN(npdl_winograd_in)(const FN(npdl_winograd) *s, int64_t first, int6
 static void FN(npdl_winograd_products)(const FN(npdl_winograd) *s, int64_t xi, int64_t end, int64_t count,
                                        const REAL *v, REAL *m) {
     npdl_row row[NPDL_WINOGRAD_TILES];
-    int64_t along[NPDL_KB];
     for (int64_t t = 0; t < NPDL_WINOGRAD_TILES; t++) row[t].from = t * s->v_step, row[t].to = t * s->m_step;
-    for (int64_t k = 0; k < npdl_min(s->channels, NPDL_KB); k++) along[k] = k;
     for (; xi < end; xi++)
         for (int64_t f = 0; f < s->filters; f += NPDL_NW) {
             int64_t wide = s->filters - f > VL ? NPDL_NW : VL;
@@ -328,7 +326,7 @@ static void FN(npdl_winograd_products)(const FN(npdl_winograd) *s, int64_t xi, i
             for (int64_t k = 0; k < s->channels; k += NPDL_KB)
                 for (int64_t t = 0; t < count; t += NPDL_WINOGRAD_TILES)
                     FN(npdl_tiles)(v + xi * s->v_plane + t * s->v_step + k, row, npdl_min(count - t, NPDL_WINOGRAD_TILES),
-                                   along, npdl_min(s->channels - k, NPDL_KB), u + k * wide,
+                                   NULL, npdl_min(s->channels - k, NPDL_KB), u + k * wide,
                                    m + xi * s->m_plane + t * s->m_step + f, wide, k > 0, NULL);
         }
 }

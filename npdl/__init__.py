@@ -22,22 +22,20 @@ from npdl import (
     viz,
 )
 from npdl.devices import get_num_threads, set_debug, set_num_threads, show_config
-from npdl.models import Model, Sequential, clone_model, from_keras, load_model, register
+from npdl.models import Model, Sequential, clone_model, load_model, register
 from npdl.random import set_seed
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Model", "Sequential", "activations", "callbacks", "clone_model", "constraints", "cuda", "data", "datasets",
-    "devices", "from_keras", "get_num_threads", "initializers", "layers", "load_model", "losses", "metrics", "models",
+    "devices", "get_num_threads", "initializers", "interop", "layers", "load_model", "losses", "metrics", "models",
     "optimizers", "random", "register", "regularizers", "schedules", "set_debug", "set_num_threads", "set_seed",
     "show_config", "testing", "utils", "viz",
 ]  # fmt: skip
 
-_LATE = (
-    "cuda",
-    "datasets",
-)  # imported when they are first asked for: what reads archives takes a tenth of the time of all
+_LATE = ("cuda", "datasets", "interop")
+"""Imported when they are first asked for: what reads archives takes a tenth of the time of all."""
 
 
 def __getattr__(name):

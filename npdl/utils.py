@@ -7,6 +7,10 @@ import numpy as np
 from npdl import random
 from npdl.data.batched import Batched
 from npdl.data.directory import image_dataset_from_directory as image_dataset_from_directory
+from npdl.data.pictures import array_to_img as array_to_img
+from npdl.data.pictures import img_to_array as img_to_array
+from npdl.data.pictures import load_img as load_img
+from npdl.data.pictures import save_img as save_img
 from npdl.data.timeseries import timeseries_dataset_from_array as timeseries_dataset_from_array
 
 

@@ -2,12 +2,28 @@
 
 import os
 import pathlib
+import shutil
+import tempfile
 
 import numpy as np
 import pytest
 
 import npdl
 from npdl import layers
+
+OWN = "NPDL_STAND_IN_CACHE"
+
+
+def pytest_configure(config):
+    """All processes of a run share what the stand-in compiles; if the variable names a folder, so do later runs."""
+    if not os.environ.get(OWN):
+        config.own_folder = os.environ[OWN] = tempfile.mkdtemp(prefix="npdl-stand-in-")
+
+
+def pytest_unconfigure(config):
+    if hasattr(config, "own_folder"):
+        shutil.rmtree(config.own_folder, ignore_errors=True)
+        del os.environ[OWN]
 
 
 class Around(layers.Layer):

@@ -6,11 +6,10 @@ import numpy as np
 
 from npdl import random
 from npdl.data.batched import Batched
+from npdl.data.pictures import MODES, img_to_array, load_img, pillow
 from npdl.layers import Resizing
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
-MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
-"""Channels by Keras' names, and what Pillow calls them."""
 
 
 class Images(Batched):
@@ -62,10 +61,7 @@ def image_dataset_from_directory(
         ValueError: no files, folders that class_names does not name, arguments that do not go together.
         ImportError: Pillow is not installed.
     """
-    try:
-        import PIL.Image as pillow
-    except ImportError:
-        raise ImportError("image_dataset_from_directory reads images by Pillow; run pip install pillow") from None
+    pillow()  # raises now rather than with the first batch
     if color_mode not in MODES or label_mode not in ("int", "categorical", "binary", None):
         raise ValueError(
             f'color_mode is "grayscale", "rgb" or "rgba", label_mode "int", "categorical", "binary" or None, got '
@@ -88,9 +84,7 @@ def image_dataset_from_directory(
     ).init((None, None, channels), seed=0)
 
     def load(file):
-        with pillow.open(file) as picture:
-            image = np.asarray(picture.convert(MODES[color_mode]), np.float32)
-        return resizing(np.ascontiguousarray(image.reshape(1, *image.shape[:2], channels)))[0]
+        return resizing(img_to_array(load_img(file, color_mode))[None])[0]
 
     y = None if numbers is None or label_mode is None else np.array(numbers, np.int32)
     if y is not None and label_mode != "int":
@@ -116,9 +110,11 @@ def image_dataset_from_directory(
 
 def _files(directory, labels, class_names, follow_links):
     """(paths, numbers of their classes, names of the classes)"""
+    if isinstance(labels, str) and labels != "inferred":
+        raise ValueError(f'labels is "inferred", None or a list of whole numbers, one a file, got {labels!r}')
     if not directory.is_dir():
         raise ValueError(f"there is no folder {str(directory)!r}; pass the folder that holds one folder a class")
-    if labels != "inferred":
+    if not isinstance(labels, str):
         files = _below(directory, follow_links)
         if labels is not None and len(labels) != len(files):
             raise ValueError(f"{len(labels)} labels were given, and {len(files)} files found; pass one a file")

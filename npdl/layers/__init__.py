@@ -16,7 +16,7 @@ from npdl.layers.base import Layer
 from npdl.layers.batch_normalization import BatchNormalization
 from npdl.layers.bidirectional import Bidirectional
 from npdl.layers.bilinear import Bilinear
-from npdl.layers.branch import Branch
+from npdl.layers.branch import Branch, Pipeline
 from npdl.layers.category_encoding import CategoryEncoding
 from npdl.layers.channel_shuffle import ChannelShuffle
 from npdl.layers.circular_padding import CircularPadding1D, CircularPadding2D, CircularPadding3D
@@ -118,6 +118,7 @@ from npdl.layers.transformer_encoder import TransformerEncoder
 from npdl.layers.unfold import Fold, Unfold
 from npdl.layers.unit_normalization import UnitNormalization
 from npdl.layers.up_sampling import UpSampling1D, UpSampling2D, UpSampling3D
+from npdl.layers.weight_normalization import WeightNormalization
 from npdl.layers.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
 
 __all__ = [
@@ -136,17 +137,17 @@ __all__ = [
     "IntegerLookup", "LPPooling1D", "LPPooling2D", "LPPooling3D", "LSTMCell", "Lambda", "Layer", "LayerNormalization",
     "LeakyReLU", "LocalResponseNormalization", "LogSigmoid", "LogSoftmax", "Masking", "MaxPooling1D", "MaxPooling2D",
     "MaxPooling3D", "Maximum", "Maxout", "Minimum", "Mish", "MultiHeadAttention", "Multiply", "Normalization", "PReLU",
-    "PairwiseDistance", "Parallel", "Permute", "PixelShuffle", "PixelUnshuffle", "PositionEmbedding", "ProjectedLSTM",
-    "RMSNormalization", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast",
-    "RandomCrop", "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert",
-    "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation",
-    "RandomZoom", "ReLU", "ReLU6", "ReflectionPadding1D", "ReflectionPadding2D", "ReflectionPadding3D", "RepeatVector",
-    "ReplicationPadding1D", "ReplicationPadding2D", "ReplicationPadding3D", "Rescaling", "Reshape", "Residual",
-    "Resizing", "RotaryEmbedding", "SeparableConv1D", "SeparableConv2D", "SiLU", "Sigmoid", "SimpleRNN",
-    "SimpleRNNCell", "SinePositionEncoding", "SoftShrink", "Softmax", "Softplus", "Softsign", "Solarization",
-    "Sparsemax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "SpectralNormalization", "StackedRNNCells",
-    "StochasticDepth", "StringLookup", "Subtract", "Tanh", "TanhShrink", "TextVectorization", "Threshold",
-    "TimeDistributed", "TokenAndPositionEmbedding", "TransformerDecoder", "TransformerEncoder", "Unfold",
-    "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D",
-    "ZeroPadding3D",
+    "PairwiseDistance", "Parallel", "Permute", "Pipeline", "PixelShuffle", "PixelUnshuffle", "PositionEmbedding",
+    "ProjectedLSTM", "RMSNormalization", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter",
+    "RandomContrast", "RandomCrop", "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue",
+    "RandomInvert", "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear",
+    "RandomTranslation", "RandomZoom", "ReLU", "ReLU6", "ReflectionPadding1D", "ReflectionPadding2D",
+    "ReflectionPadding3D", "RepeatVector", "ReplicationPadding1D", "ReplicationPadding2D", "ReplicationPadding3D",
+    "Rescaling", "Reshape", "Residual", "Resizing", "RotaryEmbedding", "SeparableConv1D", "SeparableConv2D", "SiLU",
+    "Sigmoid", "SimpleRNN", "SimpleRNNCell", "SinePositionEncoding", "SoftShrink", "Softmax", "Softplus", "Softsign",
+    "Solarization", "Sparsemax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "SpectralNormalization",
+    "StackedRNNCells", "StochasticDepth", "StringLookup", "Subtract", "Tanh", "TanhShrink", "TextVectorization",
+    "Threshold", "TimeDistributed", "TokenAndPositionEmbedding", "TransformerDecoder", "TransformerEncoder", "Unfold",
+    "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D", "WeightNormalization", "ZeroPadding1D",
+    "ZeroPadding2D", "ZeroPadding3D",
 ]  # fmt: skip

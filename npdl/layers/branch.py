@@ -1,4 +1,4 @@
-"""Branch: layers one after the other, as one layer."""
+"""Branch and Pipeline: layers one after the other, as one layer."""
 
 from npdl.layers import masks
 from npdl.layers.container import Container
@@ -27,8 +27,9 @@ class Branch(Container):
 
     def __init__(self, layers, **base):
         super().__init__({"layers": layers}, **base)
+        kind = type(self).__name__
         if not self.layers:
-            raise ValueError("Branch needs at least one layer; pass e.g. Branch([layers.Dense(10)])")
+            raise ValueError(f"{kind} needs at least one layer; pass e.g. {kind}([layers.Dense(10)])")
         for layer in self.layers:
             layer.may_overwrite = True
 
@@ -61,3 +62,20 @@ class Branch(Container):
         for layer in reversed(self.trained(self.layers)):
             dy = layer.backward(dy)
         return dy if self.needs_dx else None
+
+
+class Pipeline(Branch):
+    """A `Branch` by the name that Keras has for a chain of layers which change images.
+
+        forward     y = fₙ( ... f₁(x))
+        backward    dx = ∂f₁ᵀ ( ... ∂fₙᵀ dy)
+
+    Shapes: x as f₁ takes it, y as fₙ makes it.
+
+    Args:
+        layers: list of the layers.
+
+    >>> from npdl.layers import RandomCrop, RandomFlip
+    >>> Pipeline([RandomFlip("horizontal"), RandomCrop(24, 24)]).init(input_shape=(32, 32, 3)).output_shape
+    (24, 24, 3)
+    """

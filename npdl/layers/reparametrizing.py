@@ -11,10 +11,11 @@ KERNELS = ("kernel", "embeddings")
 class Reparametrizing(Wrapper):
     """Runs a layer with a kernel W̄ that is made of the one that is learnt.
 
-    A subclass writes `made` and `made_grad`, for kernels (R, C), the last axis that of outputs.
+    A subclass writes `made` and `made_grad`. Weights of its own come before the layer's.
 
     Attributes:
         learnt: the kernel's name in the layer, "kernel" or "embeddings".
+        shape: the kernel's.
     """
 
     def __init__(self, layer, **base):
@@ -31,7 +32,7 @@ class Reparametrizing(Wrapper):
                 f"pass e.g. {kind}(layers.Dense(64))"
             )
         self.learnt = next(iter(found))
-        self.columns = found[self.learnt][-1]
+        self.shape = found[self.learnt]
         self.declare()
         return shape
 
@@ -60,11 +61,11 @@ class Reparametrizing(Wrapper):
 
     def carry(self, x, training=False, mask=None):
         """(y, its mask)"""
-        W = self.layer[0].params[self.learnt]
+        with self.lock:  # else it may be another thread's W̄
+            W = self.layer[0].params[self.learnt]
         kernel = self.buffer("kernel", W.shape)
-        kept = self.made(self.matrix(W), training, self.matrix(kernel))
-        with self.lock:
-            found = self._with(kernel, masks.forward, self.layer[0], x, training, mask)
+        kept = self.made(W, training, kernel)
+        found = self._with(kernel, masks.forward, self.layer[0], x, training, mask)
         if training:
             self.save(kernel, kept)
         else:
@@ -76,18 +77,15 @@ class Reparametrizing(Wrapper):
         inner = self.layer[0]
         inner.needs_dx = self.needs_dx
         dx = self._with(kernel, inner.backward, dy)
-        self.made_grad(self.matrix(inner.grads[self.learnt]), self.matrix(kernel), kept)
+        self.made_grad(inner.grads[self.learnt], kernel, kept)
         return dx
-
-    def matrix(self, W):
-        """A kernel as (R, C)."""
-        return W.reshape(W.size // self.columns, self.columns)
 
     def _with(self, kernel, call, *given):
         """The call's result, with that kernel in the layer while it lasts."""
         params = self.layer[0].params
-        own, params[self.learnt] = params[self.learnt], kernel
-        try:
-            return call(*given)
-        finally:
-            params[self.learnt] = own
+        with self.lock:
+            own, params[self.learnt] = params[self.learnt], kernel
+            try:
+                return call(*given)
+            finally:
+                params[self.learnt] = own

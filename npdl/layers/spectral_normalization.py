@@ -23,7 +23,7 @@ class SpectralNormalization(Reparametrizing):
     constraints of the layer are of W.
 
     Shapes: x, y as of the layer · W (R, C), a kernel (..., C) with all axes but the last made one · v (1, R) ·
-    vector_u u (1, C), not trained and first in `get_weights`.
+    vector_u u (1, C), not trained, and before the layer's weights.
     Saves: W̄, u, v and 1/σ; the layer inside saves its own.
 
     Args:
@@ -47,9 +47,10 @@ class SpectralNormalization(Reparametrizing):
 
     def declare(self):
         first = initializers.TruncatedNormal(stddev=0.02)
-        self.add_weight((1, self.columns), first, name="vector_u", trainable=False)
+        self.add_weight((1, self.shape[-1]), first, name="vector_u", trainable=False)
 
     def made(self, W, training, out):
+        W, out = matrix(W), matrix(out)
         u, v = self.state["vector_u"], self.buffer("v", (1, len(W)))
         inverse, one = self.buffer("inverse", (1,)), self.buffer("one", (1, 1))
         self._along(u, W, v, inverse, transpose_b=True)  # of the u that there is, σ = ‖u Wᵀ‖
@@ -84,7 +85,7 @@ class SpectralNormalization(Reparametrizing):
         return found
 
     def made_grad(self, dW, W, kept):
-        u, v, inverse = kept
+        dW, W, (u, v, inverse) = matrix(dW), matrix(W), kept
         size, along = self.scratch("size", (1, 1)), self.scratch("along", v.shape)
         part = self.buffer("part", dW.shape)
         self.k.matmul(dW.reshape(1, dW.size), W.reshape(W.size, 1), out=size)  # Σ dW̄ W̄
@@ -92,3 +93,8 @@ class SpectralNormalization(Reparametrizing):
         self.k.matmul(along, u, out=part, transpose_a=True)
         self.k.subtract(dW, part, out=part)
         self.k.matmul(inverse, part.reshape(1, dW.size), out=dW.reshape(1, dW.size))  # dW
+
+
+def matrix(W):
+    """A kernel (..., C) as (R, C)."""
+    return W.reshape(W.size // W.shape[-1], W.shape[-1])

@@ -15,11 +15,17 @@ FLOAT32 = np.dtype("float32")
 HERE = pathlib.Path(__file__).parent
 
 
+SPREAD = {"test_ptx", "test_layers", "test_software_gpu"}
+"""Files whose tests need different kernels."""
+
+
 def pytest_collection_modifyitems(items):
-    """With several processes (`-n 2 --dist loadgroup`) one runs all of these tests: each kernel is compiled once."""
+    """With several processes (`-n 2 --dist loadgroup`) one runs all tests of a file: their kernels are compiled once.
+
+    What two files need is compiled once, too, but where both need it at the same time (shelf.py)."""
     for item in items:
-        if HERE in item.path.parents and item.path.stem != "test_ptx":
-            item.add_marker(pytest.mark.xdist_group("cuda"))
+        if HERE in item.path.parents and item.path.stem not in SPREAD:
+            item.add_marker(pytest.mark.xdist_group(f"cuda {item.path.stem}"))
 
 
 @pytest.fixture(params=["stand-in", pytest.param("cuda", marks=pytest.mark.gpu)])

@@ -26,7 +26,7 @@ NOT_HERE = {
     "Layer": "the base of all",
     "Lambda": "functions of the user's own, on NumPy's arrays",
     **dict.fromkeys(
-        ("Discretization", "Hashing", "IntegerLookup", "StringLookup", "TextVectorization"),
+        ("Discretization", "HashedCrossing", "Hashing", "IntegerLookup", "StringLookup", "TextVectorization"),
         "on the host, before a model",
     ),
 }

@@ -125,8 +125,39 @@ def test_images_of_folders(folder, capsys):
     np.testing.assert_array_equal(x[0], layers.Resizing(3, 4).init((6, 8, 1))(gray)[0])
     alone = utils.image_dataset_from_directory(folder, labels=None, image_size=(3, 4), verbose=False, batch_size=9)
     assert next(iter(alone)).shape == (5, 3, 4, 3)
-    own = utils.image_dataset_from_directory(folder, [2, 0, 1, 1, 0], image_size=(3, 4), shuffle=False, verbose=False)
+    own = utils.image_dataset_from_directory(
+        folder, np.array([2, 0, 1, 1, 0]), image_size=(3, 4), shuffle=False, verbose=False
+    )
     assert next(iter(own))[1].tolist() == [2, 0, 1, 1, 0] and own.class_names == ["0", "1", "2"]
+
+
+def test_pictures(tmp_path, rng):
+    pytest.importorskip("PIL.Image", reason="writes images")
+    x = rng.integers(0, 256, (6, 8, 3)).astype("float32")
+    utils.save_img(tmp_path / "a.png", x, scale=False)
+    picture = utils.load_img(tmp_path / "a.png")
+    found = utils.img_to_array(picture)
+    np.testing.assert_array_equal(found, x)
+    assert found.dtype == np.float32 and picture.mode == "RGB"
+    gray = utils.img_to_array(utils.load_img(tmp_path / "a.png", "grayscale", (3, 4), "box"), dtype="uint8")
+    assert gray.shape == (3, 4, 1) and gray.dtype == np.uint8
+    cut = utils.img_to_array(utils.load_img(tmp_path / "a.png", target_size=(4, 4), keep_aspect_ratio=True))
+    whole = utils.img_to_array(utils.load_img(tmp_path / "a.png", target_size=(4, 4)))
+    assert (cut != whole).any() and {tuple(p) for p in cut.reshape(-1, 3)} <= {
+        tuple(p) for p in x[:, 1:7].reshape(-1, 3)
+    }
+    scaled = utils.img_to_array(utils.array_to_img(np.array([[[1.0], [2.0], [3.0]]])))
+    assert scaled.ravel().tolist() == [0, 127, 255]
+    utils.save_img(tmp_path / "b.jpg", rng.uniform(size=(8, 8, 4)), quality=90)
+    assert utils.load_img(tmp_path / "b.jpg").size == (8, 8)
+    for call, text in (
+        (lambda: utils.array_to_img(x[..., :2]), r"of 1, 3 or 4 channels, got \(6, 8, 2\)"),
+        (lambda: utils.img_to_array(x[None]), "reads pictures"),
+        (lambda: utils.array_to_img(x, "channels_first"), "kept channels last"),
+        (lambda: utils.load_img(tmp_path / "a.png", "bgr"), 'color_mode is "grayscale"'),
+    ):
+        with pytest.raises(ValueError, match=text):
+            call()
 
 
 def test_a_part_of_the_images_is_held_out(folder):
@@ -160,6 +191,7 @@ def images(**given):
         (images(subset="both"), 'validation_split=0.2 goes with subset="training"'),
         (images(subset="both", validation_split=0.5), "needs a seed, so that both subsets agree"),
         (images(), "there is no folder 'no folder'"),
+        (images(labels="none"), "labels is \"inferred\", None or a list of whole numbers, one a file, got 'none'"),
         (lambda: utils.split_dataset(np.arange(3)), "needs left_size or right_size"),
         (lambda: utils.split_dataset(np.arange(3), 5), "make 5 and -2 rows of 3"),
         (lambda: utils.split_dataset((np.arange(3), np.arange(4)), 2), r"as many rows each, got \[3, 4\] rows"),

@@ -14,6 +14,7 @@ ALL = [
     layers.RandomSaturation((0.2, 0.9), value_range=(-1, 2), seed=3),
     layers.RandomGrayscale(0.6),
     layers.RandomColorDegeneration(0.8, value_range=(-1, 1)),
+    layers.Pipeline([layers.RandomHue(0.3, (-2, 2)), layers.RandomFlip(), layers.RandomSharpness(0.4, (-2, 2))]),
     layers.RandomColorJitter((-2, 2), 0.2, 0.3, (0.2, 0.7), 0.4),
     layers.RandomColorJitter(),
     layers.RandomShear(0.4),
@@ -32,7 +33,7 @@ def test_contract(layer):
     testing.check_layer(layer, (5, 4, 3))
 
 
-@pytest.mark.parametrize("layer", [*ALL[:5], *ALL[6:]], ids=lambda layer: repr(layer)[:40])
+@pytest.mark.parametrize("layer", [*ALL[:6], *ALL[7:]], ids=lambda layer: repr(layer)[:40])
 def test_same_seed_same_images(layer, rng):
     """A sample's numbers come from (seed, place, step, sample): not from the batch, nor from what ran before."""
 
@@ -50,9 +51,9 @@ def test_same_seed_same_images(layer, rng):
 
 
 def test_augment_makes_the_same_images_however_many_threads(rng):
-    """Of layers inside a layer too."""
+    """Of layers inside a layer, too."""
     x = rng.uniform(size=(4, 6, 6, 3)).astype("float32")
-    augment = Augment([ALL[4], layers.RandomHue(0.5, (0, 1))], seed=1)
+    augment = Augment([ALL[4], ALL[5], layers.RandomHue(0.5, (0, 1))], seed=1)
     first = augment(x, None, Place(0, 0, 0))[0]
     augment(x, None, Place(0, 0, 4))
     np.testing.assert_array_equal(augment(x, None, Place(0, 0, 0))[0], first)

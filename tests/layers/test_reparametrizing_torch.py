@@ -63,3 +63,30 @@ def test_spectral_norm(layer, shape, formula, iterations, rng):
             bias -= 0.1 * bias.grad
         for name in ("kernel", "bias"):
             inner.params[name][...] -= 0.1 * inner.grads[name]
+
+
+@pytest.mark.parametrize("dim", [0, 1, 3, None])
+def test_weight_norm(dim, rng):
+    """PyTorch's dim counts the axes of (filters, channels, height, width)."""
+    axis = {0: -1, 1: 2, 3: 1, None: None}[dim]
+    inner = layers.Conv2D(5, (3, 2), strides=(2, 1))
+    ours = layers.WeightNormalization(inner, axis).init((7, 6, 4), dtype="float64", seed=3)
+    module = torch.nn.Conv2d(4, 5, (3, 2), stride=(2, 1), dtype=torch.float64)
+    theirs = torch.nn.utils.parametrizations.weight_norm(module, dim=dim)
+    _, V, b = ours.get_weights()
+    g, v = theirs.parametrizations.weight.original0, theirs.parametrizations.weight.original1
+    length = rng.uniform(0.5, 2, ours.params["g"].shape)
+    ours.set_weights([length, V, b])
+    with torch.no_grad():
+        v.copy_(torch.tensor(V).permute(3, 2, 0, 1))
+        g.copy_(torch.tensor(length).reshape(g.shape))
+        theirs.bias.copy_(torch.tensor(b))
+    x = rng.normal(size=(6, 7, 6, 4))
+    given = torch.tensor(x, requires_grad=True)
+    expected = theirs(given.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    dy = rng.normal(size=expected.shape)
+    expected.backward(torch.tensor(dy))
+    assert close(ours.forward(x, True), expected.detach().numpy())
+    assert close(ours.backward(dy), given.grad.numpy())
+    assert close(inner.grads["kernel"], v.grad.permute(2, 3, 1, 0).numpy())
+    assert close(ours.grads["g"], g.grad.numpy().ravel())

@@ -30,7 +30,7 @@ def cubin(kernel, capability):
             code, _ = compiler.cubin(kernel, capability)
             content = entry.encode() + b"\n" + code
             with contextlib.suppress(OSError):
-                _write(file, content)
+                write(file, content)
         entry, code = content.split(b"\n", 1)
         _compiled[key] = code, entry.decode()
     return _compiled[key]
@@ -43,25 +43,25 @@ def folder():
 
 
 def _name(kernel, capability):
-    said = [_described(kernel.function), repr(kernel.kinds), repr(capability), repr(find.versions())]
+    said = [described(kernel.function), repr(kernel.kinds), repr(capability), repr(find.versions())]
     said.append(repr((compiler.REGISTERS, isinstance(kernel, Guarded))))
     return f"{kernel.name}-{hashlib.sha256(chr(0).join(said).encode()).hexdigest()[:32]}.cubin"
 
 
-def _described(function):
+def described(function):
     """The source of a function and of all that it uses from outside."""
     used = []
     for name, value in sorted(outside_names(function).items()):
         if inspect.ismodule(value):
             continue
         own = isinstance(value, DeviceFunction)
-        used.append(f"{name} = {_described(value.function) if own else value!r}")
+        used.append(f"{name} = {described(value.function) if own else value!r}")
         if isinstance(value, Builtin):
             used.append(inspect.getsource(intrinsics))
     return "\n".join([inspect.getsource(function), *used])
 
 
-def _write(file, content):
+def write(file, content):
     """All or nothing, also where several processes compile the same."""
     file.parent.mkdir(parents=True, exist_ok=True)
     handle, part = tempfile.mkstemp(dir=file.parent)

@@ -27,16 +27,20 @@ class _Library(codegen.JITCodeLibrary):
         """Not yet."""
 
     def _finalize_final_module(self):
+        if self._object_caching_enabled and self._compiled_object is not None:  # from a file: nothing is left to do
+            self._translated = True
+            super()._finalize_final_module()
+            return
         self._finalize_dynamic_globals()
         self._finalized = True
 
     def get_pointer_to_function(self, name):
         """Of the machine code; 0 where there is no such function."""
-        try:
-            self._final_module.get_function(name)
-        except NameError:
-            return 0
         if not self._translated:
+            try:
+                self._final_module.get_function(name)
+            except NameError:
+                return 0
             self._translated = True
             self._get_module_for_linking()  # as it is; what follows makes it this one function's alone
             for function in self._final_module.functions:

@@ -35,8 +35,10 @@ from numba import types as numba_types
 from numba.core import compiler, registry, typed_passes
 from numba.np.numpy_support import as_dtype
 
+from npdl.devices.cuda.cache import described
 from npdl.devices.cuda.generator import quick
 from npdl.devices.cuda.indexing import LOADS, STORES, at_16_bytes, own_array
+from npdl.devices.cuda.shelf import digest, folder, kept
 from npdl.devices.cuda.uniform import Uniform, names_in, read_before_written, stored_in
 from npdl.kernels.cuda.kernel import Builtin, DeviceFunction, outside_names
 
@@ -82,6 +84,7 @@ def replay(function):
 def _scope(function):
     """What a function's names from outside of it stand for here."""
     own = {f"_load_{n}": load for n, load in LOADS.items()} | {f"_store_{n}": store for n, store in STORES.items()}
+    own["__name__"] = __name__  # where compiled code that is kept in files (shelf.py) finds its module
     own |= {"_at_16_bytes": at_16_bytes, "_full": own_array, "_nan": np.nan}
     return {**{name: _on_cpu(value) for name, value in outside_names(function).items()}, **own}
 
@@ -115,17 +118,40 @@ def _compiled(tree, scope, name, inner=False):
 
 
 class _Program:
-    """A function compiled for each set of argument types."""
+    """A function `_launch` compiled for each set of argument types, or found in a file (shelf.py).
 
-    def __init__(self, tree, scope):
-        self._function = _compiled(tree, scope, "_launch")
+    Args:
+        tree: its source; it gets a name of its own, for files bring functions of many processes together.
+        scope: what names from outside stand for.
+        function: the kernel's Python function.
+    """
+
+    def __init__(self, tree, scope, function):
+        self._text = f"{described(function)}\0{ast.unparse(tree)}"
+        name = tree.body[0].name = f"_launch_{digest(self._text)}"
+        self._function = _compiled(tree, scope, name)
 
     def __call__(self, *arguments):
         types = tuple(map(typeof, arguments))
         if types not in self._function.overloads:
             with quick():
-                self._function.compile(types)
+                self._take(types)
         return self._function(*arguments)
+
+    def _take(self, types):
+        """Compile, or take from a file."""
+        if folder() is None:
+            self._function.compile(types)
+            return
+
+        def compiled():
+            self._function.compile(types)
+            return self._function.overloads[types]._reduce()
+
+        parts = kept(f"{self._text}\0{types}", compiled)
+        if types not in self._function.overloads:
+            context = registry.cpu_target.target_context
+            self._function.add_overload(compiler.CompileResult._rebuild(context, *parts))
 
 
 def _made(tree, scope, name):
@@ -153,7 +179,7 @@ def _without_barriers(kernel, names, scope, function):
         *_each_thread(wanted, " " * 12),
         *body,
         "    return True",
-    ])), scope)  # fmt: skip
+    ])), scope, function)  # fmt: skip
 
     def call(gx, gy, gz, bx, by, bz, order, *arguments):
         return run(gx, gy, gz, bx, by, bz, order, *_coordinates(bx, by, bz, order), *arguments)
@@ -328,7 +354,7 @@ def _with_barriers(kernel, names, scope, function):
     if cut.private.intersection(names):
         raise NotImplementedError("a new value for an argument in a kernel with barriers: not known to the stand-in")
     one_thread = _made(_one_thread(kernel, names, cut.shared), dict(scope), "_one")
-    run = _Program(cut.program(), scope)
+    run = _Program(cut.program(), scope, function)
     variables = {}
 
     def call(gx, gy, gz, bx, by, bz, order, *arguments):
@@ -336,7 +362,8 @@ def _with_barriers(kernel, names, scope, function):
         if types not in variables:
             places = (numba_types.intp,) * len(PLACES)  # as in the program: what the kernel calls is compiled once
             given = (*places, *types, *map(typeof, cut.shared.values()))
-            variables[types] = _variable_types(one_thread, given, cut.lasting) if cut.lasting else {}
+            about = f"{described(function)}\0{types}\0{cut.lasting}"
+            variables[types] = kept(about, functools.partial(_variable_types, one_thread, given, cut.lasting))
         lasting = [np.zeros(bx * by * bz, variables[types][name]) for name in cut.lasting]
         own = [*(array.copy() for array in cut.shared.values()), *lasting]
         rubbish = [_rubbish(array.dtype) for array in own]
@@ -379,6 +406,8 @@ def is_shared(node):
 
 def _variable_types(function, types, names):
     """{variable: dtype} by Numba's inference alone, without compiling."""
+    if not names:
+        return {}
     target = registry.cpu_target
     typing, lowering = target.typing_context, target.target_context
     typing.refresh()

@@ -37,7 +37,7 @@ def test_operations_masks_and_shared_layers(rng):
         entry("Add", "sum", [tensor("twice"), tensor("twice", 1)], module="keras.src.ops.numpy"),
         inputs=["ids", 0, 0], outputs=[["sum", 0, 0], ["read", 0, 0]],
     )  # fmt: skip
-    model = npdl.from_keras(json.dumps(described), seed=0)
+    model = npdl.interop.from_keras(json.dumps(described), seed=0)
     ids = rng.integers(1, 9, (3, 5))
     y, read = model.predict(ids, verbose=0)
     np.testing.assert_array_equal(y, np.asarray(model.get_layer("twice")(read) + model.get_layer("twice")(read / 2)))
@@ -50,10 +50,10 @@ SEQUENTIAL = {"name": "net", "layers": [entry("Dense", "one", units=2)], "build_
 
 def test_sequential_from_each_form():
     for form in (SEQUENTIAL, {"class_name": "Sequential", "config": SEQUENTIAL}, json.dumps(SEQUENTIAL)):
-        model = npdl.from_keras(form, seed=0)
+        model = npdl.interop.from_keras(form, seed=0)
         assert (model.name, model.input_shape, model.count_params(), model.dtype) == ("net", (3,), 8, np.float32)
     wide = {**SEQUENTIAL, "dtype": {"class_name": "DTypePolicy", "config": {"name": "float64"}}}
-    assert npdl.from_keras(wide).dtype == np.float64
+    assert npdl.interop.from_keras(wide).dtype == np.float64
 
 
 X = entry("InputLayer", "x", batch_shape=[None, 4], dtype="float32")
@@ -88,10 +88,10 @@ X = entry("InputLayer", "x", batch_shape=[None, 4], dtype="float32")
 )
 def test_what_npdl_does_not_have(layer, text):
     with pytest.raises(ValueError, match=text):
-        npdl.from_keras(functional(X, layer, inputs=["x", 0, 0], outputs=["e", 0, 0]))
+        npdl.interop.from_keras(functional(X, layer, inputs=["x", 0, 0], outputs=["e", 0, 0]))
 
 
 @pytest.mark.parametrize("wrong", [3, {"units": 3}, "[]", "model.keras", npdl.Sequential()])
 def test_no_model_of_keras(wrong):
     with pytest.raises(TypeError, match="from_keras takes a Sequential or functional model of Keras 3, or its descrip"):
-        npdl.from_keras(wrong)
+        npdl.interop.from_keras(wrong)
