@@ -49,7 +49,7 @@ typedef struct { int64_t from, to; } npdl_row;      /* where a row of the tile b
 enum {
     NPDL_PLACES, /* a[row[i].from + place[k]]: so windows of an image are read where they are */
     NPDL_ROWS,   /* a[row[i].from + k] */
-    NPDL_STRIP   /* a[row[0].from + k · place[0] + i] */
+    NPDL_STRIP   /* a[row[0].from + k · place[0] + i]; place NULL: packed, k · NPDL_MR */
 };
 
 /* The rows of a task, a multiple of `step` and at least `rows`, with which the busiest thread has the least to do: of
@@ -142,7 +142,7 @@ NPDL_INLINE void FN(npdl_tile)(const int mr, const int nv, const int layout, con
             NPDL_TILE_STEP((i < NPDL_MR_IN_REGISTERS ? from[i] : others[i])[at])
         }
     else if (layout == NPDL_STRIP) {
-        const int64_t step = *place;
+        const int64_t step = place ? *place : NPDL_MR;
         #pragma GCC unroll 4
         for (; k > 0; k--, b += bs, from[0] += step) NPDL_TILE_STEP(from[0][i])
     } else {
@@ -358,14 +358,12 @@ static void FN(npdl_pack_a)(const FN(npdl_product) *s, int64_t m0, int64_t m, in
     }
     const REAL *from = s->a + k0 * s->a_step + m0; /* whole rows of it, since the next one may lie pages away */
     for (int64_t r = 0; r < k; r++, from += s->a_step, to += NPDL_MR)
-        for (int64_t i = 0; i < m; i += NPDL_MR) {
-            __builtin_prefetch(from + NPDL_AHEAD * s->a_step + i);
+        for (int64_t i = 0; i < m; i += NPDL_MR)
             for (int64_t j = 0; j < npdl_min(m - i, NPDL_MR); j += VL) { /* into the next k's, which comes later */
                 int64_t lanes = npdl_min(m - i - j, VL);
                 const REAL *p = from + i + j;
                 ST(to + i / NPDL_MR * NPDL_A_STRIP + j, lanes == VL ? LD(p) : LDN(p, lanes));
             }
-        }
 }
 
 /* Whether a is read where it lies rather than packed: where its rows do not crowd into few sets of the first cache; if

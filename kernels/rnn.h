@@ -13,6 +13,11 @@
  * The rows that are multiplied lie in a buffer of their own whose step is no power of two, forward the state (times the
  * mask of recurrent dropout), backward the gradients of the gates; there are two of each, one is read, one written.
  * A sum over k is made like those of matmul.h: blocks of NPDL_KB from zero, added in order.
+ *
+ * What limits a step (LSTM, 256 units, 32 rows, two cores with AVX-512): its product makes 110 GFLOP/s a core, and 133
+ * where each thread multiplies rows of its own; half of the rows' numbers come from the other core's cache. To ask for
+ * them, or for the lines that are written there, ahead of time does not help, nor do rows on places of 128 bytes, nor
+ * huge pages.
  */
 #ifndef NPDL_RNN_H
 #define NPDL_RNN_H

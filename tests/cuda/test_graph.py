@@ -241,7 +241,7 @@ def augmented():
     inside = [
         layers.RandomTranslation(0.2, 0.2), layers.RandomFlip("horizontal"), layers.RandomBrightness(0.3, (0, 1)),
         layers.RandomContrast(0.4, (0, 1)), layers.RandomErasing(0.9, value_range=(0, 1)),
-        layers.RandomHue(0.2, (0, 1)), layers.RandomSharpness(0.4, (0, 1)),
+        layers.RandomColorJitter((0, 1), 0.2, 0.2, (0.4, 0.6), 0.1), layers.RandomSharpness(0.4, (0, 1)),
         layers.RandomGaussianBlur(0.8, 3, 0.9, (0, 1)), layers.Conv2D(4, 3, padding="same"), layers.RandomCrop(4, 4),
         layers.StochasticDepth(0.2), layers.Flatten(), layers.Dense(5),
     ]  # fmt: skip

@@ -168,8 +168,8 @@ def test_noted_steps_have_the_same_bits(net):
     x, y = (part[:300] for part in digits())
     noted, plain = net(precision="mixed_bfloat16"), net(precision="mixed_bfloat16")
     noted.build((8, 8, 1))
-    train = replay.Replay.train
-    with mock.patch.object(replay.Replay, "train", autospec=True, side_effect=train) as repeated:
+    add = replay.Replay.add
+    with mock.patch.object(replay.Replay, "add", autospec=True, side_effect=add) as repeated:
         noted.fit(x, y, epochs=2, verbose=0)
     assert repeated.call_count == 20 - 4  # of two sizes of batches, each met and noted once
     before = npdl.set_debug(True)

@@ -15,8 +15,10 @@ def asked_by():
     """
     frame = sys._getframe(1)
     while frame is not None:
-        one, method = frame.f_locals.get("self"), frame.f_code.co_name
-        if one is not None and method in METHODS:
+        method = frame.f_code.co_name
+        # Only of these: a frame whose locals were looked at holds what they were, arrays too, as long as it lasts.
+        one = frame.f_locals.get("self") if method in METHODS else None
+        if one is not None:
             kind = type(one).__name__
             name = getattr(one, "name", None)
             told = isinstance(name, str) and name.lower() != kind.lower()

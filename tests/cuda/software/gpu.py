@@ -7,6 +7,7 @@ of the kernels is not a GPU's.
 import atexit
 import collections
 import ctypes
+import gc
 import types
 
 import numpy as np
@@ -61,6 +62,7 @@ class SoftwareGpu:
         self.errors, self.launches, self.graphs = [], 0, 0
         self._names, self._noted, self._captured = {}, [], []
         self.late, self.calls, self._queues, self._points = set(), [], collections.defaultdict(collections.deque), {}
+        gc.disable()  # what is collected while a callback runs would wait for the very stream that is at work
         self._kept = ON_WORK(self._on_work), ON_PRODUCT(self._on_product)  # C does not keep them alive
         self.cuda.software_on_work(self._kept[0])
         atexit.register(self.cuda.software_on_work, None)  # memory is freed when Python is gone
