@@ -126,6 +126,12 @@ def _layer(entry, custom_objects, **how):
             "divides it by σ; to have that, pass custom_objects={'SpectralNormalization': "
             "npdl.layers.SpectralNormalization}"
         )
+    around = config.get("layer")
+    if isinstance(around, dict) and "layers" in (around.get("config") or ()):
+        raise ValueError(
+            f"{config['name']}: npdl's {kind} goes around a layer, not around a model of Keras; in the Keras model put "
+            "one around each layer of it"
+        )
     if isinstance(config.get("layers"), list) and kind in ("Sequential", "Functional", "Model"):
         return _model(entry, custom_objects)
     if calls.is_operation(entry):

@@ -84,6 +84,10 @@ X = entry("InputLayer", "x", batch_shape=[None, 4], dtype="float32")
             "cannot call Dropout with",
         ),
         (entry("Dense", "e", [tensor("x")], module="mine", units=2), "e: Dense of mine is a class of your own"),
+        (
+            entry("TimeDistributed", "e", [tensor("x")], layer={"class_name": "Sequential", "config": SEQUENTIAL}),
+            "e: npdl's TimeDistributed goes around a layer, not around a model of Keras",
+        ),
         (entry("Lambda", "e", [tensor("x")]), "e: npdl does not run the code of Keras' Lambda; write it as a layer"),
         (
             entry(
