@@ -21,6 +21,8 @@ WITH_NUMBER = {
     "Multiply": lambda number: (number, 0), "TrueDivide": lambda number: (1 / number, 0),
 }  # fmt: skip
 """scale and offset of the Rescaling that `a + 3` and its like are."""
+NUMBER_FIRST = {**WITH_NUMBER, "Subtract": lambda number: (-1, number), "TrueDivide": None}
+"""Of `3 - a` and its like; `3 / a` is none."""
 
 
 def from_keras(model, custom_objects=None, *, seed=None):
@@ -143,8 +145,10 @@ def _operation(entry):
     """The layer that an operation on arrays is."""
     kind, name = entry["class_name"], entry["config"]["name"]
     numbers = [one for call in entry["inbound_nodes"] for one in call["args"] if isinstance(one, (int, float))]
-    if kind in WITH_NUMBER and len(numbers) == 1 and calls.key_of(entry["inbound_nodes"][0]["args"][0]):
-        return layers.Rescaling(*WITH_NUMBER[kind](numbers[0]), name=name)
+    first = not calls.key_of(entry["inbound_nodes"][0]["args"][0])
+    made_of = (NUMBER_FIRST if first else WITH_NUMBER).get(kind)
+    if made_of and len(numbers) == 1:
+        return layers.Rescaling(*made_of(numbers[0]), name=name)
     if kind in OPERATIONS and not numbers:
         return getattr(layers, kind)(name=name)
     on = f" on {numbers[0]}" if numbers else ""

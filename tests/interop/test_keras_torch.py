@@ -384,6 +384,14 @@ def test_spectral_normalization(rng):
     close(found, torch.tensor(batch * kernel * (np.linalg.norm(u) / abs(kernel @ u.T)) + bias))
 
 
+def test_numbers_before_arrays(rng):
+    x = keras.Input((4,))
+    model, batch = keras.Model(x, [2 - x, 3 * x, 1 + x, x - 2, x / 4]), rng.normal(size=(3, 4))
+    close(npdl.interop.from_keras(model).predict(batch, verbose=0), model(batch))
+    with pytest.raises(ValueError, match="npdl has no operation TrueDivide on 2"):
+        npdl.interop.from_keras(keras.Model(x, 2 / x))
+
+
 def test_arrays_by_their_names(rng):
     a, b = keras.Input((5, 4)), keras.Input((6, 4))
     model = keras.Model([a, b], L.Dense(2)(inputs=L.MultiHeadAttention(2, 3)(query=a, value=b)))
