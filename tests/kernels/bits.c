@@ -777,8 +777,8 @@ static void FN(try_rnn)(int kind, int64_t steps, int64_t rows, int64_t units, in
 
 static void FN(try_rnn_dkernels)(int64_t rows, int64_t width, int64_t units, int64_t columns, int sums) {
     REAL *dw = FN(empty)(width * columns), *dr = FN(empty)(units * columns), *db = FN(empty)(columns);
-    FN(npdl_rnn_dkernels)(FN(numbers)(rows * width, 1), FN(numbers)(rows * units, 1), FN(numbers)(rows * columns, 1), dw,
-                          dr, sums ? db : NULL, rows, width, units, columns);
+    const REAL *x = FN(numbers)(rows * width, 1), *h = FN(numbers)(rows * units, 1), *dz = FN(numbers)(rows * columns, 1);
+    FN(npdl_rnn_dkernels)(x, h, dz, dw, dr, sums ? db : NULL, rows, width, units, columns);
     FN(see)(dw, width * columns), FN(see)(dr, units * columns);
     if (sums) FN(see)(db, columns);
 }
