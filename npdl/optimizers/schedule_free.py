@@ -18,8 +18,8 @@ class ScheduleFreeAdamW(Optimizer):
     The state is z, under Keras' name `momentum`, and `velocity`; x is found from p and z. It is x that predicts well:
     `swap_to_eval(model)` makes it the weights, `swap_to_train(model)` takes p back. Formulas, names and defaults are
     Keras'. There both have no argument and must be called by hand; here the end of `fit` calls the first, and a step
-    calls the second if need be, though its gradient was taken at x then. Validation within `fit` is of p. Weights that are
-    assigned after `fit`, as by a callback that restores the best ones, are taken for x.
+    calls the second if need be, though its gradient was taken at x then. Validation within `fit` is of p. Weights that
+    are assigned after `fit`, as by a callback that restores the best ones, are taken for x.
 
     Args:
         learning_rate: η.
