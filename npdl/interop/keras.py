@@ -111,18 +111,29 @@ def _layer(entry, custom_objects, **how):
     if kind == "InputLayer":
         shape, dtype = tuple(config["batch_shape"][1:]), config.get("dtype")
         return layers.Input(shape, name=config["name"], dtype=dtype if str(dtype).startswith("int") else None)
+    _demand_known(entry, custom_objects or {})
+    if isinstance(config.get("layers"), list) and kind in ("Sequential", "Functional", "Model"):
+        return _model(entry, custom_objects)
+    if calls.is_operation(entry):
+        return _operation(entry)
+    return saving.layer_from_config({"class_name": NAMES.get(kind, kind), "config": {**config, **how}}, custom_objects)
+
+
+def _demand_known(entry, custom_objects):
+    """Raise where a description does not say all that a layer does, or npdl's layer of that name does another thing."""
+    kind, config = entry["class_name"], entry["config"]
     module = entry.get("module") or "keras"
-    if kind not in (custom_objects or {}) and module != "keras" and not module.startswith("keras."):
+    if kind not in custom_objects and module != "keras" and not module.startswith("keras."):
         raise ValueError(
             f"{config.get('name', kind)}: {kind} of {module} is a class of your own; write it as a layer of npdl and "
             f"pass custom_objects={{{kind!r}: {kind}}}"
         )
-    if kind == "Lambda" and kind not in (custom_objects or {}):
+    if kind == "Lambda" and kind not in custom_objects:
         raise ValueError(
             f"{config['name']}: npdl does not run the code of Keras' Lambda; write it as a layer, or pass "
             'custom_objects={"Lambda": ...}, a class that makes the npdl layer for it'
         )
-    if kind == "SpectralNormalization" and kind not in (custom_objects or {}):
+    if kind == "SpectralNormalization" and kind not in custom_objects:
         raise ValueError(
             f"{config['name']}: outside of training Keras' SpectralNormalization takes the kernel as it is, npdl's "
             "divides it by σ; to have that, pass custom_objects={'SpectralNormalization': "
@@ -134,11 +145,6 @@ def _layer(entry, custom_objects, **how):
             f"{config['name']}: npdl's {kind} goes around a layer, not around a model of Keras; in the Keras model put "
             "one around each layer of it"
         )
-    if isinstance(config.get("layers"), list) and kind in ("Sequential", "Functional", "Model"):
-        return _model(entry, custom_objects)
-    if calls.is_operation(entry):
-        return _operation(entry)
-    return saving.layer_from_config({"class_name": NAMES.get(kind, kind), "config": {**config, **how}}, custom_objects)
 
 
 def _operation(entry):
@@ -190,9 +196,9 @@ def _copy_weights(theirs, ours, found):
                         f"{layer.name} has a weight of {found[id(weight)].name} too, and only one model's layer can be "
                         "shared, by calls in that functional model; share it so in the Keras model"
                     )
-            order = sorted(range(len(layer.weights)), key=lambda i: layer.weights[i].name != "vector_u")  # stable
+            order = sorted(range(len(layer.weights)), key=lambda i: layer.weights[i].name != "vector_u")
             values = layer.get_weights()
-            mine.set_weights([values[i] for i in order])
+            mine.set_weights([values[i] for i in order])  # u of SpectralNormalization first, the others as they are
 
 
 def _demand_own_code(model, custom_objects):

@@ -6,13 +6,13 @@ import warnings
 import numpy as np
 import pytest
 
+import npdl
+
 torch = pytest.importorskip("torch", reason="compares with Keras on PyTorch")
 os.environ["KERAS_BACKEND"] = "torch"
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     keras = pytest.importorskip("keras", reason="compares with Keras")
-
-import npdl  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 L = keras.layers
