@@ -1,6 +1,7 @@
 """What the wrappers of compiled kernels check before memory is read by its address."""
 
 import functools
+import math
 import operator
 
 LINEAR, RELU, SOFTMAX, LOG_SOFTMAX, SPARSEMAX = 0, 1, 9, 10, 11
@@ -88,3 +89,28 @@ def whole_window(kernel, g):
             raise ValueError(f"{kernel}: {name} must be a whole number, got {size!r}; make the window by window2d(...)")
         if abs(size) > LARGEST:
             raise ValueError(f"{kernel}: {name} must be at most {LARGEST}, got {size!r}; make the window smaller")
+
+
+def attention_sizes(kernel, q, k, v, scale, expect):
+    """(samples, queries, keys, heads, groups, size, value_size) of the arrays of an attention.
+
+    q is (samples, queries, heads, size), k (samples, keys, groups, size), v (samples, keys, groups, value_size);
+    `expect` is a device's check of an array's shape.
+
+    Raises:
+        ValueError: they do not fit, or scale is no number above 0.
+    """
+    for name, array in (("q", q), ("k", k), ("v", v)):
+        if len(array.shape) != 4:
+            raise ValueError(f"{kernel}: {name} must be (samples, places, heads, size), got shape {array.shape}")
+    samples, queries, heads, size = q.shape
+    keys, groups, value_size = k.shape[1], k.shape[2], v.shape[3]
+    if not groups or heads % groups:
+        raise ValueError(f"{kernel}: the {heads} heads of q must be a multiple of those of k, got {groups}")
+    if not size or not value_size:
+        raise ValueError(f"{kernel}: heads must have at least one number, got q {q.shape} and v {v.shape}")
+    expect(kernel, "k", k, (samples, keys, groups, size))
+    expect(kernel, "v", v, (samples, keys, groups, value_size))
+    if not 0 < scale < math.inf:
+        raise ValueError(f"{kernel}: scale must be a number above 0, got {scale!r}")
+    return samples, queries, keys, heads, groups, size, value_size

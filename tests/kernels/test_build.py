@@ -165,3 +165,15 @@ def test_the_source_compiles_without_a_warning(compiler, flags):
         [compiler, *checks, *flags, "-x", "c", str(SOURCES / "engine.h")], capture_output=True, text=True
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_a_folder_of_sources_without_kernels_says_so(tmp_path, monkeypatch):
+    """Who starts Python beside the sources gets them, and not what is installed."""
+    monkeypatch.setattr(cpu, "_folder", tmp_path / "npdl" / "kernels" / "cpu")
+    assert cpu.compiled.__wrapped__() == ()  # an installation without kernels, which was asked for
+    (tmp_path / "kernels").mkdir()
+    (tmp_path / "kernels" / "engine.h").touch()
+    with pytest.warns(UserWarning, match="Start Python in another folder"):
+        cpu.compiled.__wrapped__()
+    monkeypatch.setenv("NPDL_NO_KERNELS", "1")
+    assert cpu.compiled.__wrapped__() == ()

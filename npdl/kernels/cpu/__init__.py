@@ -1,6 +1,8 @@
 """The CPU's kernels: thin wrappers that check shapes, around the compiled module that `build` picks."""
 
 import functools
+import os
+import warnings
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -13,7 +15,16 @@ _folder = Path(__file__).parent
 @functools.cache
 def compiled():
     """The builds that are installed, best first; nothing is imported."""
-    return tuple(name for name in BUILDS if any((_folder / f"_{name}{end}").exists() for end in EXTENSION_SUFFIXES))
+    found = tuple(name for name in BUILDS if any((_folder / f"_{name}{end}").exists() for end in EXTENSION_SUFFIXES))
+    sources = _folder.parents[2]
+    if not found and (sources / "kernels" / "engine.h").exists() and "NPDL_NO_KERNELS" not in os.environ:
+        warnings.warn(
+            f"npdl is imported from the folder of its sources, {sources}, where no kernels are compiled: NumPy does "
+            "their work, many times slower. Start Python in another folder to get the npdl that is installed, or "
+            "compile them here: pip install -e .",
+            stacklevel=2,
+        )
+    return found
 
 
 @functools.cache

@@ -4,29 +4,11 @@ import math
 
 import numpy as np
 
-from npdl.kernels.checks import key_words
+from npdl.kernels.checks import attention_sizes, key_words
 from npdl.kernels.cpu.build import lib
 from npdl.kernels.reference.dropout import MASK_BITS
 
 expect = lib.expect
-
-
-def _sizes(kernel, q, k, v, scale):
-    """(samples, queries, keys, heads, groups, size, value_size)"""
-    for name, array in (("q", q), ("k", k), ("v", v)):
-        if array.ndim != 4:
-            raise ValueError(f"{kernel}: {name} must be (samples, places, heads, size), got shape {array.shape}")
-    samples, queries, heads, size = q.shape
-    keys, groups, value_size = k.shape[1], k.shape[2], v.shape[3]
-    if not groups or heads % groups:
-        raise ValueError(f"{kernel}: the {heads} heads of q must be a multiple of those of k, got {groups}")
-    if not size or not value_size:
-        raise ValueError(f"{kernel}: heads must have at least one number, got q {q.shape} and v {v.shape}")
-    expect(kernel, "k", k, (samples, keys, groups, size))
-    expect(kernel, "v", v, (samples, keys, groups, value_size))
-    if not 0 < scale < math.inf:
-        raise ValueError(f"{kernel}: scale must be a number above 0, got {scale!r}")
-    return samples, queries, keys, heads, groups, size, value_size
 
 
 def _masks(kernel, sizes, causal, query_mask, key_mask, value_mask, mask):
@@ -61,7 +43,7 @@ def attention(
     causal=False, query_mask=None, key_mask=None, value_mask=None, mask=None, rate=0.0, key=None, step=0,
 ):  # fmt: skip
     """out = P m v,  P = softmax(scale q kᵀ)"""
-    sizes = _sizes("attention", q, k, v, scale)
+    sizes = attention_sizes("attention", q, k, v, scale, expect)
     expect("attention", "out", out, (*q.shape[:3], v.shape[3]))
     masks = _masks("attention", sizes, causal, query_mask, key_mask, value_mask, mask)
     arrays = q, k, v, out, None, None, None, None
@@ -73,7 +55,7 @@ def attention_grad(
     causal=False, query_mask=None, key_mask=None, value_mask=None, mask=None, rate=0.0, key=None, step=0,
 ):  # fmt: skip
     """dq, dk, dv of `attention`, from dout = dL/dout"""
-    sizes = _sizes("attention_grad", q, k, v, scale)
+    sizes = attention_sizes("attention_grad", q, k, v, scale, expect)
     shape = (*q.shape[:3], v.shape[3])
     for name, array, like in (("dout", dout, shape), ("dq", dq, q.shape), ("dk", dk, k.shape), ("dv", dv, v.shape)):
         expect("attention_grad", name, array, like)

@@ -24,7 +24,7 @@ import math
 
 from numba import cuda, float32, int32
 
-from npdl.kernels.checks import key_words
+from npdl.kernels.checks import attention_sizes, key_words
 from npdl.kernels.cuda.dropout import step_of
 from npdl.kernels.cuda.kernel import Bytes, Float, Floats, Int, Ints, UInt, device, expect, kernel, launch, launch_each
 from npdl.kernels.cuda.memory import areas, viewed
@@ -400,24 +400,6 @@ def attend_grad_keys(
 # ---- as every device calls them
 
 
-def _sizes(kernel, q, k, v, scale):
-    """(queries, keys, heads, groups, size, value_size)"""
-    for name, array in (("q", q), ("k", k), ("v", v)):
-        if len(array.shape) != 4:
-            raise ValueError(f"{kernel}: {name} must be (samples, places, heads, size), got shape {array.shape}")
-    samples, queries, heads, size = q.shape
-    keys, groups, value_size = k.shape[1], k.shape[2], v.shape[3]
-    if not groups or heads % groups:
-        raise ValueError(f"{kernel}: the {heads} heads of q must be a multiple of those of k, got {groups}")
-    if not size or not value_size:
-        raise ValueError(f"{kernel}: heads must have at least one number, got q {q.shape} and v {v.shape}")
-    expect(kernel, "k", k, (samples, keys, groups, size))
-    expect(kernel, "v", v, (samples, keys, groups, value_size))
-    if not 0 < scale < math.inf:
-        raise ValueError(f"{kernel}: scale must be a number above 0, got {scale!r}")
-    return queries, keys, heads, groups, size, value_size
-
-
 def _masks(kernel, samples, sizes, causal, *masks):
     """The masks, and the bits that say which there are."""
     queries, keys = sizes[:2]
@@ -451,12 +433,12 @@ def attention(
     causal=False, query_mask=None, key_mask=None, value_mask=None, mask=None, rate=0.0, key=None, step=0,
 ):  # fmt: skip
     """out = P m v,  P = softmax(scale q kᵀ)"""
-    sizes = _sizes("attention", q, k, v, scale)
+    samples, *sizes = attention_sizes("attention", q, k, v, scale, expect)
     expect("attention", "out", out, (*q.shape[:3], v.shape[3]))
-    masks, bits = _masks("attention", len(q), sizes, causal, query_mask, key_mask, value_mask, mask)
+    masks, bits = _masks("attention", samples, sizes, causal, query_mask, key_mask, value_mask, mask)
     drop = _dropout("attention", q.memory.driver, rate, key, step)
     if out.size:
-        blocks = _blocks(q.shape[1], v.shape[3], q.shape[2], len(q))
+        blocks = _blocks(sizes[0], sizes[-1], sizes[2], samples)
         launch(attend, blocks, THREADS, q, k, v, out, None, None, 0, *masks, *sizes, scale, bits, *drop)
 
 
@@ -466,13 +448,13 @@ def attention_grad(
 ):  # fmt: skip
     """dq, dk, dv of `attention`, from dout = dL/dout"""
     kernel = "attention_grad"
-    sizes = _sizes(kernel, q, k, v, scale)
+    samples, *sizes = attention_sizes(kernel, q, k, v, scale, expect)
+    queries, keys, heads, groups, size, value_size = sizes
     shape = (*q.shape[:3], v.shape[3])
     for name, array, like in (("dout", dout, shape), ("dq", dq, q.shape), ("dk", dk, k.shape), ("dv", dv, v.shape)):
         expect(kernel, name, array, like)
-    masks, bits = _masks(kernel, len(q), sizes, causal, query_mask, key_mask, value_mask, mask)
+    masks, bits = _masks(kernel, samples, sizes, causal, query_mask, key_mask, value_mask, mask)
     end = (*masks, *sizes, scale, bits, *_dropout(kernel, q.memory.driver, rate, key, step))
-    (samples, queries, heads, size), (_, keys, groups, value_size) = q.shape, v.shape
     count = samples * queries * heads
     tops, shares, deltas, out = areas(q.memory.driver, count, count, count, dout.size)
     rows = tops, shares, deltas
