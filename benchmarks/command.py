@@ -71,11 +71,14 @@ def run(selected, settings):
         about["peaks"] = machine.peaks(workers, settings.device)
         print(f"{'':44} {'npdl':>12} {'opponent':>12} {'ratio':>7} {'minima':>7} {'alone':>7}  goal")
         results = []
-        for row in selected:
-            results.append(runner.measure(row))
-            print(line(results[-1]), flush=True)
-            if row.opponent == "sklearn" and row.opponent in runner.workers:
-                about["engines"][row.opponent] = runner.workers[row.opponent].about
+        try:
+            for row in selected:
+                results.append(runner.measure(row))
+                print(line(results[-1]), flush=True)
+                if row.opponent == "sklearn" and row.opponent in runner.workers:
+                    about["engines"][row.opponent] = runner.workers[row.opponent].about
+        except KeyboardInterrupt:
+            print(f"interrupted: {len(selected) - len(results)} of {len(selected)} rows are not measured")
     about["seconds"] = time.perf_counter() - started
     return results, about
 

@@ -89,14 +89,9 @@ def peak(engine, above_imports, **options):
 def gpu_memory(engine, net, batch, device):
     """Bytes of the GPU's memory that are in use after five training steps: of all, the context's included."""
     if engine == "npdl":
-        import npdl
         from benchmarks.engines import npdl as measured
 
-        there = contextlib.nullcontext()
-
-        def used():
-            memory = npdl.cuda.info(device)["memory"]
-            return memory["total"] - memory["free"]
+        there, used = contextlib.nullcontext(), measured.gpu.memory_used
     else:
         import torch
 

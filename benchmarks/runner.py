@@ -66,6 +66,8 @@ class Runner:
     def measure(self, row):
         """The `Result` of a row; where an engine raises, its note says so."""
         if row.operation in processes.MEASURES:
+            if self.settings.device != "cpu":
+                self.close()  # the GPU's memory is counted, whoever uses it
             return processes.measure(row, self.settings)
         if row.group != self.group:
             if self.settings.fresh:

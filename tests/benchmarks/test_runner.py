@@ -1,11 +1,16 @@
 """Whose turn it is, and what is measured by itself, with workers that only pretend."""
 
+import contextlib
+import dataclasses
 import itertools
+import types
 
 import pytest
 
+from benchmarks import command, machine, processes
 from benchmarks.rows import Row
 from benchmarks.runner import Runner, Settings, fastest
+from benchmarks.summary import Result
 from benchmarks.worker import WorkerError, median, warm_up
 
 ROW = Row("group/row", "operation", {"size": 3}, against="other")
@@ -69,6 +74,29 @@ def test_what_an_engine_raises_is_the_rows_note(runner):
     result = runner.measure(ROW)
     assert result.note == "not measured: RuntimeError: no C++ compiler" and result.ratio is None
     assert runner.workers == {}  # the next row starts afresh
+
+
+def test_nobody_else_is_on_a_gpu_whose_memory_is_counted(runner, log, monkeypatch):
+    monkeypatch.setattr(processes, "measure", lambda row, settings: log.append("counted"))
+    runner.settings = dataclasses.replace(runner.settings, device="cuda")
+    runner.measure(Row("gpu-memory/mlp-64", "gpu_memory", {}))
+    assert log[-1] == "counted" and not runner.workers and [said[1] for said in log[:-1]] == ["close", "close"]
+
+
+def test_an_interrupted_run_has_what_was_measured(monkeypatch, capsys):
+    def measure(row):
+        if row.name == "group/last":
+            raise KeyboardInterrupt
+        return Result(row, note="fine")
+
+    made = types.SimpleNamespace(worker=lambda engine: types.SimpleNamespace(about={}), workers={}, measure=measure)
+    monkeypatch.setattr(command, "Runner", lambda settings: contextlib.nullcontext(made))
+    monkeypatch.setattr(machine, "describe", lambda: {"busy": None})
+    monkeypatch.setattr(machine, "peaks", lambda *_: {})
+    last = dataclasses.replace(ROW, name="group/last")
+    results, _ = command.run([ROW, last, last], Settings(threads=2))
+    assert [result.row for result in results] == [ROW]
+    assert "interrupted: 2 of 3 rows are not measured" in capsys.readouterr().out
 
 
 def test_fastest_and_median():

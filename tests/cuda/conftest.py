@@ -10,6 +10,7 @@ from npdl import devices
 from npdl.devices.cuda import find
 from npdl.devices.cuda.device import CudaDevice
 from npdl.devices.cuda.stand_in import StandIn
+from npdl.kernels.cuda.kernel import Kernel
 
 FLOAT32 = np.dtype("float32")
 HERE = pathlib.Path(__file__).parent
@@ -39,6 +40,18 @@ def place(request):
 @pytest.fixture
 def device(place):
     return CudaDevice(place, None, StandIn()) if place == "stand-in" else devices.get(place)
+
+
+@pytest.fixture
+def launches(device):
+    """launches(call): the names of the kernels that it asks for, none of which is done."""
+
+    def listed(call):
+        with device.driver.rehearsal() as rehearsed:
+            call()
+        return [asked.name for asked, *_ in rehearsed.calls if isinstance(asked, Kernel)]
+
+    return listed
 
 
 @pytest.fixture

@@ -1,17 +1,22 @@
 """What every driver keeps to: one graph at a time though threads are many, a GPU's limits, kernels that are kept."""
 
+import os
+import pathlib
 import threading
+import tomllib
 
 import numpy as np
 import pytest
 from numba import cuda
 
 from npdl import Sequential, layers
-from npdl.devices.cuda import cache, compiler, kept
+from npdl.devices.cuda import cache, compiler, find, kept
 from npdl.devices.cuda.stand_in import StandIn
 from npdl.devices.registry import get, kernel_table
 from npdl.kernels.cuda.kernel import Floats, Int, _called, every_kernel, kernel, launch, launch_each
 from npdl.kernels.cuda.strided import offsets
+
+PYPROJECT = pathlib.Path(__file__).parents[2] / "pyproject.toml"
 
 
 @kernel
@@ -200,6 +205,39 @@ def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path, monkeypatch):
         cache._compiled.clear()
         assert cache.cubin(add_one, (9, 0)) == (b"code\n", "add_one")
     assert len(list((tmp_path / "new").iterdir())) == 1
+
+
+def test_packages_that_are_too_old_are_named(monkeypatch):
+    here = {"numba-cuda": "0.9.1", "cuda-core": "1.0.0rc1", "cuda-bindings": "13.0.3"}
+    monkeypatch.setattr(find, "version", here.get)
+    monkeypatch.setattr(find, "_missing", list)
+    assert find.count() == 0
+    assert find.obstacle(0).startswith("it needs numba-cuda 0.22 or newer, here is 0.9.1: pip install")
+    wanted = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]["optional-dependencies"]["cuda"]
+    said = {line.partition("[")[0].partition(">")[0].partition("=")[0]: line for line in wanted}
+    for name, least in find.LEAST.items():
+        assert f">={least}" in said[name] or f"=={least.partition('.')[0]}.*" in said[name]
+
+
+def test_the_compiler_of_a_toolkit_is_found(monkeypatch, tmp_path):
+    """Without a package of its own: beside nvcc, whose folder becomes $CUDA_HOME, unless there is one."""
+    monkeypatch.setattr(find, "version", lambda name: None)
+    monkeypatch.setattr(find, "TOOLKIT", str(tmp_path / "usual"))
+    monkeypatch.setattr(find.shutil, "which", lambda name: str(tmp_path / "bin" / name))
+    monkeypatch.setenv("CUDA_PATH", "")
+    monkeypatch.setenv("CUDA_HOME", "")
+    monkeypatch.delenv("CUDA_HOME")
+    find.show_toolkit.__wrapped__()
+    assert "CUDA_HOME" not in os.environ
+    (tmp_path / "usual" / "nvvm").mkdir(parents=True)
+    find.show_toolkit.__wrapped__()
+    assert os.environ.pop("CUDA_HOME") == str(tmp_path / "usual")
+    (tmp_path / "nvvm").mkdir()
+    find.show_toolkit.__wrapped__()
+    assert os.environ["CUDA_HOME"] == str(tmp_path)
+    monkeypatch.setenv("CUDA_HOME", "mine")
+    find.show_toolkit.__wrapped__()
+    assert os.environ["CUDA_HOME"] == "mine"
 
 
 def test_a_graph_keeps_no_rounding_that_was_turned_off(monkeypatch):

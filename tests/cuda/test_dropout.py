@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from npdl.kernels.cpu import dropout as cpu
+from npdl import devices
 from npdl.kernels.cuda import dropout as kernels
 
 RNG = np.random.default_rng(0)
@@ -21,7 +21,7 @@ def test_dropout(compare, device, shape, rate):
     x = floats(*shape)
     compare("dropout", "dropout", x, rate, KEY, STEP, out={"out": shape})
     here, there = np.empty_like(x), device.alloc(shape, "float32")
-    cpu.dropout(np.ones_like(x), rate, KEY, STEP, out=here)
+    devices.get("cpu").kernels.dropout(np.ones_like(x), rate, KEY, STEP, out=here)
     kernels.dropout(device.from_host(np.ones_like(x)), rate, KEY, STEP, out=there)
     np.testing.assert_array_equal(device.to_host(there), here)
 

@@ -1,8 +1,11 @@
 """Embeddings, counted indices and positions on the stand-in against the reference."""
 
+import threading
+
 import numpy as np
 import pytest
 
+from npdl.devices.cuda.kept import Kept
 from npdl.kernels.cuda import embed, position
 
 RNG = np.random.default_rng(0)
@@ -69,7 +72,8 @@ def test_rotate(compare, shape):
         compare("position", "rotate", floats(*shape), 10000, 2.0, out={"out": shape}, back=back)
 
 
-def test_tables_are_kept(device):
+def test_tables_are_kept(device, monkeypatch):
+    monkeypatch.setattr(device.driver, "kept", Kept(device.driver, threading.RLock()))
     x = device.zeros((2, 5, 1, 4), "float32")
     for _ in range(3):
         position.rotate(x, 10000, 1.0, out=device.alloc(x.shape, "float32"))

@@ -12,7 +12,10 @@ def has_toolkit():
     try:
         from cuda.pathfinder import load_nvidia_dynamic_lib
 
-        return all(load_nvidia_dynamic_lib(name) for name in ("nvvm", "nvJitLink"))
+        from npdl.devices.cuda import compiler
+
+        compiler.demand_nvvm()
+        return bool(load_nvidia_dynamic_lib("nvJitLink"))
     except (ImportError, RuntimeError):
         return False
 

@@ -30,21 +30,34 @@ def libraries(tmp_path_factory):
     return folder
 
 
-def run(libraries, case):
-    """Run one function of software/cases.py; what it prints."""
+def run(libraries, *command):
+    """Run Python beside the libraries; what it prints."""
     environment = {
         **os.environ,
         "LD_LIBRARY_PATH": str(libraries),
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "PYTHONPATH": os.pathsep.join([str(FOLDER), *filter(None, sys.path)]),
     }
-    command = [sys.executable, str(FOLDER / "cases.py"), case]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, cwd=FOLDER)
+    done = subprocess.run(
+        [sys.executable, *command], env=environment, capture_output=True, text=True, timeout=300, cwd=FOLDER
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 @pytest.mark.parametrize(
-    "case", ("memory", "training", "mixed", "graph", "steady", "forgotten", "two", "faults", "columns", "benchmarks")
-)
+    "case",
+    (
+        "memory", "uploads", "training", "mixed", "graph", "steady", "forgotten", "two", "faults", "broken", "columns",
+        "benchmarks",
+    ),
+)  # fmt: skip
 def test_on_the_software_gpu(libraries, case):
-    assert "fine" in run(libraries, case)
+    assert "fine" in run(libraries, "cases.py", case)
+
+
+def test_the_tests_of_a_real_gpu(libraries):
+    """Of `pytest -m gpu` some: what they ask the driver for is there."""
+    files = [str(FOLDER.parent / f"test_{name}.py") for name in ("update", "layerwise", "embed", "moving")]
+    which = "-m", "gpu", "-k", "nothing or kept or tiles or sizes"
+    said = run(libraries, "-m", "pytest", "-p", "plugin", "-p", "no:cacheprovider", "-q", *which, *files)
+    assert " passed" in said and "skipped" not in said, said

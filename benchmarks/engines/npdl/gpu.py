@@ -8,19 +8,35 @@ def timer(driver):
 
     The host goes ahead of the GPU, so it is the longer of both that is measured: the launches, or the work.
     """
-    from cuda.core import EventOptions  # an extra
+    from cuda.bindings import driver as cu  # an extra
 
-    timed = EventOptions(timing_enabled=True)
+    def checked(result):
+        status, *values = result
+        if status != cu.CUresult.CUDA_SUCCESS:
+            raise RuntimeError(f"CUDA: {status.name}")
+        return values
+
+    driver.be_current()
+    (start,), (end,) = (checked(cu.cuEventCreate(0)) for _ in range(2))
 
     def seconds(call, repeats):
-        start = driver.stream.record(options=timed)
+        stream = driver.stream.handle
+        checked(cu.cuEventRecord(start, stream))
         for _ in range(repeats):
             call()
-        end = driver.stream.record(options=timed)
-        end.sync()
-        return (end - start) / 1000  # events tell milliseconds
+        checked(cu.cuEventRecord(end, stream))
+        checked(cu.cuEventSynchronize(end))
+        return checked(cu.cuEventElapsedTime(start, end))[0] / 1000  # of milliseconds
 
     return seconds
+
+
+def memory_used():
+    """Bytes of the GPU's memory that nobody else can have, as PyTorch's `mem_get_info` counts them."""
+    from cuda.bindings import driver as cu  # an extra
+
+    _, free, total = cu.cuMemGetInfo()
+    return total - free
 
 
 def set_tf32(on):

@@ -1,6 +1,7 @@
 """Numbers on their way to a GPU, from page-locked memory: neither the host nor the work before waits for them."""
 
 import contextlib
+import sys
 
 import numpy as np
 
@@ -84,6 +85,10 @@ class Fetch:
             array = driver.array(shape, dtype)
             page = driver.pinned(array.nbytes)[: array.nbytes].view(dtype).reshape(shape)
             self._turns.append((array, page, driver.event(), driver.event()))
+
+    def __del__(self, ending=sys.is_finalizing):
+        for _, _, _, done in () if ending() else self._turns:
+            done.hold()  # memory goes back in the order of the work: let that be behind the copies
 
     def take(self, array):
         """Ask for an array as the work before leaves it; returns a function that waits for it and gives a host array,

@@ -10,7 +10,7 @@ import re
 import threading
 import types as python_types
 
-from npdl.devices.cuda import intrinsics
+from npdl.devices.cuda import find, intrinsics
 from npdl.kernels.cuda import wide
 from npdl.kernels.cuda.kernel import Builtin, DeviceFunction, Guarded, outside_names
 
@@ -22,6 +22,25 @@ _lock = threading.Lock()
 
 
 @functools.cache
+def demand_nvvm():
+    """Raise unless libnvvm is found, which makes PTX for Numba.
+
+    Raises:
+        RuntimeError: so.
+    """
+    find.show_toolkit()
+    from cuda.pathfinder import DynamicLibNotFoundError, load_nvidia_dynamic_lib
+
+    try:
+        load_nvidia_dynamic_lib("nvvm")
+    except DynamicLibNotFoundError as error:
+        raise RuntimeError(
+            "kernels are compiled by libnvvm, which is not here: pip install 'nvidia-nvvm==13.0.*', or let "
+            "CUDA_HOME be the folder of a CUDA toolkit"
+        ) from error
+
+
+@functools.cache
 def ptx(kernel, capability):
     """The text of a kernel in NVIDIA's intermediate language.
 
@@ -29,6 +48,7 @@ def ptx(kernel, capability):
         kernel: a `Kernel`.
         capability: the GPU's, such as (9, 0) for an H100.
     """
+    demand_nvvm()
     from numba import cuda  # heavy: loads LLVM
 
     with _device_functions_for(capability):
@@ -61,7 +81,11 @@ def cubin(kernel, capability):
     source = ObjectCode.from_ptx(ptx(kernel, capability).encode())
     options = LinkerOptions(arch="sm_{}{}".format(*capability), verbose=True, max_register_count=_most(kernel))
     linker = Linker(source, options=options)
-    return bytes(linker.link("cubin").code), linker.get_info_log()
+    try:
+        return bytes(linker.link("cubin").code), linker.get_info_log()
+    except Exception as error:
+        here = ", ".join(f"{name} {number}" for name, number in find.versions().items())
+        raise RuntimeError(f"{kernel.name}: {error}; libnvvm must not be newer than nvJitLink: {here}") from error
 
 
 def _most(kernel):

@@ -32,15 +32,16 @@ class Cublas:
             pointer, number, number, number, number, number, pointer, pointer, number, number, pointer, number, number,
             pointer, pointer, number, number, number, number,
         ]  # fmt: skip
+        self._lib.cublasGetStatusName.restype = ctypes.c_char_p
         self._handle, self._room, self.tf32 = pointer(), (room, nbytes), False
         self._numbers = ctypes.byref(ctypes.c_float(0)), ctypes.byref(ctypes.c_float(1))
-        _check(self._lib.cublasCreate_v2(ctypes.byref(self._handle)))
+        self._check(self._lib.cublasCreate_v2(ctypes.byref(self._handle)))
         self.use_stream(stream)
 
     def use_stream(self, stream):
         """Work on this stream from now on."""
-        _check(self._lib.cublasSetStream_v2(self._handle, stream))
-        _check(self._lib.cublasSetWorkspace_v2(self._handle, *self._room))  # a new stream takes it away
+        self._check(self._lib.cublasSetStream_v2(self._handle, stream))
+        self._check(self._lib.cublasSetWorkspace_v2(self._handle, *self._room))  # a new stream takes it away
 
     def product(self, a, b, out, transpose_a, transpose_b, add, kind=None):
         """out = op(a) op(b) of arrays of our own, row after row, or `Columns` of them; with `add` out += op(a) op(b).
@@ -57,16 +58,15 @@ class Cublas:
         if max(rows, columns, inner) > MOST:
             raise ValueError(f"a product of {rows} x {inner} and {inner} x {columns} is beyond cuBLAS' 32-bit sizes")
         factor, compute = KINDS[kind], COMPUTE_TF32 if self.tf32 and kind is None else COMPUTE_32
-        _check(
+        self._check(
             self._lib.cublasGemmEx(
                 self._handle, int(transpose_b), int(transpose_a), columns, rows, inner,
                 self._numbers[True], b.address, factor, max(b.leading, 1), a.address, factor, max(a.leading, 1),
-                self._numbers[add], out.address, REAL_32, out.leading,
+                self._numbers[add], out.address, REAL_32, max(out.leading, 1),
                 compute, DEFAULT_ALGORITHM,
             )
         )  # fmt: skip
 
-
-def _check(status):
-    if status:
-        raise RuntimeError(f"cuBLAS failed with status {status}")
+    def _check(self, status):
+        if status:
+            raise RuntimeError(f"cuBLAS: {self._lib.cublasGetStatusName(status).decode()}")

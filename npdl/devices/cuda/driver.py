@@ -19,6 +19,26 @@ from npdl.kernels.cuda.kernel import guarded
 
 MOST_ROOMS = 64
 """Of a thread's arrays for `numbers`."""
+MOST_THREADS, MOST_EACH = 1024, (1024, 1024, 64)  # of a block, and along x, y and z, on every GPU
+MOST_BLOCKS = (1 << 31) - 1, 65535, 65535
+
+
+def demand_sizes(kernel, blocks, threads):
+    """Raise unless a GPU can start so many blocks (x, y, z) of threads (x, y, z).
+
+    Raises:
+        ValueError: so.
+    """
+    if min(*blocks, *threads) < 1 or math.prod(threads) > MOST_THREADS:
+        raise ValueError(
+            f"{kernel.name}: sizes of a grid and its blocks must be 1 or more, and a block's product at most "
+            f"{MOST_THREADS}, got grid {tuple(blocks)} and block {tuple(threads)}"
+        )
+    if any(n > most for n, most in zip((*blocks, *threads), (*MOST_BLOCKS, *MOST_EACH), strict=True)):
+        raise ValueError(
+            f"{kernel.name}: a grid has at most {MOST_BLOCKS} blocks and a block {MOST_EACH} threads, "
+            f"got {tuple(blocks)} and {tuple(threads)}"
+        )
 
 
 class _Own(threading.local):
@@ -126,7 +146,16 @@ class Driver(abc.ABC):
             return memory
 
     def upload(self, array, host):
-        """Copy a host array into a `CudaArray` of the same shape and dtype."""
+        """Copy a C-contiguous host array into a `CudaArray` of the same size and dtype.
+
+        Raises:
+            ValueError: it is no such array.
+        """
+        if (host.size, host.dtype) != (array.size, array.dtype) or not host.flags.c_contiguous:
+            raise ValueError(
+                f"an array of {host.dtype} and shape {host.shape}, C-contiguous or not, cannot be copied as it lies "
+                f"into one of {array.dtype} and shape {array.shape}"
+            )
         with self._lock:
             self._refuse("an array is copied from the host")
             self._upload(array, host)

@@ -2,25 +2,35 @@
 
 import functools
 import importlib.util
+import os
+import pathlib
+import re
+import shutil
 
 from npdl.devices.versions import version
 
 PACKAGES = ("cuda.core", "cuda.bindings", "numba_cuda")
 DISTRIBUTIONS = ("numba-cuda", "cuda-core", "cuda-bindings", "nvidia-nvvm", "nvidia-nvjitlink", "nvidia-cublas")
+LEAST = {"numba-cuda": "0.22", "cuda-core": "0.5", "cuda-bindings": "13.0"}
+"""The oldest versions with which the GPU path runs: before, cuda.core was cuda.core.experimental."""
 OLDEST = 13000
 """The CUDA that NVIDIA's driver must run: 13.0, by whose tools kernels are compiled; drivers from 580 on do."""
+TOOLKIT = "/usr/local/cuda"
+"""Where NVIDIA's installer puts its tools."""
 INSTALL = 'pip install "npdl-engine[cuda]"'
 
 
 def count():
     """How many GPUs there are; 0 where the packages or NVIDIA's driver are missing."""
-    return 0 if _missing() else _gpus()[0]
+    return 0 if _missing() or _outdated() else _gpus()[0]
 
 
 def obstacle(number):
     """What stands in the way of using the GPU of that number, and how to get past it; None: nothing."""
     if missing := _missing():
         return f"it needs packages that are not installed, {', '.join(missing)}: {INSTALL}"
+    if outdated := _outdated():
+        return f"it needs {', '.join(outdated)}: {INSTALL} --upgrade"
     gpus, error = _gpus()
     if error:
         return f"{error}; it needs an NVIDIA GPU and NVIDIA's driver, 580 or newer"
@@ -34,8 +44,33 @@ def versions():
     return {name: version(name) for name in DISTRIBUTIONS}
 
 
+@functools.cache
+def show_toolkit():
+    """Where the compiler is not installed as a package, make the folder of a CUDA toolkit $CUDA_HOME: NVIDIA's search
+    for libraries reads that, once, and does not look beside nvcc."""
+    if version("nvidia-nvvm") is None and not os.environ.get("CUDA_PATH"):
+        for nvcc in filter(None, (shutil.which("nvcc"), f"{TOOLKIT}/bin/nvcc")):
+            toolkit = pathlib.Path(nvcc).resolve().parents[1]
+            if toolkit.joinpath("nvvm").is_dir():
+                os.environ.setdefault("CUDA_HOME", str(toolkit))
+
+
 def _missing():
     return [name for name in PACKAGES if not _is_installed(name)]
+
+
+def _outdated():
+    """Packages that are too old, and what is needed."""
+    found = {name: version(name) for name in LEAST}
+    return [
+        f"{name} {least} or newer, here is {found[name]}"
+        for name, least in LEAST.items()
+        if found[name] and _numbers(found[name]) < _numbers(least)
+    ]
+
+
+def _numbers(text):
+    return [int(number) for number in re.findall(r"\d+", text)[:3]]
 
 
 def _is_installed(name):
@@ -48,6 +83,7 @@ def _is_installed(name):
 @functools.cache
 def _gpus():
     """(how many, what was wrong)"""
+    show_toolkit()
     from cuda.bindings import driver as cu  # heavy, and an extra
 
     try:

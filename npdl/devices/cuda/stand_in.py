@@ -4,19 +4,15 @@ It keeps the rules of a real one: fresh memory holds rubbish, kernels see only w
 threads may run in either order.
 """
 
-import math
-
 import numpy as np
 from numba import types
 
-from npdl.devices.cuda.driver import Driver
+from npdl.devices.cuda.driver import Driver, demand_sizes
 from npdl.devices.cuda.races import Race, races
 from npdl.devices.cuda.replay import replay
 
 RUBBISH = 0xAB
 MEMORY = 8 << 30
-MOST_THREADS, MOST_EACH = 1024, (1024, 1024, 64)  # of a block, and along x, y and z, on every GPU
-MOST_BLOCKS = (1 << 31) - 1, 65535, 65535
 
 
 class Memory:
@@ -122,16 +118,7 @@ class StandIn(Driver):
             ValueError: no blocks or threads, or too many.
             Race: with `watch`, the result depends on which thread is first.
         """
-        if min(*blocks, *threads) < 1 or math.prod(threads) > MOST_THREADS:
-            raise ValueError(
-                f"{kernel.name}: sizes of a grid and its blocks must be 1 or more, and a block's product at most "
-                f"{MOST_THREADS}, got grid {tuple(blocks)} and block {tuple(threads)}"
-            )
-        if any(n > most for n, most in zip((*blocks, *threads), (*MOST_BLOCKS, *MOST_EACH), strict=True)):
-            raise ValueError(
-                f"{kernel.name}: a grid has at most {MOST_BLOCKS} blocks and a block {MOST_EACH} threads, "
-                f"got {tuple(blocks)} and {tuple(threads)}"
-            )
+        demand_sizes(kernel, blocks, threads)
         given = [_argument(value, kind) for value, kind in zip(arguments, kernel.kinds, strict=True)]
         self._do(lambda: self._run(kernel, blocks, threads, given))
 

@@ -4,13 +4,16 @@ import collections
 import importlib
 import pathlib
 import sys
+import threading
 
 import numpy as np
+from cuda.bindings import driver as cu
 from gpu import SoftwareGpu
 
 import npdl
 from npdl import Sequential, devices, layers
 from npdl.devices.cuda.ahead import AHEAD, BACK, WORK, Feed, Fetch
+from npdl.devices.cuda.array import CudaArray
 
 software = SoftwareGpu()
 
@@ -26,7 +29,7 @@ def raised(call):
 
 def memory():
     """Arrays there and back; how many bytes are free; an array too large."""
-    assert npdl.cuda.is_available() and npdl.cuda.count() == 1
+    assert npdl.cuda.is_available() and npdl.cuda.count() == 2
     device, free = devices.get("cuda"), npdl.cuda.info()["memory"]["free"]
     host = np.arange(30, dtype=np.float32).reshape(5, 6)
     there = device.from_host(host)
@@ -34,12 +37,31 @@ def memory():
     np.testing.assert_array_equal(device.to_host(there[1:3]), host[1:3])
     np.testing.assert_array_equal(device.to_host(device.zeros((3,), "int64")), np.zeros(3, "int64"))
     assert npdl.cuda.info()["memory"]["free"] == free - host.nbytes
+    there = device.alloc((1 << 20,), "float32")
     del there
-    assert npdl.cuda.info()["memory"]["free"] == free
+    device.driver.synchronize()
+    assert npdl.cuda.info()["memory"]["free"] == free  # the pool keeps it for the next one who asks
+    assert cu.cuMemGetInfo()[1] < free
     error = raised(lambda: device.alloc((1 << 30,), "float32"))
     assert isinstance(error, MemoryError) and "no room for 4,294,967,296 bytes" in str(error), error
-    assert "there are 1 GPUs here" in str(raised(lambda: devices.get("cuda:1")))
+    assert "there are 2 GPUs here" in str(raised(lambda: devices.get("cuda:2")))
     assert devices.get("cuda:0") is device
+    wrong = raised(lambda: device.driver.upload(device.alloc((5, 6), "float32"), host.T))
+    assert isinstance(wrong, ValueError), wrong
+
+
+def uploads():
+    """The host may write into an array at once, however late the GPU reads: small ones take turns in memory of the
+    driver's own, larger ones are waited for."""
+    device = devices.get("cuda")
+    for late in (False, True):
+        software.late = {int(device.driver.stream.handle)} if late else set()
+        for count in (3, 1 << 14, 1 << 18):
+            made, host = [], np.empty(count, "float32")
+            for value in range(80):
+                host[...] = value
+                made.append(device.from_host(host))
+            assert [device.to_host(array)[-1] for array in made] == list(range(80))
 
 
 def _model(device, precision=None):
@@ -160,11 +182,11 @@ def steady():
 def forgotten():
     """Who forgets to wait is found out: a copy ahead that nobody waits for, memory that is written too early."""
     gpu = devices.get("cuda").driver
-    hosts = [np.full(4, value, "float32") for value in range(1, 5)]
+    hosts, feeds = [np.full(4, value, "float32") for value in range(1, 5)], []
     for late, forget in (("copies", "hold"), ("work", "record")):
         software.late = {int(gpu.lane(late == "copies").handle)}
         for forgets in (False, True):
-            feed = gpu_feed(gpu, forget if forgets else None)
+            feeds.append(feed := gpu_feed(gpu, forget if forgets else None))
             sums = [devices.get("cuda").zeros((4,), "float32") for _ in range(4)]
             for array, there in zip(hosts, sums, strict=True):
                 gpu.copy(feed.put(array), there)
@@ -180,6 +202,11 @@ def forgotten():
         given = fetch.take(one), fetch.take(other)
         right = all((back() == host).all() for back, host in zip(given, hosts[:2], strict=True))
         assert right != forgets
+    software.late = {int(gpu.lane(BACK).handle)}
+    fetch = Fetch(gpu, (4,), np.float32)
+    asked = fetch.take(one), fetch.take(other)
+    del fetch  # its memory is given back
+    assert all((back() == host).all() for back, host in zip(asked, hosts[:2], strict=True))
     software.late = set()
 
 
@@ -202,18 +229,23 @@ def gpu_feed(gpu, forget):
 
 
 def two():
-    """Of two GPUs in one thread each is current when it is asked."""
-    from npdl.devices.cuda import gpu
-
-    one, other = (gpu.Gpu() for _ in range(2))
-    made = [0]
-    other.device = type("Counted", (), {"set_current": lambda _: made.append(made.pop() + 1)})()
-    a = [driver.filled(np.ones(3, "float32")) for driver in (one, one)]
-    assert gpu._threads.gpu is one and made == [0]
-    other.be_current()
-    assert gpu._threads.gpu is other and made == [1]
-    one.download(a[0])
-    assert gpu._threads.gpu is one
+    """Of two GPUs each is current when it is asked, whatever other libraries or destructors chose in between."""
+    _, other = cu.cuDevicePrimaryCtxRetain(1)
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((64, 20)).astype("float32"), rng.integers(0, 5, 64)
+    models, losses = [_model(name) for name in ("cuda", "cuda:1")], []
+    for _ in range(4):
+        losses.append([model.train_on_batch(x, y) for model in models])
+        cu.cuCtxSetCurrent(other)
+        thread = threading.Thread(target=lambda: losses.append([model.train_on_batch(x, y) for model in models]))
+        thread.start()  # which begins with none
+        thread.join()
+    assert len(losses) == 8 and all(one == two for one, two in losses), losses
+    page = models[1].device.driver.pinned(4)
+    models[0].device.driver.be_current()
+    _, before = cu.cuCtxGetCurrent()
+    del page
+    assert cu.cuCtxGetCurrent()[1] == before
 
 
 def faults():
@@ -228,6 +260,19 @@ def faults():
     model.to("cuda").to("cpu")
     for a, b in zip(model.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def broken():
+    """What a kernel breaks shows where the host waits, and says what to do; then nothing is possible any more."""
+    device = devices.get("cuda")
+    software.late = {int(device.driver.stream.handle)}
+    x = device.from_host(np.ones(4, "float32"))
+    apart = CudaArray(x.memory, 1 << 40, x.shape, x.dtype)
+    device.kernels.add(apart, apart, out=x)
+    for _ in range(2):
+        error = str(raised(lambda: device.to_host(x)))
+        assert "CUDA_ERROR_LAUNCH_FAILED" in error and "npdl.cuda.debug() in a new process" in error, error
+    software.errors.clear()
 
 
 def columns():

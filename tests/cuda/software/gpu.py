@@ -89,13 +89,10 @@ class SoftwareGpu:
 
     def _on_order(self, kind, stream, a, b, n):
         """Copies, what is freed, and events."""
-        if kind == TO and not self.cuda.software_is_locked(ctypes.c_void_p(b)):
-            held = ctypes.create_string_buffer(ctypes.string_at(b, n), n)  # CUDA takes it before it returns
-            self._in_order(stream, lambda: ctypes.memmove(a, held, n))
-        elif kind in (TO, FROM, INSIDE):
-            self._in_order(stream, lambda: ctypes.memmove(a, b, n))
+        if kind in (TO, FROM, INSIDE):  # from the host late, too: CUDA may, where memory is not page-locked
+            self._in_order(stream, lambda: self._copy(kind, a, b, n))
         elif kind == FREE:
-            self._in_order(stream, lambda: self.cuda.software_free(address(a)))
+            self._in_order(stream, lambda: self._free(a))
         elif kind == RECORD:
             point = self._points[a] = Point(stream)
             self._in_order(stream, point.come)
@@ -106,6 +103,15 @@ class SoftwareGpu:
                 self.finish(point.stream, point)
             else:
                 self._in_order(stream, lambda: self.finish(point.stream, point))
+
+    def _copy(self, kind, to, source, n):
+        for place in ((to,) if kind == TO else (source,) if kind == FROM else (to, source)) if n else ():
+            self._memory(place, np.dtype(np.uint8), n)
+        ctypes.memmove(to, source, n)
+
+    def _free(self, start):
+        if not self.cuda.software_free(address(start)):
+            raise MemoryError(f"no memory at {start:#x} to free")
 
     def _on_work(self, kind, name, dims, parameters, stream):
         try:
@@ -146,8 +152,9 @@ class SoftwareGpu:
                 left = self._columns(a, *((k, m) if transpose_a else (m, k)), lda, type)
                 right = self._columns(b, *((n, k) if transpose_b else (k, n)), ldb, type)
                 out = self._columns(c, m, n, ldc)
-                product = alpha * ((left.T if transpose_a else left) @ (right.T if transpose_b else right))
-                out[...] = product + beta * out if beta else product
+                with np.errstate(over="ignore", invalid="ignore"):
+                    product = alpha * ((left.T if transpose_a else left) @ (right.T if transpose_b else right))
+                    out[...] = product + beta * out if beta else product
 
             return self._do(run, self.cuda.software_is_captured(ctypes.c_void_p(stream)), stream)
         except Exception as error:  # it would be lost in C
@@ -162,12 +169,14 @@ class SoftwareGpu:
             self._in_order(stream, call)
         return 0
 
-    def _memory(self, start, dtype):
-        """The rest of the piece of memory in which an address lies."""
+    def _memory(self, start, dtype, least=0):
+        """The rest of the piece of memory in which an address lies, so many elements at least."""
         first, size = address(), ctypes.c_size_t()
         if not self.cuda.software_find(address(start), ctypes.byref(first), ctypes.byref(size)):
             raise MemoryError(f"no memory at {start:#x}")
         left = (first.value + size.value - start) // dtype.itemsize
+        if left < least:
+            raise MemoryError(f"of {least} elements at {start:#x} only {left} are in memory")
         raw = ctypes.cast(start, ctypes.POINTER(ctypes.c_uint8))
         return np.ctypeslib.as_array(raw, (left * dtype.itemsize,)).view(dtype)
 
