@@ -20,6 +20,7 @@ SPREAD = {"test_ptx", "test_layers", "test_software_gpu"}
 """Files whose tests need different kernels."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items):
     """With several processes (`-n 2 --dist loadgroup`) one runs all tests of a file: their kernels are compiled once.
 
