@@ -50,7 +50,8 @@ def _are_same(settings, others):
 def counting(layers, done):
     """While it lasts, the steps of layers that draw random numbers say whose they are; gives {layer: how many draws},
     filled at the end. The steps are then what they were, or, where it was all `done`, what they have come to."""
-    drawing, draws = [layer for layer in layers if isinstance(vars(layer).get("step"), int)], {}
+    drawing = [layer for layer in dict.fromkeys(layers) if isinstance(vars(layer).get("step"), int)]
+    draws: dict = {}
     before = [layer.step for layer in drawing]
     try:
         for layer in drawing:
@@ -84,7 +85,7 @@ class Captured:
     """
 
     def __init__(self, device, batch, layers, run, workspace, model=None, scaling=None):
-        self._device, self._model, self.updates = device, model, model is not None
+        self._device, self._workspace, self._model, self.updates = device, workspace, model, model is not None
         self._scaling, self._sent = scaling, None  # of what the ring of tables has
         driver = device.driver
         self._given = [device.alloc(array.shape, array.dtype) for array in batch]
@@ -174,7 +175,8 @@ class Captured:
 
 
 class Scored(Captured):
-    """What adds to totals: a graph does, but for metrics that are measured on the host.
+    """What adds to totals: a graph does, but for metrics that are measured on the host, which see a batch's output
+    while the next one is computed.
 
     Args:
         noted: the `NotedTotals` of the batch that it is made of.
@@ -186,7 +188,7 @@ class Scored(Captured):
         self._noted, self._count = noted, count
         super().__init__(*more)
         for own in noted.totals:
-            own.output = None if own.output is None else self._device.apart(own.output)
+            own.outputs = [self._device.apart(y) for y in own.outputs]
 
     def add(self, batch, totals):
         """Do it for a batch, add to the `EpochTotals`; whether it is done."""
@@ -194,10 +196,11 @@ class Scored(Captured):
         if not self.start(batch):
             return False
         totals.add_noted(self._noted)
-        for own, noted, target in zip(totals.totals, self._noted.totals, batch[self._count :], strict=True):
-            if noted.left:
-                left = [own.metrics[place] for place in noted.left]
-                own.add_metrics(target, self._device.to_host(noted.output), None, some=left)
+        targets, heads = batch[self._count :], totals.heads
+        with devices.use_workspace(self._workspace):
+            for head, own, noted, target in zip(heads, totals.totals, self._noted.totals, targets, strict=True):
+                if noted.left:
+                    head.show(own, [own.metrics[place] for place in noted.left], noted.outputs, target)
         return True
 
 

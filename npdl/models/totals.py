@@ -32,6 +32,7 @@ class Totals:
         self.loss, self.metrics, self.weighted = loss, metrics, weighted
         self._total = self.count = self._there = 0.0
         self._hosts = {}  # id of a metric -> the part of its total that was added up on the host
+        self._put_off = None  # what metrics have to see yet
         for metric in metrics:
             metric.reset_state()
 
@@ -50,6 +51,7 @@ class Totals:
 
     def read(self, sums):
         """Take what was added up on a GPU."""
+        self.catch_up()
         self._there = sums[self.place]
         for place, metric in enumerate(self.metrics, self.place + 1):
             if id(metric) in self._hosts:
@@ -81,6 +83,18 @@ class Totals:
             if id(other) in noted._hosts:
                 self._hosts.setdefault(id(metric), metric.total)
                 metric.weight += other.weight
+
+    def put_off(self, update):
+        """Do what was put off before, and put off `update()`: on a GPU metrics see a batch while it is at work on the
+        next."""
+        self.catch_up()
+        self._put_off = update
+
+    def catch_up(self):
+        """Do what was put off."""
+        update, self._put_off = self._put_off, None
+        if update is not None:
+            update()
 
     def add_metrics(self, target, output, w, mask=None, unweighted=None, some=None):
         """Take in one batch of host arrays; a metric of the user's own may keep them, so it gets no reused memory.
@@ -117,15 +131,15 @@ class Noted(Totals):
     """The totals of one batch while a graph is made of it: what is left for the host is only kept.
 
     Attributes:
-        output: what the metrics on the host see, on the device; None: nothing.
+        outputs: what the metrics on the host see, on the device.
         left: the places of those metrics.
     """
 
-    output, left = None, ()
+    outputs, left = (), ()
 
-    def keep(self, left, output):
-        """Keep the output for these metrics."""
-        self.output, self.left = output, [self.metrics.index(metric) for metric in left]
+    def keep(self, left, outputs):
+        """Keep the outputs for these metrics."""
+        self.outputs, self.left = outputs, [self.metrics.index(metric) for metric in left]
 
 
 class EpochTotals:
@@ -164,7 +178,9 @@ class EpochTotals:
             self._sums.lend(self)
 
     def settle(self, sums):
-        """Keep what was added up on the GPU: others use the sums from now on."""
+        """Keep what was added up on the GPU: others use the sums from now on, and what copies outputs back."""
+        for own in self.totals:
+            own.catch_up()
         self._settled = [a + b for a, b in zip(self._settled, sums, strict=True)]
 
     def read(self):

@@ -342,3 +342,37 @@ def test_a_scale_and_an_optimizer_that_somebody_sets(graphs, monkeypatch):
     assert found[0][:3] == found[1][:3]
     for a, b in zip(found[0][3], found[1][3], strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def siamese():
+    """One encoder for two inputs, dropout and statistics in it, and what compares its outputs."""
+    a, b = layers.Input((20,), name="a"), layers.Input((20,), name="b")
+    inside = [
+        layers.Dense(33, activation="relu", kernel_regularizer="l2"), layers.Dropout(0.3), layers.BatchNormalization(),
+    ]  # fmt: skip
+    encoder = Sequential([layers.Input((20,)), *inside], seed=1)
+    near = layers.CosineSimilarity()([encoder(a), encoder(b)])
+    model = npdl.Model([a, b], layers.Dense(1, activation="sigmoid")(near), seed=0)
+    model.compile(npdl.optimizers.Adam(0.01), "binary_crossentropy", metrics=["accuracy"])
+    return model.to("stand-in")
+
+
+def words():
+    """One embedding for questions and answers, padding masked, and a recurrence called twice in a row."""
+    question, answer = layers.Input((6,), name="question"), layers.Input((6,), name="answer")
+    embedding, recurrent = layers.Embedding(11, 7, mask_zero=True), layers.Bidirectional(layers.GRU(5))
+    made = [recurrent(embedding(one)) for one in (question, answer)]
+    twice, whole = layers.Dense(10, activation="tanh"), layers.Concatenate()(made)
+    model = npdl.Model([question, answer], layers.Dense(5)(twice(twice(layers.Dense(10)(whole)))), seed=0)
+    model.compile("adam", npdl.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model.to("stand-in")
+
+
+@pytest.mark.parametrize("make", (siamese, words))
+def test_layers_that_are_called_twice(graphs, monkeypatch, make):
+    rng = np.random.default_rng(2)
+    x, y = [X, X[::-1].copy()], rng.integers(0, 2, (70, 1))
+    if make is words:
+        x, y = [np.sort(rng.integers(0, 11, (70, 6)), axis=1)[:, ::-1].copy() for _ in range(2)], Y
+    history, _ = eager_and_graph(graphs, monkeypatch, make, x, y)
+    followed(make, x, y, history)

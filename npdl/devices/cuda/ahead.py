@@ -97,7 +97,7 @@ class Fetch:
         self._driver.receive(page, own)
         done.record(BACK)
 
-        def given():
+        def given(_=own):  # which is not freed before it is copied
             done.wait()
             return page
 
