@@ -2,6 +2,7 @@
 
 import contextlib
 import operator
+from typing import NamedTuple
 
 from npdl import devices, optimizers
 from npdl.kernels.counted import Counted
@@ -10,9 +11,11 @@ from npdl.layers.augmenting import Augmentation
 PLAIN = {
     optimizers.SGD, optimizers.Adam, optimizers.AdamW, optimizers.Adamax, optimizers.Nadam, optimizers.RMSprop,
     optimizers.Lion, optimizers.Adagrad, optimizers.Adadelta, optimizers.Ftrl, optimizers.Rprop, optimizers.Lamb,
-    optimizers.Adafactor,
+    optimizers.Adafactor, optimizers.ASGD, optimizers.RAdam, optimizers.ScheduleFreeAdamW, optimizers.Muon,
+    optimizers.Lookahead, optimizers.SWA,
 }  # fmt: skip
-"""Optimizers whose step is the same launches every time, with other numbers: it is a part of the graph. Exact types."""
+"""Optimizers whose step is the same launches every time that it is one turn's (`Optimizer.turn`), with other numbers:
+it is a part of the graph. Exact types."""
 
 ROOM = 1 << 12
 """Bytes for the numbers of a graph, and those more for each layer and each tensor."""
@@ -26,10 +29,22 @@ COUNTED = {"iterations", "keeper", "name", "state", "_product"}
 
 
 def is_plain(optimizer):
-    """Whether the step of an optimizer can be a part of a graph: of these types, and neither adding up gradients nor
-    overwriting weights every so many steps."""
-    odd = optimizer.gradient_accumulation_steps or optimizer.ema_overwrite_frequency or optimizer.takes_closure
-    return type(optimizer) in PLAIN and not odd
+    """Whether the step of an optimizer can be a part of a graph."""
+    inner = getattr(optimizer, "optimizer", None)
+    return type(optimizer) in PLAIN and (inner is None or is_plain(inner))
+
+
+def turn_of(step):
+    """The `turn` of the optimizer's step that comes, where it is a part of the graph of a `Step`; else None.
+
+    A device that skips steps by itself counts nothing but them, and skips no products of matrices."""
+    optimizer = step.model.optimizer
+    if not is_plain(optimizer) or step.model.outside() or (step.adds_up and step.parts_differ):
+        return None
+    turn = optimizer.turn
+    if step.scaling is not None and (turn or optimizer.scalars() or type(optimizer) is optimizers.Muon):
+        return None
+    return turn
 
 
 def settings_of(optimizer):
@@ -44,6 +59,15 @@ def _are_same(settings, others):
     """Whether two of `settings_of` are equal: numbers, and the very same objects."""
     objects, them = settings[1], others[1]
     return settings[0] == others[0] and len(objects) == len(them) and all(map(operator.is_, objects, them))
+
+
+class Ring(NamedTuple):
+    """Of which steps the graph's ring of tables (`Numbers.choose`) has those of the optimizer: from `first` to the one
+    before `after`, the latest of them, all made with these `settings_of` it."""
+
+    first: int
+    after: int
+    settings: tuple
 
 
 @contextlib.contextmanager
@@ -86,18 +110,18 @@ class Captured:
 
     def __init__(self, device, batch, layers, run, workspace, model=None, scaling=None):
         self._device, self._workspace, self._model, self.updates = device, workspace, model, model is not None
-        self._scaling, self._sent = scaling, None  # of what the ring of tables has
+        self._scaling, self._ring = scaling, None
         driver = device.driver
         self._given = [device.alloc(array.shape, array.dtype) for array in batch]
-        self._feeds = [workspace.feeder(place, array) for place, array in enumerate(batch)]
+        self._feeds = [workspace.feeder(place, array) if array.size else None for place, array in enumerate(batch)]
         room = ROOM + ROOM_EACH * len(layers)
         room += ROOM_DRAWN * len(batch[0]) * sum(isinstance(layer, Augmentation) for layer in layers)
         if model is not None:
             room += ROOM_EACH * len(model.store.weights)
-            before = model.optimizer.iterations
+            before = model.optimizer.counted
             with driver.rehearsal() as rehearsed:  # makes state and tables, which a graph could not
-                model.optimizer.step(model)
-            model.optimizer.iterations = before
+                self._update()
+            model.optimizer.counted = before
             room += rehearsed.nbytes
             if scaling is not None:  # makes its memory there, which outlives the graph
                 scaling.lend(model.optimizer)
@@ -109,18 +133,22 @@ class Captured:
                     self._capture_step(rehearsed.nbytes)
         finally:
             if model is not None:
-                model.optimizer.iterations = before
+                model.optimizer.counted = before
 
     def _capture_step(self, nbytes):
-        graph, scaling, step = self._graph, self._scaling, self._model.optimizer.step
+        graph, scaling = self._graph, self._scaling
         if scaling is not None:
             graph.numbers.choose(scaling.there, nbytes)
         graph.noting = True
         with self._guard():
-            step(self._model)
+            self._update()
         graph.noting = False
         if scaling is not None:
             scaling.advance()
+
+    def _update(self):
+        """The optimizer's step."""
+        self._model.optimizer.step(self._model)
 
     def _guard(self):
         """What lets the optimizer's step be skipped."""
@@ -132,7 +160,8 @@ class Captured:
         if not self._renew():
             return False
         for feed, given, array in zip(self._feeds, self._given, batch, strict=True):
-            self._device.driver.copy(feed.put(array), given)
+            if feed is not None:  # else there are no targets
+                self._device.driver.copy(feed.put(array), given)
         self._graph.numbers.send()
         self._graph.launch()
         for layer, draws in self._draws.items():
@@ -147,25 +176,28 @@ class Captured:
         if not is_plain(optimizer):
             return False
         with contextlib.nullcontext() if self._scaling is None else self._supposed(optimizer):
-            before = optimizer.iterations
+            before = optimizer.counted
             with self._guard():
-                fits = numbers.renew(lambda: optimizer.step(model), before)
+                fits = numbers.renew(self._update, optimizer.iterations)
             if not fits:
-                optimizer.iterations, self._sent = before, None
+                optimizer.counted, self._ring = before, None
         return fits
 
     def _supposed(self, optimizer):
-        """As of `Scaling`, where the ring has the tables of all numbers of steps that there may have been."""
-        scaling = self._scaling
-        settings, begun = settings_of(optimizer), scaling.lend(optimizer)
+        """`Scaling.supposed`, for a start at which the ring has every table that the device may choose.
+
+        The device has done at least as many steps as it was lent, and at most `steps`, which it has if it skipped none.
+        The ring must have the tables of all these numbers, made with the settings of now; else the host asks how many
+        there were, and waits for that."""
+        scaling, ring, settings = self._scaling, self._ring, settings_of(optimizer)
+        lent = scaling.lend(optimizer)
         with scaling.supposed():
             steps = optimizer.iterations
-        sent = self._sent
-        whole = sent is not None and sent[0] <= begun and sent[1] == steps and _are_same(settings, sent[2])
-        if steps > begun and (not whole or steps - begun >= scaling.there.places):
+        whole = ring is not None and ring.first <= lent and ring.after == steps and _are_same(settings, ring.settings)
+        if steps > lent and not (whole and steps - lent < scaling.there.places):
             scaling.settle()
             steps, whole = scaling.lend(optimizer), False
-        self._sent = sent[0] if whole else steps, steps + 1, settings
+        self._ring = Ring(ring.first if whole else steps, steps + 1, settings)
         return scaling.supposed()
 
     def infer(self, *xs):
@@ -232,15 +264,16 @@ class CapturedStep(Scored):
 
     def __init__(self, step, xs, targets):
         self._step, noted = step, step.totals(noted=True)
-        alone = is_plain(step.model.optimizer) and not step.model.outside()
-        alone = alone and (step.scaling is None or not step.model.optimizer.scalars())  # which no device keeps
-        model = step.model if alone else None
+        model = None if turn_of(step) is None else step.model
         if model is None and step.scaling is not None and step.penalized:
             raise devices.NotInGraph("penalties, behind what the host does to the gradients of a scaled loss")
         batch = [*xs, *targets]
         layers = [part for layer in step.plan.layers for part in layer.walk()]
         more = step.device, batch, layers, self._run, step.workspace, model, model and step.scaling
         super().__init__(noted, len(xs), *more)
+
+    def _update(self):
+        self._model.optimizer.step(self._model, sum(own.count for own in self._noted.totals))
 
     def _run(self, *arrays):
         scaled = contextlib.nullcontext() if self._scaling is None else self._scaling.captured()

@@ -199,6 +199,8 @@ class Head:
         else:
             value = loss.forward(target, output, w)
             dy = loss.backward() if gradient else None
+        if (workspace := devices.current_workspace()) is not None:
+            workspace.saved.pop(id(loss), None)  # its memory serves others
         count = getattr(loss, "count", None)
         if count is None:  # a loss of the user's own that only returns its mean
             rows = len(output[0] if self.together else output)

@@ -260,8 +260,9 @@ class Replays:
         """The classes whose methods a step runs."""
         return {type(part) for part in self._parts()} | {type(head.loss) for head in self.heads}
 
-    def find(self, batch):
-        """The `Replay` for a batch of these host arrays, None where there is none."""
+    def find(self, batch, turn=None):
+        """The `Replay` for a batch of these host arrays, None where there is none; `turn`: of the optimizer's step in
+        it (`turn_of`), None without one."""
         if not self.noted:
             return None
         if not self._is_current():
@@ -270,7 +271,7 @@ class Replays:
             self.wasted = 0 if self.repeated else self.wasted + 1
             self.repeated, self.possible = False, self.possible and self.wasted < WASTED
             return None
-        kind = _kind(batch)
+        kind = _kind(batch), turn
         if kind != self._latest[0]:  # to compare it is cheap, to look it up takes a hash of each type
             self._latest = kind, self.noted.get(kind)
         replay = self._latest[1]
@@ -340,7 +341,7 @@ class Replays:
         """Inference on a GPU as a graph: `run(*xs)`, arrays on the device, gives the outputs. As `capture`."""
         return self.capture(lambda: Captured(self.store.device, xs, (), run, self.workspace), xs)
 
-    def capture(self, make, batch):
+    def capture(self, make, batch, turn=None):
         """What `make()` captures for a batch of host arrays, from now on found for such ones; None if it cannot be a
         graph."""
         self._look()
@@ -352,7 +353,7 @@ class Replays:
         except devices.NotInGraph:  # a table that is made anew in each step, since there are too many to keep
             self.possible = False
             return None
-        self.noted[_kind(batch)] = captured
+        self.noted[_kind(batch), turn] = captured
         return captured
 
     def give_up(self, replay):
@@ -383,7 +384,7 @@ class Replays:
         self.possible = self.possible and notes.possible
         if self.possible:
             self._latest = (), None
-            self.noted[_kind(batch.values())] = Replay(notes, kernels.full, self.heads[0] if self.heads else None)
+            self.noted[_kind(batch.values()), None] = Replay(notes, kernels.full, self.heads[0] if self.heads else None)
 
 
 def _kind(batch):

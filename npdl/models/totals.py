@@ -229,18 +229,18 @@ class EpochTotals:
         return self.penalty, self.samples, [(totals.total, totals.count) for totals in self.totals]
 
     def since(self, before):
-        """(the loss, the samples that count) of what came after `sums` gave this."""
+        """The loss of what came after `sums` gave this."""
         self.read()
         penalty, samples, sums = before
-        loss, all_counted = (self.penalty - penalty) / max(self.samples - samples, 1), 0.0
+        loss = (self.penalty - penalty) / max(self.samples - samples, 1)
         for head, totals, (total, count) in zip(self.heads, self.totals, sums):
-            counted = totals.count - count
-            loss, all_counted = loss + head.weight * (totals.total - total) / (counted or 1), all_counted + counted
-        return loss, all_counted
+            loss = loss + head.weight * (totals.total - total) / (totals.count - count or 1)
+        return loss
 
-    def counts_since(self, before):
-        """The samples that count of each output, of what came after `sums` gave this."""
-        return [totals.count - count for totals, (_, count) in zip(self.totals, before[2])]
+    def counts(self, before=None):
+        """The samples that count of each output; of what came after this gave `before`."""
+        counts = [totals.count for totals in self.totals]
+        return counts if before is None else [count - one for count, one in zip(counts, before, strict=True)]
 
     @property
     def mean_penalty(self):

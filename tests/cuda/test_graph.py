@@ -11,9 +11,11 @@ import npdl
 from npdl import Sequential, devices, layers
 from npdl.devices.cuda import kept
 from npdl.devices.cuda.scale import DeviceScale
+from npdl.devices.cuda.stand_in import StandIn
 from npdl.models import replay
 from npdl.models.captured import PLAIN, CapturedStep
 from npdl.models.replay import Replays
+from npdl.optimizers.wrapper import Wrapper
 
 X = np.random.default_rng(0).standard_normal((70, 20)).astype("float32")
 Y = np.random.default_rng(1).integers(0, 5, 70)
@@ -125,7 +127,12 @@ def test_every_plain_optimizer_is_a_part_of_the_graph(graphs, monkeypatch, kind)
         inside = [layers.Dense(6, activation="relu", kernel_constraint="non_neg"), layers.Dense(5)]
         model = Sequential([layers.Input((20,)), *inside], seed=0).to("stand-in")
         more = {"momentum": 0.9, "nesterov": True} if kind is npdl.optimizers.SGD else {}
-        optimizer = kind(npdl.schedules.CosineDecay(0.01, 10), use_ema=True, **more)
+        schedule = npdl.schedules.CosineDecay(0.01, 10)
+        if issubclass(kind, Wrapper):
+            more = {"sync_period": 2} if kind is npdl.optimizers.Lookahead else {"average_period": 2}
+            optimizer = kind(npdl.optimizers.Adam(schedule, use_ema=True), **more)
+        else:
+            optimizer = kind(schedule, use_ema=True, **more)
         model.compile(optimizer, npdl.losses.SparseCategoricalCrossentropy(from_logits=True))
         return model
 
@@ -135,8 +142,38 @@ def test_every_plain_optimizer_is_a_part_of_the_graph(graphs, monkeypatch, kind)
     captured = []
     monkeypatch.setattr(CapturedStep, "__init__", counted(CapturedStep.__init__, captured))
     eager_and_graph(graphs, monkeypatch, make, X, Y)
-    assert len(captured) == 2  # of batches of 32 and of 6: they fit to the end
-    assert len(steps) == 9 + 9 + 2 * 2  # 9 steps of each, twice more for each graph
+    many = {npdl.optimizers.Lookahead: 4, npdl.optimizers.SWA: 5}.get(kind, 2)
+    assert len(captured) == many  # of batches of 32 and of 6, where it takes turns of each turn: they fit to the end
+    assert len(steps) == 9 + 9 + 2 * many  # 9 steps of each, twice more for each graph
+
+
+@pytest.mark.parametrize(
+    "options", ({"gradient_accumulation_steps": 3}, {"gradient_accumulation_steps": 2, "use_ema": True,
+                "ema_overwrite_frequency": 2, "clipnorm": 0.1}, {"use_ema": True, "ema_overwrite_frequency": 3}),
+)  # fmt: skip
+def test_steps_that_take_turns(graphs, monkeypatch, options):
+    """A graph for each turn; what is in the midst of an accumulation, or of the steps before weights are overwritten,
+    goes on in the next `fit`, batch by batch, from a saved state."""
+    read, download = [], StandIn.download
+    monkeypatch.setattr(StandIn, "download", lambda self, array: (read.append(1), download(self, array))[1])
+    found = []
+    for most in (replay.MOST, -1):
+        monkeypatch.setattr(replay, "MOST", most)
+        model = model_of(layers.Dropout(0.2))
+        model.compile(npdl.optimizers.ScheduleFreeAdamW(0.01, **options), "sparse_categorical_crossentropy")
+        read.clear()
+        seen = [model.fit(X, Y, epochs=5, batch_size=20, verbose=0).history]
+        assert len(read) == 5 + 1 + ("use_ema" in options)  # once an epoch, and what the state begins with
+        seen += [model.train_on_batch(X[:20], Y[:20]) for _ in range(5)]
+        scalars, arrays = model.optimizer.get_state()
+        model.optimizer.set_state(scalars, arrays, model.store)
+        seen += [model.train_on_batch(X[:20], Y[:20]) for _ in range(4)]
+        found.append((seen, scalars, [*model.get_weights(), *model.optimizer.get_state()[1].values()]))
+    assert found[0][:2] == found[1][:2]
+    for a, b in zip(found[0][2], found[1][2], strict=True):
+        np.testing.assert_array_equal(a, b)
+    turns = {3: 3, 2: 2 + 2}.get(options.get("gradient_accumulation_steps"), 2)
+    assert turns <= graphs.count("captured") <= 4 * turns + 2 and graphs.count("launched") >= 10 + 4 + 3
 
 
 def counted(method, calls):
@@ -376,3 +413,37 @@ def test_layers_that_are_called_twice(graphs, monkeypatch, make):
         x, y = [np.sort(rng.integers(0, 11, (70, 6)), axis=1)[:, ::-1].copy() for _ in range(2)], Y
     history, _ = eager_and_graph(graphs, monkeypatch, make, x, y)
     followed(make, x, y, history)
+
+
+LABELS = {
+    "CategoricalGeneralizedCrossEntropy", "Circle", "MultiMarginLoss", "SparseCategoricalCrossentropy",
+    "SparseCategoricalFocalCrossentropy", "TripletSemiHardLoss",
+}  # fmt: skip
+SIGNS = {"HingeEmbeddingLoss", "MarginRankingLoss", "SoftMarginLoss"}
+COUNTED = {"CrossEntropyLoss", "NLLLoss"}
+"""Losses whose mean is over as many samples as the host finds in the targets."""
+
+
+@pytest.mark.parametrize("name", sorted(kind.__name__ for kind in replay.LOSSES_ON_GPU - {npdl.losses.Loss}))
+def test_every_loss_is_a_part_of_the_graph(graphs, monkeypatch, name):
+    kind, rng = getattr(npdl.losses, name), np.random.default_rng(3)
+    several = len(getattr(kind, "outputs", ()))
+
+    def make():
+        a = layers.Input((4, 5))
+        ends = [layers.Dense(5, "softmax")(layers.Flatten()(a)) for _ in range(several or 1)]
+        ends = [layers.Dense(5)(a)] if name == "CTC" else ends
+        model = npdl.Model(a, ends if several else ends[0], seed=0)
+        model.compile("sgd", kind())
+        return model.to("stand-in")
+
+    y = np.eye(5, dtype="float32")[Y]
+    y = Y if name in LABELS else rng.integers(1, 4, (70, 2)) if name == "CTC" else 2 * y - 1 if name in SIGNS else y
+    if getattr(kind, "one_a_sample", False):
+        y = np.where(Y > 2, 1, 0 if name == "ContrastiveLoss" else -1)
+    y = y if kind.needs_targets else None
+    if name in COUNTED:
+        with pytest.raises(AssertionError):
+            eager_and_graph(graphs, monkeypatch, make, X.reshape(70, 4, 5), Y)
+        return
+    eager_and_graph(graphs, monkeypatch, make, X.reshape(70, 4, 5), y)
