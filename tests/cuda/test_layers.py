@@ -180,7 +180,10 @@ NO_GRAPH = {"ActivityRegularization", "FractionalMaxPooling2D", "FractionalMaxPo
 
 @pytest.mark.parametrize("name", cases())
 def test_steps_as_a_graph(name, place):
-    for case in cases()[name]:
+    asked = cases()[name]
+    if name == "activation":  # whose formulas differ in kernels alone
+        asked = {type(case[0]): case for case in asked}.values()
+    for case in asked:
         if type(case[0]).__name__ in NO_GRAPH or any(part.penalizes for part in case[0].walk()):
             with pytest.raises(devices.NotInGraph):
                 three_steps(case, place, True)
