@@ -4,9 +4,12 @@ import contextlib
 import operator
 from typing import NamedTuple
 
+import numpy as np
+
 from npdl import devices, optimizers
 from npdl.kernels.counted import Counted
 from npdl.layers.augmenting import Augmentation
+from npdl.losses.weights import Weighed
 
 PLAIN = {
     optimizers.SGD, optimizers.Adam, optimizers.AdamW, optimizers.Adamax, optimizers.Nadam, optimizers.RMSprop,
@@ -86,6 +89,43 @@ def counting(layers, done):
             if isinstance(layer.step, Counted) and layer.step.ahead:
                 draws[layer] = layer.step.ahead
             layer.step = step + done * draws.get(layer, 0)
+
+
+class Batch(NamedTuple):
+    """A batch as noted steps take it.
+
+    Attributes:
+        arrays: host arrays: inputs, targets, and where samples have weights, or only some of them count, `Loss.weigh`'s
+            for each head.
+        counts: M of each head there, else None.
+        ws: the user's sample weights, one for each head.
+    """
+
+    arrays: tuple
+    counts: list | None
+    ws: list
+
+    def which(self, turn=None):
+        """Which of the graphs for such arrays it takes: by the optimizer's turn, and by what metrics are given."""
+        return turn if self.counts is None else (turn, *(w is not None for w in self.ws))
+
+    def weighed(self, arrays):
+        """The weights of each head, from arrays on the device that lie behind inputs and targets."""
+        if self.counts is None:
+            return self.ws
+        pairs = zip(arrays[::2], arrays[1::2], self.counts, self.ws, strict=True)
+        return [Weighed(w, scale, count, given is not None) for w, scale, count, given in pairs]
+
+
+def batch_of(heads, xs, targets, ws, on_gpu):
+    """The `Batch` of host arrays; None: it has weights, which no notes take on the host, nor of steps on a GPU."""
+    if all(w is None for w in ws) and not any(getattr(head.loss, "counts_parts", False) for head in heads):
+        return Batch((*xs, *targets), None, ws)
+    if not on_gpu or any(w is not None and w.ndim > 1 for w in ws):
+        return None
+    found = [head.loss.weigh(target, w, len(xs[0])) for head, target, w in zip(heads, targets, ws, strict=True)]
+    arrays = [np.asarray(one, head.dtype) for head, (*both, _) in zip(heads, found) for one in both]
+    return Batch((*xs, *targets, *arrays), [count for *_, count in found], ws)
 
 
 class Captured:
@@ -217,22 +257,23 @@ class Scored(Captured):
     """
 
     def __init__(self, noted, count, *more):
-        self._noted, self._count = noted, count
+        self._noted, self._count, self._counts = noted, count, ()
         super().__init__(*more)
         for own in noted.totals:
             own.outputs = [self._device.apart(y) for y in own.outputs]
 
     def add(self, batch, totals):
-        """Do it for a batch, add to the `EpochTotals`; whether it is done."""
+        """Do it for a `Batch`, add to the `EpochTotals`; whether it is done."""
         totals.claim()
-        if not self.start(batch):
+        self._counts = batch.counts or [own.count for own in self._noted.totals]
+        if not self.start(batch.arrays):
             return False
-        totals.add_noted(self._noted)
-        targets, heads = batch[self._count :], totals.heads
+        totals.add_noted(self._noted, self._counts)
+        targets = batch.arrays[self._count :]
         with devices.use_workspace(self._workspace):
-            for head, own, noted, target in zip(heads, totals.totals, self._noted.totals, targets, strict=True):
+            for head, own, noted, target, w in zip(totals.heads, totals.totals, self._noted.totals, targets, batch.ws):
                 if noted.left:
-                    head.show(own, [own.metrics[place] for place in noted.left], noted.outputs, target)
+                    head.show(own, [own.metrics[place] for place in noted.left], noted.outputs, target, w)
         return True
 
 
@@ -241,17 +282,18 @@ class CapturedTest(Scored):
 
     Args:
         evaluation: the `Evaluation`.
-        xs, targets: host arrays.
+        batch: the `Batch`.
+        count: how many inputs it has.
     """
 
-    def __init__(self, evaluation, xs, targets):
-        count, noted = len(xs), evaluation.totals(noted=True)
+    def __init__(self, evaluation, batch, count):
+        noted, scored = evaluation.totals(noted=True), count + len(batch.ws)
 
         def run(*arrays):
             with devices.use_workspace(evaluation.workspace):
-                evaluation.score(arrays[:count], arrays[count:], [None] * len(targets), noted)
+                evaluation.score(arrays[:count], arrays[count:scored], batch.weighed(arrays[scored:]), noted)
 
-        super().__init__(noted, count, evaluation.device, [*xs, *targets], (), run, evaluation.workspace)
+        super().__init__(noted, count, evaluation.device, batch.arrays, (), run, evaluation.workspace)
 
 
 class CapturedStep(Scored):
@@ -259,24 +301,26 @@ class CapturedStep(Scored):
 
     Args:
         step: the `Step`.
-        xs, targets: host arrays.
+        batch: the `Batch`.
+        count: how many inputs it has.
     """
 
-    def __init__(self, step, xs, targets):
+    def __init__(self, step, batch, count):
         self._step, noted = step, step.totals(noted=True)
+        self._weighed, self._scored = batch.weighed, count + len(batch.ws)
         model = None if turn_of(step) is None else step.model
         if model is None and step.scaling is not None and step.penalized:
             raise devices.NotInGraph("penalties, behind what the host does to the gradients of a scaled loss")
-        batch = [*xs, *targets]
         layers = [part for layer in step.plan.layers for part in layer.walk()]
-        more = step.device, batch, layers, self._run, step.workspace, model, model and step.scaling
-        super().__init__(noted, len(xs), *more)
+        more = step.device, batch.arrays, layers, self._run, step.workspace, model, model and step.scaling
+        super().__init__(noted, count, *more)
 
     def _update(self):
-        self._model.optimizer.step(self._model, sum(own.count for own in self._noted.totals))
+        self._model.optimizer.step(self._model, sum(self._counts))
 
     def _run(self, *arrays):
         scaled = contextlib.nullcontext() if self._scaling is None else self._scaling.captured()
         with devices.use_workspace(self._step.workspace), scaled:
-            arrays = arrays[: self._count], arrays[self._count :]
-            self._step.gradients(*arrays, self._noted, unscale=self._scaling is not None)
+            xs, targets = arrays[: self._count], arrays[self._count : self._scored]
+            ws, unscale = self._weighed(arrays[self._scored :]), self._scaling is not None
+            self._step.gradients(xs, targets, self._noted, ws=ws, unscale=unscale)

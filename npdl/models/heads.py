@@ -3,6 +3,7 @@
 import copy
 
 from npdl import activations, devices, losses, metrics, testing
+from npdl.losses.weights import Weighed
 from npdl.metrics.base import FunctionMetric
 from npdl.models.endings import Ending, settle_logits
 from npdl.models.first_step import is_custom
@@ -151,6 +152,7 @@ class Head:
             there = device.from_host(target)
             dy = self._loss(totals, output, there, w, gradient)
         if totals.metrics:
+            w = None if isinstance(w, Weighed) and not w.given else w
             whole = (whole, shape) if steps and plain is None else None
             self._measure(totals, output, target, there, w, plain, whole)
         return dy.reshape(shape) if steps and dy is not None else dy

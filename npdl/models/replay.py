@@ -178,8 +178,8 @@ class Replay:
         return True
 
     def add(self, batch, totals):
-        """The gradients of a batch; adds to the `EpochTotals`. False: a kernel refused it, and the layer says why."""
-        x, target = batch
+        """The gradients of a `Batch`; adds to the `EpochTotals`. False: a kernel refused it, and the layer says why."""
+        x, target = batch.arrays
         if not self._forward(x=x, target=target):
             return False
         totals.begin()
@@ -234,7 +234,7 @@ class Replays:
             (self.on_gpu or self._is_plain())
             and all(type(part) in known and not OWN & vars(part).keys() for part in parts)
             and not any(name is None for _, name, _ in penalized(parts))
-            and all(type(head.loss) in known_losses and not head.loss.counts_parts for head in heads)
+            and all(type(head.loss) in known_losses for head in heads)
             and not any(OWN & vars(head.loss).keys() for head in heads)
         )
 
@@ -248,6 +248,7 @@ class Replays:
             and not (runs[0].several or runs[0].many or runs[0].fixed)
             and not any(part.makes_mask for part in parts)
             and not penalized(parts)
+            and not any(head.loss.counts_parts for head in self.heads if head.loss is not None)
             and not any(head.weight != 1 or any(hasattr(one, "loss") for one in head.metrics) for head in self.heads)
         )
 
@@ -260,9 +261,9 @@ class Replays:
         """The classes whose methods a step runs."""
         return {type(part) for part in self._parts()} | {type(head.loss) for head in self.heads}
 
-    def find(self, batch, turn=None):
-        """The `Replay` for a batch of these host arrays, None where there is none; `turn`: of the optimizer's step in
-        it (`turn_of`), None without one."""
+    def find(self, batch, which=None):
+        """The `Replay` for a batch of these host arrays, None where there is none; `which`: of several for such arrays,
+        `Batch.which`."""
         if not self.noted:
             return None
         if not self._is_current():
@@ -271,7 +272,7 @@ class Replays:
             self.wasted = 0 if self.repeated else self.wasted + 1
             self.repeated, self.possible = False, self.possible and self.wasted < WASTED
             return None
-        kind = _kind(batch), turn
+        kind = _kind(batch), which
         if kind != self._latest[0]:  # to compare it is cheap, to look it up takes a hash of each type
             self._latest = kind, self.noted.get(kind)
         replay = self._latest[1]
@@ -341,7 +342,7 @@ class Replays:
         """Inference on a GPU as a graph: `run(*xs)`, arrays on the device, gives the outputs. As `capture`."""
         return self.capture(lambda: Captured(self.store.device, xs, (), run, self.workspace), xs)
 
-    def capture(self, make, batch, turn=None):
+    def capture(self, make, batch, which=None):
         """What `make()` captures for a batch of host arrays, from now on found for such ones; None if it cannot be a
         graph."""
         self._look()
@@ -353,7 +354,7 @@ class Replays:
         except devices.NotInGraph:  # a table that is made anew in each step, since there are too many to keep
             self.possible = False
             return None
-        self.noted[_kind(batch), turn] = captured
+        self.noted[_kind(batch), which] = captured
         return captured
 
     def give_up(self, replay):

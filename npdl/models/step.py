@@ -6,7 +6,7 @@ import numpy as np
 
 from npdl import activations, devices, testing
 from npdl.models import loops
-from npdl.models.captured import CapturedStep, turn_of
+from npdl.models.captured import CapturedStep, batch_of, turn_of
 from npdl.models.compiled import demand_one_backward
 from npdl.models.evaluation import Evaluation
 from npdl.models.faults import EpochBegin
@@ -126,8 +126,8 @@ class Step:
         model.store.narrow()
         if first and model.check_gradients:
             check_custom_gradients(model, self, xs, targets, ws)
-        batch = None if any(w is not None for w in ws) else (*xs, *targets)
-        replay = None if batch is None else self.replays.find(batch, self._turn())
+        batch = batch_of(self.heads, xs, targets, ws, self.device.driver is not None and self.replays.possible)
+        replay = None if batch is None else self.replays.find(batch.arrays, self._which(batch))
         if replay is None:
             self.prepare()
         optimizer = model.optimizer
@@ -136,7 +136,7 @@ class Step:
             self.first = False  # nothing else is left
             return
         check = FirstStep(self.plan.layers) if first else None
-        given, xs = xs, self.workspace.given(xs)
+        xs = self.workspace.given(xs)
         with self._undone_without_room(), devices.use_workspace(self.workspace):
             if self.adds_up and self.parts_differ:
                 self._accumulate(xs, targets, ws, totals, check)
@@ -145,7 +145,7 @@ class Step:
             counts, before = totals.counts(), totals.sums() if optimizer.takes_closure else None
             updated = False
             if replay is None or not weighed or not self._replayed(replay, batch, totals):
-                updated = self._noted_gradients(given, xs, targets, ws, totals, check)
+                updated = self._noted_gradients(batch, xs, targets, ws, totals, check)
             if optimizer.takes_closure:
                 optimizer.step(model, lambda: self._again(xs, targets, ws), totals.since(before))
             elif not updated:
@@ -158,9 +158,9 @@ class Step:
         optimizer = self.model.optimizer
         return not optimizer.takes_closure and optimizer.gradient_accumulation_steps is not None
 
-    def _turn(self):
-        """Of the optimizer's step that comes, where that is a part of a graph."""
-        return None if self.device.driver is None else turn_of(self)
+    def _which(self, batch):
+        """Of the graphs for such batches."""
+        return None if self.device.driver is None else batch.which(turn_of(self))
 
     @contextlib.contextmanager
     def _undone_without_room(self):
@@ -207,18 +207,18 @@ class Step:
         if self.scaling is None or self.scaling.finite:
             self.model.optimizer.step(self.model, *weight)
 
-    def _noted_gradients(self, given, xs, targets, ws, totals, check):
-        """As `gradients`, noted where that is of use; `given` are the inputs on the host. Whether weights are updated
+    def _noted_gradients(self, batch, xs, targets, ws, totals, check):
+        """As `gradients`, noted where that is of use; the `Batch`, None: it cannot be. Whether weights are updated
         too."""
-        batch = (*given, *targets)
-        if any(w is not None for w in ws) or not self.replays.wants(batch):
+        if batch is None or not self.replays.wants(batch.arrays):
             self.gradients(xs, targets, totals, check, ws=ws)
             return False
         if self.device.driver is not None:
-            captured = self.replays.capture(lambda: CapturedStep(self, given, targets), batch, self._turn())
+            count = len(xs)
+            captured = self.replays.capture(lambda: CapturedStep(self, batch, count), batch.arrays, self._which(batch))
             if captured is not None and self._replayed(captured, batch, totals):
                 return captured.updates
-            self.gradients(xs, targets, totals, check)
+            self.gradients(xs, targets, totals, check, ws=ws)
             return False
         target = targets[0]
         if np.may_share_memory(xs[0], target):  # each must be told from the other

@@ -76,9 +76,9 @@ class Totals:
                 metric.weight += found[1]
         return left
 
-    def add_noted(self, noted):
-        """Take in a batch whose sums a graph has added: as many samples and values as the noted totals have."""
-        self.count += noted.count
+    def add_noted(self, noted, count):
+        """Take in a batch whose sums a graph has added: so many samples, as many values as the noted totals have."""
+        self.count += count
         for metric, other in zip(self.metrics, noted.metrics, strict=True):
             if id(other) in noted._hosts:
                 self._hosts.setdefault(id(metric), metric.total)
@@ -201,12 +201,12 @@ class EpochTotals:
         """What takes penalties of weights in a batch of that many samples, float64 arrays on a GPU; None elsewhere."""
         return None if self._sums is None else lambda array: self._sums.add(0, array, samples)
 
-    def add_noted(self, noted):
-        """Take in a batch whose sums a graph has added."""
+    def add_noted(self, noted, counts):
+        """Take in a batch whose sums a graph has added, with so many samples of each output that count."""
         self.begin()
         self.add_penalty(0.0, noted.samples)
-        for own, other in zip(self.totals, noted.totals, strict=True):
-            own.add_noted(other)
+        for own, other, count in zip(self.totals, noted.totals, counts, strict=True):
+            own.add_noted(other, count)
 
     def demand_numbers(self):
         """Raise where the loss is no number, as far as the host knows it; penalties come later.

@@ -415,6 +415,69 @@ def test_layers_that_are_called_twice(graphs, monkeypatch, make):
     followed(make, x, y, history)
 
 
+def total(y_true, y_pred):
+    return y_pred.sum(axis=-1)
+
+
+def tagged():
+    """Labels of which some say nothing, of two outputs."""
+    a = layers.Input((4, 5))
+    ends = [layers.Dense(5, name="tags")(a), layers.Dense(1, name="level")(layers.Flatten()(a))]
+    model = npdl.Model(a, ends, seed=0)
+    kind = npdl.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=3)
+    both = {"tags": ["accuracy"], "level": ["mae"]}
+    weights = {"tags": 1.0, "level": 0.5}
+    model.compile("adam", {"tags": kind, "level": "mse"}, weights, metrics=both, weighted_metrics=both)
+    return model.to("stand-in")
+
+
+def torch_like():
+    model = Sequential([layers.Input((20,)), layers.Dense(5)], seed=0)
+    loss = npdl.losses.CrossEntropyLoss(weight=[1.0, 2.0, 0.5, 1.0, 3.0], ignore_index=2)
+    optimizer = npdl.optimizers.Adam(0.01, gradient_accumulation_steps=2)
+    model.compile(optimizer, loss, metrics=["accuracy", total], weighted_metrics=["accuracy"])
+    return model.to("stand-in")
+
+
+WEIGHTS = np.random.default_rng(4).random(70) * (np.arange(70) % 7 != 2)
+
+
+@pytest.mark.parametrize(
+    "make, x, y, options",
+    [
+        (tagged, X.reshape(70, 4, 5), {"tags": np.stack([Y] * 4, 1), "level": X[:, :1].copy()}, {}),
+        (tagged, X.reshape(70, 4, 5), {"tags": np.stack([Y] * 4, 1), "level": X[:, :1].copy()},
+         {"sample_weight": {"level": WEIGHTS}}),
+        (torch_like, X, Y, {}),
+        (torch_like, X, Y, {"sample_weight": WEIGHTS}),
+        (model_of, X, Y, {"class_weight": {0: 1, 1: 0, 2: 3.5, 3: 1, 4: 2}, "validation_data": (X, Y, WEIGHTS)}),
+    ],
+)  # fmt: skip
+def test_samples_of_which_some_count_more(graphs, monkeypatch, make, x, y, options):
+    history, _ = eager_and_graph(graphs, monkeypatch, make, x, y, **options)
+    wanted = make().to("cpu").fit(x, y, epochs=3, batch_size=32, verbose=0, **options).history
+    for name, values in wanted.items():
+        np.testing.assert_allclose(history[name], values, rtol=1e-4, err_msg=name)
+
+
+def test_weights_that_come_and_go(graphs, monkeypatch):
+    """Of one output, of the other, of none: metrics see those that there are."""
+    x, y, w, found = (
+        X[:32].reshape(32, 4, 5),
+        {"tags": np.stack([Y] * 4, 1)[:32], "level": X[:32, :1]},
+        WEIGHTS[:32],
+        [],
+    )
+    for most in (replay.MOST, -1):
+        monkeypatch.setattr(replay, "MOST", most)
+        model, given = tagged(), ({"tags": w}, {"level": w}, None)
+        losses = [model.train_on_batch(x, y, sample_weight=given[step % 3]) for step in range(9)]
+        losses += [model.test_on_batch(x, y, sample_weight=given[step % 3]) for step in range(6)]
+        found.append(losses)
+    assert found[0] == found[1]
+    assert graphs.count("captured") == 3 + 3 and graphs.count("launched") == 8 + 5
+
+
 LABELS = {
     "CategoricalGeneralizedCrossEntropy", "Circle", "MultiMarginLoss", "SparseCategoricalCrossentropy",
     "SparseCategoricalFocalCrossentropy", "TripletSemiHardLoss",
