@@ -9,7 +9,7 @@ import numpy as np
 from npdl.devices.base import no_room
 
 MOST_WASTE = 2  # how many times larger than asked for a piece of memory may be
-MOST_FEEDS = 16  # shapes of arrays that are copied to a GPU by memory of their own
+MOST_COPIERS = 32  # of arrays that are copied to and from a GPU by memory of their own
 NOTHING = None, None
 
 
@@ -70,7 +70,7 @@ class Workspace:
         self.saved, self.outgrown, self.again = {}, 0, False
         self._pieces = {}  # dtype -> list
         self._last = {}  # (owner, name, dtype) -> the piece that it got last
-        self._feeds = {}  # (place, shape, dtype) -> what copies such arrays to a GPU
+        self._copiers = {}  # (way, place, shape, dtype) -> what copies such arrays to or from a GPU
         self._served = {}  # (owner, name, shape, dtype) -> the piece that it got last, and the array in it
 
     def take(self, owner, name, shape, dtype):
@@ -103,15 +103,26 @@ class Workspace:
     def feeder(self, place, array):
         """On a GPU: what copies host arrays like this one there, beside the work on those before; for the input or
         target of that number."""
-        key = place, array.shape, array.dtype
+        return self._copier("feed", place, array, f"array {place} of a batch, twice")
+
+    def fetched(self, place, array):
+        """On a GPU: ask for an array as the work before leaves it; a function that waits for it and gives a host array,
+        which the next call but one for that place writes over."""
+        if not array.size:
+            return lambda: np.empty(array.shape, array.dtype)
+        return self._copier("fetch", place, array, f"output {place}, twice").take(array)
+
+    def _copier(self, way, place, array, what):
+        """The device's `Feed` or `Fetch` for such arrays."""
+        key = way, place, array.shape, array.dtype
         try:
-            feed = self._feeds.pop(key, None) or self.device.feed(array.shape, array.dtype)
+            copier = self._copiers.pop(key, None) or getattr(self.device, way)(array.shape, array.dtype)
         except MemoryError as error:
-            raise no_room(f"array {place} of a batch, twice", array.shape, array.dtype, error) from error
-        if len(self._feeds) == MOST_FEEDS:
-            del self._feeds[next(iter(self._feeds))]
-        self._feeds[key] = feed  # the last asked for stands last
-        return feed
+            raise no_room(what, array.shape, array.dtype, error) from error
+        if len(self._copiers) == MOST_COPIERS:
+            del self._copiers[next(iter(self._copiers))]
+        self._copiers[key] = copier  # the last asked for stands last
+        return copier
 
     def given(self, arrays):
         """Host arrays of a batch on the device; the next batch but one is written over them."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from npdl import devices
 from npdl.losses import targets
-from npdl.losses.weights import as_rows, check_sample_weight, demand_steps
+from npdl.losses.weights import Weighed, as_rows, check_sample_weight, demand_steps
 
 FLOAT64 = np.dtype(np.float64)
 
@@ -92,8 +92,15 @@ class Loss:
         self.gradient(y_true, y_pred, scale, dy)
 
     def count_of(self, y_true, weights):
-        """M, for targets on the device and weights w (N,) on the host; with `counts_parts` of parts of samples."""
+        """M, for targets on the device or the host and weights w (N,) on the host; with `counts_parts` of parts of
+        samples."""
         return int(np.count_nonzero(weights))
+
+    def weigh(self, y_true, sample_weight, n):
+        """(wₙ, wₙ / M, M) for the weights of n samples, None: all 1; host arrays."""
+        w = np.ones(n) if sample_weight is None else check_sample_weight(sample_weight, n)
+        m = self.count_of(y_true, w)
+        return w, w / (m or 1), m
 
     def check_settings(self):
         """Raise where an argument is still to be settled."""
@@ -215,16 +222,16 @@ class Loss:
             y_true, y_pred = self._by_hand(y_true, y_pred)
         several = isinstance(y_pred, tuple)
         shape = None if several else y_pred.shape
+        if isinstance(sample_weight, Weighed):
+            return y_true, y_pred, sample_weight.weights, sample_weight.scale, sample_weight.m, shape
         if not several and 1 < np.ndim(sample_weight) < len(shape):
             demand_steps(self)
             y_true, y_pred, sample_weight = as_rows(y_true, y_pred, np.asarray(sample_weight))
         first = y_pred[0] if several else y_pred
         n, dtype = len(first), first.dtype
         if sample_weight is not None or workspace is None:
-            w = np.ones(n) if sample_weight is None else check_sample_weight(sample_weight, n)
-            m = self.count_of(y_true, w)
-            given, scale = self._array("weights", w, dtype), self._array("scale", w / (m or 1), dtype)
-            return y_true, y_pred, given, scale, m, shape
+            w, scale, m = self.weigh(y_true, sample_weight, n)
+            return y_true, y_pred, self._array("weights", w, dtype), self._array("scale", scale, dtype), m, shape
         equal = workspace.saved.get((id(self), n, dtype))
         if equal is None:  # without sample weights they are the same in every step
             equal = self._filled((n,), dtype, 1.0), self._filled((n,), dtype, 1 / max(n, 1))
@@ -234,6 +241,9 @@ class Loss:
         m, scale = self.count_of(y_true, np.ones(n)), self.buffer("scale", (n,), dtype)
         self.k.fill(1 / (m or 1), out=scale)
         return y_true, y_pred, equal[0], scale, m, shape
+
+    def _on_host(self, y_true):
+        return y_true if isinstance(y_true, np.ndarray) else self.device.to_host(y_true)
 
     def _mean(self, values, weights, m):
         """L of values Lₙ; sets `total` and `count`."""

@@ -205,7 +205,7 @@ class SparseCategoricalCrossentropy(CrossEntropy):
     def count_of(self, y_true, weights):
         if self.ignore_class is None:
             return super().count_of(y_true, weights)
-        return targets.counted(self.device.to_host(y_true), weights, self.ignore_class)
+        return targets.counted(self._on_host(y_true), weights, self.ignore_class)
 
     def check_shape(self, shape, output_shape):
         targets.check_labels_shape(type(self).__name__, shape, output_shape)

@@ -37,7 +37,7 @@ class _Labels(Loss):
         return labels
 
     def count_of(self, y_true, weights):
-        return targets.counted(self.device.to_host(y_true), weights, self.ignore_index, self._weights)
+        return targets.counted(self._on_host(y_true), weights, self.ignore_index, self._weights)
 
     def _options(self, y_pred):
         wanted = y_pred.shape[-1], y_pred.dtype, self.device

@@ -2,17 +2,23 @@
 
 import contextlib
 import operator
+from typing import NamedTuple
+
+import numpy as np
 
 from npdl import devices, optimizers
 from npdl.kernels.counted import Counted
 from npdl.layers.augmenting import Augmentation
+from npdl.losses.weights import Weighed
 
 PLAIN = {
     optimizers.SGD, optimizers.Adam, optimizers.AdamW, optimizers.Adamax, optimizers.Nadam, optimizers.RMSprop,
     optimizers.Lion, optimizers.Adagrad, optimizers.Adadelta, optimizers.Ftrl, optimizers.Rprop, optimizers.Lamb,
-    optimizers.Adafactor,
+    optimizers.Adafactor, optimizers.ASGD, optimizers.RAdam, optimizers.ScheduleFreeAdamW, optimizers.Muon,
+    optimizers.Lookahead, optimizers.SWA,
 }  # fmt: skip
-"""Optimizers whose step is the same launches every time, with other numbers: it is a part of the graph. Exact types."""
+"""Optimizers whose step is the same launches every time that it is one turn's (`Optimizer.turn`), with other numbers:
+it is a part of the graph. Exact types."""
 
 ROOM = 1 << 12
 """Bytes for the numbers of a graph, and those more for each layer and each tensor."""
@@ -26,10 +32,22 @@ COUNTED = {"iterations", "keeper", "name", "state", "_product"}
 
 
 def is_plain(optimizer):
-    """Whether the step of an optimizer can be a part of a graph: of these types, and neither adding up gradients nor
-    overwriting weights every so many steps."""
-    odd = optimizer.gradient_accumulation_steps or optimizer.ema_overwrite_frequency or optimizer.takes_closure
-    return type(optimizer) in PLAIN and not odd
+    """Whether the step of an optimizer can be a part of a graph."""
+    inner = getattr(optimizer, "optimizer", None)
+    return type(optimizer) in PLAIN and (inner is None or is_plain(inner))
+
+
+def turn_of(step):
+    """The `turn` of the optimizer's step that comes, where it is a part of the graph of a `Step`; else None.
+
+    A device that skips steps by itself counts nothing but them, and skips no products of matrices."""
+    optimizer = step.model.optimizer
+    if not is_plain(optimizer) or step.model.outside() or (step.adds_up and step.parts_differ):
+        return None
+    turn = optimizer.turn
+    if step.scaling is not None and (turn or optimizer.scalars() or type(optimizer) is optimizers.Muon):
+        return None
+    return turn
 
 
 def settings_of(optimizer):
@@ -46,11 +64,21 @@ def _are_same(settings, others):
     return settings[0] == others[0] and len(objects) == len(them) and all(map(operator.is_, objects, them))
 
 
+class Ring(NamedTuple):
+    """Of which steps the graph's ring of tables (`Numbers.choose`) has those of the optimizer: from `first` to the one
+    before `after`, the latest of them, all made with these `settings_of` it."""
+
+    first: int
+    after: int
+    settings: tuple
+
+
 @contextlib.contextmanager
 def counting(layers, done):
     """While it lasts, the steps of layers that draw random numbers say whose they are; gives {layer: how many draws},
     filled at the end. The steps are then what they were, or, where it was all `done`, what they have come to."""
-    drawing, draws = [layer for layer in layers if isinstance(vars(layer).get("step"), int)], {}
+    drawing = [layer for layer in dict.fromkeys(layers) if isinstance(vars(layer).get("step"), int)]
+    draws: dict = {}
     before = [layer.step for layer in drawing]
     try:
         for layer in drawing:
@@ -61,6 +89,43 @@ def counting(layers, done):
             if isinstance(layer.step, Counted) and layer.step.ahead:
                 draws[layer] = layer.step.ahead
             layer.step = step + done * draws.get(layer, 0)
+
+
+class Batch(NamedTuple):
+    """A batch as noted steps take it.
+
+    Attributes:
+        arrays: host arrays: inputs, targets, and where samples have weights, or only some of them count, `Loss.weigh`'s
+            for each head.
+        counts: M of each head there, else None.
+        ws: the user's sample weights, one for each head.
+    """
+
+    arrays: tuple
+    counts: list | None
+    ws: list
+
+    def which(self, turn=None):
+        """Which of the graphs for such arrays it takes: by the optimizer's turn, and by what metrics are given."""
+        return turn if self.counts is None else (turn, *(w is not None for w in self.ws))
+
+    def weighed(self, arrays):
+        """The weights of each head, from arrays on the device that lie behind inputs and targets."""
+        if self.counts is None:
+            return self.ws
+        pairs = zip(arrays[::2], arrays[1::2], self.counts, self.ws, strict=True)
+        return [Weighed(w, scale, count, given is not None) for w, scale, count, given in pairs]
+
+
+def batch_of(heads, xs, targets, ws, on_gpu):
+    """The `Batch` of host arrays; None: it has weights, which no notes take on the host, nor of steps on a GPU."""
+    if all(w is None for w in ws) and not any(getattr(head.loss, "counts_parts", False) for head in heads):
+        return Batch((*xs, *targets), None, ws)
+    if not on_gpu or any(w is not None and w.ndim > 1 for w in ws):
+        return None
+    found = [head.loss.weigh(target, w, len(xs[0])) for head, target, w in zip(heads, targets, ws, strict=True)]
+    arrays = [np.asarray(one, head.dtype) for head, (*both, _) in zip(heads, found) for one in both]
+    return Batch((*xs, *targets, *arrays), [count for *_, count in found], ws)
 
 
 class Captured:
@@ -84,19 +149,19 @@ class Captured:
     """
 
     def __init__(self, device, batch, layers, run, workspace, model=None, scaling=None):
-        self._device, self._model, self.updates = device, model, model is not None
-        self._scaling, self._sent = scaling, None  # of what the ring of tables has
+        self._device, self._workspace, self._model, self.updates = device, workspace, model, model is not None
+        self._scaling, self._ring = scaling, None
         driver = device.driver
         self._given = [device.alloc(array.shape, array.dtype) for array in batch]
-        self._feeds = [workspace.feeder(place, array) for place, array in enumerate(batch)]
+        self._feeds = [workspace.feeder(place, array) if array.size else None for place, array in enumerate(batch)]
         room = ROOM + ROOM_EACH * len(layers)
         room += ROOM_DRAWN * len(batch[0]) * sum(isinstance(layer, Augmentation) for layer in layers)
         if model is not None:
             room += ROOM_EACH * len(model.store.weights)
-            before = model.optimizer.iterations
+            before = model.optimizer.counted
             with driver.rehearsal() as rehearsed:  # makes state and tables, which a graph could not
-                model.optimizer.step(model)
-            model.optimizer.iterations = before
+                self._update()
+            model.optimizer.counted = before
             room += rehearsed.nbytes
             if scaling is not None:  # makes its memory there, which outlives the graph
                 scaling.lend(model.optimizer)
@@ -108,18 +173,22 @@ class Captured:
                     self._capture_step(rehearsed.nbytes)
         finally:
             if model is not None:
-                model.optimizer.iterations = before
+                model.optimizer.counted = before
 
     def _capture_step(self, nbytes):
-        graph, scaling, step = self._graph, self._scaling, self._model.optimizer.step
+        graph, scaling = self._graph, self._scaling
         if scaling is not None:
             graph.numbers.choose(scaling.there, nbytes)
         graph.noting = True
         with self._guard():
-            step(self._model)
+            self._update()
         graph.noting = False
         if scaling is not None:
             scaling.advance()
+
+    def _update(self):
+        """The optimizer's step."""
+        self._model.optimizer.step(self._model)
 
     def _guard(self):
         """What lets the optimizer's step be skipped."""
@@ -131,7 +200,8 @@ class Captured:
         if not self._renew():
             return False
         for feed, given, array in zip(self._feeds, self._given, batch, strict=True):
-            self._device.driver.copy(feed.put(array), given)
+            if feed is not None:  # else there are no targets
+                self._device.driver.copy(feed.put(array), given)
         self._graph.numbers.send()
         self._graph.launch()
         for layer, draws in self._draws.items():
@@ -146,25 +216,28 @@ class Captured:
         if not is_plain(optimizer):
             return False
         with contextlib.nullcontext() if self._scaling is None else self._supposed(optimizer):
-            before = optimizer.iterations
+            before = optimizer.counted
             with self._guard():
-                fits = numbers.renew(lambda: optimizer.step(model), before)
+                fits = numbers.renew(self._update, optimizer.iterations)
             if not fits:
-                optimizer.iterations, self._sent = before, None
+                optimizer.counted, self._ring = before, None
         return fits
 
     def _supposed(self, optimizer):
-        """As of `Scaling`, where the ring has the tables of all numbers of steps that there may have been."""
-        scaling = self._scaling
-        settings, begun = settings_of(optimizer), scaling.lend(optimizer)
+        """`Scaling.supposed`, for a start at which the ring has every table that the device may choose.
+
+        The device has done at least as many steps as it was lent, and at most `steps`, which it has if it skipped none.
+        The ring must have the tables of all these numbers, made with the settings of now; else the host asks how many
+        there were, and waits for that."""
+        scaling, ring, settings = self._scaling, self._ring, settings_of(optimizer)
+        lent = scaling.lend(optimizer)
         with scaling.supposed():
             steps = optimizer.iterations
-        sent = self._sent
-        whole = sent is not None and sent[0] <= begun and sent[1] == steps and _are_same(settings, sent[2])
-        if steps > begun and (not whole or steps - begun >= scaling.there.places):
+        whole = ring is not None and ring.first <= lent and ring.after == steps and _are_same(settings, ring.settings)
+        if steps > lent and not (whole and steps - lent < scaling.there.places):
             scaling.settle()
             steps, whole = scaling.lend(optimizer), False
-        self._sent = sent[0] if whole else steps, steps + 1, settings
+        self._ring = Ring(ring.first if whole else steps, steps + 1, settings)
         return scaling.supposed()
 
     def infer(self, *xs):
@@ -174,7 +247,8 @@ class Captured:
 
 
 class Scored(Captured):
-    """What adds to totals: a graph does, but for metrics that are measured on the host.
+    """What adds to totals: a graph does, but for metrics that are measured on the host, which see a batch's output
+    while the next one is computed.
 
     Args:
         noted: the `NotedTotals` of the batch that it is made of.
@@ -183,21 +257,23 @@ class Scored(Captured):
     """
 
     def __init__(self, noted, count, *more):
-        self._noted, self._count = noted, count
+        self._noted, self._count, self._counts = noted, count, ()
         super().__init__(*more)
         for own in noted.totals:
-            own.output = None if own.output is None else self._device.apart(own.output)
+            own.outputs = [self._device.apart(y) for y in own.outputs]
 
     def add(self, batch, totals):
-        """Do it for a batch, add to the `EpochTotals`; whether it is done."""
+        """Do it for a `Batch`, add to the `EpochTotals`; whether it is done."""
         totals.claim()
-        if not self.start(batch):
+        self._counts = batch.counts or [own.count for own in self._noted.totals]
+        if not self.start(batch.arrays):
             return False
-        totals.add_noted(self._noted)
-        for own, noted, target in zip(totals.totals, self._noted.totals, batch[self._count :], strict=True):
-            if noted.left:
-                left = [own.metrics[place] for place in noted.left]
-                own.add_metrics(target, self._device.to_host(noted.output), None, some=left)
+        totals.add_noted(self._noted, self._counts)
+        targets = batch.arrays[self._count :]
+        with devices.use_workspace(self._workspace):
+            for head, own, noted, target, w in zip(totals.heads, totals.totals, self._noted.totals, targets, batch.ws):
+                if noted.left:
+                    head.show(own, [own.metrics[place] for place in noted.left], noted.outputs, target, w)
         return True
 
 
@@ -206,17 +282,18 @@ class CapturedTest(Scored):
 
     Args:
         evaluation: the `Evaluation`.
-        xs, targets: host arrays.
+        batch: the `Batch`.
+        count: how many inputs it has.
     """
 
-    def __init__(self, evaluation, xs, targets):
-        count, noted = len(xs), evaluation.totals(noted=True)
+    def __init__(self, evaluation, batch, count):
+        noted, scored = evaluation.totals(noted=True), count + len(batch.ws)
 
         def run(*arrays):
             with devices.use_workspace(evaluation.workspace):
-                evaluation.score(arrays[:count], arrays[count:], [None] * len(targets), noted)
+                evaluation.score(arrays[:count], arrays[count:scored], batch.weighed(arrays[scored:]), noted)
 
-        super().__init__(noted, count, evaluation.device, [*xs, *targets], (), run, evaluation.workspace)
+        super().__init__(noted, count, evaluation.device, batch.arrays, (), run, evaluation.workspace)
 
 
 class CapturedStep(Scored):
@@ -224,23 +301,26 @@ class CapturedStep(Scored):
 
     Args:
         step: the `Step`.
-        xs, targets: host arrays.
+        batch: the `Batch`.
+        count: how many inputs it has.
     """
 
-    def __init__(self, step, xs, targets):
+    def __init__(self, step, batch, count):
         self._step, noted = step, step.totals(noted=True)
-        alone = is_plain(step.model.optimizer) and not step.model.outside()
-        alone = alone and (step.scaling is None or not step.model.optimizer.scalars())  # which no device keeps
-        model = step.model if alone else None
+        self._weighed, self._scored = batch.weighed, count + len(batch.ws)
+        model = None if turn_of(step) is None else step.model
         if model is None and step.scaling is not None and step.penalized:
             raise devices.NotInGraph("penalties, behind what the host does to the gradients of a scaled loss")
-        batch = [*xs, *targets]
         layers = [part for layer in step.plan.layers for part in layer.walk()]
-        more = step.device, batch, layers, self._run, step.workspace, model, model and step.scaling
-        super().__init__(noted, len(xs), *more)
+        more = step.device, batch.arrays, layers, self._run, step.workspace, model, model and step.scaling
+        super().__init__(noted, count, *more)
+
+    def _update(self):
+        self._model.optimizer.step(self._model, sum(self._counts))
 
     def _run(self, *arrays):
         scaled = contextlib.nullcontext() if self._scaling is None else self._scaling.captured()
         with devices.use_workspace(self._step.workspace), scaled:
-            arrays = arrays[: self._count], arrays[self._count :]
-            self._step.gradients(*arrays, self._noted, unscale=self._scaling is not None)
+            xs, targets = arrays[: self._count], arrays[self._count : self._scored]
+            ws, unscale = self._weighed(arrays[self._scored :]), self._scaling is not None
+            self._step.gradients(xs, targets, self._noted, ws=ws, unscale=unscale)

@@ -3,7 +3,7 @@
 import threading
 
 from npdl import devices
-from npdl.models.captured import CapturedTest
+from npdl.models.captured import CapturedTest, batch_of
 from npdl.models.replay import Replays
 from npdl.models.totals import EpochTotals, NotedTotals, places_of
 
@@ -52,14 +52,16 @@ class Evaluation:
         step = self._step
         xs, targets, ws = step.parts(x, y, w)
         step.model.store.narrow()
-        batch = None if self.replays is None or any(w is not None for w in ws) else (*xs, *targets)
-        replay = None if batch is None else self.replays.find(batch)
+        batch = None
+        if self.replays is not None:
+            batch = batch_of(step.heads, xs, targets, ws, self.replays.possible)
+        replay = None if batch is None else self.replays.find(batch.arrays, batch.which())
         if replay is None and step.prepare():
             self._begin()  # other layers run from now on, with memory of their own
             batch = None
         with devices.use_workspace(self.workspace):
-            if batch is not None and replay is None and self.replays.wants(batch):
-                replay = self.replays.capture(lambda: CapturedTest(self, xs, targets), batch)
+            if batch is not None and replay is None and self.replays.wants(batch.arrays):
+                replay = self.replays.capture(lambda: CapturedTest(self, batch, len(xs)), batch.arrays, batch.which())
             if replay is None or not replay.add(batch, totals):
                 self.score(self.workspace.given(xs), targets, ws, totals)
 

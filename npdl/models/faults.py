@@ -121,7 +121,7 @@ class EpochBegin:
         except MemoryError:
             self._copies.clear()
             return
-        self._kept = arrays.keys(), model.optimizer.iterations, step.counters()
+        self._kept = arrays.keys(), model.optimizer.counted, step.counters()
 
     def find(self, step, batches):
         """Train on the batches again, up to the first whose loss is no number: (its place, its arrays).
@@ -139,13 +139,13 @@ class EpochBegin:
         return None
 
     def _restore(self, model, driver):
-        names, iterations, counters = self._kept
+        names, counted, counters = self._kept
         for name, array in _arrays(model).items():
             if name in names:
                 driver.copy(self._copies[name], array)
             else:  # the optimizer begins it anew
                 del model.optimizer.state[name]
-        model.optimizer.iterations = iterations
+        model.optimizer.counted = counted
         for layer, number in counters:
             layer.step = number
         model.store.touch()

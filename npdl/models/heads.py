@@ -3,6 +3,7 @@
 import copy
 
 from npdl import activations, devices, losses, metrics, testing
+from npdl.losses.weights import Weighed
 from npdl.metrics.base import FunctionMetric
 from npdl.models.endings import Ending, settle_logits
 from npdl.models.first_step import is_custom
@@ -138,7 +139,7 @@ class Head:
         With a mask, or a weight for each step, a step is a row of its own, whose weight is that of its sample where it
         counts and else 0. Metrics that see no weights get whole samples unless there is a mask.
         """
-        whole, plain, dy, device = (target, output), None, None, self.device
+        whole, shape, plain, dy, device = target, getattr(output, "shape", None), None, None, self.device
         if self.together:
             mask = None if all(one is None for one in mask) else mask
         steps = mask is not None or (w is not None and w.ndim > 1)
@@ -150,23 +151,39 @@ class Head:
         if totals.loss is not None:
             there = device.from_host(target)
             dy = self._loss(totals, output, there, w, gradient)
-        weighted = steps or self.together or w is not None
-        if totals.metrics and totals.sums is not None and there is not None and not weighted:
-            self._measure(totals, output, target, there)
-        elif totals.metrics:
-            found = tuple(map(device.to_host, output)) if self.together else device.to_host(self.probabilities(output))
-            unweighted = (whole[0], found.reshape(whole[1].shape)) if steps and plain is None else (target, found)
-            totals.add_metrics(target, found, w, plain, unweighted)
-        return dy.reshape(whole[1].shape) if steps and dy is not None else dy
+        if totals.metrics:
+            w = None if isinstance(w, Weighed) and not w.given else w
+            whole = (whole, shape) if steps and plain is None else None
+            self._measure(totals, output, target, there, w, plain, whole)
+        return dy.reshape(shape) if steps and dy is not None else dy
 
-    def _measure(self, totals, output, target, there):
-        """Metrics on a GPU, as far as it can be; what the host measures waits for the output."""
-        output = self.probabilities(output)
-        left = totals.measure(there, output)
+    def _measure(self, totals, output, target, there, w, plain, whole):
+        """Metrics: on a GPU those that can be are measured there, and the others see the output later.
+
+        `whole` are the targets and the outputs' shape where metrics that see no weights get whole samples."""
+        parts, left = output if self.together else (self.probabilities(output),), totals.metrics
+        if totals.sums is not None and there is not None and not self.together and w is plain is None:
+            left = totals.measure(there, *parts)
         if left and isinstance(totals, Noted):
-            totals.keep(left, output)
+            totals.keep(left, parts)
         elif left:
-            totals.add_metrics(target, self.device.to_host(output), None, some=left)
+            self.show(totals, left, parts, target, w, plain, whole)
+
+    def show(self, totals, some, parts, target, w=None, plain=None, whole=None):
+        """Have some metrics see outputs: on a GPU while it is at work on the next batch."""
+
+        def update(found):
+            found = tuple(found) if self.together else found[0]
+            unweighted = None if whole is None else (whole[0], found.reshape(whole[1]))
+            totals.add_metrics(target, found, w, plain, unweighted, some)
+
+        if self.device.driver is None:
+            update([self.device.to_host(part) for part in parts])
+            return
+        target, w, whole = copy.deepcopy((target, w, whole))  # the next batch may be written over it
+        workspace = devices.current_workspace()
+        asked = [workspace.fetched((self.name, place), part) for place, part in zip(self.places, parts, strict=True)]
+        totals.put_off(lambda: update([given() for given in asked]))
 
     def _demand_steps(self):
         if self.together:
@@ -184,6 +201,8 @@ class Head:
         else:
             value = loss.forward(target, output, w)
             dy = loss.backward() if gradient else None
+        if (workspace := devices.current_workspace()) is not None:
+            workspace.saved.pop(id(loss), None)  # its memory serves others
         count = getattr(loss, "count", None)
         if count is None:  # a loss of the user's own that only returns its mean
             rows = len(output[0] if self.together else output)

@@ -2,13 +2,9 @@
 
 import threading
 
-import numpy as np
-
 from npdl import devices
 from npdl.models.plan import Plan
 from npdl.models.replay import Replays
-
-MOST_FETCHED = 16  # shapes of outputs that are copied back by memory of their own
 
 
 class Inference:
@@ -33,7 +29,6 @@ class Inference:
     def _begin(self):
         self.workspace = devices.Workspace(self.device)
         self.replays = Replays(self.plan, self.store, self.workspace)
-        self._fetches = {}
 
     def close(self):
         """Give it back at the end of a `predict`, without much of the memory."""
@@ -51,18 +46,8 @@ class Inference:
         outputs = self.outputs(xs)
         if not self.behind:
             return lambda: [self.device.to_host(y) for y in outputs]
-        asked = [self._fetched(place, y) for place, y in enumerate(outputs)]
+        asked = [self.workspace.fetched(place, y) for place, y in enumerate(outputs)]
         return lambda: [given() for given in asked]
-
-    def _fetched(self, place, y):
-        if not y.size:
-            return lambda: np.empty(y.shape, y.dtype)
-        key = place, y.shape, y.dtype
-        fetch = self._fetches.pop(key, None) or self.device.fetch(y.shape, y.dtype)
-        if len(self._fetches) == MOST_FETCHED:
-            del self._fetches[next(iter(self._fetches))]
-        self._fetches[key] = fetch  # the last asked for stands last
-        return fetch.take(y)
 
     def outputs(self, xs):
         """Of host arrays, on the device; the next call writes over them, as soon as nobody refers to them."""

@@ -1,7 +1,5 @@
 """Repeated: one call of a layer that a model calls several times."""
 
-import numpy as np
-
 from npdl import devices
 from npdl.layers import Layer, masks
 
@@ -30,6 +28,7 @@ class Repeated(Layer):
         yield self
         yield from self.layer.walk()
 
+    k = property(lambda self: self.layer.k, lambda self, value: None)
     dtype = property(lambda self: self.layer.dtype, lambda self, value: None)
     input_shape = property(lambda self: self.layer.input_shape, lambda self, value: None)
     output_shape = property(lambda self: self.layer.output_shape, lambda self, value: None)
@@ -106,4 +105,4 @@ def clear(layer):
         return
     for part in layer.walk():
         for grad in part.grads.values():
-            part.device.write(grad, np.zeros(grad.shape, grad.dtype))
+            part.k.fill(0.0, out=grad)

@@ -5,9 +5,9 @@ with the same result: the same kernels on the same memory, but for the batch. In
 arithmetic. So a step on a batch like one before it is noted, and from then on its calls alone are repeated, while the
 attributes of all layers stay what they were. Every bit stays the same. On a GPU the notes are a graph of its own.
 
-Only models of layers of `REPLAYED` can be noted, whose Python does nothing else and decides nothing by the values of a
-batch; on the host of one chain of them. Random numbers are drawn from a layer's step, which a repetition looks up, and
-what the host makes of them for a GPU is made anew.
+Only models of npdl's own layers can be noted, whose Python does nothing else and decides nothing by the values of a
+batch; on the host only one chain of those in `REPLAYED`. Random numbers are drawn from a layer's step, which a
+repetition looks up, and what the host makes of them for a GPU is made anew.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ from npdl import activations, devices, layers, losses
 from npdl.kernels.counted import Counted
 from npdl.models.captured import Captured, counting
 from npdl.models.plan import look, unchanged, watch
+from npdl.models.repeated import Repeated
 from npdl.penalties import penalized
 
 REPLAYED = {
@@ -36,25 +37,19 @@ REPLAYED = {
 }  # fmt: skip
 """Exact types: a subclass of yours may do more than its kernels. What is random in them follows from their step."""
 
-ON_GPU = {
-    layers.Add, layers.Average, layers.Concatenate, layers.Maximum, layers.Minimum, layers.Multiply,
-    layers.RandomBrightness, layers.RandomColorDegeneration, layers.RandomColorJitter, layers.RandomContrast,
-    layers.RandomCrop, layers.RandomErasing, layers.RandomFlip, layers.RandomGaussianBlur, layers.RandomGrayscale,
-    layers.RandomHue, layers.RandomInvert, layers.RandomPosterization, layers.RandomRotation, layers.RandomSaturation,
-    layers.RandomSharpness, layers.RandomShear, layers.RandomTranslation, layers.RandomZoom, layers.Solarization,
-    layers.Subtract,
-}  # fmt: skip
-"""There these too: models of several chains, and what is drawn for each image on the host, which a graph has anew."""
+ON_GPU = {Repeated, *map(vars(layers).get, layers.__all__)} - {layers.Lambda}
+"""There all that npdl wrote: what looks at a batch's values copies them to the host, and so is no graph."""
 
 LOSSES = {
     losses.BinaryCrossentropy, losses.CategoricalCrossentropy, losses.Huber, losses.MeanAbsoluteError,
     losses.MeanSquaredError, losses.SparseCategoricalCrossentropy,
 }  # fmt: skip
+LOSSES_ON_GPU = {kind for kind in map(vars(losses).get, losses.__all__) if isinstance(kind, type)}
 
 OWN = {"forward", "backward", "values", "gradient", "values_and_gradient"}
 """Methods that a user may have put on one object, or for a while on a class."""
 
-KINDS = REPLAYED | ON_GPU | LOSSES
+KINDS = REPLAYED | ON_GPU | LOSSES | LOSSES_ON_GPU
 OF_A_KIND = {kind: operator.attrgetter(*[name for name in OWN if hasattr(kind, name)]) for kind in KINDS}
 WRITTEN = {kind: of(kind) for kind, of in OF_A_KIND.items()}
 """What gets those methods of a class, and what they are as npdl wrote them."""
@@ -183,8 +178,8 @@ class Replay:
         return True
 
     def add(self, batch, totals):
-        """The gradients of a batch; adds to the `EpochTotals`. False: a kernel refused it, and the layer says why."""
-        x, target = batch
+        """The gradients of a `Batch`; adds to the `EpochTotals`. False: a kernel refused it, and the layer says why."""
+        x, target = batch.arrays
         if not self._forward(x=x, target=target):
             return False
         totals.begin()
@@ -234,23 +229,28 @@ class Replays:
         if not self.plan.runs:
             return False
         parts, heads = self._parts(), self.heads
-        known = REPLAYED | ON_GPU if self.on_gpu else REPLAYED
+        known, known_losses = (ON_GPU, LOSSES_ON_GPU) if self.on_gpu else (REPLAYED, LOSSES)
         return (
-            (self.on_gpu or self._is_one_chain())
-            and (type(self.store.device) is devices.Device or self.on_gpu)
+            (self.on_gpu or self._is_plain())
             and all(type(part) in known and not OWN & vars(part).keys() for part in parts)
-            and not any(part.makes_mask for part in parts)
-            and not any(name is None or not self.on_gpu for _, name, _ in penalized(parts))
-            and not any(run.penalized or run.fixed for run in self.plan.runs)
-            and all(type(head.loss) in LOSSES and not head.loss.counts_parts for head in heads)
-            and all(head.weight == 1 for head in heads if not self.on_gpu)
+            and not any(name is None for _, name, _ in penalized(parts))
+            and all(type(head.loss) in known_losses for head in heads)
             and not any(OWN & vars(head.loss).keys() for head in heads)
-            and not any(hasattr(metric, "loss") for head in heads for metric in head.metrics)
         )
 
-    def _is_one_chain(self):
-        runs, graph = self.plan.runs, self.plan.graph
-        return len(runs) == len(graph.outputs) == len(graph.inputs) == 1 and not (runs[0].several or runs[0].many)
+    def _is_plain(self):
+        """On the host: whether it is one chain without penalties, masks, calls that are fixed to inference, weighed
+        losses, and metrics that call kernels."""
+        runs, graph, parts = self.plan.runs, self.plan.graph, self._parts()
+        return (
+            type(self.store.device) is devices.Device
+            and len(runs) == len(graph.outputs) == len(graph.inputs) == 1
+            and not (runs[0].several or runs[0].many or runs[0].fixed)
+            and not any(part.makes_mask for part in parts)
+            and not penalized(parts)
+            and not any(head.loss.counts_parts for head in self.heads if head.loss is not None)
+            and not any(head.weight != 1 or any(hasattr(one, "loss") for one in head.metrics) for head in self.heads)
+        )
 
     def _parts(self):
         """All layers, and what runs in their places."""
@@ -261,8 +261,9 @@ class Replays:
         """The classes whose methods a step runs."""
         return {type(part) for part in self._parts()} | {type(head.loss) for head in self.heads}
 
-    def find(self, batch):
-        """The `Replay` for a batch of these host arrays, None where there is none."""
+    def find(self, batch, which=None):
+        """The `Replay` for a batch of these host arrays, None where there is none; `which`: of several for such arrays,
+        `Batch.which`."""
         if not self.noted:
             return None
         if not self._is_current():
@@ -271,7 +272,7 @@ class Replays:
             self.wasted = 0 if self.repeated else self.wasted + 1
             self.repeated, self.possible = False, self.possible and self.wasted < WASTED
             return None
-        kind = _kind(batch)
+        kind = _kind(batch), which
         if kind != self._latest[0]:  # to compare it is cheap, to look it up takes a hash of each type
             self._latest = kind, self.noted.get(kind)
         replay = self._latest[1]
@@ -341,7 +342,7 @@ class Replays:
         """Inference on a GPU as a graph: `run(*xs)`, arrays on the device, gives the outputs. As `capture`."""
         return self.capture(lambda: Captured(self.store.device, xs, (), run, self.workspace), xs)
 
-    def capture(self, make, batch):
+    def capture(self, make, batch, which=None):
         """What `make()` captures for a batch of host arrays, from now on found for such ones; None if it cannot be a
         graph."""
         self._look()
@@ -353,7 +354,7 @@ class Replays:
         except devices.NotInGraph:  # a table that is made anew in each step, since there are too many to keep
             self.possible = False
             return None
-        self.noted[_kind(batch)] = captured
+        self.noted[_kind(batch), which] = captured
         return captured
 
     def give_up(self, replay):
@@ -384,7 +385,7 @@ class Replays:
         self.possible = self.possible and notes.possible
         if self.possible:
             self._latest = (), None
-            self.noted[_kind(batch.values())] = Replay(notes, kernels.full, self.heads[0] if self.heads else None)
+            self.noted[_kind(batch.values()), None] = Replay(notes, kernels.full, self.heads[0] if self.heads else None)
 
 
 def _kind(batch):

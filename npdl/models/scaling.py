@@ -15,8 +15,11 @@ class Scaling:
     stays the same when the scale changes.
 
     In a captured step with its update (`captures`) the GPU settles by itself whether the step is skipped and what the
-    next scale is. It then is the keeper of the scale's numbers and of the optimizer's `iterations`, which are read when
-    somebody asks. Until then the host takes `iterations` to be what they are if no step was skipped.
+    next scale is: nobody waits for it. It then is the keeper of the scale's numbers and of the optimizer's
+    `iterations`: they are lent to it (`lend`), and read (`settle`) when somebody asks for them. Until then the host
+    supposes that no step was skipped (`supposed`). What an optimizer computes from `iterations` on the host, such as
+    Adam's powers of β, may therefore be of too late a step, and the GPU chooses among the tables of the last ones
+    (`Numbers.choose`).
 
     Args:
         model: built and compiled.
@@ -93,7 +96,8 @@ class Scaling:
         return min(self._scale.dynamic_growth_steps, (1 << 31) - 1)
 
     def lend(self, optimizer):
-        """Have the device be the keeper, if it is not; returns `iterations` as it got them."""
+        """Have the device be the keeper, if it is not; returns `iterations` as it got them: it has as many by now, or
+        more."""
         scale = self._scale
         if self.there is None:
             self.there = self._model.device.loss_scale()
@@ -106,7 +110,8 @@ class Scaling:
 
     @contextlib.contextmanager
     def supposed(self):
-        """While it lasts, the optimizer's `iterations` are the host's: what they are if no step was skipped."""
+        """While it lasts, the optimizer's `iterations` are those that the host supposes: what they are if no step was
+        skipped since they were lent."""
         self._optimizer.keeper = None
         try:
             yield

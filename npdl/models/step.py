@@ -6,7 +6,7 @@ import numpy as np
 
 from npdl import activations, devices, testing
 from npdl.models import loops
-from npdl.models.captured import CapturedStep
+from npdl.models.captured import CapturedStep, batch_of, turn_of
 from npdl.models.compiled import demand_one_backward
 from npdl.models.evaluation import Evaluation
 from npdl.models.faults import EpochBegin
@@ -35,6 +35,7 @@ class Step:
         workspace: the training steps' reused memory.
         replays: the training steps that are noted.
         scaling: of the loss, None where there is none.
+        parts_differ: whether parts of the gradient may be means over other numbers of samples.
         begin: what there was when the epoch began, on a GPU.
     """
 
@@ -48,6 +49,7 @@ class Step:
         self.device, self.penalized = model.device, penalized(model.layers)
         self.first, self.made_for, self._explained = True, self._signature(), False
         self._sums = self._evaluation = None  # the sums of training on a GPU
+        self.parts_differ = len(self.heads) > 1 or bool(self.penalized)
         self._checked = (), None, None  # shapes of a batch (x, y) that were right, dtype and shape of its targets
         self.close()
 
@@ -124,33 +126,41 @@ class Step:
         model.store.narrow()
         if first and model.check_gradients:
             check_custom_gradients(model, self, xs, targets, ws)
-        batch = None if any(w is not None for w in ws) else (*xs, *targets)
-        replay = None if batch is None else self.replays.find(batch)
+        batch = batch_of(self.heads, xs, targets, ws, self.device.driver is not None and self.replays.possible)
+        replay = None if batch is None else self.replays.find(batch.arrays, self._which(batch))
         if replay is None:
             self.prepare()
         optimizer = model.optimizer
-        weighed = optimizer.takes_closure or optimizer.gradient_accumulation_steps
-        if replay is not None and not weighed and self._repeat(replay, batch, totals):  # nothing else is left
-            self.first = False
+        weighed = optimizer.takes_closure or self.adds_up
+        if replay is not None and (replay.updates or not weighed) and self._repeat(replay, batch, totals):
+            self.first = False  # nothing else is left
             return
         check = FirstStep(self.plan.layers) if first else None
-        given, xs = xs, self.workspace.given(xs)
+        xs = self.workspace.given(xs)
         with self._undone_without_room(), devices.use_workspace(self.workspace):
-            if weighed and not optimizer.takes_closure and (len(self.heads) > 1 or self.penalized):
+            if self.adds_up and self.parts_differ:
                 self._accumulate(xs, targets, ws, totals, check)
                 self.first = False
                 return
-            before = totals.sums() if weighed else None
+            counts, before = totals.counts(), totals.sums() if optimizer.takes_closure else None
             updated = False
             if replay is None or not weighed or not self._replayed(replay, batch, totals):
-                updated = self._noted_gradients(given, xs, targets, ws, totals, check)
+                updated = self._noted_gradients(batch, xs, targets, ws, totals, check)
             if optimizer.takes_closure:
-                optimizer.step(model, lambda: self._again(xs, targets, ws), totals.since(before)[0])
-            elif weighed:
-                self._update(totals.since(before)[1])
+                optimizer.step(model, lambda: self._again(xs, targets, ws), totals.since(before))
             elif not updated:
-                self._update()
+                self._update(*[sum(totals.counts(counts))] if self.adds_up else [])
         self.first = False
+
+    @property
+    def adds_up(self):
+        """Whether micro-batches add up to one gradient."""
+        optimizer = self.model.optimizer
+        return not optimizer.takes_closure and optimizer.gradient_accumulation_steps is not None
+
+    def _which(self, batch):
+        """Of the graphs for such batches."""
+        return None if self.device.driver is None else batch.which(turn_of(self))
 
     @contextlib.contextmanager
     def _undone_without_room(self):
@@ -197,18 +207,18 @@ class Step:
         if self.scaling is None or self.scaling.finite:
             self.model.optimizer.step(self.model, *weight)
 
-    def _noted_gradients(self, given, xs, targets, ws, totals, check):
-        """As `gradients`, noted where that is of use; `given` are the inputs on the host. Whether weights are updated
+    def _noted_gradients(self, batch, xs, targets, ws, totals, check):
+        """As `gradients`, noted where that is of use; the `Batch`, None: it cannot be. Whether weights are updated
         too."""
-        batch = (*given, *targets)
-        if any(w is not None for w in ws) or not self.replays.wants(batch):
+        if batch is None or not self.replays.wants(batch.arrays):
             self.gradients(xs, targets, totals, check, ws=ws)
             return False
         if self.device.driver is not None:
-            captured = self.replays.capture(lambda: CapturedStep(self, given, targets), batch)
+            count = len(xs)
+            captured = self.replays.capture(lambda: CapturedStep(self, batch, count), batch.arrays, self._which(batch))
             if captured is not None and self._replayed(captured, batch, totals):
                 return captured.updates
-            self.gradients(xs, targets, totals, check)
+            self.gradients(xs, targets, totals, check, ws=ws)
             return False
         target = targets[0]
         if np.may_share_memory(xs[0], target):  # each must be told from the other
@@ -259,12 +269,12 @@ class Step:
 
     def _accumulate(self, xs, targets, ws, totals, check):
         """A micro-batch of several outputs, or with penalties: a backward for each that is a mean over others."""
-        model, optimizer, before = self.model, self.model.optimizer, totals.sums()
+        model, optimizer, before = self.model, self.model.optimizer, totals.counts()
         outputs, marks = self.plan.forward(xs, True, check)
         dys = self.score(outputs, marks, targets, ws, totals, gradient=True)
         self._demand_numbers(totals)
         del outputs
-        counts = totals.counts_since(before)
+        counts = totals.counts(before)
         parts = [part for part, head in enumerate(self.heads) if head.loss is not None]
         chosen = any(mark is not None for mark in marks)  # a count that is not the number of samples
         chosen = chosen or any(getattr(self.heads[part].loss, "counts_parts", False) for part in parts)

@@ -32,6 +32,7 @@ class Totals:
         self.loss, self.metrics, self.weighted = loss, metrics, weighted
         self._total = self.count = self._there = 0.0
         self._hosts = {}  # id of a metric -> the part of its total that was added up on the host
+        self._put_off = None  # what metrics have to see yet
         for metric in metrics:
             metric.reset_state()
 
@@ -50,6 +51,7 @@ class Totals:
 
     def read(self, sums):
         """Take what was added up on a GPU."""
+        self.catch_up()
         self._there = sums[self.place]
         for place, metric in enumerate(self.metrics, self.place + 1):
             if id(metric) in self._hosts:
@@ -74,13 +76,25 @@ class Totals:
                 metric.weight += found[1]
         return left
 
-    def add_noted(self, noted):
-        """Take in a batch whose sums a graph has added: as many samples and values as the noted totals have."""
-        self.count += noted.count
+    def add_noted(self, noted, count):
+        """Take in a batch whose sums a graph has added: so many samples, as many values as the noted totals have."""
+        self.count += count
         for metric, other in zip(self.metrics, noted.metrics, strict=True):
             if id(other) in noted._hosts:
                 self._hosts.setdefault(id(metric), metric.total)
                 metric.weight += other.weight
+
+    def put_off(self, update):
+        """Do what was put off before, and put off `update()`: on a GPU metrics see a batch while it is at work on the
+        next."""
+        self.catch_up()
+        self._put_off = update
+
+    def catch_up(self):
+        """Do what was put off."""
+        update, self._put_off = self._put_off, None
+        if update is not None:
+            update()
 
     def add_metrics(self, target, output, w, mask=None, unweighted=None, some=None):
         """Take in one batch of host arrays; a metric of the user's own may keep them, so it gets no reused memory.
@@ -117,15 +131,15 @@ class Noted(Totals):
     """The totals of one batch while a graph is made of it: what is left for the host is only kept.
 
     Attributes:
-        output: what the metrics on the host see, on the device; None: nothing.
+        outputs: what the metrics on the host see, on the device.
         left: the places of those metrics.
     """
 
-    output, left = None, ()
+    outputs, left = (), ()
 
-    def keep(self, left, output):
-        """Keep the output for these metrics."""
-        self.output, self.left = output, [self.metrics.index(metric) for metric in left]
+    def keep(self, left, outputs):
+        """Keep the outputs for these metrics."""
+        self.outputs, self.left = outputs, [self.metrics.index(metric) for metric in left]
 
 
 class EpochTotals:
@@ -164,7 +178,9 @@ class EpochTotals:
             self._sums.lend(self)
 
     def settle(self, sums):
-        """Keep what was added up on the GPU: others use the sums from now on."""
+        """Keep what was added up on the GPU: others use the sums from now on, and what copies outputs back."""
+        for own in self.totals:
+            own.catch_up()
         self._settled = [a + b for a, b in zip(self._settled, sums, strict=True)]
 
     def read(self):
@@ -185,12 +201,12 @@ class EpochTotals:
         """What takes penalties of weights in a batch of that many samples, float64 arrays on a GPU; None elsewhere."""
         return None if self._sums is None else lambda array: self._sums.add(0, array, samples)
 
-    def add_noted(self, noted):
-        """Take in a batch whose sums a graph has added."""
+    def add_noted(self, noted, counts):
+        """Take in a batch whose sums a graph has added, with so many samples of each output that count."""
         self.begin()
         self.add_penalty(0.0, noted.samples)
-        for own, other in zip(self.totals, noted.totals, strict=True):
-            own.add_noted(other)
+        for own, other, count in zip(self.totals, noted.totals, counts, strict=True):
+            own.add_noted(other, count)
 
     def demand_numbers(self):
         """Raise where the loss is no number, as far as the host knows it; penalties come later.
@@ -213,18 +229,18 @@ class EpochTotals:
         return self.penalty, self.samples, [(totals.total, totals.count) for totals in self.totals]
 
     def since(self, before):
-        """(the loss, the samples that count) of what came after `sums` gave this."""
+        """The loss of what came after `sums` gave this."""
         self.read()
         penalty, samples, sums = before
-        loss, all_counted = (self.penalty - penalty) / max(self.samples - samples, 1), 0.0
+        loss = (self.penalty - penalty) / max(self.samples - samples, 1)
         for head, totals, (total, count) in zip(self.heads, self.totals, sums):
-            counted = totals.count - count
-            loss, all_counted = loss + head.weight * (totals.total - total) / (counted or 1), all_counted + counted
-        return loss, all_counted
+            loss = loss + head.weight * (totals.total - total) / (totals.count - count or 1)
+        return loss
 
-    def counts_since(self, before):
-        """The samples that count of each output, of what came after `sums` gave this."""
-        return [totals.count - count for totals, (_, count) in zip(self.totals, before[2])]
+    def counts(self, before=None):
+        """The samples that count of each output; of what came after this gave `before`."""
+        counts = [totals.count for totals in self.totals]
+        return counts if before is None else [count - one for count, one in zip(counts, before, strict=True)]
 
     @property
     def mean_penalty(self):

@@ -171,6 +171,20 @@ class Optimizer(Configuration, State):
         self._segments_of(store)
         self.add_part(store.device.full.kernels, store.grad, self._segments[2], part, float(weight))
 
+    @property
+    def turn(self):
+        """Which of the things that it does from time to time the step that comes does, a tuple; empty where there are
+        none. Steps of one turn make the same kernel calls with other numbers."""
+        many, every, turn = self.gradient_accumulation_steps, self.ema_overwrite_frequency, ()
+        if many:
+            number = self.accumulated[0] + 1
+            turn += ("first" if number == 1 else "last" if number == many else "another",)
+            if number < many:
+                return turn
+        if self.use_ema and every:
+            turn += ((self.iterations + 1) % every == 0,)
+        return turn
+
     def finalize(self, model):
         """Make the moving average (`use_ema`) the model's trainable weights; `fit` does it at its end. Else nothing."""
         if self.use_ema and self.iterations:

@@ -36,8 +36,16 @@ class Lookahead(Wrapper):
         self.sync_period = _steps(self, "sync_period", sync_period, 1, 6)
         self.slow_step_size = self.check("slow_step_size", slow_step_size, below=1 + 1e-15, example=0.5)
 
+    @property
+    def turn(self):
+        return (*super().turn, self._is_time)
+
+    @property
+    def _is_time(self):
+        return (self.iterations + 1) % self.sync_period == 0
+
     def between(self, k, p, segments):
-        if (self.iterations + 1) % self.sync_period == 0:
+        if self._is_time:
             slow, share = self.state["slow"], self.slow_step_size
             k.combine(slow, p, segments, np.array([1 - share, share]))
             k.combine(p, slow, segments, np.array([0.0, 1.0]))

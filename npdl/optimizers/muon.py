@@ -9,6 +9,9 @@ import numpy as np
 from npdl.optimizers.base import Optimizer
 from npdl.schedules.exact import whole_power
 
+LEAST = 1e-7
+"""Norm by which a matrix is divided at least."""
+
 
 class Muon(Optimizer):
     """Muon: the momentum of a weight matrix X is replaced by an orthogonal matrix near it. AdamW serves the rest.
@@ -76,6 +79,7 @@ class Muon(Optimizer):
         if rms_rate is not None:
             self.check("rms_rate", rms_rate, example=0.2)
         self._matrices: list[tuple[int, int, int]] = []  # start, rows, columns of each
+        self._whole = np.zeros((0, 5))  # a segment for each
         self._work: dict[str, Any] = {}
 
     def slots(self):
@@ -110,6 +114,8 @@ class Muon(Optimizer):
             if weight.trainable and rows * columns:
                 places = range(weight.start, weight.stop, rows * columns)
                 self._matrices += [(place, rows, columns) for place in places]
+        rows = [(start, start + rows * columns, 1.0, 0.0, 1.0) for start, rows, columns in self._matrices]
+        self._whole = np.array(rows).reshape(-1, 5)
         rest[:, 2] *= self.adam_lr_ratio
         rest[:, 3] /= self.adam_lr_ratio or 1.0
         return matrices, rest, step
@@ -122,6 +128,9 @@ class Muon(Optimizer):
         k.adamw(p, g, m, self.state["v"], rest, hyper)
         u = self._memory("u", p.size, p.dtype)
         k.muon(u, g, m, matrices, np.array([self.momentum, self.nesterov], np.float64))
+        if self._matrices:  # X = X / max(‖X‖, 1e-7)
+            k.combine(u, u, self._whole, np.array([0.0, 1 / LEAST]))
+            k.clip_norm(u, self._whole, np.array([1.0, 0.0]))
         for start, rows, columns in self._matrices:
             self._orthogonalize(k, u[start : start + rows * columns], rows, columns)
         k.sgd(p, u, None, step, np.array([rate, 0, 0, 1.0]))
@@ -137,9 +146,7 @@ class Muon(Optimizer):
 
     def _orthogonalize(self, k, x, rows, columns):
         """x, the flat matrix, by Newton and Schulz's iteration."""
-        whole, norm, side = _all(x.size), np.zeros(1), min(rows, columns)
-        k.dot(x, x, whole, out=norm)
-        k.combine(x, x, whole, np.array([0.0, 1 / max(math.sqrt(norm[0]), 1e-7)]))
+        whole, side = _all(x.size), min(rows, columns)
         gram, square = (self._memory(name, side * side, x.dtype) for name in ("gram", "square"))
         product, tall = self._memory("product", x.size, x.dtype), rows > columns
         polynomial = np.array([self.muon_b, self.muon_c])

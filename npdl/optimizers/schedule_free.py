@@ -69,6 +69,10 @@ class ScheduleFreeAdamW(Optimizer):
     def set_scalars(self, scalars):
         self.swapped = bool(scalars.get("swapped", False))
 
+    @property
+    def turn(self):
+        return (*super().turn, *(("swaps",) if self.swapped else ()))
+
     def update(self, k, p, g, segments):
         if self.swapped:
             self._swap(k, p, False)

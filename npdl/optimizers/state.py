@@ -57,6 +57,17 @@ class State(Services):
     def set_scalars(self, scalars):
         """Take what `scalars` gave."""
 
+    @property
+    def counted(self):
+        """What its steps count on the host; to assign it takes a step back, as far as that goes."""
+        return self.iterations, self.accumulated, list(self.parts), self.scalars()
+
+    @counted.setter
+    def counted(self, before):
+        self.iterations, self.accumulated, parts, scalars = before
+        self.parts = list(parts)
+        self.set_scalars(scalars)
+
     # ---- one model's
 
     def _store_of(self, model):

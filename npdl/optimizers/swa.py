@@ -40,9 +40,18 @@ class SWA(Wrapper):
         self.start_averaging = _steps(self, "start_averaging", start_averaging, 0, 1000)
         self.average_period = _steps(self, "average_period", average_period, 1, 100)
 
-    def between(self, k, p, segments):
+    @property
+    def turn(self):
+        return (*super().turn, min(self._number, 2))
+
+    @property
+    def _number(self):
+        """How many weights the mean is of after the step that comes, 0 where it does not change."""
         n, left = divmod(self.iterations + 1 - self.start_averaging, self.average_period)
-        if n > 0 and left == 0:
+        return n if n > 0 and left == 0 else 0
+
+    def between(self, k, p, segments):
+        if n := self._number:
             k.combine(self.state["mean"], p, segments, np.array([1 - 1 / n, 1 / n]))
 
     def finalize(self, model):

@@ -11,9 +11,11 @@ import npdl
 from npdl import Sequential, devices, layers
 from npdl.devices.cuda import kept
 from npdl.devices.cuda.scale import DeviceScale
+from npdl.devices.cuda.stand_in import StandIn
 from npdl.models import replay
 from npdl.models.captured import PLAIN, CapturedStep
 from npdl.models.replay import Replays
+from npdl.optimizers.wrapper import Wrapper
 
 X = np.random.default_rng(0).standard_normal((70, 20)).astype("float32")
 Y = np.random.default_rng(1).integers(0, 5, 70)
@@ -125,7 +127,12 @@ def test_every_plain_optimizer_is_a_part_of_the_graph(graphs, monkeypatch, kind)
         inside = [layers.Dense(6, activation="relu", kernel_constraint="non_neg"), layers.Dense(5)]
         model = Sequential([layers.Input((20,)), *inside], seed=0).to("stand-in")
         more = {"momentum": 0.9, "nesterov": True} if kind is npdl.optimizers.SGD else {}
-        optimizer = kind(npdl.schedules.CosineDecay(0.01, 10), use_ema=True, **more)
+        schedule = npdl.schedules.CosineDecay(0.01, 10)
+        if issubclass(kind, Wrapper):
+            more = {"sync_period": 2} if kind is npdl.optimizers.Lookahead else {"average_period": 2}
+            optimizer = kind(npdl.optimizers.Adam(schedule, use_ema=True), **more)
+        else:
+            optimizer = kind(schedule, use_ema=True, **more)
         model.compile(optimizer, npdl.losses.SparseCategoricalCrossentropy(from_logits=True))
         return model
 
@@ -135,8 +142,38 @@ def test_every_plain_optimizer_is_a_part_of_the_graph(graphs, monkeypatch, kind)
     captured = []
     monkeypatch.setattr(CapturedStep, "__init__", counted(CapturedStep.__init__, captured))
     eager_and_graph(graphs, monkeypatch, make, X, Y)
-    assert len(captured) == 2  # of batches of 32 and of 6: they fit to the end
-    assert len(steps) == 9 + 9 + 2 * 2  # 9 steps of each, twice more for each graph
+    many = {npdl.optimizers.Lookahead: 4, npdl.optimizers.SWA: 5}.get(kind, 2)
+    assert len(captured) == many  # of batches of 32 and of 6, where it takes turns of each turn: they fit to the end
+    assert len(steps) == 9 + 9 + 2 * many  # 9 steps of each, twice more for each graph
+
+
+@pytest.mark.parametrize(
+    "options", ({"gradient_accumulation_steps": 3}, {"gradient_accumulation_steps": 2, "use_ema": True,
+                "ema_overwrite_frequency": 2, "clipnorm": 0.1}, {"use_ema": True, "ema_overwrite_frequency": 3}),
+)  # fmt: skip
+def test_steps_that_take_turns(graphs, monkeypatch, options):
+    """A graph for each turn; what is in the midst of an accumulation, or of the steps before weights are overwritten,
+    goes on in the next `fit`, batch by batch, from a saved state."""
+    read, download = [], StandIn.download
+    monkeypatch.setattr(StandIn, "download", lambda self, array: (read.append(1), download(self, array))[1])
+    found = []
+    for most in (replay.MOST, -1):
+        monkeypatch.setattr(replay, "MOST", most)
+        model = model_of(layers.Dropout(0.2))
+        model.compile(npdl.optimizers.ScheduleFreeAdamW(0.01, **options), "sparse_categorical_crossentropy")
+        read.clear()
+        seen = [model.fit(X, Y, epochs=5, batch_size=20, verbose=0).history]
+        assert len(read) == 5 + 1 + ("use_ema" in options)  # once an epoch, and what the state begins with
+        seen += [model.train_on_batch(X[:20], Y[:20]) for _ in range(5)]
+        scalars, arrays = model.optimizer.get_state()
+        model.optimizer.set_state(scalars, arrays, model.store)
+        seen += [model.train_on_batch(X[:20], Y[:20]) for _ in range(4)]
+        found.append((seen, scalars, [*model.get_weights(), *model.optimizer.get_state()[1].values()]))
+    assert found[0][:2] == found[1][:2]
+    for a, b in zip(found[0][2], found[1][2], strict=True):
+        np.testing.assert_array_equal(a, b)
+    turns = {3: 3, 2: 2 + 2}.get(options.get("gradient_accumulation_steps"), 2)
+    assert turns <= graphs.count("captured") <= 4 * turns + 2 and graphs.count("launched") >= 10 + 4 + 3
 
 
 def counted(method, calls):
@@ -342,3 +379,130 @@ def test_a_scale_and_an_optimizer_that_somebody_sets(graphs, monkeypatch):
     assert found[0][:3] == found[1][:3]
     for a, b in zip(found[0][3], found[1][3], strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def siamese():
+    """One encoder for two inputs, dropout and statistics in it, and what compares its outputs."""
+    a, b = layers.Input((20,), name="a"), layers.Input((20,), name="b")
+    inside = [
+        layers.Dense(33, activation="relu", kernel_regularizer="l2"), layers.Dropout(0.3), layers.BatchNormalization(),
+    ]  # fmt: skip
+    encoder = Sequential([layers.Input((20,)), *inside], seed=1)
+    near = layers.CosineSimilarity()([encoder(a), encoder(b)])
+    model = npdl.Model([a, b], layers.Dense(1, activation="sigmoid")(near), seed=0)
+    model.compile(npdl.optimizers.Adam(0.01), "binary_crossentropy", metrics=["accuracy"])
+    return model.to("stand-in")
+
+
+def words():
+    """One embedding for questions and answers, padding masked, and a recurrence called twice in a row."""
+    question, answer = layers.Input((6,), name="question"), layers.Input((6,), name="answer")
+    embedding, recurrent = layers.Embedding(11, 7, mask_zero=True), layers.Bidirectional(layers.GRU(5))
+    made = [recurrent(embedding(one)) for one in (question, answer)]
+    twice, whole = layers.Dense(10, activation="tanh"), layers.Concatenate()(made)
+    model = npdl.Model([question, answer], layers.Dense(5)(twice(twice(layers.Dense(10)(whole)))), seed=0)
+    model.compile("adam", npdl.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model.to("stand-in")
+
+
+@pytest.mark.parametrize("make", (siamese, words))
+def test_layers_that_are_called_twice(graphs, monkeypatch, make):
+    rng = np.random.default_rng(2)
+    x, y = [X, X[::-1].copy()], rng.integers(0, 2, (70, 1))
+    if make is words:
+        x, y = [np.sort(rng.integers(0, 11, (70, 6)), axis=1)[:, ::-1].copy() for _ in range(2)], Y
+    history, _ = eager_and_graph(graphs, monkeypatch, make, x, y)
+    followed(make, x, y, history)
+
+
+def total(y_true, y_pred):
+    return y_pred.sum(axis=-1)
+
+
+def tagged():
+    """Labels of which some say nothing, of two outputs."""
+    a = layers.Input((4, 5))
+    ends = [layers.Dense(5, name="tags")(a), layers.Dense(1, name="level")(layers.Flatten()(a))]
+    model = npdl.Model(a, ends, seed=0)
+    kind = npdl.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=3)
+    both = {"tags": ["accuracy"], "level": ["mae"]}
+    weights = {"tags": 1.0, "level": 0.5}
+    model.compile("adam", {"tags": kind, "level": "mse"}, weights, metrics=both, weighted_metrics=both)
+    return model.to("stand-in")
+
+
+def torch_like():
+    model = Sequential([layers.Input((20,)), layers.Dense(5)], seed=0)
+    loss = npdl.losses.CrossEntropyLoss(weight=[1.0, 2.0, 0.5, 1.0, 3.0], ignore_index=2)
+    optimizer = npdl.optimizers.Adam(0.01, gradient_accumulation_steps=2)
+    model.compile(optimizer, loss, metrics=["accuracy", total], weighted_metrics=["accuracy"])
+    return model.to("stand-in")
+
+
+WEIGHTS = np.random.default_rng(4).random(70) * (np.arange(70) % 7 != 2)
+
+
+@pytest.mark.parametrize(
+    "make, x, y, options",
+    [
+        (tagged, X.reshape(70, 4, 5), {"tags": np.stack([Y] * 4, 1), "level": X[:, :1].copy()}, {}),
+        (tagged, X.reshape(70, 4, 5), {"tags": np.stack([Y] * 4, 1), "level": X[:, :1].copy()},
+         {"sample_weight": {"level": WEIGHTS}}),
+        (torch_like, X, Y, {}),
+        (torch_like, X, Y, {"sample_weight": WEIGHTS}),
+        (model_of, X, Y, {"class_weight": {0: 1, 1: 0, 2: 3.5, 3: 1, 4: 2}, "validation_data": (X, Y, WEIGHTS)}),
+    ],
+)  # fmt: skip
+def test_samples_of_which_some_count_more(graphs, monkeypatch, make, x, y, options):
+    history, _ = eager_and_graph(graphs, monkeypatch, make, x, y, **options)
+    wanted = make().to("cpu").fit(x, y, epochs=3, batch_size=32, verbose=0, **options).history
+    for name, values in wanted.items():
+        np.testing.assert_allclose(history[name], values, rtol=1e-4, err_msg=name)
+
+
+def test_weights_that_come_and_go(graphs, monkeypatch):
+    """Of one output, of the other, of none: metrics see those that there are."""
+    x, y, w, found = (
+        X[:32].reshape(32, 4, 5),
+        {"tags": np.stack([Y] * 4, 1)[:32], "level": X[:32, :1]},
+        WEIGHTS[:32],
+        [],
+    )
+    for most in (replay.MOST, -1):
+        monkeypatch.setattr(replay, "MOST", most)
+        model, given = tagged(), ({"tags": w}, {"level": w}, None)
+        losses = [model.train_on_batch(x, y, sample_weight=given[step % 3]) for step in range(9)]
+        losses += [model.test_on_batch(x, y, sample_weight=given[step % 3]) for step in range(6)]
+        found.append(losses)
+    assert found[0] == found[1]
+    assert graphs.count("captured") == 3 + 3 and graphs.count("launched") == 8 + 5
+
+
+LABELS = {
+    "CategoricalGeneralizedCrossEntropy", "Circle", "MultiMarginLoss", "SparseCategoricalCrossentropy",
+    "SparseCategoricalFocalCrossentropy", "TripletSemiHardLoss",
+}  # fmt: skip
+SIGNS = {"HingeEmbeddingLoss", "MarginRankingLoss", "SoftMarginLoss"}
+
+
+@pytest.mark.parametrize(
+    "name", sorted(kind.__name__ for kind in replay.LOSSES_ON_GPU - {npdl.losses.Loss} if kind.counts_parts is not True)
+)
+def test_every_loss_is_a_part_of_the_graph(graphs, monkeypatch, name):
+    kind, rng = getattr(npdl.losses, name), np.random.default_rng(3)
+    several = len(getattr(kind, "outputs", ()))
+
+    def make():
+        a = layers.Input((4, 5))
+        ends = [layers.Dense(5, "softmax")(layers.Flatten()(a)) for _ in range(several or 1)]
+        ends = [layers.Dense(5)(a)] if name == "CTC" else ends
+        model = npdl.Model(a, ends if several else ends[0], seed=0)
+        model.compile("sgd", kind())
+        return model.to("stand-in")
+
+    y = np.eye(5, dtype="float32")[Y]
+    y = Y if name in LABELS else rng.integers(1, 4, (70, 2)) if name == "CTC" else 2 * y - 1 if name in SIGNS else y
+    if getattr(kind, "one_a_sample", False):
+        y = np.where(Y > 2, 1, 0 if name == "ContrastiveLoss" else -1)
+    y = y if kind.needs_targets else None
+    eager_and_graph(graphs, monkeypatch, make, X.reshape(70, 4, 5), y)

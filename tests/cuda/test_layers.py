@@ -1,6 +1,7 @@
 """Every layer of the suite on a GPU's arrays: what tests/layers asks `check_layer` about, one training step each.
 
-y, dx, every gradient and the state in float32 on the stand-in against the reference in float64, by norm.
+y, dx, every gradient and the state in float32 on the stand-in against the reference in float64, by norm; and the same
+bits from a graph.
 """
 
 import functools
@@ -12,7 +13,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from npdl import layers, random, testing
+from npdl import devices, layers, random, testing
+from npdl.models.captured import Captured
 from npdl.testing.chain import nudge_array
 
 FOLDER = pathlib.Path(__file__).parents[1] / "layers"
@@ -137,3 +139,54 @@ def test_no_layer_is_left_out():
     tested = {type(part).__name__ for asked in cases().values() for layer, *_ in asked for part in layer.walk()}
     assert not NOT_HERE.keys() & tested
     assert set(layers.__all__) - tested == NOT_HERE.keys()
+
+
+def three_steps(case, place, graph):
+    """What three training steps leave, of which a `graph` makes the last two: another batch, weights and step each."""
+    layer, input_shape, integers = case
+    layer = type(layer).from_config(layer.get_config()).init(input_shape, seed=5, device=place)
+    device, rng, found, made, captured = layer.device, np.random.default_rng(0), [], None, None
+    shape, workspace = (3, *(5 if size is None else size for size in input_shape)), devices.Workspace(device)
+
+    def run(x, dy=None):
+        with devices.use_workspace(workspace):
+            y = layer.forward(x, dy is not None)
+            return [y] if dy is None else [one for one in (y, layer.backward(dy)) if one is not None]
+
+    for number in range(3):
+        x = rng.standard_normal(shape).astype("float32")
+        x = x if integers is None else rng.integers(0, integers, shape).astype("int32")
+        made = made or run(device.from_host(x))[0].shape
+        batch = x, rng.standard_normal(made).astype("float32")
+        if number == 0 or not graph:
+            arrays = run(*map(device.from_host, batch))
+        else:
+            captured = captured or Captured(device, batch, list(layer.walk()), run, workspace)
+            captured.start(batch)
+            arrays = captured.output
+        arrays = [*arrays, *(one for part in layer.walk() for one in (*part.grads.values(), *part.state.values()))]
+        found += [device.to_host(array) for array in arrays]
+        for part in layer.walk():
+            found.append(np.array(part.step))
+            part.step += 2 * (part.step > 0)
+        for weight in layer.store.weights:
+            layer.store.assign(weight, layer.store.values(weight) * np.float32(1.25))
+    return found
+
+
+NO_GRAPH = {"ActivityRegularization", "FractionalMaxPooling2D", "FractionalMaxPooling3D"}
+"""What gives the host numbers, or gets some from there, in each step."""
+
+
+@pytest.mark.parametrize("name", cases())
+def test_steps_as_a_graph(name, place):
+    asked = cases()[name]
+    if name == "activation":  # whose formulas differ in kernels alone
+        asked = {type(case[0]): case for case in asked}.values()
+    for case in asked:
+        if type(case[0]).__name__ in NO_GRAPH or any(part.penalizes for part in case[0].walk()):
+            with pytest.raises(devices.NotInGraph):
+                three_steps(case, place, True)
+            continue
+        for a, b in zip(three_steps(case, place, True), three_steps(case, place, False), strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=f"{case[0]!r} of {case[1]}")

@@ -193,8 +193,8 @@ def test_no_room_in_the_midst_of_a_step(rows, nbytes, said, monkeypatch, data):
         np.testing.assert_array_equal(one, same)
 
 
-def test_a_kernel_that_fails_is_named_with_its_layer(monkeypatch, data):
-    """While `npdl.cuda.debug` is on: each launch of a step fails in turn."""
+def failures(monkeypatch, model, x, y):
+    """What a step says while `npdl.cuda.debug` is on and each of its launches fails in turn."""
     found, left, before = [], [0], npdl.cuda.debug()
 
     def failing(work):
@@ -209,17 +209,20 @@ def test_a_kernel_that_fails_is_named_with_its_layer(monkeypatch, data):
     for name in ("_launch", "_product"):
         monkeypatch.setattr(StandIn, name, failing(getattr(StandIn, name)))
     try:
-        model = net("stand-in")
-        for launch in range(1, 99):
-            left[0] = launch
+        while left[0] <= 0:
+            left[0] = len(found) + 1
             try:
-                model.train_on_batch(*data)
+                model.train_on_batch(x, y)
             except RuntimeError as error:
                 found.append(str(error))
-        assert left[0] > 0
     finally:
         npdl.cuda.debug(before)
     who, what = zip(*(said.split(": ", 1) for said in found), strict=True)
+    return list(dict.fromkeys(who)), what
+
+
+def test_a_kernel_that_fails_is_named_with_its_layer(monkeypatch, data):
+    who, what = failures(monkeypatch, net("stand-in"), *data)
     order = [
         "first (Dense).forward",
         "last (Dense).forward",
@@ -227,9 +230,26 @@ def test_a_kernel_that_fails_is_named_with_its_layer(monkeypatch, data):
         "first (Dense).backward",
         "SGD.step",
     ]
-    assert [one for one in dict.fromkeys(who) if "Dense" in one or "SGD" in one] == order, who
+    assert [one for one in who if "Dense" in one or "SGD" in one] == order, who
     assert any(one.startswith("a product of matrices (64, 6) and (6, 8) failed: an illegal address") for one in what)
     assert any(re.match(r"kernel '\w+' with blocks \(\d+, 1, 1\) of threads \(\d+, 1, 1\) failed", one) for one in what)
+
+
+def test_a_kernel_that_fails_is_named_by_its_path(monkeypatch, rng):
+    """The innermost layer, in models and containers inside of others, called twice or not."""
+    inner = npdl.Sequential([npdl.Sequential([layers.Dense(3, name="deep")], name="inner")], name="block")
+    a = layers.Input((4, 3))
+    b = layers.Bidirectional(layers.RNN(layers.SimpleRNNCell(2), return_sequences=True))(inner(inner(a)))
+    b = layers.Residual([layers.TimeDistributed(layers.Dense(4, activation="relu"))])(b)
+    model = npdl.Model(a, layers.Flatten()(b), seed=0).to("stand-in")
+    model.compile("sgd", "mse")
+    who, _ = failures(monkeypatch, model, rng.normal(size=(4, 4, 3)).astype("float32"), np.zeros((4, 16), "float32"))
+    for name in (
+        "block/inner/deep (Dense)", "bidirectional/rnn/simple_rnn_cell (SimpleRNNCell)",
+        "bidirectional/backward_rnn/simple_rnn_cell (SimpleRNNCell)", "residual/time_distributed/dense (Dense)",
+    ):  # fmt: skip
+        assert {f"{name}.forward", f"{name}.backward"} <= {*who}, who
+    assert {one.split(" ")[0].split("/")[0] for one in who if "(" in one} >= {"block", "bidirectional", "residual"}
 
 
 def test_one_batch_goes_on_as_ever(data):

@@ -7,6 +7,7 @@ from benchmarks import data, nets
 from benchmarks.engines.npdl import kernels
 from npdl import devices, layers, losses
 from npdl.callbacks import Callback
+from npdl.models.captured import turn_of
 from npdl.models.step import Step
 
 
@@ -74,7 +75,7 @@ def train(net, batch):
     for _ in range(3):  # the second captures it
         call()
     (x,), (target,), _ = step.parts(x, y, None)
-    captured = step.replays.find((x, target))
+    captured = step.replays.find((x, target), turn_of(step))
     if captured is None or not captured.updates:
         return {"with the batch's copy": call}
     there, captured._feeds, captured._given = captured._given, [], []

@@ -102,7 +102,7 @@ class Fetch:
         self._driver.receive(page, own)
         done.record(BACK)
 
-        def given():
+        def given(_=own):  # which is not freed before it is copied
             done.wait()
             return page
 
@@ -134,14 +134,17 @@ class Numbers:
         self.calls = []
 
     def choose(self, scale, nbytes):
-        """Have the tables that are placed from now on, in so many bytes, be those of the step that a `DeviceScale`
-        counts, which need not be the one that is rehearsed: of the latest ones each lies in a ring."""
-        first = self._cut((4,), np.int32)
-        _, host = self._cut((nbytes,), np.uint8)
-        self._chosen = self._driver.array((nbytes,), np.uint8)
+        """Have the device choose the tables that are placed from now on, `nbytes` in all, by the number of steps that a
+        `DeviceScale` counts, which need not be the one that the host supposes when it rehearses.
+
+        Each start sends one step's tables and the number of that step. The graph first puts them into a ring of
+        `places`, each where its number says, and then copies those of the device's own number to where the optimizer's
+        kernels read them."""
+        header, self._supposed = self._cut((4,), np.int32)
+        _, self._tables_sent = self._cut((nbytes,), np.uint8)
+        self._filled, self._chosen = 0, self._driver.array((nbytes,), np.uint8)
         ring = self._driver.array((scale.places * nbytes,), np.uint8)
-        self._sent, self._staged, self._filled = first[1], host, 0
-        sent = CudaArray(self._area.memory, first[0].offset, (16 + nbytes,), np.uint8)
+        sent = CudaArray(self._area.memory, header.offset, (16 + nbytes,), np.uint8)
         scaling.choose(sent, ring, self._chosen, scale.counts, scale.places)
 
     def place(self, values):
@@ -151,7 +154,7 @@ class Numbers:
         else:
             start, self._filled = self._filled, self._filled + room_of(values)
             array = CudaArray(self._chosen.memory, start, values.shape, values.dtype)
-            host = self._staged[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
+            host = self._tables_sent[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
         host[...] = values
         self._tables.append((array, host))
         return array
@@ -185,10 +188,10 @@ class Numbers:
 
         Args:
             rehearse: a function that asks for the launches that have tables.
-            steps: of the optimizer that the rehearsal supposes, where tables are chosen.
+            steps: that the optimizer has done, as the host supposes, where tables are chosen.
         """
         if self._chosen is not None:
-            self._sent[0] = steps
+            self._supposed[0] = steps
         for step, _, host in self._counted:
             host.view(np.uint32)[0] = step.now() & 0xFFFFFFFF
         for values, host in self._drawn:

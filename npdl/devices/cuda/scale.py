@@ -5,7 +5,7 @@ import numpy as np
 from npdl.kernels.cuda import scaling
 
 PLACES = 64
-"""Tables of an optimizer's step that a graph keeps there: so many steps the host may be behind with the count."""
+"""Steps whose tables a graph keeps there: the host need not ask for the count before there were that many."""
 
 
 class DeviceScale:

@@ -125,7 +125,8 @@ def graph():
 def steady():
     """What a step asks for once it is a graph, whatever stream is late; nothing is allocated, nothing is read back.
 
-    Neither where steps may be skipped; and of `predict` each batch comes back while the next is at work."""
+    Neither where steps may be skipped, or gradients add up; of `predict`, and where the host measures, each batch comes
+    back while the next is at work."""
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((256, 20)).astype("float32"), rng.integers(0, 5, 256)
     gpu, begun = devices.get("cuda").driver, []
@@ -146,24 +147,28 @@ def steady():
         assert held == still and one == other and not {"kernel", "synchronize"} & one.keys(), (one, other)
         return one
 
-    for precision in (None, "mixed_float16"):
+    for precision, adds_up in ((None, None), ("mixed_float16", None), (None, 100)):
         found = []
         for late in ((), *([lane] for lane in lanes), lanes):
             software.late = set(late)
+            penalty = None if adds_up else "l2"
             inside = [
-                layers.Dense(33, activation="relu", kernel_regularizer="l2"),
+                layers.Dense(33, activation="relu", kernel_regularizer=penalty),
                 layers.Dropout(0.5),
                 layers.Dense(5),
             ]
             model = Sequential([layers.Input((20,)), *inside], seed=0).to("cuda")
             kind = npdl.losses.SparseCategoricalCrossentropy(from_logits=True)
-            optimizer = npdl.optimizers.Adam(npdl.schedules.CosineDecay(0.01, 8), clipnorm=0.3)
+            schedule = npdl.schedules.CosineDecay(0.01, 8)
+            optimizer = npdl.optimizers.Adam(schedule, clipnorm=0.3, gradient_accumulation_steps=adds_up)
             scale = npdl.optimizers.LossScale(2.0**22, dynamic_growth_steps=2) if precision else None
-            model.compile(optimizer, kind, metrics=["accuracy"], precision=precision, loss_scale=scale)
+            measured = ["accuracy", lambda y, p: p.max(axis=-1)] if adds_up else ["accuracy"]
+            model.compile(optimizer, kind, metrics=measured, precision=precision, loss_scale=scale)
             history = model.fit(x, y, batch_size=32, verbose=0, callbacks=[begin])
-            step = of_one()
-            assert (step["copy there"], step["copy inside"], step["graph"]) == (2 + 1, 2, 1)  # x, y, and the numbers
-            assert not step["copy back"], step
+            step = of_one()  # x and y, the numbers of the graph; what the host measures
+            back = int(adds_up is not None)
+            assert (step["copy there"], step["copy inside"], step["graph"]) == (2 + 1, 2 + back, 1), step
+            assert step["copy back"] == back, step
             outputs = model.predict(x, batch_size=32, verbose=0, callbacks=[begin])
             batch = of_one()
             assert (batch["copy there"], batch["copy inside"], batch["graph"], batch["copy back"]) == (1, 2, 1, 1), (
@@ -176,7 +181,7 @@ def steady():
             for a, b in zip(arrays, found[0][2], strict=True):
                 np.testing.assert_array_equal(a, b)
         assert scaled is None or (scaled[0]["skipped"] > 1 and scaled[1] == 8 - scaled[0]["skipped"]), scaled
-        print(precision, dict(step), dict(batch), scaled)
+        print(precision, adds_up, dict(step), dict(batch), scaled)
 
 
 def forgotten():
