@@ -197,7 +197,7 @@ def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("NPDL_CUDA_CACHE", str(tmp_path / "file" / "folder"))
     monkeypatch.setattr(cache, "_compiled", {})
-    monkeypatch.setattr(compiler, "ptx", lambda one, capability: ".visible .entry add_one(")
+    monkeypatch.setattr(compiler, "ptx", lambda one: ".visible .entry add_one(")
     monkeypatch.setattr(compiler, "cubin", lambda one, capability: (b"code\n", ""))
     assert cache.cubin(add_one, (9, 0)) == (b"code\n", "add_one")
     monkeypatch.setenv("NPDL_CUDA_CACHE", str(tmp_path / "new"))

@@ -26,7 +26,7 @@ def cubin(kernel, capability):
         try:
             content = file.read_bytes()
         except OSError:
-            entry = compiler.entry(compiler.ptx(kernel, capability))
+            entry = compiler.entry(compiler.ptx(kernel))
             code, _ = compiler.cubin(kernel, capability)
             content = entry.encode() + b"\n" + code
             with contextlib.suppress(OSError):
@@ -44,7 +44,7 @@ def folder():
 
 def _name(kernel, capability):
     said = [described(kernel.function), repr(kernel.kinds), repr(capability), repr(find.versions())]
-    said.append(repr((compiler.REGISTERS, isinstance(kernel, Guarded))))
+    said.append(repr((compiler.LEAST, compiler.REGISTERS, isinstance(kernel, Guarded))))
     return f"{kernel.name}-{hashlib.sha256(chr(0).join(said).encode()).hexdigest()[:32]}.cubin"
 
 

@@ -14,6 +14,10 @@ from npdl.devices.cuda import find, intrinsics
 from npdl.kernels.cuda import wide
 from npdl.kernels.cuda.kernel import Builtin, DeviceFunction, Guarded, outside_names
 
+LEAST = 7, 5
+"""The capability of the oldest GPUs that CUDA 13 knows. PTX is made for it alone: for newer GPUs NVVM would say the
+same, as no kernel uses what only those can do, and nvJitLink makes of it the very code of the GPU that is there."""
+
 REGISTERS = 64
 """Of a thread at most, where it has four numbers at a time: then a processor of an A100 or later one holds 1,024
 threads. Left alone, the assembler takes up to 80 to compute the four side by side."""
@@ -41,21 +45,16 @@ def demand_nvvm():
 
 
 @functools.cache
-def ptx(kernel, capability):
-    """The text of a kernel in NVIDIA's intermediate language.
-
-    Args:
-        kernel: a `Kernel`.
-        capability: the GPU's, such as (9, 0) for an H100.
-    """
+def ptx(kernel):
+    """The text of a `Kernel` in NVIDIA's intermediate language, for any GPU."""
     demand_nvvm()
     from numba import cuda  # heavy: loads LLVM
 
-    with _device_functions_for(capability):
-        function = _for_numba(kernel.function, capability)
+    with _least_gpu():
+        function = _for_numba(kernel.function)
         if isinstance(kernel, Guarded):
             function = _behind_guard(function)
-        text, _ = cuda.compile_ptx(function, kernel.kinds, device=False, cc=capability)
+        text, _ = cuda.compile_ptx(function, kernel.kinds, device=False, cc=LEAST)
     return text
 
 
@@ -75,10 +74,10 @@ def entry(text):
 
 
 def cubin(kernel, capability):
-    """The GPU's own code, and what its assembler says about it."""
+    """The code of GPUs of a capability, such as (9, 0) for an H100, and what its assembler says about it."""
     from cuda.core import Linker, LinkerOptions, ObjectCode
 
-    source = ObjectCode.from_ptx(ptx(kernel, capability).encode())
+    source = ObjectCode.from_ptx(ptx(kernel).encode())
     options = LinkerOptions(arch="sm_{}{}".format(*capability), verbose=True, max_register_count=_most(kernel))
     linker = Linker(source, options=options)
     try:
@@ -94,13 +93,13 @@ def _most(kernel):
 
 
 @contextlib.contextmanager
-def _device_functions_for(capability):
+def _least_gpu():
     """Numba compiles a kernel for the capability that it is told, but what the kernel calls for the GPU it finds."""
     from numba.cuda import dispatcher
 
     with _lock:
         find = dispatcher.get_current_device
-        dispatcher.get_current_device = lambda: python_types.SimpleNamespace(compute_capability=capability)
+        dispatcher.get_current_device = lambda: python_types.SimpleNamespace(compute_capability=LEAST)
         try:
             yield
         finally:
@@ -108,21 +107,21 @@ def _device_functions_for(capability):
 
 
 @functools.cache
-def _device_function(function, capability):
+def _device_function(function):
     from numba import cuda
 
-    return cuda.jit(device=True)(_for_numba(function, capability))
+    return cuda.jit(device=True)(_for_numba(function))
 
 
-def _known(value, capability):
+def _known(value):
     """What a name from outside of a function stands for, as Numba knows it."""
     if isinstance(value, Builtin):
         return intrinsics.of(value.__name__)
-    return _device_function(value.function, capability) if isinstance(value, DeviceFunction) else value
+    return _device_function(value.function) if isinstance(value, DeviceFunction) else value
 
 
-def _for_numba(function, capability):
+def _for_numba(function):
     """The function with the device functions that it calls as Numba knows them."""
-    scope = {name: _known(value, capability) for name, value in outside_names(function).items()}
+    scope = {name: _known(value) for name, value in outside_names(function).items()}
     cells = tuple(python_types.CellType(scope[name]) for name in function.__code__.co_freevars)
     return python_types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__, cells)
