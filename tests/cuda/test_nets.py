@@ -82,11 +82,11 @@ def test_gradients_are_the_references(name, place):
         assert np.linalg.norm(found[weight] - grad) < 1e-5 * (size if size > 1e-12 * whole else whole), weight
 
 
-def followed(name, device):
+def followed(name, device, epochs=10):
     x, labels = data(name)
     model = made(name, device)
     model.compile(optimizers.SGD(RATE[name]), LOSS)
-    return model.fit(x, labels, epochs=10, batch_size=4, shuffle=False, verbose=0).history["loss"]
+    return model.fit(x, labels, epochs=epochs, batch_size=4, shuffle=False, verbose=0).history["loss"]
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -98,7 +98,7 @@ def test_ten_steps_as_on_the_cpu(name, place, monkeypatch):
     wanted, found = followed(name, "cpu"), followed(name, place)
     assert len(graphs) == 1
     monkeypatch.setattr(Replays, "wants", lambda self, batch: False)
-    np.testing.assert_array_equal(followed(name, place), found)  # each step by itself: the same bits
+    np.testing.assert_array_equal(followed(name, place, 4), found[:4])  # each step by itself: the same bits
     assert len(graphs) == 1
     np.testing.assert_allclose(found, wanted, rtol=1e-4)
     assert wanted[-1] < wanted[0]

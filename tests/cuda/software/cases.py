@@ -252,7 +252,7 @@ def faults():
     """A kernel that fails is named while `debug` is on; a model that finds no room stays whole."""
     model = _model("cpu")
     weights = model.get_weights()
-    big = Sequential([layers.Input((1 << 14,)), layers.Dense(1 << 13)], seed=0)
+    big = Sequential([layers.Input((1 << 14,)), layers.Dense(1 << 13, kernel_initializer="ones")], seed=0)
     before = big.get_weights()[0][0].copy()
     assert isinstance(raised(lambda: big.to("cuda")), MemoryError)
     assert big.device.name == "cpu"
