@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import gc
 import os
 import pathlib
 import shutil
@@ -24,6 +25,12 @@ def pytest_unconfigure(config):
     if hasattr(config, "own_folder"):
         shutil.rmtree(config.own_folder, ignore_errors=True)
         del os.environ[OWN]
+
+
+def pytest_collection_finish():
+    """Garbage is looked for less often: Numba makes many objects, and a sixth of its time went into looking at them."""
+    gc.freeze()  # thousands of tests are none
+    gc.set_threshold(100_000, 20, 100)
 
 
 class Around(layers.Layer):
