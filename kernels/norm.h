@@ -287,7 +287,7 @@ NPDL_INLINE void FN(npdl_norm_sums)(const FN(npdl_norm_work) *s, int64_t r, int6
         for (c = c0; c < c1; c++) sums[c] = plain[c - c0], sums[s->channels + c] = product[c - c0]; \
     }
 #define NPDL_STRIP(wide, count, relu) \
-    FN(npdl_norm_sums)(s, r, r1, c, plain + c - c0, product + c - c0, relu, wide, count)
+    FN(npdl_norm_sums)(s, r, r1, c, plain + (c - c0), product + (c - c0), relu, wide, count)
 NPDL_NORM_SUMS(0)
 NPDL_NORM_SUMS(1)
 #undef NPDL_STRIP
