@@ -252,11 +252,13 @@ def faults():
     """A kernel that fails is named while `debug` is on; a model that finds no room stays whole."""
     model = _model("cpu")
     weights = model.get_weights()
-    big = Sequential([layers.Input((1 << 14,)), layers.Dense(1 << 13, kernel_initializer="ones")], seed=0)
+    held = devices.get("cuda").alloc((240 << 20,), "float32")  # leaves 64 MB of 1 GB
+    big = Sequential([layers.Input((1 << 12,)), layers.Dense(1 << 12)], seed=0)
     before = big.get_weights()[0][0].copy()
     assert isinstance(raised(lambda: big.to("cuda")), MemoryError)
     assert big.device.name == "cpu"
     np.testing.assert_array_equal(big.get_weights()[0][0], before)
+    del held
     model.to("cuda").to("cpu")
     for a, b in zip(model.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(a, b)
