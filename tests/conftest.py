@@ -13,6 +13,8 @@ import npdl
 from npdl import layers
 
 OWN = "NPDL_STAND_IN_CACHE"
+SPREAD = {"test_ptx.py", "test_layers.py", "test_software_gpu.py"}
+"""Files in tests/cuda whose tests need different kernels."""
 
 
 def pytest_configure(config):
@@ -25,6 +27,24 @@ def pytest_unconfigure(config):
     if hasattr(config, "own_folder"):
         shutil.rmtree(config.own_folder, ignore_errors=True)
         del os.environ[OWN]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With `-n 2 --dist loadgroup` one process runs all tests of a file in tests/cuda: their kernels are compiled once.
+
+    What two files need is compiled once, too, but where both need it at the same time (shelf.py). Not by marks
+    `xdist_group`: pytest-xdist 3.8 hands them on in a variable that pytest 9.2 no longer reads."""
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadGroupScheduling
+
+    class ByFile(LoadGroupScheduling):
+        def _split_scope(self, nodeid):
+            file = pathlib.PurePosixPath(nodeid.split("::")[0])
+            return str(file) if file.parent.name == "cuda" and file.name not in SPREAD else nodeid
+
+    return ByFile(config, log)
 
 
 def pytest_collection_finish():

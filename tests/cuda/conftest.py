@@ -1,7 +1,6 @@
 """What the tests of GPU kernels share: a device whose driver is the stand-in, and the comparison with the reference."""
 
 import importlib
-import pathlib
 
 import numpy as np
 import pytest
@@ -13,21 +12,6 @@ from npdl.devices.cuda.stand_in import StandIn
 from npdl.kernels.cuda.kernel import Kernel
 
 FLOAT32 = np.dtype("float32")
-HERE = pathlib.Path(__file__).parent
-
-
-SPREAD = {"test_ptx", "test_layers", "test_software_gpu"}
-"""Files whose tests need different kernels."""
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
-def pytest_collection_modifyitems(items):
-    """With several processes (`-n 2 --dist loadgroup`) one runs all tests of a file: their kernels are compiled once.
-
-    What two files need is compiled once, too, but where both need it at the same time (shelf.py)."""
-    for item in items:
-        if HERE in item.path.parents and item.path.stem not in SPREAD:
-            item.add_marker(pytest.mark.xdist_group(f"cuda {item.path.stem}"))
 
 
 @pytest.fixture(params=["stand-in", pytest.param("cuda", marks=pytest.mark.gpu)])
