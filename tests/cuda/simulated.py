@@ -20,9 +20,8 @@ from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
 from numba.np.numpy_support import as_dtype
 
 from npdl import activations
-from npdl.devices.cuda import races
 from npdl.devices.cuda.device import CudaDevice
-from npdl.devices.cuda.stand_in import StandIn
+from npdl.devices.cuda.stand_in import StandIn, races
 from npdl.kernels.cuda.kernel import DeviceFunction, outside_names
 from npdl.kernels.geometry import window
 

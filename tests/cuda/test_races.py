@@ -6,9 +6,9 @@ from numba import cuda, float32
 
 from npdl import activations, constraints, devices, layers, regularizers
 from npdl.devices.cuda.device import CudaDevice
-from npdl.devices.cuda.races import Race, races
-from npdl.devices.cuda.replay import holds_barrier
 from npdl.devices.cuda.stand_in import StandIn
+from npdl.devices.cuda.stand_in.races import Race, races
+from npdl.devices.cuda.stand_in.source import holds_barrier
 from npdl.kernels.cuda import (
     activation,
     attention,

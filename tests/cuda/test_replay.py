@@ -5,7 +5,7 @@ import pytest
 from numba import cuda, float32
 from numba.core.errors import TypingError
 
-from npdl.devices.cuda.replay import DivergentBarrier, replay
+from npdl.devices.cuda.stand_in.replay import DivergentBarrier, replay
 
 ONE = (1, 1, 1)
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from numba import cuda, float32
 
-from npdl.devices.cuda import replay as replaying
-from npdl.devices.cuda import shelf
+from npdl.devices.cuda.stand_in import replay as replaying
+from npdl.devices.cuda.stand_in import shelf
 from npdl.kernels.cuda.kernel import device
 
 ONE = (1, 1, 1)
 ANOTHER_PROCESS = """
 import numpy as np
-from npdl.devices.cuda import generator, shelf
-from npdl.devices.cuda.replay import replay
+from npdl.devices.cuda.stand_in import generator, shelf
+from npdl.devices.cuda.stand_in.replay import replay
 from npdl.kernels.cuda.activation import softmax
 
 def refuse(*arguments):

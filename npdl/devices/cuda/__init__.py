@@ -1,1 +1,1 @@
-"""GPUs: arrays in their memory, kernels compiled for them, and a driver that needs none (stand_in.py)."""
+"""GPUs: arrays in their memory, kernels compiled for them, and a driver that needs none (stand_in/)."""

@@ -17,14 +17,13 @@ import functools
 import inspect
 import itertools
 import math
-import textwrap
 import types as python_types
 
 import numpy as np
 from numba import types as numba_types
 from numba.np.numpy_support import as_dtype
 
-from npdl.devices.cuda.replay import BARRIER, PLACES, Inlined, Places, is_shared, shared_array
+from npdl.devices.cuda.stand_in.source import BARRIER, PLACES, Inlined, Places, is_shared, shared_array, source
 from npdl.kernels.cuda.kernel import DeviceFunction, outside_names
 
 
@@ -151,17 +150,13 @@ def _rubbish(array):
 @functools.cache
 def _threads_of(function):
     """(a generator function of the places, the shared arrays and the arguments; the shared arrays by their names)"""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     names = outside_names(function)
-    kernel = Places().visit(Inlined(names).visit(tree.body[0]))
+    kernel = Places().visit(Inlined(names).visit(source(function)))
     shared = {
         ast.unparse(statement.targets[0]): shared_array(statement.value, names)
         for statement in kernel.body
         if is_shared(statement)
     }
-    kernel.decorator_list = []
-    for argument in kernel.args.args:
-        argument.annotation = None
     kernel = _Yields().visit(kernel)
     kernel.body += ast.parse("if False:\n    yield").body  # a generator without barriers, too
     kernel.args.args = [ast.arg(name) for name in (*PLACES, *shared)] + kernel.args.args

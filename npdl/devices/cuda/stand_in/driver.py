@@ -8,8 +8,8 @@ import numpy as np
 from numba import types
 
 from npdl.devices.cuda.driver import Driver, demand_sizes
-from npdl.devices.cuda.races import Race, races
-from npdl.devices.cuda.replay import replay
+from npdl.devices.cuda.stand_in.races import Race, races
+from npdl.devices.cuda.stand_in.replay import replay
 
 RUBBISH = 0xAB
 MEMORY = 8 << 30
