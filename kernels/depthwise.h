@@ -6,8 +6,8 @@
  * axis (dx of few channels in conv.h uses them, too). With a multiplier above 1 the rows of x that are read are first
  * spread out, so that they have a number for each filter; dx is computed for each filter and added up. Under windows of
  * 3, 5 or 7 taps that move by one, rows are swept from pixel to pixel, so that each number is read once a window's row
- * and not once a tap: y and dx take 0.5 to 0.7 of the time. dW: each image
- * row is a sum from zero, added to its part; parts are as many rows each, NPDL_PARTS at most, and added in order.
+ * and not once a tap: y and dx take 0.5 to 0.7 of the time. dW: each image row is a sum from zero, added to its part;
+ * parts are as many rows each, NPDL_PARTS at most, and added in order.
  */
 #ifndef NPDL_DEPTHWISE_H
 #define NPDL_DEPTHWISE_H
@@ -224,7 +224,8 @@ static void FN(npdl_depthwise_task)(void *ctx, int64_t task, void *work) {
                 for (int64_t p = 0; p < g->kernel_h; p++)
                     if (row[p]) x[seen] = row[p] + left * filters, w[seen++] = s->w + p * g->kernel_w * filters;
                 np = s->swept, built = -1;
-                FN(npdl_depthwise_swept)((int)g->kernel_w, (int)seen, columns[0] > left, x, w, filters, np, s->bias, out);
+                int back = columns[0] > left;
+                FN(npdl_depthwise_swept)((int)g->kernel_w, (int)seen, back, x, w, filters, np, s->bias, out);
                 if (seen) continue;
             }
             int whole = FN(npdl_whole)(columns, g->kernel_w);
