@@ -1,6 +1,6 @@
 /* Elementary functions on VEC, our own: the C library's differ from machine to machine.
  *
- * Branch-free; with FMA every build gives the same bits. Each keeps NaN, is right at ±0, ±infinity and in the
+ * Branch-free, but that Φ looks whether any number lies far out; with FMA every build gives the same bits. Each keeps NaN, is right at ±0, ±infinity and in the
  * subnormals, and has its largest error stated in units in the last place (ulp), as measured by
  * tests/kernels/test_activation.py against wider numbers: float over every exponent and sign, double over random ones.
  * Polynomials are least-squares fits on Chebyshev points, coefficients rounded one by one, lowest first.
@@ -11,7 +11,7 @@
  *     FN(npdl_log1p)(x)            ln(1 + x), −1 < x ≤ 1     float 0.9       double 0.9
  *     FN(npdl_tanh)(x)                                       float 1.4       double 1.5
  *     FN(npdl_sigmoid)(x)          1 / (1 + e⁻ˣ)             float 2.3       double 2.3
- *     FN(npdl_normal)(x, &d)       Φ(x), and d = Φ'(x)       float 2.8       double 3.8; for x > 0 below 1.5
+ *     FN(npdl_normal)(x, &d)       Φ(x), and d = Φ'(x)       float 2.8       double 3.8; float below 1.2 within ±5.25
  *     FN(npdl_softpluses)(&x, 1)   ln(1 + eˣ)                float 1.6       double 1.6 (more_activations.h)
  *     FN(npdl_sum), FN(npdl_dot)   sums in 16 lanes, the same 16 whatever the vector's width
  *
@@ -169,10 +169,39 @@ static const REAL FN(npdl_tanh_table)[7][16] = {
 };
 static const REAL FN(npdl_log_poly)[] = {  /* (ln((1+s)/(1−s))/s − 2) / z, z = s², √½ ≤ (1+s)/(1−s) ≤ √2 */
     0.666666627f, 0.4000085f, 0.285101414f, 0.240292087f};
+/* Φ(−a) ≈ c₀ + c₁ t + ... + c₆ t⁶ with t = a − m, below NPDL_NORMAL_NEAR, in 16 intervals: a is in the one of the number
+ * next to a (0.9 + 0.39 a), for the further from 0 they are, the narrower they must be. Rows: m, c₀, ..., c₆; column: the
+ * interval. m is 0 in the first, else a place in the middle at which the function is next to a float. */
+#define NPDL_NORMAL_NEAR 5.25f
+static const REAL FN(npdl_normal_near)[8][16] = {
+    {0, 0.79209876f, 1.3751655f, 1.8424755f, 2.2448373f, 2.6041791f, 2.931066f, 3.2342708f, 3.5180788f, 3.784477f,
+     4.036989f, 4.2804484f, 4.5098047f, 4.733303f, 4.9464254f, 5.152582f},
+    {0.5f, 0.21415155f, 0.08454008f, 0.03270281f, 0.01238929f, 0.0046047303f, 0.0016890048f, 0.0006097688f,
+     0.00021734163f, 7.701608e-05f, 2.7070779e-05f, 9.325855e-06f, 3.2443663e-06f, 1.1044764e-06f,
+     3.779433e-07f, 1.2846199e-07f},
+    {-0.39894238f, -0.29151943f, -0.15497702f, -0.073072985f, -0.032110065f, -0.01343606f, -0.0054370826f,
+     -0.0021352055f, -0.0008190399f, -0.00030964887f, -0.00011534541f, -4.1906995e-05f, -1.5293117e-05f,
+     -5.4438865e-06f, -1.9406245e-06f, -6.852447e-07f},
+    {3.9897345e-06f, 0.11545586f, 0.10655948f, 0.0673176f, 0.036040947f, 0.017494956f, 0.007968225f, 0.0034529169f,
+     0.0014407232f, 0.0005859293f, 0.00023282401f, 8.969034e-05f, 3.448447e-05f, 1.28837755e-05f, 4.799573e-06f,
+     1.765388e-06f},
+    {0.066436514f, 0.018106233f, -0.02301347f, -0.029164601f, -0.02161714f, -0.012947532f, -0.006879027f,
+     -0.0033666883f, -0.0015530173f, -0.00068753294f, -0.00029407346f, -0.00012098421f, -4.9289138e-05f,
+     -1.9419651e-05f, -7.589909e-06f, -2.9177907e-06f},
+    {0.0003398689f, -0.022819357f, -0.009845862f, 0.0022136276f, 0.0061237738f, 0.00551341f, 0.0037126401f,
+     0.0021466548f, 0.001125835f, 0.00055287365f, 0.00025800522f, 0.000114524475f, 4.9827715e-05f,
+     2.0834255e-05f, 8.587072e-06f, 3.4648888e-06f},
+    {-0.011074727f, 0.0008230202f, 0.006079621f, 0.0035519425f, 0.0005058721f, -0.00091670925f, -0.0011392894f,
+     -0.0008831826f, -0.00055973214f, -0.00031606518f, -0.0001648435f, -8.029376e-05f, -3.7762118e-05f,
+     -1.691575e-05f, -7.4030136e-06f, -3.1544835e-06f},
+    {0.0017919539f, 0.002838972f, -0.00010407193f, -0.0013694282f, -0.0009779638f, -0.0003317943f, 6.241962e-05f,
+     0.00019122937f, 0.00017587484f, 0.00012361856f, 7.5584605e-05f, 4.1645817e-05f, 2.1475254e-05f,
+     1.044886e-05f, 4.8674287e-06f, 2.2026843e-06f},
+};
 /* Φ(−a) e^(a²/2) ≈ c₀ + c₁ t + ... + c₇ t⁷ with t = a − m, in 8 intervals to 15, two to each doubling of a + 1. Rows: m,
  * c₀, ..., c₇; column: the exponent's last two bits and the mantissa's first. m is a place in the middle at which the
  * function is next to a float. (A table of 16 intervals takes a sixth more time with AVX2, which looks up 8 at once.) */
-static const REAL FN(npdl_normal_table)[9][8] = {
+static const REAL FN(npdl_normal_far)[9][8] = {
     {1.4806519f, 2.49646f, 3.9732056f, 5.9675293f, 9.008728f, 12.903198f, 0.25372314f, 0.7648926f},
     {0.20754051f, 0.14149298f, 0.09498468f, 0.06511436f, 0.04375734f, 0.03073564f, 0.4129345f, 0.29766333f},
     {-0.09164704f, -0.045710728f, -0.021548623f, -0.01037045f, -0.004744289f, -0.0023542263f, -0.29417124f,
@@ -369,30 +398,48 @@ NPDL_INLINE VEC FN(npdl_sigmoid)(VEC x) {
     return x;
 }
 
-/* Φ(x) = ½ (1 + erf(x/√2)), the normal distribution's; density = e^(−x²/2) / √(2π). */
-NPDL_INLINE void FN(npdl_normals)(VEC *x, VEC *density, int count) {
-    VEC a[NPDL_WIDE], square[NPDL_WIDE], e[NPDL_WIDE], tail[NPDL_WIDE];
-    EACH a[j] = MIN(BC(40), FN(npdl_abs)(x[j]));  /* Φ(−40) is 0 in double precision */
+/* e^(−a²/2) */
+NPDL_INLINE void FN(npdl_bells)(const VEC *a, VEC *e, int count) {
+    VEC lost[NPDL_WIDE];
     EACH {
-        VEC half = a[j] * BC((REAL)0.5), lost;
-        square[j] = a[j] * half, lost = FMA(a[j], half, -square[j]);
-        e[j] = -square[j], square[j] = -lost;
+        VEC half = a[j] * BC((REAL)0.5), square = a[j] * half;
+        e[j] = -square, lost[j] = -FMA(a[j], half, -square);
     }
     FN(npdl_exps)(e, count);
-    EACH e[j] = FMA(e[j], square[j], e[j]);
-    EACH density[j] = e[j] * BC((REAL)0.3989422804014327);
+    EACH e[j] = FMA(e[j], lost[j], e[j]);
+}
+
+/* Φ(x) = ½ (1 + erf(x/√2)), the normal distribution's; density = e^(−x²/2) / √(2π), or NULL. */
+NPDL_INLINE void FN(npdl_normals)(VEC *x, VEC *density, int count) {
+    VEC a[NPDL_WIDE], e[NPDL_WIDE], tail[NPDL_WIDE];
+    EACH a[j] = MIN(BC(40), FN(npdl_abs)(x[j]));  /* Φ(−40) is 0 in double precision */
 #if NPDL_REAL_BITS == 32
-    const REAL (*table)[8] = FN(npdl_normal_table);
-    IVEC at[NPDL_WIDE];
-    EACH at[j] = (IVEC)(a[j] + BC(1)) >> 22;
-    EACH a[j] = a[j] - LOOKUP8(table[0], at[j]);
-    EACH tail[j] = LOOKUP8(table[8], at[j]);
+    VEC t[NPDL_WIDE];
+    IVEC at[NPDL_WIDE], far = a[0] >= BC(NPDL_NORMAL_NEAR);
+    EACH far |= a[j] >= BC(NPDL_NORMAL_NEAR);
+    int any = ANY(far); /* hardly ever behind a layer: 64 numbers of which one lies there take 2.7 times as long */
+    if (density || any) FN(npdl_bells)(a, e, count);
+    if (density) EACH density[j] = e[j] * BC((REAL)0.3989422804014327);
+    EACH at[j] = (IVEC)FMA(a[j], FMA(a[j], BC(0.39f), BC(0.9f)), BC(FN(npdl_magic)));
+    EACH t[j] = a[j] - LOOKUP(FN(npdl_normal_near)[0], at[j]);
+    EACH tail[j] = LOOKUP(FN(npdl_normal_near)[7], at[j]);
     #pragma GCC unroll 8
-    for (int k = 7; k > 0; k--) EACH tail[j] = FMA(tail[j], a[j], LOOKUP8(table[k], at[j]));
-    EACH tail[j] = e[j] * tail[j];
+    for (int k = 6; k > 0; k--) EACH tail[j] = FMA(tail[j], t[j], LOOKUP(FN(npdl_normal_near)[k], at[j]));
+    if (any) {
+        const REAL (*table)[8] = FN(npdl_normal_far);
+        VEC p[NPDL_WIDE];
+        EACH at[j] = (IVEC)(a[j] + BC(1)) >> 22;
+        EACH t[j] = a[j] - LOOKUP8(table[0], at[j]);
+        EACH p[j] = LOOKUP8(table[8], at[j]);
+        #pragma GCC unroll 8
+        for (int k = 7; k > 0; k--) EACH p[j] = FMA(p[j], t[j], LOOKUP8(table[k], at[j]));
+        EACH tail[j] = SELECT(a[j] >= BC(NPDL_NORMAL_NEAR), e[j] * p[j], tail[j]);
+    }
     EACH x[j] = SELECT(x[j] > BC(0), BC(1) - tail[j], tail[j]);
 #else
-    VEC w[NPDL_WIDE], near[NPDL_WIDE];
+    VEC square[NPDL_WIDE], w[NPDL_WIDE], near[NPDL_WIDE];
+    FN(npdl_bells)(a, e, count);
+    if (density) EACH density[j] = e[j] * BC((REAL)0.3989422804014327);
     EACH w[j] = BC(1) / (a[j] + BC(4));
     EACH square[j] = FMA(w[j], BC(-8), BC(1));
     POLYS(FN(npdl_normal_far), square, tail, count);
@@ -405,8 +452,7 @@ NPDL_INLINE void FN(npdl_normals)(VEC *x, VEC *density, int count) {
 }
 
 NPDL_INLINE void FN(npdl_cdfs)(VEC *x, int count) {
-    VEC density[NPDL_WIDE];
-    FN(npdl_normals)(x, density, count);
+    FN(npdl_normals)(x, NULL, count);
 }
 
 /* Sums. Element i goes to lane i mod 16, in order; the lanes are added in halves: 8 + 8, 4 + 4, ... */

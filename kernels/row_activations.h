@@ -74,12 +74,6 @@ NPDL_INLINE VEC FN(npdl_risen)(VEC tau, VEC sum, VEC number) {
     return SELECT(next > tau, next, tau);
 }
 
-NPDL_INLINE int FN(npdl_any)(IVEC mask) {
-    INT any = 0;
-    for (int j = 0; j < VL; j++) any |= mask[j];
-    return any != 0;
-}
-
 NPDL_INLINE void FN(npdl_sparsemax_columns)(const REAL *dy, const REAL *in, REAL *out, int64_t n, int64_t step,
                                             int64_t count) {
     VEC zero = BC(0), one = BC(1), top = NPDL_TAKE_LANES(in), tau = BC(-1), sum, number;
@@ -110,7 +104,7 @@ NPDL_INLINE void FN(npdl_sparsemax_columns)(const REAL *dy, const REAL *in, REAL
             number = number + SELECT(there, one, zero);
         }
         VEC next = FN(npdl_risen)(tau, sum, number);
-        int rose = FN(npdl_any)(next > tau);
+        int rose = ANY(next > tau);
         tau = next;
         if (!rose) break;
     }

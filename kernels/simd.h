@@ -14,6 +14,7 @@
  *     RELU(v)             max(v, 0), +0 for −0: then ReLU before and after max-pooling give the same bits
  *     FMA(a, b, c)        a·b + c, rounded once (twice where the machine has no FMA)
  *     ADD_PRODUCT(s, a, b) s = FMA(a, b, s), for the sums of a register tile
+ *     ANY(mask)           whether a comparison holds anywhere
  *     LOOKUP(table, i)    table[i mod 16], floats only; LOOKUP8: i mod 8
  *
  * Register tile of the matrix product: NPDL_MR rows x 2 vectors, all accumulators in registers.
@@ -72,6 +73,7 @@
 #define FMA(a, b, c) FN(npdl_fma)(a, b, c)
 #define FMA1(a, b, c) FN(npdl_fma1)(a, b, c)
 #define ADD_PRODUCT(sum, a, b) FN(npdl_add_product)(&(sum), a, b)
+#define ANY(mask) FN(npdl_any)(mask)
 #define LOOKUP(table, i) FN(npdl_lookup)(table, i)
 #define LOOKUP8(table, i) FN(npdl_lookup8)(table, i)
 #define MAX(a, b) FN(npdl_maximum)(a, b)
@@ -214,6 +216,18 @@ NPDL_INLINE void STN(REAL *p, VEC v, int64_t n) {
 }
 
 #endif
+
+NPDL_INLINE int ANY(IVEC mask) {
+#if NPDL_VECTOR_BYTES == 64
+    return _mm512_test_epi64_mask((__m512i)mask, (__m512i)mask) != 0;
+#elif NPDL_VECTOR_BYTES == 32
+    return !_mm256_testz_si256((__m256i)mask, (__m256i)mask);
+#else
+    INT any = 0;
+    for (int i = 0; i < VL; i++) any |= mask[i];
+    return any != 0;
+#endif
+}
 
 #if NPDL_REAL_BITS == 32
 

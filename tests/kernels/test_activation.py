@@ -451,6 +451,20 @@ def test_error_of_elementary_functions(rng, function, dtype):
 
 @needs_compiled
 @pytest.mark.skipif(compiled() and not cpu.lib.HAS_FMA, reason="the stated errors are those with FMA")
+def test_normal_distribution_near_and_far(rng):
+    """A number has the same bits whether or not another beside it lies far out, where another formula is used."""
+    x = np.concatenate([rng.uniform(-5.25, 5.25, 2**18), np.arange(-21, 22) / 4]).astype(np.float32)
+    x = x[np.abs(x) < 5.25]
+    assert ulps(elementary("normal", x), special.ndtr(x.astype(np.float64))).max() < 1.2
+    edge = np.nextafter(np.float32([5.25, -5.25]), np.float32(0))
+    for far in (-6, 5.25, np.inf, np.nan):
+        beside = np.insert(np.append(x[: 2**12], edge), 7 * np.arange(500), far).astype(np.float32)
+        alone = np.isfinite(beside) & (np.abs(beside) < 5.25)
+        np.testing.assert_array_equal(elementary("normal", beside)[alone], elementary("normal", beside[alone]))
+
+
+@needs_compiled
+@pytest.mark.skipif(compiled() and not cpu.lib.HAS_FMA, reason="the stated errors are those with FMA")
 @pytest.mark.parametrize("function", ("exp", "tanh"))
 def test_error_over_all_of_float32(function, every=61):
     """Every 61st of all 2³² bit patterns, an odd step so that all mantissas take part; every=1 is the whole range."""
