@@ -1,9 +1,10 @@
 /* Elementary functions on VEC, our own: the C library's differ from machine to machine.
  *
- * Branch-free, but that Φ looks whether any number lies far out; with FMA every build gives the same bits. Each keeps NaN, is right at ±0, ±infinity and in the
- * subnormals, and has its largest error stated in units in the last place (ulp), as measured by
- * tests/kernels/test_activation.py against wider numbers: float over every exponent and sign, double over random ones.
- * Polynomials are least-squares fits on Chebyshev points, coefficients rounded one by one, lowest first.
+ * Branch-free, but that Φ looks whether any number lies far out; with FMA every build gives the same bits. Each keeps
+ * NaN, is right at ±0, ±infinity and in the subnormals, and has its largest error stated in units in the last place
+ * (ulp), as measured by tests/kernels/test_activation.py against wider numbers: float over every exponent and sign,
+ * double over random ones. Polynomials are least-squares fits on Chebyshev points, coefficients rounded one by one,
+ * lowest first.
  *
  *     FN(npdl_exp)(x)              eˣ                        float 0.9 ulp   double 1.0
  *     FN(npdl_expm1_negative)(x)   eˣ − 1 for x ≤ 0          float 0.9       double 1.2
