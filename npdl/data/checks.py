@@ -84,6 +84,8 @@ def weights_fit(w, y, count, where=""):
 
 def not_an_array(value, name):
     """Refuse containers that look like arrays and are none."""
+    if type(value) is np.ndarray:
+        return
     if isinstance(value, (str, bytes)):
         raise TypeError(f"{name} is text ({value[:40]!r}), expected an array of numbers; load the file first")
     if isinstance(value, OpaqueArray):
