@@ -64,7 +64,7 @@ class Device:
     """
 
     precision = None
-    dtypes = np.dtype("float32"), np.dtype("float64")
+    dtypes: tuple = np.dtype("float32"), np.dtype("float64")
     most_kept = 1 << 20
     driver = None  # of a GPU: work there goes on while Python does, and reading a number waits for it
 

@@ -282,7 +282,8 @@ class Gpu(Driver):
                 return 0
             if array.dtype != dtype:
                 raise TypeError(f"a kernel's argument of {dtype} got an array of {array.dtype}")
-            self.demand_own(array)
+            if array.memory.driver is not self:
+                self.demand_own(array)  # raises
             return array.address
 
         return address
