@@ -50,11 +50,12 @@ def main(argv=None):
         os.environ[variable] = str(chosen.threads)  # of the processes that are started
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # its pool of compilers would stay beside us
     settings = quick(chosen.threads, chosen.device) if chosen.quick else Settings(chosen.threads, device=chosen.device)
-    output = chosen.output or (None if chosen.quick or chosen.rows else HERE)
     try:
         results, about = run(selected, settings)
     except WorkerError as error:
         return str(error)
+    whole = len(results) == len(rows.OF_DEVICE[chosen.device]) and not chosen.quick
+    output = chosen.output or (HERE if whole else None)  # which a part of the table must not replace
     print("\n" + "\n".join(report.goals_table(results, about["peaks"])))
     if output is not None:
         write(output, results, about)

@@ -25,9 +25,10 @@ def info(device="cuda"):
     """A GPU's name, capability and memory in bytes, and the versions of the packages that serve it.
 
     Raises:
+        ValueError: `device` is no GPU's name.
         RuntimeError: it cannot be used; the message says what is missing.
     """
-    driver = devices.get(device).driver
+    driver = _driver(device)
     free, total = driver.memory_left()
     return {
         "name": driver.device.name,
@@ -41,8 +42,17 @@ def info(device="cuda"):
 def allow_tf32(on=True, device="cuda"):
     """Let matrix products round their factors to TF32, with 10 bits instead of 23: several times as fast on an A100
     or newer, and about three digits exact. Off to begin with, as for PyTorch's products.
+
+    Raises:
+        ValueError, RuntimeError: as of `info`.
     """
-    devices.get(device).driver.tf32 = on
+    _driver(device).tf32 = on
+
+
+def _driver(device):
+    if str(device).partition(":")[0] != "cuda":
+        raise ValueError(f"GPUs are called 'cuda', 'cuda:1' and so on, got {device!r}")
+    return devices.get(device).driver
 
 
 def debug(on=True):

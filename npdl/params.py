@@ -98,14 +98,15 @@ class ParamStore:
             store = store.successor
         return store
 
-    def twin(self, dtype):
-        """A store of another dtype with the same values, on copies of the layers that share nothing with them."""
+    def twin(self, dtype, device):
+        """A store of another dtype with the same values on a device, of copies of the layers that share nothing with
+        them."""
         layers = [object.__new__(type(layer)) for layer in self.layers]  # copy.copy would make weights of their own
         others = {id(layer): other for layer, other in zip(self.layers, layers, strict=True)}
         for layer, other in zip(self.layers, layers, strict=True):
             fresh = {"params": {}, "grads": {}, "state": {}, "_saved": None, "needs_dx": True}
             vars(other).update(copied({**vars(layer), **fresh}, others))
-        twin = ParamStore(layers[: self.own], self.device.full, dtype, self.seed, layers[self.own :])
+        twin = ParamStore(layers[: self.own], device, dtype, self.seed, layers[self.own :])
         for mine, other in zip(self.weights, twin.weights, strict=True):
             twin.assign(other, self.values(mine))
         return twin
@@ -142,7 +143,11 @@ class ParamStore:
 
         Raises:
             MemoryError: there is no room.
+            ValueError: no model can work there in this dtype.
         """
+        if self.dtype not in device.dtypes:
+            known = " or ".join(str(dtype) for dtype in device.dtypes)
+            raise ValueError(f"models on {device.name!r} work in {known}, not in {self.dtype}: build it in that dtype")
         try:
             return device.alloc(shape, self.dtype)
         except MemoryError as error:

@@ -44,6 +44,24 @@ def pytest_xdist_make_scheduler(config, log):
             file = pathlib.PurePosixPath(nodeid.split("::")[0])
             return str(file) if file.parent.name == "cuda" and file.name not in SPREAD else nodeid
 
+        # pytest-xdist 3.8 hands a test that ended its process to the next one, and may wait for ever.
+        def remove_node(self, node):
+            units = self.assigned_work[node]
+            crashed = next((name for unit in units.values() for name, done in unit.items() if not done), None)
+            left = {scope: {**unit, crashed: True} if crashed in unit else unit for scope, unit in units.items()}
+            self.assigned_work[node] = {scope: unit for scope, unit in left.items() if not all(unit.values())}
+            super().remove_node(node)
+            return crashed
+
+        def schedule(self):
+            super().schedule()
+            for node in self.nodes if self.collection else ():  # a process begins when it knows its second test
+                self._reschedule(node)
+
+        def _reschedule(self, node):
+            if node in self.registered_collections:  # else it is new, and asks for work by itself
+                super()._reschedule(node)
+
     return ByFile(config, log)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from npdl.devices.opaque import OpaqueArray
+
 SCANNED = 1 << 17  # elements looked at in one go by `finite`: they stay in the cache, and no temporary is large
 ENCODE = {
     "x": "encode the column as numbers, e.g. codes = np.unique(column, return_inverse=True)[1], "
@@ -82,8 +84,12 @@ def weights_fit(w, y, count, where=""):
 
 def not_an_array(value, name):
     """Refuse containers that look like arrays and are none."""
+    if type(value) is np.ndarray:
+        return
     if isinstance(value, (str, bytes)):
         raise TypeError(f"{name} is text ({value[:40]!r}), expected an array of numbers; load the file first")
+    if isinstance(value, OpaqueArray):
+        raise TypeError(f"{name} lies on a device, expected a host array; pass device.to_host({name})")
     if isinstance(value, dict):
         keys = ", ".join(map(repr, list(value)[:5]))
         fix = (

@@ -5,6 +5,8 @@ import math
 
 import numpy as np
 
+from npdl.devices.opaque import OpaqueArray
+
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 
 
@@ -56,11 +58,13 @@ class Device:
 
     Attributes:
         precision: "mixed_bfloat16" or "mixed_float16", None for float32.
+        dtypes: in which a model can work here.
         full: the device in float32, in the same memory: this one but for mixed precision.
         most_kept: bytes that may stay with a model after `predict` or `evaluate`, for the next one.
     """
 
     precision = None
+    dtypes: tuple = np.dtype("float32"), np.dtype("float64")
     most_kept = 1 << 20
     driver = None  # of a GPU: work there goes on while Python does, and reading a number waits for it
 
@@ -95,6 +99,25 @@ class Device:
     def owner(self, array):
         """The object that this array of `alloc` refers to, and so does every view of it, and no other array."""
         return array.base
+
+    def is_own(self, array):
+        """Whether an array lies here."""
+        return not isinstance(array, OpaqueArray)
+
+    def demand_own(self, array, who):
+        """Raise unless an array lies here.
+
+        Args:
+            array: an array.
+            who: what was called with it, for the message.
+
+        Raises:
+            TypeError: so; the message says how it is copied.
+        """
+        if not self.is_own(array):
+            raise TypeError(f"{who} computes on {self.name!r}, and this array lies elsewhere{self._advice}")
+
+    _advice = ": pass device.to_host(array), of the device where it lies"
 
     def from_host(self, array, dtype=None):
         """A host array on this device: C-contiguous, of `dtype`; the array itself where that is what it already is."""

@@ -1,5 +1,10 @@
 """What an array on a device can do: everything else goes through kernels."""
 
+ADVICE = (
+    "; a layer of your own works on arrays of any device by kernels, self.k, or with NumPy on the CPU: "
+    'model.to("cpu"). device.to_host(array) copies what is to be looked at'
+)
+
 
 class OpaqueArray:
     """shape, dtype, size, len(), reshape() and [i:j] on the first axis, nothing else.
@@ -8,7 +13,6 @@ class OpaqueArray:
     """
 
     __slots__ = ()
-    __array_ufunc__ = None  # NumPy's operators are refused too
 
     def __len__(self):
         return self.shape[0]
@@ -35,3 +39,12 @@ class OpaqueArray:
 
     def __bool__(self):
         raise TypeError("a device array has no truth value")
+
+    def _refuse(self, *_, **__):
+        raise TypeError(f"only kernels compute with {self!r}{ADVICE}")
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
+    __matmul__ = __rmatmul__ = __pow__ = __neg__ = __lt__ = __le__ = __gt__ = __ge__ = __array_ufunc__ = _refuse
+
+    def __getattr__(self, name):
+        raise AttributeError(f"a device array has no {name!r}{ADVICE}")

@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import threading
 
 from npdl.devices.base import Device, Kernels
 from npdl.devices.cuda import find
@@ -71,6 +72,9 @@ FAMILIES = {
 """Kernel families: the file's name in each of npdl/kernels/{reference,cpu,cuda}, and the kernels in it."""
 
 
+_one_at_a_time = threading.RLock()
+
+
 def _table(package, families):
     return {name: f"npdl.kernels.{package}.{family}:{name}" for family in families for name in FAMILIES[family]}
 
@@ -109,10 +113,15 @@ def get(name, precision=None):
 
     Raises:
         ValueError: there is no such name.
+        TypeError: it is none.
         RuntimeError: a GPU cannot be used here; the message says what is missing.
     """
-    device = _made("cuda" if name == "cuda:0" else name)
-    return device if precision is None else _mixed(device, precision)
+    if not isinstance(name, str):
+        raise TypeError(f"a device is called by its name, {', '.join(map(repr, names()))}, got {name!r}")
+    number = _gpu_number(name)
+    with _one_at_a_time:  # a GPU has one driver
+        device = _made(name if number is None else f"cuda:{number}" if number else "cuda")
+        return device if precision is None else _mixed(device, precision)
 
 
 @functools.cache

@@ -144,13 +144,16 @@ class Layer(Configured, Ruled, node.Symbolic):
 
     def check(self, x, expected=None):
         """Raise where x is not what this layer was built for: samples of its `input_shape`, or of another expected."""
+        on_host = isinstance(x, np.ndarray)
+        if not on_host or self.device.driver is not None:
+            self.device.demand_own(x, self.name)
         self.check_shape(x.shape[1:], expected)
         if x.dtype != self.dtype and not self.reads_integers:
             raise TypeError(
                 f"{self.name} works in {self.dtype}, got {x.dtype}; pass x.astype({self.dtype.name!r}), "
                 f"or build the model with dtype={x.dtype.name!r}"
             )
-        if isinstance(x, np.ndarray) and not x.flags.c_contiguous:
+        if on_host and not x.flags.c_contiguous:
             raise ValueError(f"{self.name} reads C-contiguous arrays; pass np.ascontiguousarray(x)")
 
     def check_shape(self, sample, expected=None):

@@ -1,27 +1,23 @@
 """Weights of samples: `sample_weight` and `class_weight`."""
 
-import dataclasses
-from typing import Any, ClassVar
-
 import numpy as np
 
 from npdl.losses.targets import as_numbers
 
 
-@dataclasses.dataclass
 class Weighed:
-    """Weights of samples that lie on the device: wₙ and wₙ / M, each (N,), as of `Loss.weigh`.
+    """Weights of samples that lie on the device.
 
-    Attributes:
+    Args:
+        weights, scale: wₙ and wₙ / M, each (N,), as of `Loss.weigh`.
         m: M.
         given: whether they are the user's, and metrics see them too.
     """
 
-    weights: Any
-    scale: Any
-    m: float
-    given: bool
-    ndim: ClassVar[int] = 1
+    ndim = 1
+
+    def __init__(self, weights, scale, m, given):
+        self.weights, self.scale, self.m, self.given = weights, scale, m, given
 
 
 def check_sample_weight(sample_weight, shape):

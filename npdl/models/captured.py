@@ -119,9 +119,12 @@ class Batch(NamedTuple):
 
 def batch_of(heads, xs, targets, ws, on_gpu):
     """The `Batch` of host arrays; None: it has weights, which no notes take on the host, nor of steps on a GPU."""
-    if all(w is None for w in ws) and not any(getattr(head.loss, "counts_parts", False) for head in heads):
+    weighed = [w for w in ws if w is not None]
+    if not on_gpu:
+        return None if weighed else Batch((*xs, *targets), None, ws)
+    if not weighed and not any(getattr(head.loss, "counts_parts", False) for head in heads):
         return Batch((*xs, *targets), None, ws)
-    if not on_gpu or any(w is not None and w.ndim > 1 for w in ws):
+    if any(w.ndim > 1 for w in weighed):
         return None
     found = [head.loss.weigh(target, w, len(xs[0])) for head, target, w in zip(heads, targets, ws, strict=True)]
     arrays = [np.asarray(one, head.dtype) for head, (*both, _) in zip(heads, found) for one in both]

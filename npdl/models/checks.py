@@ -12,6 +12,7 @@ def gradient(model, dy):
             f"{model.name}: backward takes dy = dL/dy, the loss's gradient for the outputs, as an array, got "
             f"{type(dy).__name__}; pass what loss.backward() gives, or np.asarray(dy, {model.dtype.name!r})"
         )
+    model.device.demand_own(dy, f"{model.name}: backward")
     shape, expected = tuple(dy.shape), model.output_shape
     if len(shape) != len(expected) + 1 or any(e not in (None, s) for e, s in zip(expected, shape[1:])):
         raise ValueError(

@@ -219,8 +219,9 @@ def _as_given(parts, kind, keys):
 
 
 def check_dtypes(model, xs):
-    """Raise where an input is not of the model's dtype, or not C-contiguous."""
+    """Raise where an input does not lie on the model's device, is not of its dtype, or not C-contiguous."""
     for name, one, x in zip(model.input_names, model.input_nodes, xs, strict=True):
+        model.device.demand_own(x, f"{model.name}: input {name!r}")
         if x.dtype != model.dtype and not reads_integers(one, model.steps):
             raise TypeError(
                 f"{model.name}: input {name!r} works in {model.dtype}, got {x.dtype}; "
@@ -246,6 +247,7 @@ def check_gradients(model, dys):
                 f"{model.name}: backward takes dL/dy of shape {wanted} for the output {name!r}, got {came}; "
                 "pass what loss.backward() gives, or None for zero"
             )
+        model.device.demand_own(dy, f"{model.name}: backward, output {name!r},")
         if dy.dtype != model.dtype:
             raise TypeError(
                 f"{model.name}: backward takes dL/dy in {model.dtype} for the output {name!r}, got {dy.dtype}; "

@@ -37,9 +37,9 @@ def copy_of(loss):
 
 def float64_copies(layers):
     """Copies of built layers of one store, in float64 on the host; they share nothing that can be written."""
-    twin = layers[0].store.twin("float64")
-    if not isinstance(twin.data, np.ndarray):
-        twin.to(devices.get("cpu"))
+    store = layers[0].store
+    on_host = isinstance(store.data, np.ndarray)
+    twin = store.twin("float64", store.device.full if on_host else devices.get("cpu"))
     return [twin.layers[layer.place] for layer in layers]
 
 

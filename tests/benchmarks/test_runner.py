@@ -3,11 +3,12 @@
 import contextlib
 import dataclasses
 import itertools
+import pathlib
 import types
 
 import pytest
 
-from benchmarks import command, machine, processes
+from benchmarks import command, machine, processes, rows
 from benchmarks.rows import Row
 from benchmarks.runner import Runner, Settings, fastest
 from benchmarks.summary import Result
@@ -97,6 +98,16 @@ def test_an_interrupted_run_has_what_was_measured(monkeypatch, capsys):
     results, _ = command.run([ROW, last, last], Settings(threads=2))
     assert [result.row for result in results] == [ROW]
     assert "interrupted: 2 of 3 rows are not measured" in capsys.readouterr().out
+
+
+def test_a_part_of_the_table_does_not_replace_the_whole(monkeypatch, capsys):
+    everything, written = [Result(row) for row in rows.ROWS], []
+    monkeypatch.setattr(command, "NEEDED", {})
+    monkeypatch.setattr(command, "write", lambda folder, *_: written.append(folder))
+    for results, options in ((everything[:9], []), (everything, []), (everything[:9], ["--output", "there"])):
+        monkeypatch.setattr(command, "run", lambda *_, results=results: (results, {"peaks": {}}))
+        assert command.main(options) == 0
+    assert written == [command.HERE, pathlib.Path("there")]
 
 
 def test_fastest_and_median():

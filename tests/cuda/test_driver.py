@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numba import cuda
 
+import npdl
 from npdl import Sequential, layers
 from npdl.devices.cuda import cache, compiler, find, kept
 from npdl.devices.cuda.stand_in import StandIn
@@ -174,6 +175,17 @@ def test_a_rehearsal_does_nothing_and_shows_what_differs():
             step(1.0)
 
 
+def test_an_array_of_another_gpu_is_refused():
+    """Its address means something else there."""
+    one, other = (StandIn().filled(np.zeros((4, 4), "float32")) for _ in range(2))
+    for call in (
+        lambda: launch(add_number_to, 1, 4, one, other, 4),
+        lambda: one.memory.driver.product(one, other, one, False, False),
+    ):
+        with pytest.raises(ValueError, match="lies on another device"):
+            call()
+
+
 @pytest.mark.parametrize(
     "blocks, threads", [((1, 65536, 1), (1, 1, 1)), ((1, 1, 65536), (1, 1, 1)), ((1, 1, 1), (1, 1, 65))]
 )
@@ -217,6 +229,22 @@ def test_packages_that_are_too_old_are_named(monkeypatch):
     said = {line.partition("[")[0].partition(">")[0].partition("=")[0]: line for line in wanted}
     for name, least in find.LEAST.items():
         assert f">={least}" in said[name] or f"=={least.partition('.')[0]}.*" in said[name]
+
+
+def test_what_is_in_the_way_of_a_gpu_is_named(monkeypatch):
+    monkeypatch.setattr(find, "_missing", list)
+    monkeypatch.setattr(find, "_outdated", list)
+    monkeypatch.setattr(find, "_gpus", lambda: (1, None))
+    monkeypatch.setattr(find, "_capability", lambda number: (7, 0))
+    assert find.obstacle(1).startswith("there is one GPU here, numbered from 0")
+    assert find.obstacle(0) == "this GPU is of capability 7.0, and CUDA 13 compiles for 7.5 (Turing, 2018) and newer"
+    monkeypatch.setattr(find, "_capability", lambda number: (12, 0))
+    assert find.obstacle(0) is None
+    for call in (npdl.cuda.info, npdl.cuda.allow_tf32):
+        with pytest.raises(ValueError, match="GPUs are called 'cuda', 'cuda:1' and so on, got 'cpu'"):
+            call(device="cpu")
+    with pytest.raises(TypeError, match=r"a device is called by its name, 'cpu', .* got 0"):
+        get(0)
 
 
 def test_the_compiler_of_a_toolkit_is_found(monkeypatch, tmp_path):

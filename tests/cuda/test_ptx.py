@@ -4,18 +4,14 @@ import re
 
 import pytest
 
+from npdl.devices.cuda import find
 from npdl.kernels.cuda import bodies, wide
 from npdl.kernels.cuda.kernel import every_kernel, guarded, outside_names
 
 
 def has_toolkit():
     try:
-        from cuda.pathfinder import load_nvidia_dynamic_lib
-
-        from npdl.devices.cuda import compiler
-
-        compiler.demand_nvvm()
-        return bool(load_nvidia_dynamic_lib("nvJitLink"))
+        return bool(find.library("nvvm", "nvidia-nvvm") and find.library("nvJitLink", "nvidia-nvjitlink"))
     except (ImportError, RuntimeError):
         return False
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import npdl
-from npdl import Sequential, devices, layers
+from npdl import Model, Sequential, devices, layers
+from npdl.devices.cuda.device import CudaDevice
+from npdl.devices.cuda.stand_in import StandIn
 
 
 def trained(device, optimizer, loss, outputs, y):
@@ -45,8 +47,43 @@ def test_host_code_cannot_touch_its_arrays():
         np.asarray(kernel)
     with pytest.raises(TypeError, match="has no truth value"):
         bool(kernel)
-    with pytest.raises(TypeError):
-        _ = kernel + kernel
+    for compute in (lambda: kernel + kernel, lambda: 2 * kernel, lambda: np.ones(2) * kernel, lambda: np.exp(kernel)):
+        with pytest.raises(TypeError, match=r"only kernels compute with .* a layer of your own works"):
+            compute()
+    with pytest.raises(AttributeError, match="a device array has no 'sum'; a layer of your own works"):
+        kernel.sum()
+    for attempt in (model.predict, model.fit):
+        with pytest.raises(TypeError, match=r"x lies on a device, expected a host array; pass device.to_host\(x\)"):
+            attempt(kernel)
+
+
+@pytest.mark.parametrize("kind", ("sequential", "functional"))
+def test_by_hand_its_arrays_are_asked_for(kind):
+    """A GPU's address on the CPU, or the other way round, would end in something else than an error."""
+    x, node = np.ones((4, 3), "float32"), layers.Input((3,))
+    layer = layers.Dense(2)
+    model = Sequential([node, layer], seed=0) if kind == "sequential" else Model(node, layer(node), seed=0)
+    there, other = devices.get("stand-in"), CudaDevice("another", None, StandIn())
+    with pytest.raises(TypeError, match="computes on 'cpu', and this array lies elsewhere"):
+        model(there.from_host(x))
+    y, dx = model(x, training=True), model.backward(np.ones((4, 2), "float32"))
+    model.to("stand-in")
+    for wrong in (x, other.from_host(x)):
+        with pytest.raises(TypeError, match=r"computes on 'stand-in', .*get\('stand-in'\).from_host\(array\) copies"):
+            model(wrong)
+    given = there.from_host(other.from_host(x))
+    np.testing.assert_allclose(there.to_host(model(given, training=True)), y, rtol=1e-6)
+    dy = np.ones((4, 2), "float32")
+    with pytest.raises(TypeError, match="computes on 'stand-in'"):
+        model.backward(dy)
+    np.testing.assert_allclose(there.to_host(model.backward(there.from_host(dy))), dx, rtol=1e-6)
+
+
+def test_a_gpu_computes_in_float32():
+    model = Sequential([layers.Input((3,)), layers.Dense(2)], seed=0, dtype="float64")
+    with pytest.raises(ValueError, match="models on 'stand-in' work in float32, not in float64"):
+        model.to("stand-in")
+    assert model.predict(np.ones((1, 3)), verbose=0).dtype == np.float64  # where it was
 
 
 def test_a_kernel_that_is_not_there_is_named():

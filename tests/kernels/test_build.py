@@ -1,5 +1,6 @@
 """Builds: which is chosen, that they agree to the last bit, and that the source compiles in all of them."""
 
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -7,6 +8,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tarfile
 import types
 
 import pytest
@@ -175,5 +177,26 @@ def test_a_folder_of_sources_without_kernels_says_so(tmp_path, monkeypatch):
     (tmp_path / "kernels" / "engine.h").touch()
     with pytest.warns(UserWarning, match="Start Python in another folder"):
         cpu.compiled.__wrapped__()
-    monkeypatch.setenv("NPDL_NO_KERNELS", "1")
-    assert cpu.compiled.__wrapped__() == ()
+    for value, warns in (("0", True), ("1", False)):
+        monkeypatch.setenv("NPDL_NO_KERNELS", value)
+        with pytest.warns(UserWarning) if warns else contextlib.nullcontext():
+            assert cpu.compiled.__wrapped__() == ()
+
+
+@pytest.mark.skipif(not (SOURCES / "engine.h").exists(), reason="needs the source tree")
+def test_a_source_distribution_has_the_kernels_of_every_machine(tmp_path):
+    """Also where it is made without compiling any; and no part of the tests, which would lack the others."""
+    pytest.importorskip("setuptools", reason="needs setuptools and Cython")
+    shutil.copytree(SOURCES, tmp_path / "kernels")
+    files = "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"
+    for name in (*files, "npdl/__init__.py", "tests/test_docs.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(SOURCES.parent / name, tmp_path / name)
+    command = [sys.executable, "setup.py", "-q", "sdist"]
+    subprocess.run(command, cwd=tmp_path, env=os.environ | {"NPDL_NO_KERNELS": "1"}, check=True, capture_output=True)
+    (made,) = (tmp_path / "dist").iterdir()
+    with tarfile.open(made) as file:
+        names = {name.partition("/")[2] for name in file.getnames()}
+    wanted = {f"kernels/{path.name}" for path in SOURCES.iterdir() if path.suffix in (".c", ".h", ".pxi", ".pyx")}
+    assert len(wanted) > 60 and wanted | {"npdl/__init__.py", "setup.py"} <= names
+    assert not any(name.startswith("tests") for name in names)

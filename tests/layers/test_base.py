@@ -111,7 +111,7 @@ def test_a_copy_has_the_weights_of_the_layers_inside(around):
 
 def test_copies_of_a_layer_without_weights_of_its_own_for_any_dtype(around):
     layer = around(3).init((3,), seed=0)
-    twin = layer.store.twin("float64")
+    twin = layer.store.twin("float64", layer.store.device)
     outer, inner = twin.layers
     assert outer.inner is inner and inner.params["kernel"].dtype == np.float64
     assert layer.inner.params["kernel"].dtype == np.float32

@@ -14,9 +14,9 @@ from npdl.devices.cuda import find, intrinsics
 from npdl.kernels.cuda import wide
 from npdl.kernels.cuda.kernel import Builtin, DeviceFunction, Guarded, outside_names
 
-LEAST = 7, 5
-"""The capability of the oldest GPUs that CUDA 13 knows. PTX is made for it alone: for newer GPUs NVVM would say the
-same, as no kernel uses what only those can do, and nvJitLink makes of it the very code of the GPU that is there."""
+LEAST = find.CAPABILITY
+"""The capability that PTX is made for, that of the oldest GPUs alone: for newer ones NVVM would say the same, as no
+kernel uses what only those can do, and nvJitLink makes of it the very code of the GPU that is there."""
 
 REGISTERS = 64
 """Of a thread at most, where it has four numbers at a time: then a processor of an A100 or later one holds 1,024
@@ -26,32 +26,13 @@ _lock = threading.Lock()
 
 
 @functools.cache
-def demand_nvvm():
-    """Raise unless libnvvm is found, which makes PTX for Numba.
-
-    Raises:
-        RuntimeError: so.
-    """
-    find.show_toolkit()
-    from cuda.pathfinder import DynamicLibNotFoundError, load_nvidia_dynamic_lib
-
-    try:
-        load_nvidia_dynamic_lib("nvvm")
-    except DynamicLibNotFoundError as error:
-        raise RuntimeError(
-            "kernels are compiled by libnvvm, which is not here: pip install 'nvidia-nvvm==13.0.*', or let "
-            "CUDA_HOME be the folder of a CUDA toolkit"
-        ) from error
-
-
-@functools.cache
 def ptx(kernel):
     """The text of a `Kernel` in NVIDIA's intermediate language, for any GPU.
 
     Raises:
         RuntimeError: libnvvm is not found.
     """
-    demand_nvvm()
+    find.library("nvvm", "nvidia-nvvm==13.0.*")
     from numba import cuda  # heavy: loads LLVM
 
     with _least_gpu():

@@ -2,7 +2,7 @@
 
 import ctypes
 
-from cuda.pathfinder import load_nvidia_dynamic_lib
+from npdl.devices.cuda import find
 
 REAL_32 = 0  # CUDA_R_32F
 KINDS = {None: REAL_32, "float16": 2, "bfloat16": 14}  # CUDA_R_16F, CUDA_R_16BF
@@ -23,8 +23,8 @@ class Cublas:
     """
 
     def __init__(self, stream, room, nbytes):
-        found = load_nvidia_dynamic_lib("cublas")
-        self._lib = ctypes.PyDLL(found.abs_path)  # which keeps Python's lock: a handle is for one thread at a time
+        found = find.library("cublas", "nvidia-cublas==13.*")
+        self._lib = ctypes.PyDLL(found)  # which keeps Python's lock: a handle is for one thread at a time
         pointer, number = ctypes.c_void_p, ctypes.c_int
         self._lib.cublasSetStream_v2.argtypes = [pointer, pointer]
         self._lib.cublasSetWorkspace_v2.argtypes = [pointer, pointer, ctypes.c_size_t]

@@ -60,6 +60,8 @@ class CudaDevice(Device):
         driver: a `Driver`.
     """
 
+    dtypes = (np.dtype("float32"),)
+
     def __init__(self, name, kernels, driver):
         super().__init__(name, kernels)
         self.driver = driver
@@ -124,9 +126,20 @@ class CudaDevice(Device):
         and others of the same workspace may, too."""
         return CudaArray(copy.copy(array.memory), array.offset, array.shape, array.dtype)
 
+    def is_own(self, array):
+        return isinstance(array, CudaArray) and array.memory.driver is self.driver
+
+    @property
+    def _advice(self):
+        device = f"npdl.devices.get({self.name!r})"
+        return (
+            f". {device}.from_host(array) copies it there and {device}.to_host(y) back; predict, evaluate and fit do "
+            "that by themselves"
+        )
+
     def from_host(self, array, dtype=None):
         if isinstance(array, CudaArray):
-            return array
+            return array if self.is_own(array) else self.driver.filled(array.memory.driver.download(array))
         return self.driver.filled(np.asarray(array, dtype))
 
     def to_host(self, array):

@@ -245,6 +245,8 @@ class Driver(abc.ABC):
         """out = op(a) op(b) of matrices or `Columns` of them; with `add` out += op(a) op(b)."""
         if self._own.guard is not None:
             raise NotInGraph("a product of matrices, which would be made in a step that is to be skipped, too")
+        for array in (a, b, out):
+            self.demand_own(array)
         a, b = self.factors.cast(a, b)
         if self._noted(a, b, out, transpose_a, transpose_b, add):
             return
@@ -254,6 +256,15 @@ class Driver(abc.ABC):
             return
         with self._lock:
             self._product(*call)
+
+    def demand_own(self, array):
+        """Raise unless an array lies in this driver's memory: elsewhere its address means something else.
+
+        Raises:
+            ValueError: so.
+        """
+        if array.memory.driver is not self:
+            raise ValueError(f"{array!r} lies on another device than what it is computed with")
 
     def guarded(self, guard):
         """A context in which the calling thread's kernels do nothing where guard[0], int32, is not 0 by then."""

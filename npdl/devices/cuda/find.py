@@ -13,6 +13,8 @@ PACKAGES = ("cuda.core", "cuda.bindings", "numba_cuda")
 DISTRIBUTIONS = ("numba-cuda", "cuda-core", "cuda-bindings", "nvidia-nvvm", "nvidia-nvjitlink", "nvidia-cublas")
 LEAST = {"numba-cuda": "0.22", "cuda-core": "0.5", "cuda-bindings": "13.0"}
 """The oldest versions with which the GPU path runs: before, cuda.core was cuda.core.experimental."""
+CAPABILITY = 7, 5
+"""Of the oldest GPUs that CUDA 13 compiles for, of 2018."""
 OLDEST = 13000
 """The CUDA that NVIDIA's driver must run: 13.0, by whose tools kernels are compiled; drivers from 580 on do."""
 TOOLKIT = "/usr/local/cuda"
@@ -35,8 +37,34 @@ def obstacle(number):
     if error:
         return f"{error}; it needs an NVIDIA GPU and NVIDIA's driver, 580 or newer"
     if number >= gpus:
-        return f"there are {gpus} GPUs here, numbered from 0; CUDA_VISIBLE_DEVICES may hide some"
+        many = "is one GPU" if gpus == 1 else f"are {gpus} GPUs"
+        return f"there {many} here, numbered from 0; CUDA_VISIBLE_DEVICES may hide some"
+    if (own := _capability(number)) < CAPABILITY:
+        (a, b), (c, d) = own, CAPABILITY
+        return f"this GPU is of capability {a}.{b}, and CUDA 13 compiles for {c}.{d} (Turing, 2018) and newer"
     return None
+
+
+def library(name, package):
+    """The path of a library of NVIDIA's toolkit.
+
+    Args:
+        name: without "lib".
+        package: that brings it.
+
+    Raises:
+        RuntimeError: it is not found.
+    """
+    show_toolkit()
+    from cuda.pathfinder import DynamicLibNotFoundError, load_nvidia_dynamic_lib
+
+    try:
+        return load_nvidia_dynamic_lib(name).abs_path
+    except DynamicLibNotFoundError as error:
+        raise RuntimeError(
+            f"lib{name} is not here, which serves GPUs: pip install '{package}', or let CUDA_HOME be the folder of a "
+            "CUDA toolkit"
+        ) from error
 
 
 def versions():
@@ -96,6 +124,18 @@ def _gpus():
             status, number = cu.cuDeviceGetCount()
             if status == cu.CUresult.CUDA_SUCCESS:
                 return number, None
-        return 0, f"NVIDIA's driver says {status.name}"
+        hidden = " (CUDA_VISIBLE_DEVICES may hide it)" if status == cu.CUresult.CUDA_ERROR_NO_DEVICE else ""
+        return 0, f"NVIDIA's driver says {status.name}{hidden}"
     except RuntimeError:
         return 0, "NVIDIA's driver is not installed here (libcuda.so.1)"
+
+
+@functools.cache
+def _capability(number):
+    """(major, minor) of a GPU that is there."""
+    from cuda.bindings import driver as cu
+
+    kinds = cu.CUdevice_attribute
+    major = kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR
+    minor = kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR
+    return tuple(cu.cuDeviceGetAttribute(which, number)[1] for which in (major, minor))

@@ -63,12 +63,12 @@ class Graph:
         self._gpu, self._builder, self._graph = gpu, gpu.device.create_graph_builder(), None
 
     def begin(self):
-        self._builder.begin_building()
+        _tried(self._builder.begin_building)
         self._gpu.direct(self._builder, self._builder.stream.handle)
 
     def end(self):
         self._gpu.direct(self._gpu.stream, self._gpu.stream.handle)
-        self._graph = self._builder.end_building().complete()
+        self._graph = _tried(lambda: self._builder.end_building().complete())
 
     def launch(self):
         """Start it all."""
@@ -108,14 +108,15 @@ class Event:
     def record(self, lane=WORK):
         """It is when all is done that was asked for in a lane until now."""
         self._gpu.be_current()
-        self._gpu.lane(lane).record(self._event)
+        _tried(self._gpu.lane(lane).record, self._event)
 
     def hold(self, lane=WORK):
         """What is asked for there from now on waits for it."""
-        self._gpu.aside(self._gpu.lane(lane).wait, self._event)
+        self._gpu.aside(_tried, self._gpu.lane(lane).wait, self._event)
 
     def wait(self):
         """So does the host."""
+        self._gpu.be_current()
         _tried(self._event.sync)
 
 
@@ -177,14 +178,17 @@ class Gpu(Driver):
     def pinned(self, nbytes):
         """Page-locked memory, which goes back when nobody refers to the array."""
         self.be_current()
-        (pointer,) = _checked(cu.cuMemHostAlloc(max(nbytes, 1), 0))
+        status, pointer = cu.cuMemHostAlloc(max(nbytes, 1), 0)
+        if status == cu.CUresult.CUDA_ERROR_OUT_OF_MEMORY:
+            raise MemoryError(f"the host has no {nbytes:,} bytes of page-locked memory; use a smaller batch_size")
+        _checked((status,))
         memory = (ctypes.c_uint8 * nbytes).from_address(int(pointer))
         weakref.finalize(memory, self._unpin, pointer).atexit = False
         return np.frombuffer(memory, np.uint8)
 
     def _unpin(self, pointer):
         for stream in self._lanes:  # a copy may still be under way
-            cu.cuStreamSynchronize(stream.handle)
+            self.aside(cu.cuStreamSynchronize, stream.handle)
         self.aside(cu.cuMemFreeHost, pointer)
 
     def aside(self, call, *arguments):
@@ -192,8 +196,10 @@ class Gpu(Driver):
         stays so."""
         _, before = cu.cuCtxGetCurrent()
         self.be_current()
-        call(*arguments)
-        cu.cuCtxSetCurrent(before)
+        try:
+            call(*arguments)
+        finally:
+            cu.cuCtxSetCurrent(before)
 
     def event(self):
         """An `Event`."""
@@ -201,6 +207,7 @@ class Gpu(Driver):
         return Event(self)
 
     def synchronize(self):
+        self.be_current()
         _tried(self.stream.sync)
 
     def be_current(self):
@@ -261,10 +268,25 @@ class Gpu(Driver):
         """(the kernel on this GPU, what makes each of its arguments from ours)"""
         code, entry = cache.cubin(kernel, self.capability)
         self.be_current()  # what compiles may have chosen another GPU
-        packs = [_address_of(kind) if isinstance(kind, types.CPointer) else np.dtype(kind.name).type
+        packs = [self._address_of(kind) if isinstance(kind, types.CPointer) else np.dtype(kind.name).type
                  for kind in kernel.kinds]  # fmt: skip
         self._kernels[kernel] = ObjectCode.from_cubin(code).get_kernel(entry), packs
         return self._kernels[kernel]
+
+    def _address_of(self, kind):
+        """A function from an array of this pointer's dtype to its address; None is an array that is not read."""
+        dtype = np.dtype(kind.dtype.name)
+
+        def address(array):
+            if array is None:
+                return 0
+            if array.dtype != dtype:
+                raise TypeError(f"a kernel's argument of {dtype} got an array of {array.dtype}")
+            if array.memory.driver is not self:
+                self.demand_own(array)  # raises
+            return array.address
+
+        return address
 
     def _product(self, a, b, out, transpose_a, transpose_b, add, kind):
         self.be_current()
@@ -273,20 +295,6 @@ class Gpu(Driver):
     def _new_graph(self):
         self.be_current()
         return Graph(self)
-
-
-def _address_of(kind):
-    """A function from an array of this pointer's dtype to its address; None is an array that is not read."""
-    dtype = np.dtype(kind.dtype.name)
-
-    def address(array):
-        if array is None:
-            return 0
-        if array.dtype != dtype:
-            raise TypeError(f"a kernel's argument of {dtype} got an array of {array.dtype}")
-        return array.address
-
-    return address
 
 
 def _checked(result):
@@ -305,11 +313,14 @@ def _tried(call, *arguments):
     """What a call of cuda.core's returns.
 
     Raises:
+        MemoryError: there is no room.
         RuntimeError: it failed, or work before it.
     """
     try:
         return call(*arguments)
     except Exception as error:
+        if "CUDA_ERROR_OUT_OF_MEMORY" in str(error):
+            raise MemoryError(f"CUDA: {error}; use a smaller batch_size") from error
         if advice := _advice(str(error)):
             raise RuntimeError(f"CUDA: {error}{advice}") from error
         raise

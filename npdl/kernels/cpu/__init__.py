@@ -16,8 +16,8 @@ _folder = Path(__file__).parent
 def compiled():
     """The builds that are installed, best first; nothing is imported."""
     found = tuple(name for name in BUILDS if any((_folder / f"_{name}{end}").exists() for end in EXTENSION_SUFFIXES))
-    sources = _folder.parents[2]
-    if not found and (sources / "kernels" / "engine.h").exists() and "NPDL_NO_KERNELS" not in os.environ:
+    sources, asked = _folder.parents[2], os.environ.get("NPDL_NO_KERNELS", "0") not in ("", "0")
+    if not (found or asked) and (sources / "kernels" / "engine.h").exists():
         warnings.warn(
             f"npdl is imported from the folder of its sources, {sources}, where no kernels are compiled: NumPy does "
             "their work, many times slower. Start Python in another folder to get the npdl that is installed, or "

@@ -48,6 +48,8 @@ def memory():
     assert devices.get("cuda:0") is device
     wrong = raised(lambda: device.driver.upload(device.alloc((5, 6), "float32"), host.T))
     assert isinstance(wrong, ValueError), wrong
+    locked = raised(lambda: device.driver.pinned(1 << 50))
+    assert isinstance(locked, MemoryError) and "page-locked" in str(locked), locked
 
 
 def uploads():
@@ -246,6 +248,15 @@ def two():
         thread.start()  # which begins with none
         thread.join()
     assert len(losses) == 8 and all(one == two for one, two in losses), losses
+    given = Fetch(models[1].device.driver, (4,), np.float32).take(models[1].device.from_host(np.ones(4, "float32")))
+    found: list = []
+    thread = threading.Thread(target=lambda: found.append(given().tolist()))
+    thread.start()
+    thread.join()
+    assert found == [[1, 1, 1, 1]]  # waited for in a thread that means no GPU yet
+    ones = [model.device.from_host(np.ones((2, 2), "float32")) for model in models]
+    error = raised(lambda: models[0].device.kernels.add(*ones, out=ones[0]))
+    assert "lies on another device" in str(error), error
     page = models[1].device.driver.pinned(4)
     models[0].device.driver.be_current()
     _, before = cu.cuCtxGetCurrent()

@@ -8,12 +8,11 @@ import atexit
 import collections
 import ctypes
 import gc
-import types
 
 import numpy as np
 from numba.types import CPointer
 
-from npdl.devices.cuda import cache, cublas
+from npdl.devices.cuda import cache, find
 from npdl.devices.cuda.stand_in.replay import replay
 
 RUN, NOTE, END, GRAPH, TO, FROM, INSIDE, FREE, RECORD, HOLD, WAIT, SYNC = range(12)
@@ -68,7 +67,7 @@ class SoftwareGpu:
         atexit.register(self.cuda.software_on_work, None)  # memory is freed when Python is gone
         self.blas.software_on_product(self._kept[1])
         cache.cubin = self._no_code
-        cublas.load_nvidia_dynamic_lib = lambda name: types.SimpleNamespace(abs_path=f"lib{name}.so.13")
+        find.library = lambda name, package: f"lib{name}.so.13"
 
     def _no_code(self, kernel, capability):
         """Instead of compiling: a name under which the kernel is found again."""

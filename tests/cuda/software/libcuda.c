@@ -28,11 +28,6 @@ static result done(result error) {
     if (error == ILLEGAL_ADDRESS || error == LAUNCH_FAILED) broken = error;
     return error;
 }
-static result ask(int kind, uint64_t a, uint64_t b, uint64_t n, void *stream) { /* for what happens in a stream's order */
-    void *parameters[] = {(void *)(uintptr_t)a, (void *)(uintptr_t)b, (void *)(uintptr_t)n};
-    if (!work) return SUCCESS; /* Python is about to end */
-    return broken ? broken : done(work(kind, "", 0, parameters, stream));
-}
 
 /* ---- which GPU a thread means: none, until it says so */
 
@@ -40,6 +35,15 @@ static __thread void *current;
 #define NEEDS_CONTEXT \
     if (broken) return broken; \
     if (!current) return INVALID_CONTEXT;
+
+/* ---- what happens in a stream's order */
+
+static result ask(int kind, uint64_t a, uint64_t b, uint64_t n, void *stream) {
+    void *parameters[] = {(void *)(uintptr_t)a, (void *)(uintptr_t)b, (void *)(uintptr_t)n};
+    if (!work) return SUCCESS; /* Python is about to end */
+    NEEDS_CONTEXT
+    return done(work(kind, "", 0, parameters, stream));
+}
 
 /* ---- memory: a table of all pieces, so that every address can be checked; a pool keeps what is given back */
 
@@ -107,8 +111,7 @@ result cuMemHostAlloc(void **p, size_t size, unsigned flags) {
     NEEDS_CONTEXT
     NEEDS_NO_CAPTURE
     if (!size) return INVALID_VALUE;
-    if (locked == 1 << 12) return OUT_OF_MEMORY;
-    *p = malloc(size);
+    if (locked == 1 << 12 || !(*p = malloc(size))) return OUT_OF_MEMORY;
     pages[locked].start = *p, pages[locked++].size = size;
     return SUCCESS;
 }

@@ -119,8 +119,20 @@ class StandIn(Driver):
             Race: with `watch`, the result depends on which thread is first.
         """
         demand_sizes(kernel, blocks, threads)
-        given = [_argument(value, kind) for value, kind in zip(arguments, kernel.kinds, strict=True)]
+        given = [self._argument(value, kind) for value, kind in zip(arguments, kernel.kinds, strict=True)]
         self._do(lambda: self._run(kernel, blocks, threads, given))
+
+    def _argument(self, value, kind):
+        """What a kernel sees: flat memory with its bounds, or a number of the declared type."""
+        if not isinstance(kind, types.CPointer):
+            return np.dtype(kind.name).type(value)
+        dtype = np.dtype(kind.dtype.name)
+        if value is None:
+            return np.empty(0, dtype)
+        if value.dtype != dtype:
+            raise TypeError(f"a kernel's argument of {dtype} got an array of {value.dtype}")
+        self.demand_own(value)
+        return _host(value).reshape(-1)
 
     def _run(self, kernel, blocks, threads, given):
         self.launched[kernel.name] = self.launched.get(kernel.name, 0) + 1
@@ -174,15 +186,3 @@ def _widened(factor, kind):
     if kind == "float16":
         return factor.view(np.float16).astype(np.float32)
     return (factor.astype(np.uint32) << 16).view(np.float32)
-
-
-def _argument(value, kind):
-    """What a kernel sees: flat memory with its bounds, or a number of the declared type."""
-    if not isinstance(kind, types.CPointer):
-        return np.dtype(kind.name).type(value)
-    dtype = np.dtype(kind.dtype.name)
-    if value is None:
-        return np.empty(0, dtype)
-    if value.dtype != dtype:
-        raise TypeError(f"a kernel's argument of {dtype} got an array of {value.dtype}")
-    return _host(value).reshape(-1)
