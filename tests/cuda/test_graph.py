@@ -562,6 +562,19 @@ def test_memory_of_a_graph_that_is_gone():
     assert workspace.take("a layer", "y", (4,), np.float32).address == before
 
 
+def test_memory_that_is_outgrown_while_a_graph_is_captured():
+    """The graph has used it, and has it as long as it may start."""
+    device = devices.get("stand-in")
+    workspace, out = devices.Workspace(device), device.zeros((4,), np.float32)
+    device.write(workspace.take("a layer", "y", (4,), np.float32), np.ones(4))
+    with device.driver.capture() as graph:
+        device.kernels.scale(workspace.take("a layer", "y", (4,), np.float32), 2.0, out=out)
+        device.kernels.fill(3.0, out=workspace.take("a layer", "y", (40,), np.float32))
+    assert workspace.outgrown == 1
+    graph.launch()
+    np.testing.assert_array_equal(device.to_host(out), 2 * np.ones(4))
+
+
 @pytest.mark.parametrize("wrapped", (False, True))
 def test_a_scale_that_is_another_when_a_graph_is_made(graphs, wrapped):
     """It is no number of the graph: plain gradient descent comes where float32 comes."""
