@@ -90,6 +90,8 @@ class Workspace:
         if last is not None and last.count < count:  # outgrown
             pieces.remove(last)
             self.outgrown += 1
+            if self.device.driver is not None:
+                self.device.driver.hold(last.memory)  # a graph that is being captured may have used it before
             self._last = {asker: piece for asker, piece in self._last.items() if piece is not last}
             self._served = {request: given for request, given in self._served.items() if given[0] is not last}
         elif last is not None and last.is_free():

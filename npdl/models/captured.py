@@ -55,7 +55,8 @@ def settings_of(optimizer):
     values = [value for name, value in vars(optimizer).items() if name not in COUNTED]
     values += getattr(vars(optimizer)["_learning_rate"], "__dict__", {}).values()
     plain = bool, int, float, str
-    return [v for v in values if type(v) in plain], [v for v in values if type(v) not in plain]
+    lengths = [len(value) for value in values if type(value) is list]  # of groups, which grow
+    return [v for v in values if type(v) in plain] + lengths, [v for v in values if type(v) not in plain]
 
 
 def _are_same(settings, others):

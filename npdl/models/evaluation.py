@@ -23,11 +23,12 @@ class Evaluation:
 
     def __init__(self, step):
         self._step, self.device, self.taken = step, step.device, threading.Lock()
+        self._losses = [head.test_loss() for head in step.heads]
+        self._sums = None  # on a GPU, to which graphs add
         self._begin()
 
     def _begin(self):
-        self._sums = None  # on a GPU, to which graphs add
-        self._losses = [head.test_loss() for head in self._step.heads]
+        """Notes and memory of other layers; a test may be going on."""
         self.workspace, self.replays = devices.Workspace(self.device), None
         if self.device.driver is not None:
             step = self._step

@@ -71,11 +71,12 @@ class Head:
         for place, part in zip(self.places, dy if self.together else (dy,), strict=True):
             dys[place] = part
 
-    def totals(self, noted=False):
+    def totals(self, noted=False, used=False):
         """Fresh totals of an epoch's training.
 
-        `noted`: those of one batch while a graph is made of it, with metrics of their own."""
-        return self._totals(self.loss, self.metrics, noted)
+        `noted`: those of one batch while a graph is made of it, with metrics of their own; so too where `metrics` are
+        `used` by others."""
+        return self._totals(self.loss, copy.deepcopy(self.metrics) if used else self.metrics, noted)
 
     def test_loss(self):
         """A copy of the loss for tests: several threads may test."""

@@ -137,8 +137,8 @@ class Network(Trainer, Layer):
 
     @property
     def graph(self):
-        """The `Graph` of its layers, those of models inside too."""
-        if self._graph is None:
+        """The `Graph` of its layers, those of models inside too; another where the model has moved."""
+        if self._graph is None or self._graph.device is not self.device:
             self._graph = Graph(self)
         return self._graph
 

@@ -48,7 +48,9 @@ class Scaling:
         if room not in self._arrays:  # the first batch of a shape is never captured
             with devices.use_workspace(None):
                 self._arrays[room] = self._model.device.alloc((room,), dy.dtype), None
-        self.refresh()
+        driver = self._model.device.driver
+        if driver is None or not driver.capturing:  # before a graph starts they are written, too
+            self.refresh()
         k.multiply(dy, self._arrays[room][0][0 : dy.size].reshape(dy.shape), out=dy)
 
     def refresh(self):

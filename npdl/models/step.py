@@ -1,6 +1,7 @@
 """Step: a compiled model made ready, and what it does with one batch."""
 
 import contextlib
+import weakref
 
 import numpy as np
 
@@ -49,6 +50,7 @@ class Step:
         self.device, self.penalized = model.device, penalized(model.layers)
         self.first, self.made_for, self._explained = True, self._signature(), False
         self._sums = self._evaluation = None  # the sums of training on a GPU
+        self._measured = None  # a weak reference to the totals that have the heads' metrics
         self.parts_differ = len(self.heads) > 1 or bool(self.penalized)
         self._checked = (), None, None  # shapes of a batch (x, y) that were right, dtype and shape of its targets
         self.close()
@@ -99,11 +101,16 @@ class Step:
         return graph.replaced(copies)
 
     def totals(self, noted=False):
-        """Fresh totals of an epoch's training."""
-        totals = [head.totals(noted) for head in self.heads]
+        """Fresh totals of an epoch's training, with other metrics than those that are at work still: a callback may
+        train on a batch of its own, and an error may have left an epoch half done."""
+        used = self._measured is not None and self._measured() is not None
+        totals = [head.totals(noted, used) for head in self.heads]
         if self.device.driver is not None and self._sums is None:
             self._sums = self.device.running_sums(places_of(totals))  # graphs add to these
-        return (NotedTotals if noted else EpochTotals)(self.heads, totals, self._sums)
+        whole = (NotedTotals if noted else EpochTotals)(self.heads, totals, self._sums)
+        if not (noted or used):
+            self._measured = weakref.ref(whole)
+        return whole
 
     def evaluation(self):
         """An `Evaluation` that no other thread uses, the step's own if it is free."""
@@ -142,14 +149,14 @@ class Step:
                 self._accumulate(xs, targets, ws, totals, check)
                 self.first = False
                 return
-            counts, before = totals.counts(), totals.sums() if optimizer.takes_closure else None
+            before = totals.sums() if optimizer.takes_closure else None
             updated = False
             if replay is None or not weighed or not self._replayed(replay, batch, totals):
                 updated = self._noted_gradients(batch, xs, targets, ws, totals, check)
             if optimizer.takes_closure:
                 optimizer.step(model, lambda: self._again(xs, targets, ws), totals.since(before))
             elif not updated:
-                self._update(*[sum(totals.counts(counts))] if self.adds_up else [])
+                self._update(*[sum(totals.latest)] if self.adds_up else [])
         self.first = False
 
     @property
@@ -164,13 +171,14 @@ class Step:
 
     @contextlib.contextmanager
     def _undone_without_room(self):
-        """On a GPU: a step that ends in MemoryError leaves moving statistics and random numbers as if it had not begun;
-        weights are changed last of all."""
+        """On a GPU: a step that ends in MemoryError leaves moving statistics, random numbers and a gradient that adds
+        up, unless it has parts, as if it had not begun; weights are changed last of all."""
         state, driver, before = self.model.store.state, self.device.driver, None
         if driver is None:
             yield
             return
-        steps = self.counters()
+        steps, optimizer = self.counters(), self.model.optimizer
+        accumulated, parts = optimizer.accumulated, list(optimizer.parts)
         if state.size:
             before = driver.array(state.shape, state.dtype)
             driver.copy(state, before)
@@ -181,6 +189,8 @@ class Step:
                 driver.copy(before, state)
             for layer, number in steps:
                 layer.step = number
+            if not (parts or optimizer.parts):
+                optimizer.accumulated = accumulated
             raise
 
     def _repeat(self, replay, batch, totals):
@@ -269,12 +279,12 @@ class Step:
 
     def _accumulate(self, xs, targets, ws, totals, check):
         """A micro-batch of several outputs, or with penalties: a backward for each that is a mean over others."""
-        model, optimizer, before = self.model, self.model.optimizer, totals.counts()
+        model, optimizer = self.model, self.model.optimizer
         outputs, marks = self.plan.forward(xs, True, check)
         dys = self.score(outputs, marks, targets, ws, totals, gradient=True)
         self._demand_numbers(totals)
         del outputs
-        counts = totals.counts(before)
+        counts = totals.latest
         parts = [part for part, head in enumerate(self.heads) if head.loss is not None]
         chosen = any(mark is not None for mark in marks)  # a count that is not the number of samples
         chosen = chosen or any(getattr(self.heads[part].loss, "counts_parts", False) for part in parts)

@@ -24,13 +24,14 @@ class Totals:
 
     Attributes:
         sums, place: of a GPU, else None.
+        count, latest: the samples that count since then, and those of the last batch: a difference would be rounded.
     """
 
     sums, place = None, 0
 
     def __init__(self, loss, metrics, weighted):
         self.loss, self.metrics, self.weighted = loss, metrics, weighted
-        self._total = self.count = self._there = 0.0
+        self._total = self.count = self.latest = self._there = 0.0
         self._hosts = {}  # id of a metric -> the part of its total that was added up on the host
         self._put_off = None  # what metrics have to see yet
         for metric in metrics:
@@ -43,11 +44,14 @@ class Totals:
 
     def add_loss(self, total, count):
         """Take in one batch: the sum of its samples' losses, a float or an array on a GPU, and their number."""
-        self.count += count
+        self._add_count(count)
         if isinstance(total, float):
             self._total += total
         else:
             self.sums.add(self.place, total)
+
+    def _add_count(self, count):
+        self.count, self.latest = self.count + count, count
 
     def read(self, sums):
         """Take what was added up on a GPU."""
@@ -78,7 +82,7 @@ class Totals:
 
     def add_noted(self, noted, count):
         """Take in a batch whose sums a graph has added: so many samples, as many values as the noted totals have."""
-        self.count += count
+        self._add_count(count)
         for metric, other in zip(self.metrics, noted.metrics, strict=True):
             if id(other) in noted._hosts:
                 self._hosts.setdefault(id(metric), metric.total)
@@ -237,10 +241,10 @@ class EpochTotals:
             loss = loss + head.weight * (totals.total - total) / (totals.count - count or 1)
         return loss
 
-    def counts(self, before=None):
-        """The samples that count of each output; of what came after this gave `before`."""
-        counts = [totals.count for totals in self.totals]
-        return counts if before is None else [count - one for count, one in zip(counts, before, strict=True)]
+    @property
+    def latest(self):
+        """The samples that count of each output, of the last batch."""
+        return [totals.latest for totals in self.totals]
 
     @property
     def mean_penalty(self):

@@ -160,7 +160,8 @@ class State(Services):
         what a subclass adds.
         """
         device, arrays = self._device, {}
-        for name in self._names():
+        begun = self.iterations or self.accumulated[0]
+        for name in self._names() if begun else ():  # a GPU makes room before it settles whether the step is skipped
             if name in self.state:
                 array = self.state[name]
                 arrays[name] = np.array(array if device is None else device.to_host(array))

@@ -28,6 +28,11 @@ class Wrapper(Optimizer):
                 f"{type(self).__name__}: optimizer must be an npdl.optimizers object that steps from gradients, got "
                 f"{optimizer!r}; pass e.g. npdl.optimizers.Adam(0.001)"
             )
+        if isinstance(optimizer, Wrapper):
+            raise TypeError(
+                f"{type(self).__name__}: optimizer must take the steps itself, got {optimizer!r}, which has another do "
+                f"so; pass one of the two, e.g. {type(self).__name__}({type(optimizer.optimizer).__name__}())"
+            )
         if optimizer.iterations:
             raise ValueError(f"{type(self).__name__}: {optimizer!r} has made steps already; pass a new one")
         services = {service: getattr(optimizer, service) for service in SERVICES}

@@ -80,7 +80,7 @@ def test_graphs_have_scratch_of_their_own():
     with driver.capture() as graph:
         launch(add_one, 1, 4, driver.scratch(4), 4)
     with driver.capture() as other:
-        assert driver.scratch(4).memory is graph.held[-1]  # one for all graphs
+        assert driver.scratch(4).memory.piece is graph.held[-1].piece  # one for all graphs
         launch(add_one, 1, 4, driver.scratch(8), 8)
     started(graph.launch).join()
     other.launch()

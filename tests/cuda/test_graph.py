@@ -355,6 +355,17 @@ def test_skipped_steps_are_settled_on_the_device(graphs, monkeypatch, places):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
+def test_a_model_of_which_every_step_was_skipped_is_saved(tmp_path):
+    """A graph makes room for the optimizer's state before the device settles whether there is a first step."""
+    model = model_of()
+    scale = npdl.optimizers.LossScale(2.0**120)
+    model.compile("adam", "sparse_categorical_crossentropy", precision="mixed_float16", loss_scale=scale)
+    model.fit(X, Y, batch_size=20, verbose=0)
+    model.save(tmp_path / "model.npdl")
+    other = npdl.load_model(tmp_path / "model.npdl")
+    assert (other.loss_scale.skipped, other.optimizer.iterations) == (4, 0)
+
+
 def test_a_scale_and_an_optimizer_that_somebody_sets(graphs, monkeypatch):
     """In the midst of captured steps: the scale, the count, the learning rate; batches of another size, a copy."""
     found = []
@@ -378,6 +389,22 @@ def test_a_scale_and_an_optimizer_that_somebody_sets(graphs, monkeypatch):
     assert graphs.count("captured") == 2
     assert found[0][:3] == found[1][:3]
     for a, b in zip(found[0][3], found[1][3], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_groups_that_come_between_skipped_steps(monkeypatch):
+    """The tables that the device has for the steps before are not those of the step that comes."""
+    found = []
+    for most in (replay.MOST, -1):
+        monkeypatch.setattr(replay, "MOST", most)
+        model = scaled()
+        model.compile("adam", "mse", precision="mixed_float16", loss_scale=npdl.optimizers.LossScale(2.0**20, 2))
+        for step in range(24):
+            model.train_on_batch(X[:32], X[:32, :5].copy())
+            if step in (9, 14, 19):
+                model.optimizer.add_group(var_names=["kernel"], learning_rate_multiplier=1 / step)
+        found.append([model.loss_scale.skipped, *model.get_weights()])
+    for a, b in zip(*found, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -506,3 +533,62 @@ def test_every_loss_is_a_part_of_the_graph(graphs, monkeypatch, name):
         y = np.where(Y > 2, 1, 0 if name == "ContrastiveLoss" else -1)
     y = y if kind.needs_targets else None
     eager_and_graph(graphs, monkeypatch, make, X.reshape(70, 4, 5), y)
+
+
+def test_a_model_that_is_tested_first(graphs):
+    """Before any training: all batches add to one sum, those before the graph and those in it."""
+    model = Sequential([layers.Input((20,)), layers.Dense(5)], seed=0).to("stand-in")
+    kind = npdl.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=2)
+    model.compile("adam", kind, metrics=["accuracy"])
+    loss, accuracy = model.evaluate(X, Y, batch_size=10, verbose=0)
+    kernel, bias = (weight.astype(float) for weight in model.get_weights())
+    logits = X @ kernel + bias
+    losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(70), Y]
+    np.testing.assert_allclose(loss, losses[Y != 2].mean(), rtol=1e-5)
+    np.testing.assert_allclose(accuracy, (logits.argmax(axis=1) == Y).mean(), rtol=1e-6)
+    assert graphs == ["captured", *["launched"] * 5]
+
+
+def test_memory_of_a_graph_that_is_gone():
+    """A workspace knows whether it is in use, though the graph in which it was made held it, too."""
+    device = devices.get("stand-in")
+    workspace = devices.Workspace(device)
+    with device.driver.capture() as graph:
+        first = workspace.take("a layer", "y", (4,), np.float32)
+    del graph
+    assert workspace.take("another", "y", (4,), np.float32).address != first.address
+    before = first.address
+    del first
+    assert workspace.take("a layer", "y", (4,), np.float32).address == before
+
+
+def test_memory_that_is_outgrown_while_a_graph_is_captured():
+    """The graph has used it, and has it as long as it may start."""
+    device = devices.get("stand-in")
+    workspace, out = devices.Workspace(device), device.zeros((4,), np.float32)
+    device.write(workspace.take("a layer", "y", (4,), np.float32), np.ones(4))
+    with device.driver.capture() as graph:
+        device.kernels.scale(workspace.take("a layer", "y", (4,), np.float32), 2.0, out=out)
+        device.kernels.fill(3.0, out=workspace.take("a layer", "y", (40,), np.float32))
+    assert workspace.outgrown == 1
+    graph.launch()
+    np.testing.assert_array_equal(device.to_host(out), 2 * np.ones(4))
+
+
+@pytest.mark.parametrize("wrapped", (False, True))
+def test_a_scale_that_is_another_when_a_graph_is_made(graphs, wrapped):
+    """It is no number of the graph: plain gradient descent comes where float32 comes."""
+    found = []
+    for precision in (None, "mixed_float16"):
+        model = Sequential([layers.Input((20,)), layers.Dense(5)], seed=0).to("stand-in")
+        optimizer = npdl.optimizers.SGD(0.1)
+        optimizer = npdl.optimizers.Lookahead(optimizer, sync_period=3) if wrapped else optimizer
+        scale = npdl.optimizers.LossScale(16.0, dynamic_growth_steps=1) if precision else None
+        model.compile(optimizer, "sparse_categorical_crossentropy", precision=precision, loss_scale=scale)
+        for step in range(12):
+            rows = 20 if step % 4 == 3 else 32
+            model.train_on_batch(X[:rows], Y[:rows])
+        found.append(model.get_weights())
+    assert model.loss_scale.scale == 16.0 * 2**12 and graphs.count("launched") > 8
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-3)

@@ -176,3 +176,34 @@ def test_a_step_without_room_leaves_moving_statistics(monkeypatch):
     for one, same in zip(made[0][0], made[1][0], strict=True):
         np.testing.assert_array_equal(one, same)
     assert made[0][1] == made[1][1]
+
+
+def test_a_gradient_that_adds_up_waits_for_room(monkeypatch):
+    """The last micro-batch is done again, wherever there was no room: what the first ones gave is there still."""
+    rng = np.random.default_rng(6)
+    x, y = rng.standard_normal((24, 6)).astype("float32"), rng.standard_normal((24, 1)).astype("float32")
+    allocate, left, made = StandIn._allocate, [], []
+
+    def counted(driver, nbytes):
+        left[0] -= 1
+        if left[0] == -1:
+            raise MemoryError(f"no room for {nbytes} bytes")
+        return allocate(driver, nbytes)
+
+    monkeypatch.setattr(StandIn, "_allocate", counted)
+    while not made or left[0] < 0:
+        left[:] = [1 << 30]
+        model = Sequential([layers.Input((6,)), layers.Dense(5), layers.Dense(1)], seed=2).to("stand-in")
+        model.compile(optimizers.Adam(0.01, clipnorm=0.1, gradient_accumulation_steps=3), "mse")
+        for start in (0, 8):
+            model.train_on_batch(x[start : start + 8], y[start : start + 8])
+        left[:] = [len(made)]
+        try:
+            model.train_on_batch(x[16:], y[16:])
+        except MemoryError:
+            model.train_on_batch(x[16:], y[16:])
+        made.append(model.get_weights())
+    assert len(made) > 3
+    for weights in made:
+        for one, same in zip(weights, made[-1], strict=True):
+            np.testing.assert_array_equal(one, same)

@@ -89,3 +89,17 @@ def test_a_gpu_computes_in_float32():
 def test_a_kernel_that_is_not_there_is_named():
     with pytest.raises(AttributeError, match="this device has no kernel 'fold_time'"):
         _ = devices.get("stand-in").kernels.fold_time
+
+
+def test_branches_that_move():
+    """Where they meet in backward, gradients are added on the device where they are by now."""
+    rng = np.random.default_rng(2)
+    x, y = rng.standard_normal((16, 6)).astype("float32"), rng.standard_normal((16, 1)).astype("float32")
+    found = []
+    for places in (("cpu", "stand-in", "cpu", "stand-in"), ("cpu",) * 4):
+        a = layers.Input((6,))
+        b = layers.Dense(5, activation="tanh")(a)
+        model = npdl.Model(a, layers.Dense(1)(layers.Add()([layers.Dense(5)(b), b])), seed=0)
+        model.compile(npdl.optimizers.SGD(0.1), "mse")
+        found.append([model.to(place).train_on_batch(x, y) for place in places])
+    np.testing.assert_allclose(*found, rtol=1e-5)

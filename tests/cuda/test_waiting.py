@@ -119,3 +119,45 @@ def test_threads_evaluate_one_model(captured):
     with concurrent.futures.ThreadPoolExecutor(3) as threads:
         found = list(threads.map(lambda _: model.evaluate(x, y, batch_size=8, verbose=0), range(6)))
     assert found == [wanted] * 6
+
+
+class Stopped(Exception):
+    """What a callback raises."""
+
+
+def largest(y_true, y_pred):
+    return y_pred.max(axis=1)
+
+
+@pytest.mark.parametrize("device", ("cpu", "stand-in"))
+def test_metrics_are_those_of_their_own_batches(device):
+    """Not of an epoch that an error has ended, nor of batches that a callback trains on in the midst of one."""
+    rng = np.random.default_rng(3)
+    x, y = rng.standard_normal((48, 5)).astype("float32"), rng.integers(0, 3, 48)
+    model, seen = Sequential([layers.Input((5,)), layers.Dense(3)], seed=0), []
+    kind = npdl.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(npdl.optimizers.SGD(0.0), kind, metrics=["accuracy", largest])
+    model.to(device)
+    kernel, bias = model.get_weights()
+
+    def figures(some):
+        logits = (x @ kernel + bias)[some]
+        return (logits.argmax(axis=1) == y[some]).mean(), logits.max(axis=1).mean()
+
+    def fit(act):
+        callback = npdl.callbacks.LambdaCallback(on_train_batch_end=act)
+        found = model.fit(x, y, batch_size=8, verbose=0, callbacks=[callback]).history
+        np.testing.assert_allclose((found["accuracy"][0], found["largest"][0]), figures(slice(48)), rtol=1e-5)
+
+    def stop(batch, logs):
+        if batch == 3:
+            raise Stopped
+
+    with pytest.raises(Stopped) as kept:
+        fit(stop)
+    fit(lambda batch, logs: None)
+    assert kept.tb is not None  # with it, all that the epoch before had
+    fit(lambda batch, logs: seen.append(model.train_on_batch(x[:8], y[:8])))
+    for _, *found in seen:
+        np.testing.assert_allclose(found, figures(slice(8)), rtol=1e-5)
+    assert len(seen) == 6

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from npdl import Model, Sequential, constraints, layers, load_model
+from npdl import Model, Sequential, callbacks, constraints, layers, load_model, losses
 from npdl.optimizers import SGD, SWA, Adam, AdamW, Lookahead
 
 ROWS = 48
@@ -165,3 +165,15 @@ def test_by_hand(rng):
         optimizer.gather(layer, 0, 1)
     with pytest.raises(ValueError, match="pass gradient_accumulation_steps=K"):
         SGD().gather(layer, 0, 1)
+
+
+def test_a_micro_batch_counts_as_much_in_mid_epoch(rng):
+    """What it counts is not what rounding leaves of the epoch's sum, which a resumed epoch would not have."""
+    y, seen = rng.integers(0, 3, (70, 10)), []
+    model = Sequential([layers.Input((10, 2)), layers.Dense(3)], seed=0, dtype="float64")
+    model.compile(
+        SGD(0.1, gradient_accumulation_steps=2), losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=1)
+    )
+    look = callbacks.LambdaCallback(on_train_batch_end=lambda *_: seen.append(model.optimizer.accumulated))
+    model.fit(rng.normal(size=(70, 10, 2)), y, batch_size=7, shuffle=False, verbose=0, callbacks=[look])
+    assert seen[::2] == [(1, (part != 1).sum() / 10) for part in np.split(y, 10)[::2]]

@@ -253,6 +253,7 @@ def test_bad_wrappers():
     used.step(make_layer())
     for make, error, message in (
         (lambda: Lookahead("sgd"), TypeError, "Lookahead: optimizer must be an npdl.optimizers object .* got 'sgd'"),
+        (lambda: Lookahead(SWA(Adam())), TypeError, r"must take the steps itself, got SWA.*e.g. Lookahead\(Adam\(\)\)"),
         (lambda: SWA(used), ValueError, r"SWA: SGD\(learning_rate=0.01\) has made steps already; pass a new one"),
         (lambda: Lookahead(SGD(), 0), ValueError, "sync_period must be a whole number of at least 1, got 0; pass e.g."),
         (lambda: Lookahead(SGD(), 5, 2), ValueError, "Lookahead: slow_step_size must be"),

@@ -2,6 +2,7 @@
 
 import abc
 import contextlib
+import copy
 import math
 import threading
 
@@ -142,7 +143,7 @@ class Driver(abc.ABC):
         with self._lock:
             memory = self._allocate(nbytes)
             if self._graph is not None:
-                self._graph.held.append(memory)
+                self._graph.held.append(copy.copy(memory))  # who refers to the memory itself, a `Workspace` counts
             return memory
 
     def upload(self, array, host):

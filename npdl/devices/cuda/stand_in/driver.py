@@ -1,8 +1,10 @@
 """A driver with no GPU behind it: memory is the host's, kernels run on the CPU (replay.py). For tests and for learning.
 
-It keeps the rules of a real one: fresh memory holds rubbish, kernels see only what lies behind their addresses, and
-threads may run in either order.
+It keeps the rules of a real one: fresh memory holds rubbish, kernels see only what lies behind their addresses, a graph
+does not keep the memory that it was given, and threads may run in either order.
 """
+
+import weakref
 
 import numpy as np
 from numba import types
@@ -15,11 +17,19 @@ RUBBISH = 0xAB
 MEMORY = 8 << 30
 
 
+class Piece:
+    """What is freed when nobody refers to it."""
+
+    def __init__(self, nbytes):
+        self.bytes = np.full(nbytes, RUBBISH, np.uint8)
+
+
 class Memory:
-    """A piece of memory."""
+    """A piece of memory; copies are of the same one."""
 
     def __init__(self, driver, nbytes):
-        self.driver, self.bytes = driver, np.full(nbytes, RUBBISH, np.uint8)
+        self.driver, self.piece = driver, Piece(nbytes)
+        self.bytes = self.piece.bytes
 
     @property
     def address(self):
@@ -120,7 +130,7 @@ class StandIn(Driver):
         """
         demand_sizes(kernel, blocks, threads)
         given = [self._argument(value, kind) for value, kind in zip(arguments, kernel.kinds, strict=True)]
-        self._do(lambda: self._run(kernel, blocks, threads, given))
+        self._do(lambda: self._run(kernel, blocks, threads, given), kernel.name, arguments)
 
     def _argument(self, value, kind):
         """What a kernel sees: flat memory with its bounds, or a number of the declared type."""
@@ -148,7 +158,8 @@ class StandIn(Driver):
 
     def _product(self, a, b, out, transpose_a, transpose_b, add, kind):
         """cuBLAS' part."""
-        a, b, out = _matrix(a), _matrix(b), _matrix(out)
+        arguments = a, b, out
+        a, b, out = map(_matrix, arguments)
         a, b = a.T if transpose_a else a, b.T if transpose_b else b
 
         def call():
@@ -156,13 +167,20 @@ class StandIn(Driver):
                 made = _widened(a, kind) @ _widened(b, kind)
                 out[...] = out + made if add else made
 
-        self._do(call)
+        self._do(call, "a product", arguments)
 
-    def _do(self, call):
-        if self.capturing:
-            self._graph.calls.append(call)
-        else:
+    def _do(self, call, name, arguments):
+        if not self.capturing:
             call()
+            return
+        pieces = [weakref.ref(array.memory.piece) for array in arguments if hasattr(array, "memory")]
+
+        def later():
+            if any(piece() is None for piece in pieces):
+                raise RuntimeError(f"{name} of a graph is given memory that has been freed")
+            call()
+
+        self._graph.calls.append(later)
 
 
 def _matrix(array):
