@@ -3,7 +3,8 @@
 import threading
 
 from npdl import devices
-from npdl.models.captured import CapturedTest, batch_of
+from npdl.models.batch import batch_of
+from npdl.models.captured import CapturedTest
 from npdl.models.replay import Replays
 from npdl.models.totals import EpochTotals, NotedTotals, places_of
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from npdl import activations, devices, testing
 from npdl.models import loops
-from npdl.models.captured import CapturedStep, batch_of, turn_of
+from npdl.models.batch import batch_of
+from npdl.models.captured import CapturedStep, turn_of
 from npdl.models.compiled import demand_one_backward
 from npdl.models.evaluation import Evaluation
 from npdl.models.faults import EpochBegin
