@@ -138,6 +138,8 @@ EDITS = [
         "d = NPDL_TAKE(dy + c)",
     ),
     ("two pixels read the first one's taps", "depthwise.h", "*at = from + i * step + v * VL", "*at = from + v * VL"),
+    ("a sweep's taps not reversed", "depthwise.h", "seen[r][backwards ? taps - 1 - q : q]", "seen[r][q]"),
+    ("a sweep's vectors not moved on", "depthwise.h", "seen[r][q - 1] = seen[r][q]", "seen[r][q - 1] = seen[r][0]"),
     ("only the last block of keys counts", "attention.h", "total[j] = total[j] + sum[j]", "total[j] = sum[j]"),
     (
         "an output gate's gradient halved",
@@ -149,6 +151,7 @@ EDITS = [
     ("Circle loss without its diagonal's mask", "triplets.h", "(b != a || w->diagonal)", "(b != a || 1)"),
     ("a triplet's negative pulled", "triplets.h", "slopes[away] -= step", "slopes[away] += step"),
     ("a shorter series for e^x", "elementary.h", "0.00139336928f, 0.00019959324f}", "0.00139336928f, 0}"),
+    ("Φ far out as if it were near", "elementary.h", "e[j] * p[j], tail[j])", "e[j] * p[0], tail[j])"),
     ("no largest norm", "regularize.h", "MIN(BC(t->highest), MAX(BC(t->lowest), norm))", "MAX(BC(t->lowest), norm)"),
 ]
 """(what it does, file, the text, what stands in its place)"""
