@@ -173,12 +173,14 @@ static int FN(npdl_whole)(const int64_t *columns, int64_t kernel_w) {
     return 1;
 }
 
-/* How many pixels side by side, from this one of `pixels` on, can be swept. */
-static int64_t FN(npdl_sweeps)(const npdl_window *g, const int64_t *columns, int64_t pixels) {
-    int64_t k = g->kernel_w, n = 0;
-    if (g->stride_w > 1 || g->dilation_w > 1 || (k != 3 && k != 5 && k != 7)) return 0;
-    while (n < pixels && FN(npdl_whole)(columns + n * k, k)) n++;
-    return n;
+/* Finds the pixels of a row that can be swept: side by side, with all of their taps inside. */
+static void FN(npdl_find_swept)(FN(npdl_lines) *s) {
+    const npdl_window *g = s->g;
+    int64_t k = g->kernel_w, first = 0, stop;
+    if (s->filters != g->filters || g->stride_w > 1 || g->dilation_w > 1 || (k != 3 && k != 5 && k != 7)) return;
+    while (first < s->out_w && !FN(npdl_whole)(s->columns + first * k, k)) first++;
+    for (stop = first; stop < s->out_w && FN(npdl_whole)(s->columns + stop * k, k);) stop++;
+    s->first_swept = first, s->swept = stop - first;
 }
 
 /* Each of n numbers `times` times. */
@@ -307,10 +309,7 @@ static void FN(npdl_run_lines)(FN(npdl_lines) *s, int transposed) {
     if (!tables) return;
     FN(npdl_tables)(s, tables, transposed);
     s->lines = npdl_max(1, 16384 / npdl_max(1, s->out_w * g->filters * g->kernel_h * g->kernel_w));
-    while (s->first_swept < s->out_w && !s->swept && s->filters == g->filters) {
-        s->swept = FN(npdl_sweeps)(g, s->columns + s->first_swept * g->kernel_w, s->out_w - s->first_swept);
-        s->first_swept += !s->swept;
-    }
+    FN(npdl_find_swept)(s);
     size_t bytes = (2 * g->kernel_w + 1) * g->kernel_h * sizeof(REAL *) + g->filters * sizeof(REAL);
     if (s->channels < g->filters) bytes += g->kernel_h * s->in_w * g->filters * sizeof(REAL);
     npdl_parallel(FN(npdl_depthwise_task), s, npdl_ceil_div(s->images * s->out_h, s->lines), bytes);
