@@ -7,6 +7,7 @@ numba-cuda when they are first called and kept in a folder on disk (`$NPDL_CUDA_
 from npdl import devices
 from npdl.devices.cuda import find
 from npdl.devices.cuda.debug import set_debug
+from npdl.devices.registry import gpu_number
 
 __all__ = ["allow_tf32", "count", "debug", "info", "is_available"]
 
@@ -50,7 +51,7 @@ def allow_tf32(on=True, device="cuda"):
 
 
 def _driver(device):
-    if str(device).partition(":")[0] != "cuda":
+    if gpu_number(str(device)) is None:
         raise ValueError(f"GPUs are called 'cuda', 'cuda:1' and so on, got {device!r}")
     return devices.get(device).driver
 

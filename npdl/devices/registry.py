@@ -90,12 +90,12 @@ def kernel_table(name):
         return reference
     if name in ("cpu", "strict"):
         return {**reference, **_table("cpu", cpu_kernels.families())}
-    if name == "stand-in" or _gpu_number(name) is not None:
+    if name == "stand-in" or gpu_number(name) is not None:
         return _table("cuda", FAMILIES)
     raise ValueError(f"no device {name!r}; there are {', '.join(names())}")
 
 
-def _gpu_number(name):
+def gpu_number(name):
     """0 for "cuda", 1 for "cuda:1"; None: it is no GPU's name."""
     kind, colon, number = name.partition(":")
     if kind != "cuda" or (colon and not number.isdecimal()):
@@ -118,7 +118,7 @@ def get(name, precision=None):
     """
     if not isinstance(name, str):
         raise TypeError(f"a device is called by its name, {', '.join(map(repr, names()))}, got {name!r}")
-    number = _gpu_number(name)
+    number = gpu_number(name)
     with _one_at_a_time:  # a GPU has one driver
         device = _made(name if number is None else f"cuda:{number}" if number else "cuda")
         return device if precision is None else _mixed(device, precision)
@@ -136,7 +136,7 @@ def _made(name):
         return StrictDevice(name, StrictKernels(table))
     if name == "stand-in":
         driver = _late("npdl.devices.cuda.stand_in").StandIn()
-    elif (number := _gpu_number(name)) is None:
+    elif (number := gpu_number(name)) is None:
         return Device(name, Kernels(table))
     elif obstacle := find.obstacle(number):
         raise RuntimeError(f"the device {name!r} cannot be used: {obstacle}")

@@ -13,7 +13,7 @@ from npdl.kernels.cuda.kernel import DeviceFunction, outside_names
 
 AXES = "xyz"
 PLACES = tuple(f"_{name}_{axis}" for name in ("threadIdx", "blockIdx", "blockDim", "gridDim") for axis in AXES)
-BARRIER, LOCAL = "cuda.syncthreads()", "cuda.local.array("
+BARRIER, LOCAL, SHARED = "cuda.syncthreads()", "cuda.local.array(", "cuda.shared.array("
 
 
 def source(function):
@@ -43,7 +43,7 @@ class Places(ast.NodeTransformer):
         if called.startswith(LOCAL):
             shape, kind = node.args
             return ast.parse(f"_full({ast.unparse(shape)}, {ast.unparse(kind)}(_nan))", mode="eval").body
-        if called.startswith("cuda.") and called != BARRIER and not called.startswith("cuda.shared.array("):
+        if called.startswith("cuda.") and called != BARRIER and not called.startswith(SHARED):
             raise NotImplementedError(f"{called}: not known to the stand-in")
         return node
 
@@ -144,7 +144,7 @@ def has_barrier(node):
 
 def is_shared(node):
     """Whether a statement makes an array in shared memory."""
-    return isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("cuda.shared.array(")
+    return isinstance(node, ast.Assign) and ast.unparse(node.value).startswith(SHARED)
 
 
 def shared_array(call, scope):
